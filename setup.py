@@ -1,0 +1,73 @@
+from pathlib import Path
+from setuptools import find_namespace_packages
+from setuptools import setup
+
+here = Path(__file__).parent
+long_description = "\n\n".join(
+    (here / name).read_text(encoding="utf-8") for name in ("README.rst", "CHANGES.rst")
+)
+
+setup(
+    name="collective.wsgifutures",
+    version="1.0.0.dev0",
+    description="Hold a response instead of a thread: slow external calls in Plone on WSGI",
+    long_description=long_description,
+    long_description_content_type="text/x-rst",
+    license="GPL-2.0-or-later",
+    license_files=["LICENSE"],
+    keywords="Plone Zope WSGI gevent gunicorn futures",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Web Environment",
+        "Framework :: Plone",
+        "Framework :: Plone :: 6.2",
+        "Framework :: Plone :: Addon",
+        "Framework :: Zope :: 5",
+        "Intended Audience :: Developers",
+        "Intended Audience :: System Administrators",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Internet :: WWW/HTTP :: WSGI :: Middleware",
+        "Typing :: Typed",
+    ],
+    packages=find_namespace_packages("src", include=["collective.*"]),
+    package_dir={"": "src"},
+    include_package_data=True,
+    zip_safe=False,
+    python_requires=">=3.11,<3.14",
+    install_requires=[
+        "AccessControl",
+        "gevent>=24.10.1",  # what gunicorn's gevent worker asks for
+        "gunicorn",
+        "plone.api",
+        "plone.autoinclude",
+        "plone.base",
+        "Products.CMFPlone",
+        "requests",
+        "setuptools",
+        "transaction",
+        "zope.component",
+        "zope.interface",
+        "zope.processlifetime",
+        "zope.publisher",
+        "Zope>=5.9",  # the first whose mapply reads __signature__
+    ],
+    extras_require={
+        "test": [
+            "Paste",
+            "hypothesis",
+            "pytest",
+            "pytest-plone",
+            "waitress",
+        ],
+        "docs": ["sphinx"],
+    },
+    entry_points={
+        "paste.filter_app_factory": ["hold = collective.wsgifutures.wsgi.republish:filter_app"],
+        "plone.autoinclude.plugin": ["target = plone"],
+    },
+)

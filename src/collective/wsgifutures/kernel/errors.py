@@ -1,0 +1,135 @@
+"""What can go wrong with a future, as one small tree::
+
+    FuturesError
+     ├ FutureTimeout, HoldExpired      both also TimeoutError
+     ├ FutureCancelled                 also concurrent.futures.CancelledError
+     ├ TooManyPasses, AskedAfterCommit
+     └ ArgumentRefused, ResultRefused  both also TypeError
+    Suspended                          a BaseException, outside of the tree
+
+An error carries its facts as attributes and survives pickling.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import CancelledError
+
+
+class FuturesError(Exception):
+    """Something is wrong with a future or with how it was asked for."""
+
+
+class FutureTimeout(FuturesError, TimeoutError):
+    """A future did not settle in time. Answers 504 where no view catches it."""
+
+    def __init__(self, name: str, timeout: float) -> None:
+        super().__init__(name, timeout)
+        self.name = name  #: the future's name
+        self.timeout = timeout  #: the limit that ran out, in seconds
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} gave no result within {self.timeout:g} s. "
+            "Raise timeout= where it is declared, or catch FutureTimeout and render "
+            "without it."
+        )
+
+
+class HoldExpired(FuturesError, TimeoutError):
+    """The response was held up to its deadline. Answers 504 where no view catches it."""
+
+    def __init__(self, name: str, deadline: float) -> None:
+        super().__init__(name, deadline)
+        self.name = name  #: the future that is not there
+        self.deadline = deadline  #: how long a response is held, in seconds
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} has no result, and the response was held for its "
+            f"{self.deadline:g} s. Catch HoldExpired, or ask with "
+            "result(default=...), and answer with what is there."
+        )
+
+
+class FutureCancelled(FuturesError, CancelledError):
+    """The result of a cancelled future was asked for."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name  #: the future's name
+
+    def __str__(self) -> str:
+        return f"{self.name} was cancelled. Ask cancelled() before result()."
+
+
+class TooManyPasses(FuturesError):
+    """A request asked for new futures in every pass, up to the limit of passes."""
+
+    def __init__(self, passes: int, names: Iterable[str]) -> None:
+        names = tuple(names)
+        super().__init__(passes, names)
+        self.passes = passes  #: the limit that was reached
+        self.names = names  #: futures first asked for in one of the last passes
+
+    def __str__(self) -> str:
+        return (
+            f"After {self.passes} passes the request still asks for new futures; "
+            f"new in its last passes: {', '.join(self.names) or 'none'}. A future is "
+            "known again by its name and arguments: pass the same ones in each pass "
+            "(no time stamps, no random values), ask for independent ones together "
+            "with gather, or raise max_passes."
+        )
+
+
+class AskedAfterCommit(FuturesError):
+    """A pending future was asked for when the pass had been committed already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name  #: the future that was asked for
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} is pending and the transaction is committed: publishing "
+            "again would do all of its work twice. Ask in the view or in a "
+            "before-commit hook, not in IPubSuccess or an after-commit hook."
+        )
+
+
+class ArgumentRefused(FuturesError, TypeError):
+    """A future was submitted with something that is not plain data."""
+
+    def __init__(self, name: str, argument: str, reason: str) -> None:
+        super().__init__(name, argument, reason)
+        self.name = name  #: the future's name
+        self.argument = argument  #: where the value stands, as ``text`` or ``items[2]``
+        self.reason = reason  #: what it is, and what to pass instead
+
+    def __str__(self) -> str:
+        return f"{self.name} cannot take {self.argument}: {self.reason}"
+
+
+class ResultRefused(FuturesError, TypeError):
+    """A future returned something that cannot be kept until the next pass."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name  #: the future's name
+        self.reason = reason  #: what it is, and what to return instead
+
+    def __str__(self) -> str:
+        return f"The result of {self.name} cannot be kept: {self.reason}"
+
+
+class Suspended(BaseException):
+    """Ends a pass, since a result that it needs is pending.
+
+    Control flow and not an error: no ``except Exception`` may stop it, nothing logs
+    it, and whoever catches it must raise it again. All that matters is written down
+    in the pass before it is raised, so losing it changes nothing.
+    """
+
+    def __init_subclass__(cls) -> None:
+        # Chameleon re-raises what comes out of a template as a new class made of the
+        # exception's and of one derived from Exception, which error handling would
+        # swallow. Told that there is no such class, it raises a plain copy.
+        raise TypeError("Suspended cannot be subclassed")

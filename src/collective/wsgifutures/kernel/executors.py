@@ -1,0 +1,133 @@
+"""What runs futures, outside of Zope: greenlets where gevent has patched, else threads.
+
+An executor starts a function and tells when it is done. It keeps no time limit: whoever
+started the function stops it.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from typing import Protocol
+
+import logging
+import sys
+import threading
+
+logger = logging.getLogger(__name__)
+
+
+class Job(Protocol):
+    """A function that was started."""
+
+    def cancel(self) -> None:
+        """Stop it as far as the executor can. What it gives later is dropped."""
+
+
+class Executor(Protocol):
+    """Runs functions side by side."""
+
+    name: str
+
+    def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> Job:
+        """Run *function*, which raises nothing, and call *done* with what it returned."""
+
+
+def under_gevent() -> bool:
+    """Tell whether threads are greenlets here."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and monkey.is_module_patched("threading")
+
+
+def default_name() -> str:
+    """Return the name of the executor that futures run on here."""
+    return "greenlets" if under_gevent() else "threads"
+
+
+def check_name(name: str | None) -> None:
+    """Refuse an executor that there is none of.
+
+    Raises:
+        ValueError: *name* is neither None nor the executor of this process.
+    """
+    if name is not None and name != default_name():
+        raise ValueError(
+            f"executor={name!r} is not available here; futures run on "
+            f"{default_name()!r} in this process. Leave executor= out."
+        )
+
+
+def default() -> Executor:
+    """Return a new executor of the kind that suits this process."""
+    return Greenlets() if under_gevent() else Threads()
+
+
+class Greenlets:
+    """A greenlet for each function. A cancelled one is killed, its sockets are closed."""
+
+    name = "greenlets"
+
+    def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> Job:
+        import gevent  # never at the top: gunicorn's arbiter reads this before it patches
+
+        return _GreenletJob(gevent.spawn(lambda: done(function())))
+
+
+class _GreenletJob:
+    def __init__(self, greenlet: Any) -> None:
+        self._greenlet = greenlet
+
+    def cancel(self) -> None:
+        self._greenlet.kill(block=False)
+
+
+class Threads:
+    """A daemon thread for each function, up to a limit; the others wait in line.
+
+    A thread cannot be killed. A cancelled function that runs already goes on until it
+    returns, counts against the limit for so long, and its result is dropped.
+
+    Args:
+        limit: How many run side by side.
+    """
+
+    name = "threads"
+
+    def __init__(self, limit: int = 64) -> None:
+        self._limit = limit
+        self._running = 0
+        self._line: deque[_ThreadJob] = deque()
+        self._lock = threading.Lock()
+
+    def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> Job:
+        job = _ThreadJob(function, done)
+        with self._lock:
+            if self._running >= self._limit:
+                self._line.append(job)
+                if len(self._line) == 1:
+                    logger.warning("All %d threads for futures are busy.", self._limit)
+                return job
+            self._running += 1
+        threading.Thread(target=self._work, args=(job,), daemon=True, name="future").start()
+        return job
+
+    def _work(self, job: "_ThreadJob | None") -> None:
+        while job is not None:
+            job.run()
+            with self._lock:
+                job = self._line.popleft() if self._line else None
+                if job is None:
+                    self._running -= 1
+
+
+class _ThreadJob:
+    def __init__(self, function: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self._function: Callable[[], Any] | None = function
+        self._done = done
+
+    def run(self) -> None:
+        function = self._function
+        if function is not None:
+            self._done(function())
+
+    def cancel(self) -> None:
+        self._function = None  # one that stands in line never runs

@@ -1,0 +1,363 @@
+"""The words that a view uses: ``future``, ``submit``, ``result``, ``gather``, ``held``.
+
+Where no pass is being published (in a script, a test, inside another future, while a
+body is streamed) a future runs in place.
+"""
+
+from . import executors
+from .arguments import foreign
+from .arguments import take_arguments
+from .arguments import take_closure
+from .arguments import Unfit
+from .errors import ArgumentRefused
+from .errors import FutureCancelled
+from .errors import FuturesError
+from .errors import HoldExpired
+from .hold import Call
+from .hold import CallState
+from .hold import Pass
+from .outcomes import run
+from .passes import current_pass
+from collections.abc import Callable
+from collections.abc import Hashable
+from typing import Any
+from typing import cast
+from typing import Generic
+from typing import overload
+from typing import ParamSpec
+from typing import TypeVar
+
+import functools
+import inspect
+import math
+
+P = ParamSpec("P")
+T = TypeVar("T")
+D = TypeVar("D")
+
+#: Seconds that a future may take where it does not say so itself.
+DEFAULT_TIMEOUT = 30.0
+
+_MISSING: Any = object()
+
+
+class Future(Generic[T]):
+    """One external call, as one pass sees it. Made by ``submit``."""
+
+    def __init__(self, call: Call, this: Pass | None) -> None:
+        self._call = call
+        self._pass = this
+
+    def __repr__(self) -> str:
+        return f"<Future {self._call.name}: {self._call.state.name.lower()}>"
+
+    @overload
+    def result(self) -> T: ...
+    @overload
+    def result(self, *, default: D) -> T | D: ...
+    def result(self, *args: Any, default: Any = _MISSING, **kwargs: Any) -> Any:
+        """Return the call's value; where it is pending, suspend the pass.
+
+        Args:
+            default: Given for this pass where the call is pending. The request is
+                published again when it has settled.
+
+        Raises:
+            Suspended: It is pending.
+            FutureTimeout: It took longer than its timeout.
+            FutureCancelled: It was cancelled.
+            HoldExpired: It is pending, and this is the last pass.
+            Exception: What the call raised, with its own traceback.
+        """
+        _refuse_timeout("result", args, kwargs)
+        if self._call.outcome is None:
+            if default is not _MISSING:
+                return default
+            self._suspend()
+        return self._value()
+
+    def exception(self, *args: Any, **kwargs: Any) -> BaseException | None:
+        """Return what the call raised, None for a value; where it is pending, suspend.
+
+        Raises:
+            Suspended, FutureCancelled, HoldExpired: As ``result``.
+        """
+        _refuse_timeout("exception", args, kwargs)
+        if self._call.outcome is None:
+            self._suspend()
+        outcome = self._call.outcome
+        assert outcome is not None  # else suspended
+        if self._call.cancelled:
+            outcome.get()
+        return outcome.exception()
+
+    def done(self) -> bool:
+        """Tell whether the call has settled. Within a pass only ``cancel`` changes it."""
+        return self._call.state is CallState.SETTLED
+
+    def cancel(self) -> bool:
+        """Cancel the call, a running one too where its executor can; False once settled."""
+        return self._pass is not None and self._pass.cancel(self._call)
+
+    def cancelled(self) -> bool:
+        """Tell whether the call was cancelled."""
+        return self._call.cancelled
+
+    def _value(self) -> T:
+        outcome = self._call.outcome
+        assert outcome is not None  # else suspended
+        if self._pass is None:
+            return cast(T, outcome.get())
+        values = self._pass.values
+        if self._call not in values:
+            values[self._call] = outcome.get()
+        return cast(T, values[self._call])
+
+    def _suspend(self) -> None:
+        this = self._pass
+        if this is None or this.closed:
+            raise FuturesError(
+                f"{self._call.name} was submitted in a pass that has ended. Submit it "
+                "again in each pass: the same arguments give the same call."
+            )
+        this.suspend([self._call])
+
+
+class FutureFunction(Generic[P, T]):
+    """A function declared with ``@future``. Calling it gives its value or suspends."""
+
+    def __init__(self, function: Callable[P, T], timeout: float, key: str | None) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._timeout = timeout
+        self._name = key or f"{function.__module__}.{function.__qualname__}"
+        self._signature = _signature(function)
+
+    def __repr__(self) -> str:
+        return f"<future {self._name}>"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return the value of the call; where it is not there yet, suspend the pass."""
+        return self.submit(*args, **kwargs).result()
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Register the call and go on; it starts when the pass has ended by waiting.
+
+        Where there is no hold it runs in place, now, and what it raises is raised by
+        ``result``.
+
+        Raises:
+            ArgumentRefused: An argument is not plain data.
+            TypeError: The arguments do not fit the function.
+        """
+        this = current_pass()
+        call = self._call(args, kwargs)
+        if this is None:
+            call.settle(call.run())
+        else:
+            call = this.submit(call)
+        return Future(call, this)
+
+    def __get__(self, instance: object, owner: type | None = None) -> "FutureFunction[P, T]":
+        if instance is None:
+            return self
+        what = foreign(instance) or f"a {type(instance).__qualname__}"
+        raise ArgumentRefused(
+            self._name,
+            "self",
+            f"it is {what}. Declare the future outside of the class, or below "
+            "@staticmethod, and pass plain values.",
+        )
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        try:
+            closure = take_closure(self._function)
+            arguments = take_arguments(self._signature, args, kwargs)
+        except Unfit as unfit:
+            raise ArgumentRefused(self._name, unfit.where, unfit.reason) from None
+        except TypeError as error:
+            raise TypeError(f"{self._name}: {error}") from None
+        identity: Hashable = (self._name, arguments.identity, closure.identity)
+        positional, named = arguments.copy
+        function = functools.partial(closure.copy, *positional, **named)
+        work = functools.partial(run, self._name, function)
+        return Call(self._name, identity, work, self._timeout)
+
+
+@overload
+def future(function: Callable[P, T], /) -> FutureFunction[P, T]: ...
+@overload
+def future(
+    *, timeout: float | None = None, key: str | None = None, executor: str | None = None
+) -> Callable[[Callable[P, T]], FutureFunction[P, T]]: ...
+def future(
+    function: Any = None,
+    /,
+    *,
+    timeout: float | None = None,
+    key: str | None = None,
+    executor: str | None = None,
+) -> Any:
+    """Declare a function as a future: one external call, made outside of Zope.
+
+    The function gets copies of its arguments, plain data, and returns plain data or
+    what pickles. Asked for again with the same arguments, in whatever pass of the
+    request, it is the same call and runs once.
+
+    Args:
+        function: What makes the call.
+        timeout: How long it may take, in seconds; 30 where it is not given.
+        key: The name to know it by instead of its dotted name. A lambda or a function
+            inside of a function needs one.
+        executor: What runs it: ``"greenlets"`` under gevent, ``"threads"`` elsewhere,
+            which is what it is where it is not given.
+
+    Raises:
+        ValueError: ``timeout`` or ``executor`` is not one of those.
+        TypeError: *function* cannot be a future, or has no name and no ``key``.
+    """
+    seconds = _checked_timeout(timeout)
+    if key is not None and not isinstance(key, str):
+        raise TypeError(f"key={key!r} is not a str")
+    executors.check_name(executor)
+
+    def declare(function: Callable[P, T]) -> FutureFunction[P, T]:
+        _check_function(function, key)
+        return FutureFunction(function, seconds, key)
+
+    return declare if function is None else declare(function)
+
+
+def gather(*futures: Future[Any], return_exceptions: bool = False) -> list[Any]:
+    """Return the results of *futures*, in order, after one wait for all of them.
+
+    Every future is registered before the pass suspends, so the calls run side by
+    side and the request is published once more, not once per future.
+
+    Args:
+        futures: What ``submit`` gave. None at all gives ``[]`` and does not suspend.
+        return_exceptions: Put a failed future's exception in its place instead of
+            raising the first one, as ``asyncio.gather`` does.
+
+    Raises:
+        Suspended: At least one is pending.
+        FutureTimeout: A future took longer than its own ``timeout`` (seconds).
+        Exception: Whatever a future raised, with its own traceback.
+    """
+    for position, item in enumerate(futures, 1):
+        if not isinstance(item, Future):
+            raise TypeError(
+                f"gather takes what submit gave; argument {position} is a "
+                f"{type(item).__qualname__}"
+            )
+    this = current_pass()
+    pending = [f._call for f in futures if f._call.outcome is None and f._pass is this]
+    if this is not None and pending and not this.hold.expired:
+        this.suspend(pending)
+    if return_exceptions:
+        return [_result_or_exception(item) for item in futures]
+    return [item.result() for item in futures]
+
+
+def _result_or_exception(item: Future[Any]) -> Any:
+    try:
+        error = item.exception()
+    except (FutureCancelled, HoldExpired) as refusal:
+        return refusal
+    return item.result() if error is None else error
+
+
+def held(**makers: Callable[[Any], Future[Any]]) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Ask for futures before a view's method runs, all at once, and pass it their values.
+
+    The method's other arguments are filled from the request as Zope does; those named
+    here never are.
+
+    Args:
+        makers: For each argument a function of the view that returns what ``submit``
+            gave, as ``weather=lambda self: weather.submit(self.city)``.
+
+    Raises:
+        TypeError: A maker is not callable, the method does not take such an argument,
+            or a maker returns something else than a future.
+    """
+    for name, maker in makers.items():
+        if not callable(maker):
+            raise TypeError(f"held({name}=...) takes a function of the view, as lambda self: ...")
+
+    def decorate(method: Callable[..., T]) -> Callable[..., T]:
+        whole = inspect.signature(method)
+        parameters = whole.parameters
+        for name in makers:
+            if name not in parameters:
+                raise TypeError(f"held({name}=...): {method.__qualname__} takes no {name!r}")
+        others = [p for name, p in parameters.items() if name not in makers]
+        reduced = whole.replace(parameters=others)
+
+        @functools.wraps(method)
+        def wrapper(*args: Any, **kwargs: Any) -> T:
+            bound = reduced.bind(*args, **kwargs)
+            bound.apply_defaults()
+            view = bound.args[0]
+            futures = [_made(name, maker, view) for name, maker in makers.items()]
+            values = dict(zip(makers, gather(*futures), strict=True))
+            call = inspect.BoundArguments(whole, {**bound.arguments, **values})  # type: ignore[arg-type]
+            return method(*call.args, **call.kwargs)
+
+        # ZPublisher.mapply fills the arguments that it finds here from the request.
+        wrapper.__signature__ = reduced  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorate
+
+
+def _made(name: str, maker: Callable[[Any], Future[Any]], view: object) -> Future[Any]:
+    made = maker(view)
+    if not isinstance(made, Future):
+        raise TypeError(
+            f"held({name}=...) must return what submit gave, not a {type(made).__qualname__}"
+        )
+    return made
+
+
+def _refuse_timeout(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    if args or kwargs:
+        given = f"{next(iter(kwargs))}=" if kwargs else "a positional argument"
+        raise TypeError(
+            f"{method}() takes no timeout: it never blocks (it was given {given}). Set timeout= "
+            "where the future is declared; result(default=...) does not wait."
+        )
+
+
+def _checked_timeout(timeout: float | None) -> float:
+    if timeout is None:
+        return DEFAULT_TIMEOUT
+    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not number or not 0 < timeout < math.inf:
+        raise ValueError(f"timeout={timeout!r} is not a number of seconds above 0")
+    return float(timeout)
+
+
+def _check_function(function: Any, key: str | None) -> None:
+    if not callable(function):
+        raise TypeError(f"@future is for a function, not for a {type(function).__qualname__}")
+    name = getattr(function, "__qualname__", None)
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"{name} is async def, and no executor runs that yet; declare a plain function"
+        )
+    found = foreign(function)
+    if found:
+        raise ArgumentRefused(key or str(name), "its function", f"it is {found}.")
+    if key is None and (name is None or "<" in name):
+        raise TypeError(
+            f"{name or function!r} has no dotted name by which it is known again in the next "
+            "pass; give it one: @future(key=...)"
+        )
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except ValueError:  # some built-in functions tell none
+        return inspect.signature(lambda *args, **kwargs: None)

@@ -1,0 +1,205 @@
+"""Hands passes to slots: a few at a time, resumed ones first, and fair to new ones.
+
+A slot is one of the few places where Zope publishes. Under gevent it is a greenlet that
+lives as long as the worker, so that what Plone caches per thread is made once per slot
+and not once per connection. On a threaded server it is a permission: the pass runs in
+the server's own thread.
+"""
+
+from . import executors
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from typing import Protocol
+
+import queue
+import threading
+import time
+
+#: While new requests wait, at least one of so many passes goes to one of them.
+SHARE = 4
+
+
+class NoAnswer(Exception):
+    """No slot was free, or the pass did not end, by the time given."""
+
+
+class Slot(Protocol):
+    """One place to publish."""
+
+    def run(
+        self, function: Callable[[], Any], until: float | None, free: Callable[[], None]
+    ) -> Any:
+        """Call *function* and return what it returns; call *free* when it has ended.
+
+        Raises:
+            NoAnswer: It has not ended by *until*. It goes on; what it returns is closed.
+        """
+
+
+class Gate:
+    """A few slots and two lines of passes that wait for one.
+
+    Args:
+        slots: How many passes run at a time.
+    """
+
+    def __init__(self, slots: int) -> None:
+        make = GreenletSlot if executors.under_gevent() else ThreadSlot
+        self._free: deque[Slot] = deque(make() for _ in range(slots))
+        self._new: deque[_Ticket] = deque()
+        self._resumed: deque[_Ticket] = deque()
+        self._resumed_in_a_row = 0
+        self._lock = threading.Lock()
+
+    def run(
+        self, function: Callable[[], Any], *, resumed: bool = False, until: float | None = None
+    ) -> Any:
+        """Call *function* in a slot and return what it returns.
+
+        Args:
+            function: Publishes one pass.
+            resumed: It was held; it goes before new ones.
+            until: When to give up, in seconds of ``time.monotonic``.
+
+        Raises:
+            NoAnswer: No slot was free by *until*, or (in a greenlet) it had not ended.
+        """
+        slot = self._take(resumed, until)
+        return slot.run(function, until, lambda: self._give_back(slot))
+
+    def _take(self, resumed: bool, until: float | None) -> Slot:
+        with self._lock:
+            if self._free:
+                return self._free.popleft()
+            ticket = _Ticket()
+            line = self._resumed if resumed else self._new
+            line.append(ticket)
+        try:
+            if ticket.wait(until):
+                return ticket.slot
+            raise NoAnswer("no slot was free in time")
+        except BaseException:  # out of time, or this greenlet is killed
+            self._leave(ticket, line)
+            raise
+
+    def _leave(self, ticket: "_Ticket", line: "deque[_Ticket]") -> None:
+        with self._lock:
+            if ticket in line:
+                line.remove(ticket)
+                return
+        self._give_back(ticket.slot)  # it was served at the last moment
+
+    def _give_back(self, slot: Slot) -> None:
+        with self._lock:
+            if self._new or self._resumed:
+                self._next_line().popleft().serve(slot)
+            else:
+                self._free.append(slot)
+
+    def _next_line(self) -> "deque[_Ticket]":
+        turn_of_new = self._resumed_in_a_row >= SHARE - 1
+        if self._resumed and not (self._new and turn_of_new):
+            self._resumed_in_a_row += 1
+            return self._resumed
+        self._resumed_in_a_row = 0
+        return self._new
+
+
+class _Ticket:
+    """A place in a line."""
+
+    slot: Slot
+
+    def __init__(self) -> None:
+        self._served = threading.Event()
+
+    def wait(self, until: float | None) -> bool:
+        return self._served.wait(_seconds(until))
+
+    def serve(self, slot: Slot) -> None:
+        self.slot = slot
+        self._served.set()
+
+
+class ThreadSlot:
+    """Runs a pass in its caller's thread, and so to its end."""
+
+    def run(
+        self, function: Callable[[], Any], until: float | None, free: Callable[[], None]
+    ) -> Any:
+        try:
+            return function()
+        finally:
+            free()
+
+
+class GreenletSlot:
+    """Runs passes, one after the other, in one greenlet."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[_Work] = queue.SimpleQueue()
+        self._spawn()
+
+    def run(
+        self, function: Callable[[], Any], until: float | None, free: Callable[[], None]
+    ) -> Any:
+        work = _Work(function, free)
+        self._work.put(work)
+        return work.result(until)
+
+    def _spawn(self) -> None:
+        import gevent  # never at the top: gunicorn's arbiter reads this before it patches
+
+        # A slot never ends. Should something kill its greenlet, another takes over.
+        gevent.spawn(self._publish).link(lambda ended: self._spawn())
+
+    def _publish(self) -> None:
+        while True:
+            self._work.get()()
+
+
+class _Work:
+    """One pass in a slot, and whoever waits for it."""
+
+    def __init__(self, function: Callable[[], Any], free: Callable[[], None]) -> None:
+        self._function = function
+        self._free = free
+        self._ended = threading.Event()
+        self._abandoned = False
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def __call__(self) -> None:
+        try:
+            self._result = self._function()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._free()
+            self._ended.set()
+        if self._abandoned:
+            _close(self._result)
+
+    def result(self, until: float | None) -> Any:
+        try:
+            if not self._ended.wait(_seconds(until)):
+                raise NoAnswer("the pass did not end in time")
+        except BaseException:  # out of time, or this greenlet is killed
+            self._abandoned = True
+            if self._ended.is_set():
+                _close(self._result)
+            raise
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+def _seconds(until: float | None) -> float | None:
+    return None if until is None else max(0.0, until - time.monotonic())
+
+
+def _close(result: Any) -> None:
+    close = getattr(result, "close", None)
+    if close is not None:
+        close()

@@ -1,0 +1,366 @@
+"""What one held request keeps, and what happens to it next.
+
+This module decides, and only decides: no input or output, no clock of its own,
+nothing of Zope, WSGI or gevent. So every move can be tested with plain values::
+
+    READY --begin--> PUBLISHING --end--> DONE
+      ^                  |
+      |                 end, where the pass waits
+      |                  v
+      +--settle------ WAITING
+      +--expire------    |      (then one last pass, which cannot wait)
+
+A hold belongs to the one thread of its request. While that thread publishes nothing
+settles: what arrives then is put aside, so nothing changes within a pass.
+"""
+
+from .errors import AskedAfterCommit
+from .errors import FutureCancelled
+from .errors import FutureTimeout
+from .errors import HoldExpired
+from .errors import Suspended
+from .errors import TooManyPasses
+from .outcomes import Outcome
+from .outcomes import Raised
+from collections.abc import Callable
+from collections.abc import Hashable
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+from typing import NoReturn
+
+#: How many of the last passes TooManyPasses looks at for what keeps changing.
+_RECENT_PASSES = 3
+
+
+class HoldState(Enum):
+    """Where a request stands."""
+
+    READY = "ready to be published"
+    PUBLISHING = "being published"
+    WAITING = "waiting for its futures"
+    DONE = "answered"
+
+
+class CallState(Enum):
+    """Where a future stands."""
+
+    REGISTERED = "asked for in a pass that has not ended"
+    RUNNING = "started"
+    SETTLED = "has its outcome"
+
+
+class Call:
+    """One future of one hold: what to run, and what became of it.
+
+    Args:
+        name: The future's name, for people.
+        identity: Its name and arguments, to know it again.
+        run: Makes the call and returns its outcome; raises nothing.
+        timeout: How long it may take, in seconds, from its start.
+    """
+
+    __slots__ = (
+        "cancelled",
+        "due",
+        "first_pass",
+        "identity",
+        "name",
+        "outcome",
+        "run",
+        "state",
+        "timeout",
+    )
+
+    def __init__(
+        self, name: str, identity: Hashable, run: Callable[[], Outcome], timeout: float
+    ) -> None:
+        self.name = name
+        self.identity = identity
+        self.run = run
+        self.timeout = timeout
+        self.state = CallState.REGISTERED
+        self.outcome: Outcome | None = None
+        self.cancelled = False
+        self.first_pass = 0
+        self.due = 0.0
+
+    def settle(self, outcome: Outcome) -> None:
+        self.state = CallState.SETTLED
+        self.outcome = outcome
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self.settle(Raised(FutureCancelled(self.name)))
+
+
+class Hold:
+    """All that one client's request keeps while its response is held.
+
+    Args:
+        now: The time at which the request was there, in seconds.
+        deadline: How long its response may be held, in seconds.
+        max_passes: How often it may be published.
+    """
+
+    def __init__(self, now: float, *, deadline: float = 55.0, max_passes: int = 25) -> None:
+        self.state = HoldState.READY
+        self.passes = 0
+        self.expired = False
+        self.deadline = deadline
+        self.ends_at = now + deadline
+        self.max_passes = max_passes
+        self.calls: dict[Hashable, Call] = {}
+        self._pass: Pass | None = None
+        self._awaited: tuple[Call, ...] = ()
+        self._arrived: list[tuple[Call, Outcome]] = []
+        self._to_start: list[Call] = []
+        self._to_stop: list[Call] = []
+
+    # what the request's thread does
+
+    def begin(self, now: float) -> "Pass":
+        """Begin a pass; past the deadline it is the last one.
+
+        Raises:
+            RuntimeError: The hold is not READY.
+        """
+        self._require(HoldState.READY)
+        self.expired = self.expired or now >= self.ends_at
+        self.state = HoldState.PUBLISHING
+        self.passes += 1
+        self._pass = Pass(self)
+        return self._pass
+
+    def end(self, now: float, *, successful: bool) -> None:
+        """End the pass and decide: held (WAITING, or READY at once), or DONE.
+
+        Args:
+            now: Futures that start have their timeout counted from here, in seconds.
+            successful: It returned with a 2xx status. What an answer of another status
+                or an exception leaves pending does not hold it.
+
+        Raises:
+            TooManyPasses: It would wait and may not be published again. It is DONE.
+        """
+        self._require(HoldState.PUBLISHING)
+        this, self._pass = self._pass, None
+        assert this is not None  # PUBLISHING has a pass
+        waits = this.waits(successful)
+        awaited = tuple(this.awaited) or self.pending
+        this.close()
+        if waits and self.passes >= self.max_passes:
+            error = self.too_many_passes()
+            self.close()
+            raise error
+        if not waits:
+            self.close()
+            return
+        self._start_registered(now)
+        self._awaited = awaited
+        self.state = HoldState.WAITING
+        arrived, self._arrived = self._arrived, []
+        for call, outcome in arrived:
+            self.settle(call, outcome)
+        self._resume_when_settled()
+
+    def close(self) -> None:
+        """Drop everything; what runs is to be stopped. May be called in any state.
+
+        A pass that is still being published can ask for nothing new.
+        """
+        self.state = HoldState.DONE
+        self.expired = True
+        self._to_start.clear()
+        self._stop(self.calls.values())
+        self.calls.clear()
+        self._arrived.clear()
+        self._awaited = ()
+
+    def take_starts(self) -> list[Call]:
+        """Return the calls to start now, each of them once."""
+        starts, self._to_start = self._to_start, []
+        return starts
+
+    def take_stops(self) -> list[Call]:
+        """Return the calls to stop now, each of them once."""
+        stops, self._to_stop = self._to_stop, []
+        return stops
+
+    # what comes from outside
+
+    def settle(self, call: Call, outcome: Outcome) -> None:
+        """Give *call* its outcome; one that has its outcome, or comes too late, keeps it."""
+        if self.state is HoldState.PUBLISHING:
+            self._arrived.append((call, outcome))
+        elif call.state is CallState.RUNNING and self.calls.get(call.identity) is call:
+            call.settle(outcome)
+            self._resume_when_settled()
+
+    def time_out(self, now: float) -> None:
+        """Settle what runs for longer than its timeout, and expire at the deadline."""
+        if self.state is not HoldState.WAITING:
+            return
+        for call in self.pending:
+            if call.due <= now:
+                self._to_stop.append(call)
+                self.settle(call, Raised(FutureTimeout(call.name, call.timeout)))
+        if now >= self.ends_at and self.state is HoldState.WAITING:
+            self.expire()
+
+    def expire(self) -> None:
+        """Let the last pass begin, with what is there. Only a WAITING hold expires."""
+        if self.state is HoldState.WAITING:
+            self.expired = True
+            self._stop(self.calls.values())
+            self.state = HoldState.READY
+
+    @property
+    def next_time_out(self) -> float:
+        """When ``time_out`` has something to do next, in seconds."""
+        return min([self.ends_at, *(call.due for call in self.pending)])
+
+    @property
+    def pending(self) -> tuple[Call, ...]:
+        """The calls without an outcome, in the order in which they were asked for."""
+        return tuple(c for c in self.calls.values() if c.state is not CallState.SETTLED)
+
+    def too_many_passes(self) -> TooManyPasses:
+        """Return the error that names what was asked for anew in the last passes."""
+        recent = self.passes - _RECENT_PASSES
+        names = {c.name: None for c in self.calls.values() if c.first_pass > recent}
+        return TooManyPasses(self.max_passes, names)
+
+    def _start_registered(self, now: float) -> None:
+        for call in self.pending:
+            if call.state is CallState.REGISTERED:
+                call.state = CallState.RUNNING
+                call.due = now + call.timeout
+                self._to_start.append(call)
+
+    def _resume_when_settled(self) -> None:
+        settled = all(call.state is CallState.SETTLED for call in self._awaited)
+        if self.state is HoldState.WAITING and settled:
+            self._awaited = ()
+            self.state = HoldState.READY
+
+    def _stop(self, calls: Iterable[Call]) -> None:
+        self._to_stop.extend(c for c in calls if c.state is CallState.RUNNING)
+
+    def _require(self, state: HoldState) -> None:
+        if self.state is not state:
+            raise RuntimeError(f"the hold is {self.state.value}, not {state.value}")
+
+
+class Pass:
+    """What one publication asks of its hold. Closed when the publication ends."""
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
+        self.closed = False
+        self.awaited: dict[Call, None] = {}
+        self.values: dict[Call, Any] = {}
+        #: Called with nothing when the pass suspends, before ``Suspended`` is raised.
+        self.on_suspend: Callable[[], None] | None = None
+        self._answered = False
+        self._committed = False
+
+    def submit(self, call: Call) -> Call:
+        """Register *call*, or return the one that is known already.
+
+        Raises:
+            AskedAfterCommit: It is new, and the pass is committed.
+        """
+        known = self.hold.calls.get(call.identity)
+        if known is not None:
+            return known
+        if self._committed:
+            raise AskedAfterCommit(call.name)
+        call.first_pass = self.hold.passes
+        self.hold.calls[call.identity] = call
+        return call
+
+    def suspend(self, calls: Iterable[Call]) -> NoReturn:
+        """End this pass until all *calls* have settled.
+
+        Args:
+            calls: One or more pending ones.
+
+        Raises:
+            Suspended: Always, where the pass may still wait.
+            HoldExpired: It is the last pass.
+            AskedAfterCommit: It is committed.
+            TooManyPasses: The limit of passes is reached.
+        """
+        calls = tuple(calls)
+        if self._committed:
+            raise AskedAfterCommit(calls[0].name)
+        if self.hold.expired:
+            raise HoldExpired(calls[0].name, self.hold.deadline)
+        self._check_passes()
+        for call in calls:
+            self.hold.calls.setdefault(call.identity, call)
+            self.awaited[call] = None
+        if self.on_suspend:
+            self.on_suspend()
+        raise Suspended(*(call.name for call in calls))
+
+    def cancel(self, call: Call) -> bool:
+        """Cancel a pending *call*; it is stopped when the pass ends."""
+        if call.state is CallState.SETTLED:
+            return False
+        if call.state is CallState.RUNNING:
+            self.hold._to_stop.append(call)
+        call.cancel()
+        return True
+
+    def waits(self, successful: bool) -> bool:
+        """Tell whether the pass, ending now, is to be discarded and its response held."""
+        if self.hold.expired or self._committed:
+            return False
+        if self.awaited:
+            return True
+        return successful and not self._answered and bool(self.hold.pending)
+
+    def check(self, *, successful: bool) -> None:
+        """Suspend now where the pass would wait at its end.
+
+        For a publisher that can still abort; ``successful`` as in ``Hold.end``.
+
+        Raises:
+            Suspended: It waits.
+            TooManyPasses: It would wait and may not be published again.
+        """
+        if self.waits(successful):
+            self.suspend(tuple(self.awaited) or self.hold.pending)
+
+    def answer(self) -> None:
+        """Whatever is pending, an error's answer is final: it only waits if it suspended."""
+        self._answered = True
+
+    def commit(self) -> None:
+        """The pass is final from here on."""
+        self._committed = True
+
+    def commit_failed(self) -> None:
+        """Nothing was committed: the pass is open again, for an exception view say."""
+        self._committed = False
+
+    def restart(self) -> None:
+        """Forget what was asked for in this pass: it is published again from its start."""
+        calls = self.hold.calls
+        for call in [c for c in calls.values() if c.first_pass == self.hold.passes]:
+            del calls[call.identity]
+        self.awaited.clear()
+        self.values.clear()
+        self._answered = self._committed = False
+
+    def close(self) -> None:
+        self.closed = True
+        self.awaited.clear()
+        self.values.clear()
+        self.on_suspend = None
+
+    def _check_passes(self) -> None:
+        if self.hold.passes >= self.hold.max_passes:
+            raise self.hold.too_many_passes()

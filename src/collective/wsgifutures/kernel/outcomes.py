@@ -1,0 +1,128 @@
+"""What became of a future, kept so that every pass gets the same and a copy of its own."""
+
+from .arguments import foreign
+from .arguments import is_immutable
+from .arguments import take
+from .arguments import Unfit
+from .errors import FuturesError
+from .errors import ResultRefused
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+from typing import Protocol
+
+import copy
+import io
+import pickle
+import traceback
+
+
+class Outcome(Protocol):
+    """A settled future's value or exception."""
+
+    def get(self) -> Any:
+        """Return a copy of the value, or raise a copy of the exception."""
+
+    def exception(self) -> BaseException | None:
+        """Return a copy of the exception, None where there is a value."""
+
+
+class Returned:
+    """A value, packed: an immutable one is shared, any other is copied by pickle."""
+
+    def __init__(self, name: str, value: object) -> None:
+        self._unpack = _pack(name, value)
+
+    def get(self) -> Any:
+        return self._unpack()
+
+    def exception(self) -> None:
+        return None
+
+
+class Raised:
+    """An exception, with its traceback; the locals of its frames are cleared."""
+
+    def __init__(self, error: Exception) -> None:
+        _clear_locals(error, set())
+        self._error = error
+
+    def get(self) -> Any:
+        raise self.exception()
+
+    def exception(self) -> BaseException:
+        return copy_exception(self._error)
+
+
+def run(name: str, function: Callable[[], Any]) -> Outcome:
+    """Call *function* and return what came of it; whatever it raises becomes an outcome."""
+    try:
+        return Returned(name, function())
+    except Exception as error:
+        return Raised(error.with_traceback(_without_own_frame(error.__traceback__)))
+    except BaseException as error:
+        # SystemExit and the like must not end a server's thread when a view asks.
+        return Raised(FuturesError(f"{name} raised {error!r}, which ends a thread or process"))
+
+
+def copy_exception(error: BaseException) -> BaseException:
+    """Return a new exception that equals *error* and has its traceback, cause and notes."""
+    try:
+        new = copy.copy(error)
+        usable = type(new) is type(error) and new.args == error.args
+    except Exception:  # its __init__ takes something else than its args
+        usable = False
+    if not usable:
+        new = type(error).__new__(type(error), *error.args)
+        new.__dict__.update(error.__dict__)
+    new.__cause__ = error.__cause__
+    new.__context__ = error.__context__
+    new.__suppress_context__ = error.__suppress_context__
+    return new.with_traceback(error.__traceback__)
+
+
+def _without_own_frame(tb: TracebackType | None) -> TracebackType | None:
+    return tb.tb_next if tb and tb.tb_next else tb
+
+
+def _clear_locals(error: BaseException | None, seen: set[int]) -> None:
+    """Keep nothing alive that a frame of *error*, or of what caused it, still holds."""
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    traceback.clear_frames(error.__traceback__)
+    _clear_locals(error.__cause__, seen)
+    _clear_locals(error.__context__, seen)
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        known = foreign(value)
+        if known:
+            raise Unfit("", f"it is or contains {known}.")
+        return NotImplemented
+
+
+def _pack(name: str, value: Any) -> Callable[[], Any]:
+    if is_immutable(value):
+        return lambda: value
+    packed = io.BytesIO()
+    try:
+        _Pickler(packed, pickle.HIGHEST_PROTOCOL).dump(value)
+        data = packed.getvalue()
+        pickle.loads(data)  # some things pickle and cannot be loaded
+        return lambda: pickle.loads(data)
+    except Unfit as unfit:
+        raise ResultRefused(name, unfit.reason) from None
+    except Exception as error:
+        return _pack_plain(name, value, error)
+
+
+def _pack_plain(name: str, value: Any, error: Exception) -> Callable[[], Any]:
+    """Plain data need not pickle: an enum or a dataclass may be declared in a function."""
+    try:
+        kept = take(value, "it").copy
+    except Unfit:
+        reason = f"it does not pickle ({error}); return plain data."
+        raise ResultRefused(name, reason) from None
+    return lambda: take(kept, "it").copy

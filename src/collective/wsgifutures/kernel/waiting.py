@@ -1,0 +1,87 @@
+"""What happens between two passes of one request.
+
+Futures are started, their outcomes collected and their time limits kept, until the hold
+can be published again. The thread of the request does all of it: executors only put
+what they have into its inbox.
+"""
+
+from .executors import Executor
+from .executors import Job
+from .hold import Call
+from .hold import Hold
+from .hold import HoldState
+from .outcomes import Outcome
+from collections.abc import Callable
+
+import contextvars
+import functools
+import queue
+import time
+
+
+class Waiter:
+    """Runs the futures of one hold.
+
+    Args:
+        hold: Whose futures they are.
+        executor: What runs them.
+        clock: Gives the time in seconds.
+    """
+
+    def __init__(
+        self, hold: Hold, executor: Executor, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._hold = hold
+        self._executor = executor
+        self._clock = clock
+        self._jobs: dict[Call, Job] = {}
+        self._inbox: queue.SimpleQueue[tuple[Call, Outcome]] = queue.SimpleQueue()
+
+    def wait(self) -> None:
+        """Return when the hold is READY: what it waits for has settled or is out of time."""
+        self.start()
+        while True:
+            self.collect()
+            if self._hold.state is not HoldState.WAITING:
+                return
+            try:
+                self._settle(*self._inbox.get(timeout=self._patience()))
+            except queue.Empty:
+                pass
+
+    def start(self) -> None:
+        """Start what the last pass registered, stop what it cancelled."""
+        self._stop()
+        for call in self._hold.take_starts():
+            # Each future runs in a copy of the request's context, without its hold.
+            function = functools.partial(contextvars.copy_context().run, call.run)
+            done = functools.partial(self._put, call)
+            self._jobs[call] = self._executor.start(function, done)
+
+    def collect(self) -> None:
+        """Take what has arrived and end what is out of time. Never waits."""
+        while not self._inbox.empty():
+            self._settle(*self._inbox.get())
+        self._hold.time_out(self._clock())
+        self._stop()
+
+    def close(self) -> None:
+        """Drop the hold and stop whatever runs."""
+        self._hold.close()
+        self._stop()
+
+    def _put(self, call: Call, outcome: Outcome) -> None:
+        self._inbox.put((call, outcome))
+
+    def _settle(self, call: Call, outcome: Outcome) -> None:
+        self._jobs.pop(call, None)
+        self._hold.settle(call, outcome)
+
+    def _stop(self) -> None:
+        for call in self._hold.take_stops():
+            job = self._jobs.pop(call, None)
+            if job is not None:
+                job.cancel()
+
+    def _patience(self) -> float:
+        return max(0.0, self._hold.next_time_out - self._clock())

@@ -1,0 +1,1 @@
+"""The joints with ZPublisher: when a pass is discarded, and what is cleaned after it."""

@@ -1,0 +1,88 @@
+"""Ends a pass at the right moment of Zope's publication.
+
+``ZPublisher.WSGIPublisher.transaction_pubevents`` lets a ``BaseException`` through: the
+transaction is aborted, no event of failure is fired, no response is started. So all that
+is needed to discard a pass is to raise ``Suspended`` before its commit. Where a pass
+suspended and somebody swallowed that, it is raised again here:
+
+- ``IPubBeforeCommit`` is the first look. Transforms and hooks may run after it.
+- A before-commit hook, kept the last one, is the second. One that raises is clean:
+  nothing is committed, no after-commit hook is called.
+- An exception that follows on a swallowed suspension has nobody to tell: the mark
+  ``x-wsgiorg.throw_errors``, set when the pass suspends, makes Zope raise it at once,
+  without an error page or log entry. A second mark switches plone.transformchain off.
+- ``IPubBeforeAbort`` is the look at an exception view that suspended.
+"""
+
+from ..kernel.hold import Pass
+from ..kernel.passes import current_pass
+from transaction.interfaces import ITransaction
+from typing import Any
+from zope.component import adapter
+from ZPublisher.interfaces import IPubBeforeAbort
+from ZPublisher.interfaces import IPubBeforeCommit
+from ZPublisher.interfaces import IPubStart
+
+import transaction
+
+#: What a pass that is going to be discarded has in its environ.
+DISCARD_MARKS = ("x-wsgiorg.throw_errors", "plone.transformchain.disable")
+
+#: How often the second look lets other hooks go before it, so that two that each want
+#: to be the last one do not run for ever.
+_LAST_LOOKS = 100
+
+
+@adapter(IPubStart)
+def pass_starts(event: Any) -> None:
+    """Prepare the discard of this pass; after a conflict, forget the attempt before."""
+    this = current_pass()
+    if this is None:
+        return
+    environ = event.request.environ
+    if this.on_suspend is not None:
+        this.restart()
+        for mark in DISCARD_MARKS:
+            environ.pop(mark, None)
+    this.on_suspend = lambda: environ.update(dict.fromkeys(DISCARD_MARKS, True))
+
+
+@adapter(IPubBeforeCommit)
+def pass_is_about_to_commit(event: Any) -> None:
+    """Discard the pass if it waits; else look again when everything else is done."""
+    this = current_pass()
+    if this is None:
+        return
+    response = event.request.response
+    this.check(successful=_is_successful(response))
+    txn = transaction.get()
+    txn.addBeforeCommitHook(_look_last, (this, response, txn, _LAST_LOOKS))
+
+
+@adapter(IPubBeforeAbort)
+def pass_has_failed(event: Any) -> None:
+    """An error's response is final, unless its exception view suspended."""
+    this = current_pass()
+    if this is None or event.retry:
+        return
+    this.answer()
+    this.check(successful=False)
+
+
+def _look_last(this: Pass, response: Any, txn: ITransaction, looks: int) -> None:
+    hooks = list(txn.getBeforeCommitHooks())
+    if looks and hooks[-1][0] is not _look_last:
+        txn.addBeforeCommitHook(_look_last, (this, response, txn, looks - 1))
+        return
+    this.check(successful=_is_successful(response))
+    this.commit()
+    txn.addAfterCommitHook(_unless_committed, (this,))
+
+
+def _unless_committed(committed: bool, this: Pass) -> None:
+    if not committed:
+        this.commit_failed()
+
+
+def _is_successful(response: Any) -> bool:
+    return 200 <= response.getStatus() < 300

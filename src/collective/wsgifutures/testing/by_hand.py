@@ -1,0 +1,159 @@
+"""A hold without a server: passes, futures and the time move when the test says so."""
+
+from collections.abc import Callable
+from typing import Any
+from typing import Final
+
+from ..kernel.hold import Call
+from ..kernel.hold import CallState
+from ..kernel.hold import Hold
+from ..kernel.outcomes import Outcome
+from ..kernel.outcomes import Raised
+from ..kernel.outcomes import Returned
+from ..kernel.passes import publish_once
+from ..kernel.waiting import Waiter
+
+
+class _Held:
+    def __repr__(self) -> str:
+        return "HELD"
+
+
+#: What a pass gives that is not the last one.
+HELD: Final = _Held()
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now  #: in seconds
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let *seconds* pass."""
+        self.now += seconds
+
+
+class ByHand:
+    """An executor that runs what it was given when it is told to, one after the other."""
+
+    name = "by hand"
+
+    def __init__(self) -> None:
+        self.jobs: list[JobByHand] = []  #: all that were started, the first one first
+
+    def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> "JobByHand":
+        job = JobByHand(function, done)
+        self.jobs.append(job)
+        return job
+
+    def run_all(self) -> None:
+        """Run every job that was neither run nor cancelled."""
+        for job in self.jobs:
+            job.run()
+
+
+class JobByHand:
+    """A function that was started and waits for the test."""
+
+    def __init__(self, function: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self._function = function
+        self._done = done
+        self.ran = False
+        self.cancelled = False
+
+    def run(self) -> None:
+        """Run it, once, unless it was cancelled."""
+        if not self.ran and not self.cancelled:
+            self.ran = True
+            self._done(self._function())
+
+    def cancel(self) -> None:
+        """Never run it."""
+        self.cancelled = True
+
+
+class HeldRequest:
+    """One request, published without a server, a pass at a time.
+
+    Args:
+        view: What is published: a function without arguments. What it returns counts as
+            an answer with status 200.
+        deadline: How long the response may be held, in seconds of ``clock``.
+        max_passes: How often it may be published.
+    """
+
+    def __init__(
+        self, view: Callable[[], Any], *, deadline: float = 55.0, max_passes: int = 25
+    ) -> None:
+        self.clock = Clock()
+        self.executor = ByHand()
+        self.hold = Hold(self.clock(), deadline=deadline, max_passes=max_passes)
+        self._view = view
+        self._waiter = Waiter(self.hold, self.executor, self.clock)
+
+    @property
+    def passes(self) -> int:
+        """How often it was published."""
+        return self.hold.passes
+
+    @property
+    def running(self) -> list[str]:
+        """The names of the futures that run, the first one first."""
+        return [call.name for call in self._running()]
+
+    def publish(self) -> Any:
+        """Publish once; return what the view returned, or ``HELD``.
+
+        Raises:
+            RuntimeError: What it waits for has not settled, or it was answered.
+            BaseException: What the view raised, where that is the answer.
+        """
+        answer: list[Any] = []
+
+        def publish() -> bool:
+            answer.append(self._view())
+            return True
+
+        last = False
+        try:
+            last = publish_once(self.hold, publish, self.clock)
+        finally:
+            self._waiter.start()
+            self._waiter.collect()
+        return answer[0] if last else HELD
+
+    def settle(self, name: str, *, value: Any) -> None:
+        """Let the future that runs under *name* return *value*."""
+        self._settle(name, Returned(name, value))
+
+    def fail(self, name: str, error: Exception) -> None:
+        """Let the future that runs under *name* raise *error*."""
+        self._settle(name, Raised(error))
+
+    def advance(self, seconds: float) -> None:
+        """Let *seconds* pass, and run out of time what does."""
+        self.clock.advance(seconds)
+        self._waiter.collect()
+
+    def run(self) -> Any:
+        """Publish until it is answered, running its futures in between; return the answer."""
+        while True:
+            answer = self.publish()
+            if answer is not HELD:
+                return answer
+            self.executor.run_all()
+            self._waiter.collect()
+
+    def _running(self) -> list[Call]:
+        return [c for c in self.hold.pending if c.state is CallState.RUNNING]
+
+    def _settle(self, name: str, outcome: Outcome) -> None:
+        for call in self._running():
+            if call.name == name:
+                self.hold.settle(call, outcome)
+                return
+        raise LookupError(f"no future {name!r} runs; there are: {self.running}")

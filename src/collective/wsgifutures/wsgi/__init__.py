@@ -1,0 +1,1 @@
+"""Holds behind any WSGI server: the middleware, the request body, the settings."""

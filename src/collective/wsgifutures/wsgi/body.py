@@ -1,0 +1,103 @@
+"""The request body, kept so that every pass can read it and seek in it from its start.
+
+It is read before the request takes a slot, so a slow upload keeps nobody waiting. Zope's
+own conflict retry seeks in it too, which a server's bare input does not allow.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+from typing import BinaryIO
+
+import io
+import os
+import tempfile
+
+_CHUNK = 64 * 1024
+
+
+class BodyRefused(Exception):
+    """The client sent less than it announced, or a length that is no number."""
+
+
+class RequestBody:
+    """The body of one request: in memory while small, beyond that in a temporary file.
+
+    Args:
+        environ: The server's. Its input is read to the end.
+        in_memory: How many bytes are kept in memory.
+
+    Raises:
+        BodyRefused: The body is not what its headers say.
+    """
+
+    def __init__(self, environ: dict[str, Any], in_memory: int) -> None:
+        self.size = 0  #: in bytes
+        self._data = b""
+        self._path: str | None = None
+        length = _length(environ)
+        if length == 0:
+            return
+        try:
+            self._keep(_chunks(environ["wsgi.input"], length), in_memory)
+        except BaseException:
+            self.close()
+            raise
+        if length is not None and self.size < length:
+            self.close()
+            raise BodyRefused(f"the body ended after {self.size} of {length} bytes")
+
+    def open(self) -> BinaryIO:
+        """Return the body as a new file at its start."""
+        if self._path is None:
+            return io.BytesIO(self._data)
+        return open(self._path, "rb")
+
+    def close(self) -> None:
+        """Drop the body. What was opened before stays readable."""
+        self._data = b""
+        if self._path is not None:
+            os.unlink(self._path)
+            self._path = None
+
+    def _keep(self, chunks: Iterator[bytes], in_memory: int) -> None:
+        small = []
+        for chunk in chunks:
+            small.append(chunk)
+            self.size += len(chunk)
+            if self.size > in_memory:
+                self._keep_in_file(small, chunks)
+                return
+        self._data = b"".join(small)
+
+    def _keep_in_file(self, small: list[bytes], chunks: Iterator[bytes]) -> None:
+        with tempfile.NamedTemporaryFile(prefix="wsgifutures-", delete=False) as kept:
+            self._path = kept.name
+            kept.writelines(small)
+            for chunk in chunks:
+                self.size += len(chunk)
+                kept.write(chunk)
+
+
+def _length(environ: dict[str, Any]) -> int | None:
+    """Return how many bytes to read; None means up to the end of the input."""
+    terminated = environ.get("wsgi.input_terminated", False)
+    announced = environ.get("CONTENT_LENGTH") or None
+    if terminated and (announced is None or "HTTP_TRANSFER_ENCODING" in environ):
+        # Only a chunked body may come without a length.
+        return None if "HTTP_TRANSFER_ENCODING" in environ else 0
+    try:
+        length = int(announced or 0)
+    except ValueError:
+        raise BodyRefused(f"Content-Length is {announced!r}, not a number") from None
+    return max(0, length)
+
+
+def _chunks(stream: BinaryIO, length: int | None) -> Iterator[bytes]:
+    left = length
+    while left is None or left > 0:
+        chunk = stream.read(_CHUNK if left is None else min(_CHUNK, left))
+        if not chunk:
+            return
+        if left is not None:
+            left -= len(chunk)
+        yield chunk

@@ -1,0 +1,76 @@
+"""Write constraints.txt: the newest set that resolves, for each Python version.
+
+    python tools/constraints.py PYTHON [PYTHON ...]
+
+Each PYTHON is an interpreter. A fresh environment is made with each of them; what the
+package with its extras, the demo and the development tools pull in is written down, with
+an environment marker where the versions differ.
+"""
+
+from collections import defaultdict
+from pathlib import Path
+
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN = {"collective-wsgifutures", "wsgifutures-demo"}
+
+HEADER = """\
+# Every package of the development environment, for all supported Python versions.
+# Written by `make constraints`; do not edit. What must be said by hand is in constraints.in.
+"""
+
+
+def freeze(python: str) -> tuple[str, dict[str, str]]:
+    """Install everything with *python*; return its version and what was installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([python, "-m", "venv", folder], check=True)
+        pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", "-q", "--upgrade", "pip"], check=True)
+        wanted = ["-r", "requirements-dev.txt", "-c", "constraints.in"]
+        subprocess.run([*pip, "install", "-q", *wanted], cwd=ROOT, check=True)
+        listed = subprocess.run(
+            [*pip, "list", "--format=freeze"], check=True, capture_output=True, text=True
+        ).stdout
+        code = "import sys; print('%d.%d' % sys.version_info[:2])"
+        version = subprocess.run(
+            [python, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.strip()
+    pins = dict(line.split("==") for line in listed.splitlines() if "==" in line)
+    return version, {n: v for n, v in pins.items() if re.sub(r"[-_.]+", "-", n).lower() not in OWN}
+
+
+def merge(frozen: dict[str, dict[str, str]]) -> list[str]:
+    """Return the lines for what *frozen* says: Python version, package, version."""
+    versions: dict[str, dict[str, str]] = defaultdict(dict)
+    for python, pins in frozen.items():
+        for name, pin in pins.items():
+            versions[name][python] = pin
+    lines = []
+    for name in sorted(versions, key=str.lower):
+        by_python = versions[name]
+        if len(by_python) == len(frozen) and len(set(by_python.values())) == 1:
+            lines.append(f"{name}=={next(iter(by_python.values()))}")
+            continue
+        lines.extend(f'{name}=={pin} ; python_version == "{p}"' for p, pin in by_python.items())
+    return lines
+
+
+def main() -> None:
+    frozen = {}
+    for python in sys.argv[1:]:
+        print(f"Resolving with {python}, a few minutes ...", flush=True)
+        version, pins = freeze(python)
+        frozen[version] = pins
+        print(f"  Python {version}: {len(pins)} packages", flush=True)
+    if not frozen:
+        sys.exit(__doc__)
+    (ROOT / "constraints.txt").write_text(HEADER + "\n".join(merge(frozen)) + "\n")
+    print("constraints.txt is written.")
+
+
+if __name__ == "__main__":
+    main()
