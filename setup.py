@@ -59,6 +59,7 @@ setup(
     extras_require={
         "test": [
             "Paste",
+            "aiosmtpd",
             "hypothesis",
             "pytest",
             "pytest-plone",

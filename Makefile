@@ -1,0 +1,68 @@
+# `make start` and `make test` do their own set-up. `make help` lists the rest.
+
+PYTHON ?= python3
+PORT ?= 8080
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
+# pytest-plone imports Plone in every run; the kernel is tested without it.
+PURE := -p no:plone
+LINTED := src tests examples benchmarks tools docs setup.py
+
+.PHONY: help
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+.PHONY: start
+start: $(READY)  ## Start the demo at http://127.0.0.1:8080 (PORT=9000 make start moves it)
+	@exec $(BIN)/python examples/start.py --port $(PORT)
+
+.PHONY: test
+test: test-kernel test-plone test-server  ## Run the tests
+
+.PHONY: test-kernel
+test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
+	$(PYTEST) $(PURE) tests/kernel tests/wsgi
+	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m concurrency tests/kernel tests/wsgi
+
+.PHONY: test-plone
+test-plone: $(READY)  ## A Plone site in this process
+	$(PYTEST) tests/plone
+
+.PHONY: test-server
+test-server: $(READY)  ## Real servers on a real site
+	$(PYTEST) $(PURE) tests/server
+
+.PHONY: test-all
+test-all: test test-pythons  ## The tests, and what needs more than this environment
+
+.PHONY: test-pythons
+test-pythons: $(READY)  ## Kernel, middleware and one server test on the other Pythons
+	$(BIN)/python tools/pythons.py
+
+.PHONY: lint
+lint: $(READY)  ## ruff, zpretty, mypy
+	$(BIN)/ruff check $(LINTED)
+	$(BIN)/ruff format --check $(LINTED)
+	git ls-files '*.zcml' '*.pt' '*.xml' | xargs $(BIN)/zpretty --check
+	cd src && ../$(BIN)/mypy --config-file ../pyproject.toml -p collective.wsgifutures
+
+.PHONY: docs
+docs: $(READY)  ## Build the docs into docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+
+.PHONY: wheel
+wheel: $(READY)  ## Build the wheel and look into it
+	$(BIN)/python tools/wheel.py
+
+.PHONY: constraints
+constraints:  ## Renew constraints.txt: the newest versions, on each supported Python
+	$(PYTHON) tools/constraints.py $$($(PYTHON) tools/pythons.py --list)
+
+.PHONY: clean
+clean:  ## Remove the environment and what was built; var/ with its content stays
+	rm -rf $(VENV) build dist docs/_build src/*.egg-info
+
+$(READY): constraints.txt requirements-dev.txt setup.py examples/wsgifutures_demo/setup.py
+	@$(PYTHON) tools/environment.py $(VENV)

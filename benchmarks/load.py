@@ -1,0 +1,125 @@
+"""A bounded load: so many clients, each with a connection of its own, all at once.
+
+    python benchmarks/load.py URL --clients 1000 --requests 1000
+
+Each client sends one request after the other until all requests are sent. Prints one
+JSON object: what came back and how long it took. Greenlets, without any patching.
+"""
+
+from collections import Counter
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import field
+from gevent import socket
+from urllib.parse import urlsplit
+
+import argparse
+import gevent
+import json
+import time
+
+
+@dataclass
+class Result:
+    """What a load came to. Times are seconds."""
+
+    statuses: dict = field(default_factory=dict)
+    errors: dict = field(default_factory=dict)
+    seconds: float = 0.0
+    per_second: float = 0.0
+    p50: float = 0.0
+    p99: float = 0.0
+
+
+class Load:
+    """Sends *requests* requests to *url* from *clients* clients."""
+
+    def __init__(self, url, clients, requests, timeout=120.0, headers=()):
+        parts = urlsplit(url)
+        self._address = (parts.hostname, parts.port)
+        self._path = parts.path + ("?" + parts.query if parts.query else "")
+        self._head = "".join(f"{line}\r\n" for line in (f"Host: {parts.netloc}", *headers))
+        self._left = iter(range(requests))
+        self._clients = clients
+        self._timeout = timeout
+        self._times = []
+        self._statuses = Counter()
+        self._errors = Counter()
+
+    def run(self):
+        """Send all of them and return the ``Result``."""
+        began = time.monotonic()
+        gevent.joinall([gevent.spawn(self._client) for _ in range(self._clients)])
+        seconds = time.monotonic() - began
+        times = sorted(self._times) or [0.0]
+        return Result(
+            statuses=dict(self._statuses),
+            errors=dict(self._errors),
+            seconds=seconds,
+            per_second=len(self._times) / seconds,
+            p50=times[len(times) // 2],
+            p99=times[int(len(times) * 0.99)],
+        )
+
+    def _client(self):
+        connection = None
+        for number in self._left:
+            began = time.monotonic()
+            try:
+                if connection is None:
+                    connection = _Connection(self._address, self._timeout)
+                path = self._path.replace("{n}", str(number))
+                status, keep = connection.get(path, self._head)
+            except OSError as error:
+                self._errors[type(error).__name__] += 1
+                connection = None
+                continue
+            self._times.append(time.monotonic() - began)
+            self._statuses[status] += 1
+            if not keep:
+                connection = None
+
+
+class _Connection:
+    def __init__(self, address, timeout):
+        self._socket = socket.create_connection(address, timeout)
+        self._file = self._socket.makefile("rb")
+
+    def get(self, path, head):
+        self._socket.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
+        line = self._file.readline()
+        if not line:
+            raise ConnectionResetError("no answer")
+        headers = {}
+        while (header := self._file.readline().strip()):
+            name, _, value = header.partition(b":")
+            headers[name.lower()] = value.strip().lower()
+        if b"content-length" in headers:
+            self._file.read(int(headers[b"content-length"]))
+        elif headers.get(b"transfer-encoding") == b"chunked":
+            self._read_chunks()
+        else:
+            self._file.read()
+            return int(line.split()[1]), False
+        return int(line.split()[1]), headers.get(b"connection") != b"close"
+
+    def _read_chunks(self):
+        while (size := int(self._file.readline().split(b";")[0], 16)):
+            self._file.read(size + 2)
+        self._file.readline()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("url", help="{n} in it becomes the number of the request")
+    parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds without a byte")
+    parser.add_argument("--header", action="append", default=[], help="as in 'Accept: text/html'")
+    options = parser.parse_args()
+    load = Load(options.url, options.clients, options.requests, options.timeout, options.header)
+    print(json.dumps(asdict(load.run())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Make a Zope instance with a Plone site in it, as ``make start`` and the tests do.
+
+The instance is what ``mkwsgiinstance`` writes, unchanged. It is made beside its place
+and moved there when it is complete, so that a half-made one is never used.
+"""
+
+from pathlib import Path
+
+import os
+import shutil
+import subprocess
+import sys
+
+BIN = Path(sys.executable).parent
+SITE_ID = "Plone"
+
+_ADD_SITE = """
+from AccessControl.SecurityManagement import newSecurityManager
+from Products.CMFPlone.factory import addPloneSite
+from Testing.makerequest import makerequest
+import transaction
+
+app = makerequest(app)  # noqa: F821
+newSecurityManager(None, app.acl_users.getUser("admin").__of__(app.acl_users))
+addPloneSite(
+    app,
+    {site!r},
+    title="Plone",
+    setup_content=False,
+    default_language="en",
+    extension_ids={profiles!r},
+)
+transaction.commit()
+"""
+
+
+class NotMade(Exception):
+    """An instance could not be made; ``str`` says why and what to do."""
+
+
+def make_instance(folder: Path, profiles: tuple[str, ...] = (), password: str = "admin") -> None:
+    """Make an instance with a Plone site in *folder*, where there is none yet.
+
+    Args:
+        folder: Its place. What is there stays as it is.
+        profiles: GenericSetup profiles of the site, beside Plone's own.
+        password: Of the user ``admin``.
+
+    Raises:
+        NotMade: A step failed; nothing is left in *folder*.
+    """
+    if folder.exists():
+        return
+    half = folder.with_name(folder.name + ".half-made")
+    shutil.rmtree(half, ignore_errors=True)
+    half.parent.mkdir(parents=True, exist_ok=True)
+    run("mkwsgiinstance", "-d", half, "-u", f"admin:{password}")
+    script = half / "add_site.py"
+    script.write_text(_ADD_SITE.format(site=SITE_ID, profiles=profiles))
+    run("zconsole", "run", half / "etc" / "zope.conf", script)
+    script.unlink()
+    for name in ("zope.conf", "zope.ini"):  # mkwsgiinstance writes its folder into them
+        file = half / "etc" / name
+        file.write_text(file.read_text().replace(str(half), str(folder)))
+    half.rename(folder)
+
+
+def run(*command: object) -> None:
+    """Run a command of this environment.
+
+    Raises:
+        NotMade: Its status is not 0.
+    """
+    done = subprocess.run(
+        [str(BIN / str(command[0])), *map(str, command[1:])],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+    if done.returncode:
+        output = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+        raise NotMade(f"{command[0]} ended with status {done.returncode}:\n{output}")

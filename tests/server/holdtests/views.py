@@ -1,0 +1,244 @@
+"""One view for each thing that a server test asks for. ``text`` makes its call its own."""
+
+from AccessControl import getSecurityManager
+from collective.wsgifutures import future
+from collective.wsgifutures import gather
+from collective.wsgifutures import held
+from contextvars import ContextVar
+from Products.Five import BrowserView
+from zExceptions import NotFound
+from zExceptions import Redirect
+from zExceptions import Unauthorized
+from zope.interface import implementer
+from zope.publisher.interfaces import IPublishTraverse
+
+from ZODB.POSException import ConflictError
+
+from .connections import peak
+
+import gc
+import hashlib
+import json
+import os
+import requests
+import time
+import transaction
+
+seen = ContextVar("holdtests.seen", default=None)
+
+
+@future(timeout=60)
+def slow(seconds, text):
+    answer = requests.get(
+        os.environ["HOLDTESTS_SERVICE"] + "/slow", params={"seconds": seconds, "text": text}
+    )
+    return answer.json()["text"]
+
+
+@future(timeout=0.5)
+def too_slow(url):
+    return requests.get(url, timeout=30).text
+
+
+@future
+def hashed(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+class View(BrowserView):
+    @property
+    def text(self):
+        return self.request.form.get("text", "nothing")
+
+    @property
+    def seconds(self):
+        return float(self.request.form.get("seconds", 0.1))
+
+
+class Hold(View):
+    @held(answer=lambda self: slow.submit(self.seconds, self.text))
+    def __call__(self, answer, city="nowhere", *, unfilled=None):
+        return f"{answer} in {city}"
+
+
+class Many(View):
+    def __call__(self):
+        calls = [slow.submit(self.seconds, f"{self.text}-{n}") for n in range(5)]
+        return " ".join(gather(*calls))
+
+
+class Fast(View):
+    def __call__(self):
+        return "fast"
+
+
+class Ends(View):
+    """Submits, then ends its pass in another way than by waiting."""
+
+    def __call__(self):
+        slow.submit(self.seconds, self.text)
+        how = self.request.form["how"]
+        if how == "raise-redirect":
+            raise Redirect(self.context.absolute_url())
+        if how == "redirect":
+            return self.request.response.redirect(self.context.absolute_url())
+        if how == "unauthorized":
+            raise Unauthorized("not for you")
+        if how == "notfound":
+            raise NotFound("not here")
+        raise ValueError("how is none of those")
+
+
+class SubmitOnly(View):
+    def __call__(self):
+        slow.submit(self.seconds, self.text)
+        return "submitted"
+
+
+class Conflict(View):
+    """Raises a ConflictError once, when the result is there."""
+
+    raised = set()
+
+    def __call__(self):
+        answer = slow(self.seconds, self.text)
+        if self.text not in self.raised:
+            self.raised.add(self.text)
+            raise ConflictError("once")
+        return answer
+
+
+class Count(View):
+    """Writes, then waits."""
+
+    def __call__(self):
+        site = self.context
+        site.holdtests_counter = getattr(site, "holdtests_counter", 0) + 1
+        slow(self.seconds, self.text)
+        return str(site.holdtests_counter)
+
+
+class CountHTML(Count):
+    """The same as a page, which plone.protect looks at."""
+
+    def __call__(self):
+        self.request.response.setHeader("Content-Type", "text/html")
+        return f"<html><body>{super().__call__()}</body></html>"
+
+
+class Counted(View):
+    def __call__(self):
+        return str(getattr(self.context, "holdtests_counter", 0))
+
+
+class Mail(View):
+    def __call__(self):
+        host = self.context.MailHost
+        host.smtp_host, host.smtp_port = "127.0.0.1", int(self.request.form["port"])
+        host.send("Hello", "to@example.org", "from@example.org", subject=self.text)
+        return slow(self.seconds, self.text)
+
+
+class WhoAmI(View):
+    def __call__(self):
+        before = getSecurityManager().getUser().getId()
+        slow(self.seconds, self.text)
+        return f"{before} {getSecurityManager().getUser().getId()}"
+
+
+class WhoWasHere(View):
+    """Tells who 600 fresh greenlets are, without being asked to authenticate."""
+
+    def __call__(self):
+        import gevent
+
+        def who():
+            return getSecurityManager().getUser().getId()
+
+        greenlets = [gevent.spawn(who) for _ in range(600)]
+        gevent.joinall(greenlets)
+        return json.dumps(sorted({str(g.value) for g in greenlets}))
+
+
+class Body(View):
+    """Reads the body in each pass; answers with what pass 1 and the last one saw."""
+
+    def __call__(self):
+        upload = self.request.form.get("upload")
+        data = upload.read() if upload is not None else self.request.get("BODY", b"")
+        first = hashed(data)
+        return json.dumps({"size": len(data), "sha256": first})
+
+
+class Timeout(View):
+    def __call__(self):
+        return too_slow(self.request.form["url"])
+
+
+class Forever(View):
+    def __call__(self):
+        return slow(0, f"{self.text}-{time.time_ns()}")
+
+
+class Context(View):
+    """Tells what an earlier pass in this slot has set in its context."""
+
+    def __call__(self):
+        before = seen.get()
+        seen.set(self.text)
+        slow(self.seconds, self.text)
+        return str(before)
+
+
+class Download(View):
+    """Streams a blob, after a wait where a text is given."""
+
+    def __call__(self):
+        if "text" in self.request.form:
+            slow(self.seconds, self.text)
+        from plone.namedfile.utils import stream_data
+
+        response = self.request.response
+        response.setHeader("Content-Type", "application/octet-stream")
+        return stream_data(self.context.holdtests_blob)
+
+
+class Upload(View):
+    """Keeps the body as a blob of the site."""
+
+    def __call__(self):
+        from plone.namedfile.file import NamedBlobFile
+
+        self.context.holdtests_blob = NamedBlobFile(self.request.get("BODY"), filename="blob")
+        return "kept"
+
+
+@implementer(IPublishTraverse)
+class Traverse(View):
+    """Needs a result to find its name."""
+
+    name = None
+
+    def publishTraverse(self, request, name):
+        self.name = slow(0.1, name)
+        return self
+
+    def __call__(self):
+        return str(self.name)
+
+
+class State(View):
+    """Tells what the process keeps; ``reset`` begins to count anew."""
+
+    def __call__(self):
+        if "reset" in self.request.form:
+            peak.most = peak.open
+        gc.collect()
+        return json.dumps(
+            {
+                "connections": peak.most,
+                "pid": os.getpid(),
+                "requests": sum(type(o).__name__ == "WSGIRequest" for o in gc.get_objects()),
+                "transaction": transaction.get().description,
+            }
+        )

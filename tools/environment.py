@@ -1,0 +1,55 @@
+"""Make the development environment: a virtual environment with what constraints.txt says.
+
+    python3 tools/environment.py .venv
+
+Run by make. Needs Python 3.11, 3.12 or 3.13 with the module ``venv``, and no compiler.
+"""
+
+from pathlib import Path
+
+import shutil
+import subprocess
+import sys
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST = (3, 11)
+NEWEST = (3, 13)
+
+
+def main(venv: Path) -> None:
+    version = sys.version_info[:2]
+    if not OLDEST <= version <= NEWEST:
+        sys.exit(
+            f"This is Python {version[0]}.{version[1]}; Python 3.11, 3.12 or 3.13 is needed. "
+            "Name one: make PYTHON=python3.13"
+        )
+    try:
+        import ensurepip  # noqa: F401
+        import venv as _  # noqa: F401
+    except ImportError:
+        sys.exit("Python's module venv is missing. On Debian: apt install python3-venv")
+    ready = venv / ".ready"
+    if venv.exists():  # of other constraints, or half-made
+        print(f"{venv} is not up to date: it is made anew.", flush=True)
+        shutil.rmtree(venv)
+    print(f"Making {venv}: about 330 packages, some minutes ...", flush=True)
+    _run("Making the environment", sys.executable, "-m", "venv", str(venv))
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-q"]
+    constrained = ["-c", "constraints.txt"]
+    _run("Installing pip", *pip, "install", "--upgrade", "pip", *constrained)
+    only_wheels = ["--only-binary", ":all:"]
+    wanted = ["-r", "requirements-dev.txt", *constrained, *only_wheels]
+    _run("Installing the packages", *pip, "install", *wanted)
+    ready.touch()
+
+
+def _run(what: str, *command: str) -> None:
+    if subprocess.run(command, cwd=ROOT).returncode:
+        sys.exit(
+            f"{what} failed, see above. Is the network there, and room on the disk? "
+            "The same command tries again from the start."
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,81 @@
+"""Run the tests of the kernel, the middleware and one real server on other Pythons.
+
+    python tools/pythons.py           test on each supported version that is found
+    python tools/pythons.py --list    print the interpreters, one for each version
+
+Interpreters are looked for on the PATH and among pyenv's versions. Each gets an
+environment of its own, ``.venv-3.12`` say, kept for the next time. A version that is not
+found is named as left out.
+"""
+
+from environment import NEWEST
+from environment import OLDEST
+from pathlib import Path
+
+import os
+import shutil
+import subprocess
+import sys
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSIONS = [f"3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)]
+PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:plone"]
+
+
+def find(version: str) -> str | None:
+    """Return an interpreter of *version* that works, None where there is none."""
+    candidates = [shutil.which(f"python{version}")]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates += sorted(map(str, pyenv.glob(f"{version}.*/bin/python")), reverse=True)
+    return next((c for c in candidates if c and _has_version(c, version)), None)
+
+
+def _has_version(python: str, version: str) -> bool:
+    code = f"import ensurepip, sys, venv; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
+    return subprocess.run([python, "-c", code], capture_output=True).returncode == 0
+
+
+def test(version: str, python: str) -> bool:
+    """Run the tests on *python*; return True where they pass."""
+    venv = Path(f".venv-{version}")
+    if not _is_fresh(ROOT / venv):
+        made = subprocess.run([python, "tools/environment.py", str(venv)], cwd=ROOT)
+        if made.returncode:
+            return False
+    runner = str(venv / "bin" / "python")
+    suites = [
+        [*PYTEST, "tests/kernel", "tests/wsgi"],
+        ["tests/gevented.py", *PYTEST[2:], "-m", "concurrency", "tests/kernel", "tests/wsgi"],
+        [*PYTEST, "tests/server", "-m", "smoke"],
+    ]
+    return all(subprocess.run([runner, *suite], cwd=ROOT).returncode == 0 for suite in suites)
+
+
+def _is_fresh(venv: Path) -> bool:
+    ready = venv / ".ready"
+    sources = [ROOT / name for name in ("constraints.txt", "requirements-dev.txt", "setup.py")]
+    return ready.exists() and all(ready.stat().st_mtime > s.stat().st_mtime for s in sources)
+
+
+def main() -> None:
+    found = {version: find(version) for version in VERSIONS}
+    if "--list" in sys.argv:
+        print(*(python for python in found.values() if python))
+        return
+    own = "%d.%d" % sys.version_info[:2]
+    results = {}
+    for version, python in found.items():
+        if version == own:
+            results[version] = "the version of `make test`"
+        elif python is None:
+            results[version] = "LEFT OUT: no such interpreter with venv was found"
+        else:
+            print(f"== Python {version} ({python})", flush=True)
+            results[version] = "passed" if test(version, python) else "FAILED"
+    for version, result in results.items():
+        print(f"Python {version}: {result}")
+    sys.exit("FAILED" in results.values())
+
+
+if __name__ == "__main__":
+    main()

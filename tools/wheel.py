@@ -1,0 +1,38 @@
+"""Build the wheel and see that it holds what the package needs beside its modules."""
+
+from pathlib import Path
+from zipfile import ZipFile
+
+import subprocess
+import sys
+import tempfile
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        build = [sys.executable, "-m", "build", "--wheel", "--outdir", folder, str(ROOT)]
+        built = subprocess.run(build, capture_output=True, text=True)
+        if built.returncode:
+            sys.exit(built.stdout[-2000:] + built.stderr[-2000:])
+        (wheel,) = Path(folder).glob("*.whl")
+        with ZipFile(wheel) as opened:
+            held = set(opened.namelist())
+    wanted = {
+        str(path.relative_to(SOURCE))
+        for path in SOURCE.rglob("*")
+        if path.is_file() and not {"__pycache__"} & set(path.parts) and ".egg-info" not in str(path)
+    }
+    missing = sorted(wanted - held)
+    if missing or not wanted:
+        sys.exit("Not in the wheel:\n" + "\n".join(missing))
+    kinds = {suffix: sum(name.endswith(suffix) for name in held) for suffix in (".zcml", ".xml")}
+    if "collective/__init__.py" in held or not all(kinds.values()):
+        sys.exit(f"The wheel is not what it should be: {kinds}")
+    print(f"{wheel.name}: {len(wanted)} files, {kinds}")
+
+
+if __name__ == "__main__":
+    main()
