@@ -1,7 +1,8 @@
 """Make a Zope instance with a Plone site in it, as ``make start`` and the tests do.
 
-The instance is what ``mkwsgiinstance`` writes, unchanged. It is made beside its place
-and moved there when it is complete, so that a half-made one is never used.
+The instance is what ``mkwsgiinstance`` writes, with a folder for blobs, which Plone needs;
+its ``zope.ini`` is unchanged. It is made beside its place and moved there when it is
+complete, so that a half-made one is never used.
 """
 
 from pathlib import Path
@@ -55,9 +56,13 @@ def make_instance(folder: Path, profiles: tuple[str, ...] = (), password: str = 
     shutil.rmtree(half, ignore_errors=True)
     half.parent.mkdir(parents=True, exist_ok=True)
     run("mkwsgiinstance", "-d", half, "-u", f"admin:{password}")
+    conf = half / "etc" / "zope.conf"
+    storage = "path $INSTANCE/var/Data.fs"
+    blobs = storage + "\n     blob-dir $INSTANCE/var/blobs"  # without it no file can be uploaded
+    conf.write_text(conf.read_text().replace(storage, blobs))
     script = half / "add_site.py"
     script.write_text(_ADD_SITE.format(site=SITE_ID, profiles=profiles))
-    run("zconsole", "run", half / "etc" / "zope.conf", script)
+    run("zconsole", "run", conf, script)
     script.unlink()
     for name in ("zope.conf", "zope.ini"):  # mkwsgiinstance writes its folder into them
         file = half / "etc" / name

@@ -174,7 +174,7 @@ def service(tmp_path_factory):
 def instance_template(tmp_path_factory):
     """An instance with a site, which no server runs on."""
     folder = tmp_path_factory.mktemp("template") / "instance"
-    make_instance(folder, ("collective.wsgifutures:default",))
+    make_instance(folder, ())
     script = folder / "add_users.py"
     script.write_text(_ADD_USERS.format(users=USERS))
     run("zconsole", "run", folder / "etc" / "zope.conf", script)

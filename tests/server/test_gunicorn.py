@@ -73,7 +73,7 @@ def test_future_out_of_time_closes_its_socket(gunicorn, silent):
 
 def test_passes_are_told_only_with_the_debug_setting(flagged):
     """X-Hold-Passes is off by default."""
-    server = flagged(env={"WSGIFUTURES_DEBUG": ""} | {"WSGIFUTURES_DEBUG": "off"})
+    server = flagged(env={"WSGIFUTURES_DEBUG": "off"})
     assert "X-Hold-Passes" not in server.get("@@fast").headers
 
 
@@ -102,15 +102,16 @@ def test_configuration_with_nothing_but_the_import(flagged, tmp_path, text):
 
 
 @pytest.mark.parametrize("how", ["flag", "environment"])
-def test_flags_and_gunicorn_cmd_args_win(flagged, how):
+def test_flags_and_gunicorn_cmd_args_win(start_gunicorn, how):
     """The config module gives defaults."""
     wanted = ("--worker-connections", "77", "--print-config")
     if how == "flag":
-        server = flagged(*wanted)
+        process, _ = start_gunicorn(*wanted)
     else:
-        server = flagged(env={"GUNICORN_CMD_ARGS": " ".join(wanted)})
-    lines = [line.split("=") for line in server.process.output.splitlines() if "=" in line]
-    printed = {key.strip(): value.strip() for key, value, *_ in lines}
+        process, _ = start_gunicorn(env={"GUNICORN_CMD_ARGS": " ".join(wanted)})
+    assert process.wait() == 0
+    lines = [line.split("=", 1) for line in process.output.splitlines() if "=" in line]
+    printed = {key.strip(): value.strip() for key, value in lines}
     assert printed["worker_connections"] == "77"
     assert printed["graceful_timeout"] == "60"
 

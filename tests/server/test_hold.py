@@ -124,9 +124,9 @@ def test_blob_streams_from_a_held_view(server, text):
     """The last response's body is passed on as it is."""
     data = random.Random(1).randbytes(400_000)
     headers = {"Content-Type": "application/octet-stream"}
-    assert server.post("@@upload", data=data, headers=headers).text == "kept"
+    assert server.post("@@keep-blob", data=data, headers=headers).text == "kept"
     for params, passes in (({}, "1"), ({"text": text}, "2")):
-        answer = server.get("@@download", **params)
+        answer = server.get("@@stream-blob", **params)
         assert (answer.content == data, answer.headers["X-Hold-Passes"]) == (True, passes)
 
 

@@ -5,6 +5,10 @@ from collective.wsgifutures import future
 from collective.wsgifutures import gather
 from collective.wsgifutures import held
 from contextvars import ContextVar
+from plone import api
+from plone.namedfile.file import NamedBlobFile
+from plone.namedfile.utils import set_headers
+from plone.namedfile.utils import stream_data
 from Products.Five import BrowserView
 from zExceptions import NotFound
 from zExceptions import Redirect
@@ -133,9 +137,9 @@ class Counted(View):
 
 class Mail(View):
     def __call__(self):
-        host = self.context.MailHost
-        host.smtp_host, host.smtp_port = "127.0.0.1", int(self.request.form["port"])
-        host.send("Hello", "to@example.org", "from@example.org", subject=self.text)
+        api.portal.set_registry_record("plone.smtp_host", "127.0.0.1")
+        api.portal.set_registry_record("plone.smtp_port", int(self.request.form["port"]))
+        self.context.MailHost.send("Hello", "to@example.org", "from@example.org", subject=self.text)
         return slow(self.seconds, self.text)
 
 
@@ -196,10 +200,7 @@ class Download(View):
     def __call__(self):
         if "text" in self.request.form:
             slow(self.seconds, self.text)
-        from plone.namedfile.utils import stream_data
-
-        response = self.request.response
-        response.setHeader("Content-Type", "application/octet-stream")
+        set_headers(self.context.holdtests_blob, self.request.response)
         return stream_data(self.context.holdtests_blob)
 
 
@@ -207,8 +208,6 @@ class Upload(View):
     """Keeps the body as a blob of the site."""
 
     def __call__(self):
-        from plone.namedfile.file import NamedBlobFile
-
         self.context.holdtests_blob = NamedBlobFile(self.request.get("BODY"), filename="blob")
         return "kept"
 
