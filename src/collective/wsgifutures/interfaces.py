@@ -1,0 +1,11 @@
+"""The marks of the add-on in a Plone site."""
+
+from zope.publisher.interfaces.browser import IDefaultBrowserLayer
+
+
+class IWSGIFuturesLayer(IDefaultBrowserLayer):
+    """On the requests of a site where the add-on is installed.
+
+    For what belongs to one site: its control panel, its views. Responses are held in
+    every site of the process, also where this layer is not.
+    """
