@@ -3,8 +3,12 @@
     GET  /slow?seconds=1&text=hello   answers after a while: {"text": …, "call": …}
     GET  /fail?status=500             answers with that status
     GET  /calls?text=hello            how often /slow was asked for that text
+    POST /run?page=held               sends 200 requests at once to that page of the demo
+    GET  /progress                    what became of them so far
 
-Run it with ``python -m wsgifutures_demo.service --port 8090``.
+Run it with ``python -m wsgifutures_demo.service --port 8090``; for runs it is told the
+address of the site: ``--site http://localhost:8080/Plone``. Only pages of that site may
+ask for a run and see its progress.
 """
 
 from gevent import monkey
@@ -13,62 +17,183 @@ monkey.patch_all()
 
 from collections import Counter  # noqa: E402
 from gevent.pywsgi import WSGIServer  # noqa: E402
+from http.client import HTTPConnection  # noqa: E402
 from urllib.parse import parse_qs  # noqa: E402
+from urllib.parse import urlsplit  # noqa: E402
 
 import argparse  # noqa: E402
 import gevent  # noqa: E402
 import json  # noqa: E402
+import time  # noqa: E402
 
 #: Seconds that one call may be asked to take.
 LONGEST = 120.0
 
+#: The pages that a run may ask for, by the names that it knows them under.
+PAGES = {"held": "@@hold", "blocking": "@@hold-blocking"}
+
+#: How many requests a run sends.
+REQUESTS = 200
+
+#: Seconds after which a run gives up what is not answered yet.
+RUN_ENDS_AFTER = 120.0
+
+#: What a request that was given up has instead of a status.
+NO_ANSWER = 0
+
+
+class Run:
+    """Many requests at once to one page; keeps when each was answered, and how."""
+
+    def __init__(self, site, page):
+        self.site = urlsplit(site)
+        self.path = f"{self.site.path}/{PAGES[page]}"
+        self.began = time.time()
+        self.finished = []
+        self.ended = False
+
+    def go(self):
+        greenlets = [gevent.spawn(self._ask, number) for number in range(REQUESTS)]
+        gevent.joinall(greenlets, timeout=RUN_ENDS_AFTER)
+        gevent.killall(greenlets)
+        self.finished += [(self.elapsed, NO_ANSWER)] * (REQUESTS - len(self.finished))
+        self.ended = True
+
+    @property
+    def elapsed(self):
+        return round(time.time() - self.began, 3)
+
+    def progress(self):
+        return {
+            "began": self.began,
+            "elapsed": self.elapsed,
+            "ended": self.ended,
+            "under_way": REQUESTS - len(self.finished),
+            "finished": self.finished,
+        }
+
+    def _ask(self, number):
+        connection = HTTPConnection(self.site.hostname, self.site.port)
+        try:
+            connection.request("GET", f"{self.path}?seconds=1&text=request+{number + 1}")
+            answer = connection.getresponse()
+            answer.read()
+            status = answer.status
+        except OSError:
+            status = NO_ANSWER
+        finally:
+            connection.close()
+        self.finished.append((self.elapsed, status))
+
 
 class SlowService:
-    """A WSGI application. Counts the calls for each text."""
+    """A WSGI application. Counts the calls for each text, makes one run at a time."""
 
-    def __init__(self):
+    def __init__(self, site=None):
         self.calls = Counter()
         self.ended = Counter()
+        self.site = site
+        self.runs = {}
+        self._routes = {
+            ("GET", "/slow"): self.slow,
+            ("GET", "/fail"): self.fail,
+            ("GET", "/calls"): self.count,
+            ("POST", "/run"): self.run,
+            ("GET", "/progress"): self.progress,
+        }
 
     def __call__(self, environ, start_response):
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        origin = environ.get("HTTP_ORIGIN")
         query = {k: v[-1] for k, v in parse_qs(environ["QUERY_STRING"]).items()}
-        handle = getattr(self, "do_" + environ["PATH_INFO"].strip("/"), None)
-        if handle is None:
-            return _answer(start_response, "404 Not Found", {"error": "no such path"})
-        return handle(query, start_response)
+        allowed = origin in origins(self.site)
+        if origin and not allowed:
+            status, data = "403 Forbidden", {"error": "only the demo's own site may ask"}
+        elif method == "OPTIONS":
+            status, data = "200 OK", {}
+        elif (method, path) in self._routes:
+            status, data = self._routes[method, path](query)
+        else:
+            status, data = "404 Not Found", {"error": "no such path"}
+        return _answer(start_response, status, data, _cors(origin) if allowed else [])
 
-    def do_slow(self, query, start_response):
+    def slow(self, query):
         text = query.get("text", "")
         self.calls[text] += 1
         call = self.calls[text]
         try:
             gevent.sleep(min(float(query.get("seconds", 1)), LONGEST))
         except ValueError:
-            return _answer(start_response, "400 Bad Request", {"error": "seconds is no number"})
+            return "400 Bad Request", {"error": "seconds is no number"}
         self.ended[text] += 1
-        return _answer(start_response, "200 OK", {"text": text, "call": call})
+        return "200 OK", {"text": text, "call": call}
 
-    def do_fail(self, query, start_response):
-        return _answer(start_response, f"{query.get('status', 500)} Failed", {"error": "as asked"})
+    def fail(self, query):
+        return f"{query.get('status', 500)} Failed", {"error": "as asked"}
 
-    def do_calls(self, query, start_response):
+    def count(self, query):
         text = query.get("text", "")
-        answer = {"calls": self.calls[text], "ended": self.ended[text]}
-        return _answer(start_response, "200 OK", answer)
+        return "200 OK", {"calls": self.calls[text], "ended": self.ended[text]}
+
+    def run(self, query):
+        page = query.get("page")
+        if self.site is None:
+            return "409 Conflict", {"error": "the service was started without --site"}
+        if page not in PAGES:
+            return "400 Bad Request", {"error": f"page is one of: {', '.join(PAGES)}"}
+        if self._running():
+            error = f"a run of the {self._running()} page is under way; wait for its end"
+            return "409 Conflict", {"error": error}
+        self.runs[page] = Run(self.site, page)
+        gevent.spawn(self.runs[page].go)
+        return "202 Accepted", {"running": page}
+
+    def progress(self, query):
+        runs = {page: run.progress() for page, run in self.runs.items()}
+        return "200 OK", {"requests": REQUESTS, "running": self._running(), "runs": runs}
+
+    def _running(self):
+        return next((page for page, run in self.runs.items() if not run.ended), None)
 
 
-def _answer(start_response, status, data):
+def origins(site):
+    """Return the origins of *site*: a browser may know this machine by two names."""
+    if site is None:
+        return set()
+    port = urlsplit(site).port
+    return {f"http://{host}:{port}" for host in ("127.0.0.1", "localhost")}
+
+
+def _cors(origin):
+    return [
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Allow-Methods", "GET, POST"),
+        ("Access-Control-Max-Age", "600"),
+    ]
+
+
+def _answer(start_response, status, data, headers):
     body = json.dumps(data).encode()
-    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    start_response(status, headers)
+    start_response(
+        status,
+        [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("Cache-Control", "no-store"),
+            ("Vary", "Origin"),
+            *headers,
+        ],
+    )
     return [body]
 
 
 def main():
     parser = argparse.ArgumentParser(description="A slow HTTP service.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--site", help="the site whose pages a run asks for")
     options = parser.parse_args()
-    server = WSGIServer(("127.0.0.1", options.port), SlowService(), log=None, backlog=4096)
+    application = SlowService(options.site)
+    server = WSGIServer(("127.0.0.1", options.port), application, log=None, backlog=4096)
     server.start()
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
     server.serve_forever()

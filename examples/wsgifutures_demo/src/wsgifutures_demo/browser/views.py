@@ -1,0 +1,133 @@
+"""Views that call a slow service, each in another way."""
+
+from ..calls import ask
+from ..calls import failing
+from ..calls import SERVICE
+from ..calls import slow
+from ..calls import too_slow
+from ..query import BadQuery
+from ..query import seconds
+from ..query import whole_number
+from collective.wsgifutures import FutureTimeout
+from collective.wsgifutures import gather
+from collective.wsgifutures import held
+from plone.protect import CheckAuthenticator
+from Products.Five import BrowserView
+from zope.annotation.interfaces import IAnnotations
+
+import inspect
+import requests
+import textwrap
+
+COUNTER = "wsgifutures_demo.counter"
+
+
+class Page(BrowserView):
+    """Reads the query; ``render`` makes the page."""
+
+    def __call__(self):
+        form = self.request.form
+        self.text = str(form.get("text", "hello"))[:100]
+        self.catches = form.get("catch") != "no"
+        try:
+            self.seconds = seconds(form)
+            self.n = whole_number(form, "n", 5, 1, 50)
+        except BadQuery as problem:
+            self.request.response.setStatus(400)
+            return self.index(problem=str(problem))
+        return self.render()
+
+    def source(self):
+        """Return what makes this page, to be shown in it."""
+        parts = [*self.shown, type(self).render]
+        return "\n\n".join(textwrap.dedent(inspect.getsource(part)).strip() for part in parts)
+
+
+class Hold(Page):
+    title = "One call"
+    lead = "The call is made before the view runs; the view gets its result as an argument."
+    shown = [slow]
+
+    @held(answer=lambda self: slow.submit(self.seconds, self.text))
+    def render(self, answer):
+        return self.index(answers=[answer])
+
+
+class HoldMany(Page):
+    title = "Many calls, one wait"
+    lead = "All calls run side by side: the page takes as long as the slowest of them."
+    shown = [slow]
+
+    def render(self):
+        calls = [slow.submit(self.seconds, f"{self.text} {i + 1}") for i in range(self.n)]
+        return self.index(answers=gather(*calls))
+
+
+class HoldBlocking(Page):
+    title = "The old way"
+    lead = "The same call in the view itself: it keeps its slot and its ZODB connection."
+    shown = [ask]
+
+    def render(self):
+        return self.index(answers=[ask("/slow", seconds=self.seconds, text=self.text)])
+
+
+class HoldSubmitOnly(Page):
+    title = "Submitted, not waited for"
+    lead = "A pass that has a pending future is never sent: the page is made again with it."
+    shown = [slow]
+
+    def render(self):
+        call = slow.submit(self.seconds, self.text)
+        return self.index(answers=[call.result(default="still waiting")])
+
+
+class HoldWrite(Page):
+    title = "One write"
+    lead = "The view adds one to a counter in the ZODB, then calls the service."
+    shown = [slow]
+
+    def render(self):
+        counters = IAnnotations(self.context)
+        answers = []
+        if self.request.method == "POST":
+            CheckAuthenticator(self.request)
+            counters[COUNTER] = counters.get(COUNTER, 0) + 1
+            answers.append(slow(self.seconds, self.text))
+        return self.index(answers=answers, counter=counters.get(COUNTER, 0))
+
+
+class HoldError(Page):
+    title = "The service fails"
+    lead = "What the call raised arrives in the view, which may catch it."
+    shown = [failing]
+
+    def render(self):
+        try:
+            answer = failing()
+        except requests.HTTPError as error:
+            if not self.catches:
+                raise
+            answer = f"caught: {error}"
+        return self.index(answers=[answer])
+
+
+class HoldTimeout(Page):
+    title = "The service is too slow"
+    lead = "The future has a timeout of one second; the service takes ten."
+    shown = [too_slow]
+
+    def render(self):
+        try:
+            answer = too_slow(10, self.text)
+        except FutureTimeout as error:
+            if not self.catches:
+                raise
+            answer = f"caught: {error}"
+        return self.index(answers=[answer])
+
+
+class Demo(BrowserView):
+    """The start page."""
+
+    service = SERVICE

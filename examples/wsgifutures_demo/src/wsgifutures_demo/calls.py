@@ -1,0 +1,33 @@
+"""The external calls of the demo. Plain data in, plain data out, nothing of Plone."""
+
+from collective.wsgifutures import future
+
+import os
+import requests
+
+SERVICE = os.environ.get("WSGIFUTURES_DEMO_SERVICE", "http://127.0.0.1:8090")
+
+
+def ask(path, **params):
+    """Call the service and wait for its answer: what every add-on has somewhere."""
+    answer = requests.get(SERVICE + path, params=params, timeout=60)
+    answer.raise_for_status()
+    return answer.json()["text"]
+
+
+@future(timeout=60)
+def slow(seconds, text):
+    """Give *text* back after so many seconds."""
+    return ask("/slow", seconds=seconds, text=text)
+
+
+@future(timeout=1)
+def too_slow(seconds, text):
+    """Take longer than it may."""
+    return ask("/slow", seconds=seconds, text=text)
+
+
+@future
+def failing():
+    """Raise requests.HTTPError, since the service answers 503."""
+    return ask("/fail", status=503)

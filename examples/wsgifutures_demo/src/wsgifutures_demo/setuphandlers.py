@@ -1,0 +1,10 @@
+"""What the list of add-ons shows."""
+
+from plone.base.interfaces.installable import INonInstallable
+from zope.interface import implementer
+
+
+@implementer(INonInstallable)
+class HiddenProfiles:
+    def getNonInstallableProfiles(self):
+        return ["wsgifutures_demo:uninstall"]
