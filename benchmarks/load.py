@@ -1,9 +1,10 @@
 """A bounded load: so many clients, each with a connection of its own, all at once.
 
-    python benchmarks/load.py URL --clients 1000 --requests 1000
+    python benchmarks/load.py URL --clients 1000 --requests 1000 --seconds 20
 
-Each client sends one request after the other until all requests are sent. Prints one
-JSON object: what came back and how long it took. Greenlets, without any patching.
+Each client sends one request after the other until all requests are sent or the time is
+over; what is under way then is not counted. Prints one JSON object: what came back and
+how long it took. Greenlets, without any patching.
 """
 
 from collections import Counter
@@ -34,14 +35,15 @@ class Result:
 class Load:
     """Sends *requests* requests to *url* from *clients* clients."""
 
-    def __init__(self, url, clients, requests, timeout=120.0, headers=()):
+    def __init__(self, url, clients, requests, seconds=120.0, headers=(), keep=True):
         parts = urlsplit(url)
         self._address = (parts.hostname, parts.port)
         self._path = parts.path + ("?" + parts.query if parts.query else "")
         self._head = "".join(f"{line}\r\n" for line in (f"Host: {parts.netloc}", *headers))
         self._left = iter(range(requests))
         self._clients = clients
-        self._timeout = timeout
+        self._seconds = seconds
+        self._keep = keep
         self._times = []
         self._statuses = Counter()
         self._errors = Counter()
@@ -49,7 +51,9 @@ class Load:
     def run(self):
         """Send all of them and return the ``Result``."""
         began = time.monotonic()
-        gevent.joinall([gevent.spawn(self._client) for _ in range(self._clients)])
+        clients = [gevent.spawn(self._client) for _ in range(self._clients)]
+        gevent.joinall(clients, timeout=self._seconds)
+        gevent.killall(clients)
         seconds = time.monotonic() - began
         times = sorted(self._times) or [0.0]
         return Result(
@@ -67,7 +71,7 @@ class Load:
             began = time.monotonic()
             try:
                 if connection is None:
-                    connection = _Connection(self._address, self._timeout)
+                    connection = _Connection(self._address, self._seconds)
                 path = self._path.replace("{n}", str(number))
                 status, keep = connection.get(path, self._head)
             except OSError as error:
@@ -76,7 +80,7 @@ class Load:
                 continue
             self._times.append(time.monotonic() - began)
             self._statuses[status] += 1
-            if not keep:
+            if not (keep and self._keep):
                 connection = None
 
 
@@ -114,10 +118,18 @@ def main():
     parser.add_argument("url", help="{n} in it becomes the number of the request")
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--requests", type=int, default=1000)
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds without a byte")
+    parser.add_argument("--seconds", type=float, default=120.0, help="when to stop")
+    parser.add_argument("--no-keep", action="store_true", help="a new connection each time")
     parser.add_argument("--header", action="append", default=[], help="as in 'Accept: text/html'")
     options = parser.parse_args()
-    load = Load(options.url, options.clients, options.requests, options.timeout, options.header)
+    load = Load(
+        options.url,
+        options.clients,
+        options.requests,
+        options.seconds,
+        options.header,
+        keep=not options.no_keep,
+    )
     print(json.dumps(asdict(load.run())))
 
 

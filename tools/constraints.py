@@ -1,4 +1,4 @@
-"""Write constraints.txt: the newest set that resolves, for each Python version.
+"""Write constraints.txt and versions.cfg: the newest set that resolves, for each Python.
 
     python tools/constraints.py PYTHON [PYTHON ...]
 
@@ -20,7 +20,8 @@ OWN = {"collective-wsgifutures", "wsgifutures-demo"}
 
 HEADER = """\
 # Every package of the development environment, for all supported Python versions.
-# Written by `make constraints`; do not edit. What must be said by hand is in constraints.in.
+# Written by `make constraints`, for pip in constraints.txt and for buildout in versions.cfg.
+# Do not edit; what must be said by hand is in constraints.in.
 """
 
 
@@ -59,6 +60,16 @@ def merge(frozen: dict[str, dict[str, str]]) -> list[str]:
     return lines
 
 
+def buildout(lines: list[str]) -> str:
+    """Return the same lines as buildout's sections of versions."""
+    sections: dict[str, list[str]] = {"[versions]": []}
+    for line in lines:
+        pin, _, marker = line.partition(" ; ")
+        section = f"[versions:{marker}]".replace(" ", "") if marker else "[versions]"
+        sections.setdefault(section, []).append(pin.replace("==", " = "))
+    return "\n\n".join("\n".join([name, *pins]) for name, pins in sections.items()) + "\n"
+
+
 def main() -> None:
     frozen = {}
     for python in sys.argv[1:]:
@@ -68,8 +79,10 @@ def main() -> None:
         print(f"  Python {version}: {len(pins)} packages", flush=True)
     if not frozen:
         sys.exit(__doc__)
-    (ROOT / "constraints.txt").write_text(HEADER + "\n".join(merge(frozen)) + "\n")
-    print("constraints.txt is written.")
+    lines = merge(frozen)
+    (ROOT / "constraints.txt").write_text(HEADER + "\n".join(lines) + "\n")
+    (ROOT / "versions.cfg").write_text(HEADER + buildout(lines))
+    print("constraints.txt and versions.cfg are written.")
 
 
 if __name__ == "__main__":

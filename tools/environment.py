@@ -32,7 +32,7 @@ def main(venv: Path) -> None:
     if venv.exists():  # of other constraints, or half-made
         print(f"{venv} is not up to date: it is made anew.", flush=True)
         shutil.rmtree(venv)
-    print(f"Making {venv}: about 330 packages, some minutes ...", flush=True)
+    print(f"Making {venv}: about 330 packages, one to five minutes ...", flush=True)
     _run("Making the environment", sys.executable, "-m", "venv", str(venv))
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-q"]
     constrained = ["-c", "constraints.txt"]
@@ -44,7 +44,11 @@ def main(venv: Path) -> None:
 
 
 def _run(what: str, *command: str) -> None:
-    if subprocess.run(command, cwd=ROOT).returncode:
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode:
+        print("\n".join(done.stdout.splitlines()[-30:]), file=sys.stderr)
         sys.exit(
             f"{what} failed, see above. Is the network there, and room on the disk? "
             "The same command tries again from the start."

@@ -65,6 +65,15 @@ class Hold(View):
         return f"{answer} in {city}"
 
 
+class Blocking(View):
+    """The same call the old way, for the benchmark."""
+
+    def __call__(self):
+        url = os.environ["HOLDTESTS_SERVICE"] + "/slow"
+        params = {"seconds": self.seconds, "text": self.text}
+        return f"{requests.get(url, params=params).json()['text']} in nowhere"
+
+
 class Many(View):
     def __call__(self):
         calls = [slow.submit(self.seconds, f"{self.text}-{n}") for n in range(5)]
