@@ -32,6 +32,7 @@ addPloneSite(
     extension_ids={profiles!r},
 )
 transaction.commit()
+app._p_jar.db().close()  # noqa: F821  writes the index
 """
 
 

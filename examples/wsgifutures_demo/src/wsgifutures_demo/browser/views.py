@@ -25,6 +25,8 @@ COUNTER = "wsgifutures_demo.counter"
 class Page(BrowserView):
     """Reads the query; ``render`` makes the page."""
 
+    shown = ()  # what the view calls, to be shown as source code
+
     def __call__(self):
         form = self.request.form
         self.text = str(form.get("text", "hello"))[:100]
@@ -46,7 +48,7 @@ class Page(BrowserView):
 class Hold(Page):
     title = "One call"
     lead = "The call is made before the view runs; the view gets its result as an argument."
-    shown = [slow]
+    shown = (slow,)
 
     @held(answer=lambda self: slow.submit(self.seconds, self.text))
     def render(self, answer):
@@ -56,7 +58,7 @@ class Hold(Page):
 class HoldMany(Page):
     title = "Many calls, one wait"
     lead = "All calls run side by side: the page takes as long as the slowest of them."
-    shown = [slow]
+    shown = (slow,)
 
     def render(self):
         calls = [slow.submit(self.seconds, f"{self.text} {i + 1}") for i in range(self.n)]
@@ -66,7 +68,7 @@ class HoldMany(Page):
 class HoldBlocking(Page):
     title = "The old way"
     lead = "The same call in the view itself: it keeps its slot and its ZODB connection."
-    shown = [ask]
+    shown = (ask,)
 
     def render(self):
         return self.index(answers=[ask("/slow", seconds=self.seconds, text=self.text)])
@@ -75,7 +77,7 @@ class HoldBlocking(Page):
 class HoldSubmitOnly(Page):
     title = "Submitted, not waited for"
     lead = "A pass that has a pending future is never sent: the page is made again with it."
-    shown = [slow]
+    shown = (slow,)
 
     def render(self):
         call = slow.submit(self.seconds, self.text)
@@ -85,7 +87,7 @@ class HoldSubmitOnly(Page):
 class HoldWrite(Page):
     title = "One write"
     lead = "The view adds one to a counter in the ZODB, then calls the service."
-    shown = [slow]
+    shown = (slow,)
 
     def render(self):
         counters = IAnnotations(self.context)
@@ -100,7 +102,7 @@ class HoldWrite(Page):
 class HoldError(Page):
     title = "The service fails"
     lead = "What the call raised arrives in the view, which may catch it."
-    shown = [failing]
+    shown = (failing,)
 
     def render(self):
         try:
@@ -108,14 +110,14 @@ class HoldError(Page):
         except requests.HTTPError as error:
             if not self.catches:
                 raise
-            answer = f"caught: {error}"
+            answer = f"The view caught this: {error}"
         return self.index(answers=[answer])
 
 
 class HoldTimeout(Page):
     title = "The service is too slow"
     lead = "The future has a timeout of one second; the service takes ten."
-    shown = [too_slow]
+    shown = (too_slow,)
 
     def render(self):
         try:
@@ -123,7 +125,7 @@ class HoldTimeout(Page):
         except FutureTimeout as error:
             if not self.catches:
                 raise
-            answer = f"caught: {error}"
+            answer = f"The view caught this: {error}"
         return self.index(answers=[answer])
 
 
