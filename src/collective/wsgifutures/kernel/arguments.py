@@ -6,6 +6,7 @@ what to pass instead. Nothing of Zope is imported: its objects are told by their
 """
 
 from collections.abc import Hashable
+from collections.abc import Iterable
 from dataclasses import fields
 from dataclasses import is_dataclass
 from datetime import date
@@ -29,12 +30,16 @@ import functools
 
 
 class Unfit(Exception):
-    """A value cannot be passed on; ``where`` it stands and the ``reason``."""
+    """A value cannot be passed on; ``where`` it stands and the ``reason``.
 
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(where, reason)
+    ``foreign`` says that it belongs to Zope or to one pass, and may go nowhere at all.
+    """
+
+    def __init__(self, where: str, reason: str, foreign: bool = False) -> None:
+        super().__init__(where, reason, foreign)
         self.where = where
         self.reason = reason
+        self.foreign = foreign
 
 
 class Taken(NamedTuple):
@@ -44,7 +49,7 @@ class Taken(NamedTuple):
     copy: Any
 
 
-_ITSELF = frozenset({type(None), bool, int, complex, str, bytes, date, timedelta, UUID})
+_ITSELF = frozenset({type(None), bool, int, str, bytes, date, timedelta, UUID})
 
 
 def is_immutable(value: object) -> bool:
@@ -52,7 +57,7 @@ def is_immutable(value: object) -> bool:
     kind = type(value)
     if kind in (tuple, frozenset):
         return all(map(is_immutable, value))  # type: ignore[call-overload]
-    return kind in _ITSELF or kind in (float, Decimal, datetime, time)
+    return kind in _ITSELF or kind in (float, complex, Decimal, datetime, time)
 
 
 def take(value: Any, where: str) -> Taken:
@@ -78,47 +83,53 @@ def _take(value: Any, where: str, parents: tuple[int, ...]) -> Taken:
         return Taken((kind, value), value)
     if kind is float:  # told by its digits: NaN equals itself, 0.0 is not -0.0
         return Taken((float, value.hex()), value)
+    if kind is complex:
+        return Taken((complex, value.real.hex(), value.imag.hex()), value)
     if kind is Decimal:  # 1.0 and 1.00 print differently
         return Taken((Decimal, str(value)), value)
     if kind in (datetime, time):
         zone = value.tzinfo
         told = (value.replace(tzinfo=None), value.fold, type(zone), str(zone))
         return Taken((kind, told, value.utcoffset()), value)
-    if isinstance(value, (Enum, tzinfo)):
-        told = value.name if isinstance(value, Enum) else str(value)
-        return Taken((kind, told), value)
+    if isinstance(value, Enum):  # a flag made of unknown bits has no name
+        return Taken((kind, value.name or value.value), value)
+    if isinstance(value, tzinfo):
+        return Taken((kind, str(value)), value)
     if id(value) in parents:
         raise Unfit(where, "it contains itself; pass data without a cycle.")
     return _take_container(value, kind, where, (*parents, id(value)))
 
 
-def _take_container(value: Any, kind: type, where: str, parents: tuple) -> Taken:
-    if kind in (list, tuple) or (isinstance(value, tuple) and hasattr(kind, "_fields")):
+def _take_container(value: Any, kind: Any, where: str, parents: tuple[int, ...]) -> Taken:
+    if kind in (list, tuple) or (isinstance(value, tuple) and hasattr(kind, "_make")):
         items = [_take(v, f"{where}[{i}]", parents) for i, v in enumerate(value)]
-        copies = [item.copy for item in items]
-        copy = kind(copies) if kind in (list, tuple) else kind(*copies)
+        make = getattr(kind, "_make", kind)  # a named tuple's class takes no iterable
+        copy = make(item.copy for item in items)
         return Taken((kind, tuple(item.identity for item in items)), copy)
     if kind in (set, frozenset):
         items = [_take(v, f"an item of {where}", parents) for v in value]
-        identity = frozenset(item.identity for item in items)
-        return Taken((kind, identity), kind(item.copy for item in items))
+        identities = frozenset(item.identity for item in items)
+        return Taken((kind, identities), kind(item.copy for item in items))
     if kind is dict:
         pairs = [
             (_take(k, f"a key of {where}", parents), _take(v, f"{where}[{k!r}]", parents))
             for k, v in value.items()
         ]
-        identity = frozenset((k.identity, v.identity) for k, v in pairs)
-        return Taken((dict, identity), {k.copy: v.copy for k, v in pairs})
-    if is_dataclass(kind) and kind.__dataclass_params__.frozen and not foreign(value):  # type: ignore[attr-defined]
+        identities = frozenset((k.identity, v.identity) for k, v in pairs)
+        return Taken((dict, identities), {k.copy: v.copy for k, v in pairs})
+    if _is_frozen_dataclass(kind) and not foreign(value):
         copy = object.__new__(kind)
-        identity = []
-        for field in fields(kind):
-            name = field.name
+        told = []
+        for name in [field.name for field in fields(kind)]:
             part = _take(getattr(value, name), f"{where}.{name}", parents)
             object.__setattr__(copy, name, part.copy)
-            identity.append(part.identity)
-        return Taken((kind, tuple(identity)), copy)
-    raise Unfit(where, refusal(value))
+            told.append(part.identity)
+        return Taken((kind, tuple(told)), copy)
+    raise Unfit(where, refusal(value), foreign(value) is not None)
+
+
+def _is_frozen_dataclass(kind: type) -> bool:
+    return bool(getattr(getattr(kind, "__dataclass_params__", None), "frozen", False))
 
 
 def refusal(value: object) -> str:
@@ -161,18 +172,18 @@ def foreign(value: object, seen: frozenset[int] = frozenset()) -> str | None:
         return f"a bound method of {of}; use a function of a module"
     if isinstance(value, functools.partial):
         parts = (value.func, *value.args, *value.keywords.values())
-        return _first(((f"a partial of {{}}", part) for part in parts), seen)
-    if kind is FunctionType:
+        return _first((("a partial of {}", part) for part in parts), seen)
+    if type(value) is FunctionType:
         closed = _closed_over(value)
         return _first(((f"a closure over {name}, {{}}", v) for name, v in closed), seen)
     return None
 
 
-def _first(parts: Any, seen: frozenset[int]) -> str | None:
+def _first(parts: Iterable[tuple[str, Any]], seen: frozenset[int]) -> str | None:
     for template, part in parts:
         found = foreign(part, seen)
         if found:
-            return template.format(found)
+            return template.replace("{}", found)
     return None
 
 
@@ -223,42 +234,73 @@ def _is_empty(cell: CellType) -> bool:
     return False
 
 
-def take_closure(function: Any) -> Taken:
+def take_closure(function: Any, seen: frozenset[int] = frozenset()) -> Taken:
     """Return what *function* closes over, and a copy of it which keeps those values.
 
-    The plain values count like arguments. Others (modules, helpers, a client made once
-    per process) are used as they are.
+    The plain values count like arguments, those of a function inside and those that a
+    partial has bound too. Others (modules, helpers, a client made once per process) are
+    used as they are.
 
     Raises:
         Unfit: It closes over something of Zope or of one pass.
     """
     found = foreign(function)
     if found:
-        raise Unfit("its function", f"it is {found}.")
+        raise Unfit("its function", f"it is {found}.", True)
+    seen |= {id(function)}
+    if isinstance(function, functools.partial):
+        return _take_partial(function, seen)
     if type(function) is not FunctionType or not function.__closure__:
         return Taken((), function)
     identity = []
     cells = []
     for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
-        try:
-            taken = take(cell.cell_contents, name)
-        except (Unfit, ValueError):  # not plain, or not assigned yet
+        if _is_empty(cell):  # not assigned yet
             cells.append(cell)
-        else:
-            identity.append((name, taken.identity))
-            cells.append(CellType(taken.copy))
+            continue
+        part = _take_closed_over(name, cell.cell_contents, seen)
+        identity.append((name, part.identity))
+        cells.append(CellType(part.copy))  # of its own: a loop goes on changing the other
+    return Taken(tuple(identity), _with_cells(function, tuple(cells)))
+
+
+def _take_partial(function: Any, seen: frozenset[int]) -> Taken:
+    inner = take_closure(function.func, seen)
+    args = [_take_closed_over(f"argument {i}", v, seen) for i, v in enumerate(function.args, 1)]
+    named = {k: _take_closed_over(k, v, seen) for k, v in function.keywords.items()}
+    copy = functools.partial(
+        inner.copy, *(part.copy for part in args), **{k: part.copy for k, part in named.items()}
+    )
+    told = frozenset((k, part.identity) for k, part in named.items())
+    return Taken((inner.identity, tuple(part.identity for part in args), told), copy)
+
+
+def _take_closed_over(name: str, value: Any, seen: frozenset[int]) -> Taken:
+    if type(value) is FunctionType or isinstance(value, functools.partial):
+        # A function that calls itself is met again, and counts once.
+        return Taken((), value) if id(value) in seen else take_closure(value, seen)
+    try:
+        return take(value, name)
+    except Unfit as unfit:
+        if unfit.foreign:
+            reason = f"it is a closure over {unfit.where}: {unfit.reason}"
+            raise Unfit("its function", reason, True) from None
+        return Taken((), value)
+
+
+def _with_cells(function: FunctionType, cells: tuple[CellType, ...]) -> FunctionType:
     copy = FunctionType(
         function.__code__,
         function.__globals__,
         function.__name__,
         function.__defaults__,
-        tuple(cells),
+        cells,
     )
     copy.__kwdefaults__ = function.__kwdefaults__
-    return Taken(tuple(identity), copy)
+    return copy
 
 
-def take_arguments(signature: Signature, args: tuple, kwargs: dict[str, Any]) -> Taken:
+def take_arguments(signature: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Taken:
     """Bind a call's arguments, defaults applied, and return identity and copy of all.
 
     Raises:

@@ -67,6 +67,7 @@ class Greenlets:
     name = "greenlets"
 
     def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> Job:
+        """Spawn a greenlet for *function*."""
         import gevent  # never at the top: gunicorn's arbiter reads this before it patches
 
         return _GreenletJob(gevent.spawn(lambda: done(function())))
@@ -99,6 +100,7 @@ class Threads:
         self._lock = threading.Lock()
 
     def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> Job:
+        """Start a thread for *function*, or let it stand in line."""
         job = _ThreadJob(function, done)
         with self._lock:
             if self._running >= self._limit:
@@ -106,8 +108,9 @@ class Threads:
                 if len(self._line) == 1:
                     logger.warning("All %d threads for futures are busy.", self._limit)
                 return job
+            # Under the lock: where the system has no thread left it is not counted.
+            threading.Thread(target=self._work, args=(job,), daemon=True, name="future").start()
             self._running += 1
-        threading.Thread(target=self._work, args=(job,), daemon=True, name="future").start()
         return job
 
     def _work(self, job: "_ThreadJob | None") -> None:

@@ -16,6 +16,7 @@ from .errors import HoldExpired
 from .hold import Call
 from .hold import CallState
 from .hold import Pass
+from .outcomes import Outcome
 from .outcomes import run
 from .passes import current_pass
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from collections.abc import Hashable
 from typing import Any
 from typing import cast
 from typing import Generic
+from typing import NoReturn
 from typing import overload
 from typing import ParamSpec
 from typing import TypeVar
@@ -39,6 +41,9 @@ D = TypeVar("D")
 DEFAULT_TIMEOUT = 30.0
 
 _MISSING: Any = object()
+
+_STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_FIRST = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class Future(Generic[T]):
@@ -70,11 +75,12 @@ class Future(Generic[T]):
             Exception: What the call raised, with its own traceback.
         """
         _refuse_timeout("result", args, kwargs)
-        if self._call.outcome is None:
-            if default is not _MISSING:
-                return default
-            self._suspend()
-        return self._value()
+        outcome = self._call.outcome
+        if outcome is not None:
+            return self._value(outcome)
+        if default is not _MISSING:
+            return default
+        return self._suspend()
 
     def exception(self, *args: Any, **kwargs: Any) -> BaseException | None:
         """Return what the call raised, None for a value; where it is pending, suspend.
@@ -83,10 +89,9 @@ class Future(Generic[T]):
             Suspended, FutureCancelled, HoldExpired: As ``result``.
         """
         _refuse_timeout("exception", args, kwargs)
-        if self._call.outcome is None:
-            self._suspend()
         outcome = self._call.outcome
-        assert outcome is not None  # else suspended
+        if outcome is None:
+            return self._suspend()
         if self._call.cancelled:
             outcome.get()
         return outcome.exception()
@@ -103,9 +108,7 @@ class Future(Generic[T]):
         """Tell whether the call was cancelled."""
         return self._call.cancelled
 
-    def _value(self) -> T:
-        outcome = self._call.outcome
-        assert outcome is not None  # else suspended
+    def _value(self, outcome: Outcome) -> T:
         if self._pass is None:
             return cast(T, outcome.get())
         values = self._pass.values
@@ -113,7 +116,7 @@ class Future(Generic[T]):
             values[self._call] = outcome.get()
         return cast(T, values[self._call])
 
-    def _suspend(self) -> None:
+    def _suspend(self) -> NoReturn:
         this = self._pass
         if this is None or this.closed:
             raise FuturesError(
@@ -217,8 +220,8 @@ def future(
         TypeError: *function* cannot be a future, or has no name and no ``key``.
     """
     seconds = _checked_timeout(timeout)
-    if key is not None and not isinstance(key, str):
-        raise TypeError(f"key={key!r} is not a str")
+    if key is not None and not (isinstance(key, str) and key):
+        raise TypeError(f"key={key!r} is not a name, a str of one letter or more")
     executors.check_name(executor)
 
     def declare(function: Callable[P, T]) -> FutureFunction[P, T]:
@@ -247,8 +250,7 @@ def gather(*futures: Future[Any], return_exceptions: bool = False) -> list[Any]:
     for position, item in enumerate(futures, 1):
         if not isinstance(item, Future):
             raise TypeError(
-                f"gather takes what submit gave; argument {position} is a "
-                f"{type(item).__qualname__}"
+                f"gather takes what submit gave; argument {position} is a {type(item).__qualname__}"
             )
     this = current_pass()
     pending = [f._call for f in futures if f._call.outcome is None and f._pass is this]
@@ -289,9 +291,11 @@ def held(**makers: Callable[[Any], Future[Any]]) -> Callable[[Callable[..., T]],
         whole = inspect.signature(method)
         parameters = whole.parameters
         for name in makers:
-            if name not in parameters:
+            if name not in parameters or parameters[name].kind in _STARRED:
                 raise TypeError(f"held({name}=...): {method.__qualname__} takes no {name!r}")
         others = [p for name, p in parameters.items() if name not in makers]
+        if not others or others[0].kind not in _FIRST:
+            raise TypeError(f"held is for a view's method; {method.__qualname__} takes no self")
         reduced = whole.replace(parameters=others)
 
         @functools.wraps(method)
@@ -301,7 +305,7 @@ def held(**makers: Callable[[Any], Future[Any]]) -> Callable[[Callable[..., T]],
             view = bound.args[0]
             futures = [_made(name, maker, view) for name, maker in makers.items()]
             values = dict(zip(makers, gather(*futures), strict=True))
-            call = inspect.BoundArguments(whole, {**bound.arguments, **values})  # type: ignore[arg-type]
+            call = inspect.BoundArguments(whole, {**bound.arguments, **values})
             return method(*call.args, **call.kwargs)
 
         # ZPublisher.mapply fills the arguments that it finds here from the request.
@@ -340,7 +344,10 @@ def _checked_timeout(timeout: float | None) -> float:
 
 def _check_function(function: Any, key: str | None) -> None:
     if not callable(function):
-        raise TypeError(f"@future is for a function, not for a {type(function).__qualname__}")
+        raise TypeError(
+            f"@future is for a function, not for {function!r}; its options have names, "
+            "as in @future(timeout=10)"
+        )
     name = getattr(function, "__qualname__", None)
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(

@@ -128,6 +128,7 @@ class ThreadSlot:
     def run(
         self, function: Callable[[], Any], until: float | None, free: Callable[[], None]
     ) -> Any:
+        """Call *function* here."""
         try:
             return function()
         finally:
@@ -144,6 +145,7 @@ class GreenletSlot:
     def run(
         self, function: Callable[[], Any], until: float | None, free: Callable[[], None]
     ) -> Any:
+        """Let the greenlet call *function*, and wait for it."""
         work = _Work(function, free)
         self._work.put(work)
         return work.result(until)

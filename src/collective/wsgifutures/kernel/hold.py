@@ -69,6 +69,7 @@ class Call:
         "outcome",
         "run",
         "state",
+        "stopped",
         "timeout",
     )
 
@@ -82,14 +83,17 @@ class Call:
         self.state = CallState.REGISTERED
         self.outcome: Outcome | None = None
         self.cancelled = False
+        self.stopped = False
         self.first_pass = 0
         self.due = 0.0
 
     def settle(self, outcome: Outcome) -> None:
+        """Keep *outcome*."""
         self.state = CallState.SETTLED
         self.outcome = outcome
 
     def cancel(self) -> None:
+        """Settle as cancelled."""
         self.cancelled = True
         self.settle(Raised(FutureCancelled(self.name)))
 
@@ -125,7 +129,8 @@ class Hold:
         Raises:
             RuntimeError: The hold is not READY.
         """
-        self._require(HoldState.READY)
+        if self.state is not HoldState.READY:
+            raise RuntimeError(f"the hold is {self.state.value}, not ready to be published")
         self.expired = self.expired or now >= self.ends_at
         self.state = HoldState.PUBLISHING
         self.passes += 1
@@ -143,9 +148,9 @@ class Hold:
         Raises:
             TooManyPasses: It would wait and may not be published again. It is DONE.
         """
-        self._require(HoldState.PUBLISHING)
         this, self._pass = self._pass, None
-        assert this is not None  # PUBLISHING has a pass
+        if this is None:
+            raise RuntimeError(f"the hold is {self.state.value}, not being published")
         waits = this.waits(successful)
         awaited = tuple(this.awaited) or self.pending
         this.close()
@@ -176,6 +181,7 @@ class Hold:
         self.calls.clear()
         self._arrived.clear()
         self._awaited = ()
+        self._pass = None
 
     def take_starts(self) -> list[Call]:
         """Return the calls to start now, each of them once."""
@@ -203,7 +209,7 @@ class Hold:
             return
         for call in self.pending:
             if call.due <= now:
-                self._to_stop.append(call)
+                self._stop([call])
                 self.settle(call, Raised(FutureTimeout(call.name, call.timeout)))
         if now >= self.ends_at and self.state is HoldState.WAITING:
             self.expire()
@@ -214,6 +220,11 @@ class Hold:
             self.expired = True
             self._stop(self.calls.values())
             self.state = HoldState.READY
+
+    @property
+    def done(self) -> bool:
+        """Tell whether the request is answered, or given up."""
+        return self.state is HoldState.DONE
 
     @property
     def next_time_out(self) -> float:
@@ -245,11 +256,10 @@ class Hold:
             self.state = HoldState.READY
 
     def _stop(self, calls: Iterable[Call]) -> None:
-        self._to_stop.extend(c for c in calls if c.state is CallState.RUNNING)
-
-    def _require(self, state: HoldState) -> None:
-        if self.state is not state:
-            raise RuntimeError(f"the hold is {self.state.value}, not {state.value}")
+        for call in calls:
+            if call.state is CallState.RUNNING and not call.stopped:
+                call.stopped = True
+                self._to_stop.append(call)
 
 
 class Pass:
@@ -299,8 +309,7 @@ class Pass:
             raise HoldExpired(calls[0].name, self.hold.deadline)
         self._check_passes()
         for call in calls:
-            self.hold.calls.setdefault(call.identity, call)
-            self.awaited[call] = None
+            self.awaited[self.submit(call)] = None
         if self.on_suspend:
             self.on_suspend()
         raise Suspended(*(call.name for call in calls))
@@ -309,8 +318,7 @@ class Pass:
         """Cancel a pending *call*; it is stopped when the pass ends."""
         if call.state is CallState.SETTLED:
             return False
-        if call.state is CallState.RUNNING:
-            self.hold._to_stop.append(call)
+        self.hold._stop([call])
         call.cancel()
         return True
 
@@ -356,6 +364,7 @@ class Pass:
         self._answered = self._committed = False
 
     def close(self) -> None:
+        """Nothing can be asked for in it from here on."""
         self.closed = True
         self.awaited.clear()
         self.values.clear()

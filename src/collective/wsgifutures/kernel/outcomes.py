@@ -34,10 +34,12 @@ class Returned:
         self._unpack = _pack(name, value)
 
     def get(self) -> Any:
+        """Return the pass's own copy."""
         return self._unpack()
 
     def exception(self) -> None:
-        return None
+        """There is none."""
+        return
 
 
 class Raised:
@@ -48,9 +50,11 @@ class Raised:
         self._error = error
 
     def get(self) -> Any:
+        """Raise the pass's own copy."""
         raise self.exception()
 
     def exception(self) -> BaseException:
+        """Return a copy."""
         return copy_exception(self._error)
 
 
@@ -60,25 +64,49 @@ def run(name: str, function: Callable[[], Any]) -> Outcome:
         return Returned(name, function())
     except Exception as error:
         return Raised(error.with_traceback(_without_own_frame(error.__traceback__)))
+
+
+def run_to_end(name: str, function: Callable[[], Outcome]) -> Outcome:
+    """Return the outcome of *function*, away from whoever asked for it.
+
+    SystemExit and the like must not end a server's thread when a view asks. A call that
+    runs in place raises them where they belong: to its caller.
+    """
+    try:
+        return function()
     except BaseException as error:
-        # SystemExit and the like must not end a server's thread when a view asks.
         return Raised(FuturesError(f"{name} raised {error!r}, which ends a thread or process"))
 
 
 def copy_exception(error: BaseException) -> BaseException:
-    """Return a new exception that equals *error* and has its traceback, cause and notes."""
+    """Return a new exception that equals *error* and has its traceback, cause and notes.
+
+    What it carries is copied where that can be copied.
+    """
     try:
         new = copy.copy(error)
         usable = type(new) is type(error) and new.args == error.args
     except Exception:  # its __init__ takes something else than its args
         usable = False
     if not usable:
-        new = type(error).__new__(type(error), *error.args)
-        new.__dict__.update(error.__dict__)
+        new = _without_own_init(error)
+    try:
+        new.args, state = copy.deepcopy((error.args, error.__dict__))
+    except Exception:
+        state = error.__dict__
+    new.__dict__.update(state)
     new.__cause__ = error.__cause__
     new.__context__ = error.__context__
     new.__suppress_context__ = error.__suppress_context__
     return new.with_traceback(error.__traceback__)
+
+
+def _without_own_init(error: BaseException) -> BaseException:
+    kind = type(error)
+    base: Any = next(c for c in kind.__mro__ if c.__module__ == "builtins")
+    new: BaseException = base.__new__(kind, *error.args)
+    base.__init__(new, *error.args)
+    return new
 
 
 def _without_own_frame(tb: TracebackType | None) -> TracebackType | None:
@@ -93,13 +121,17 @@ def _clear_locals(error: BaseException | None, seen: set[int]) -> None:
     traceback.clear_frames(error.__traceback__)
     _clear_locals(error.__cause__, seen)
     _clear_locals(error.__context__, seen)
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            _clear_locals(part, seen)
 
 
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         known = foreign(value)
         if known:
-            raise Unfit("", f"it is or contains {known}.")
+            what = known.partition(";")[0]  # what follows is about arguments
+            raise Unfit("", f"it is or contains {what}; return the plain values instead.")
         return NotImplemented
 
 

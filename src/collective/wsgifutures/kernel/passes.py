@@ -4,9 +4,9 @@ Each pass runs in a fresh copy of its request's context: what was set up around 
 request is seen inside, and nothing that a pass sets is seen by the next one in its slot.
 """
 
+from .errors import FuturesError
 from .errors import Suspended
 from .hold import Hold
-from .hold import HoldState
 from .hold import Pass
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -46,15 +46,19 @@ def publish_once(
     try:
         successful = copy_context().run(_publish, this, function)
     except Suspended:
-        pass
+        if not this.awaited:
+            error = FuturesError(
+                "Suspended was raised, but no future was asked for in this pass. "
+                "Only result(), exception() and gather() may raise it."
+            )
     except BaseException as raised:
         error = raised
     try:
-        if hold.state is HoldState.DONE:  # it was given up meanwhile
+        if hold.done:  # it was given up meanwhile
             this.close()
             return False
         hold.end(clock(), successful=successful)
-        if hold.state is not HoldState.DONE:
+        if not hold.done:
             return False
         if error is not None:
             raise error

@@ -11,8 +11,11 @@ from .hold import Call
 from .hold import Hold
 from .hold import HoldState
 from .outcomes import Outcome
+from .outcomes import Raised
+from .outcomes import run_to_end
 from collections.abc import Callable
 
+import contextlib
 import contextvars
 import functools
 import queue
@@ -44,19 +47,21 @@ class Waiter:
             self.collect()
             if self._hold.state is not HoldState.WAITING:
                 return
-            try:
+            with contextlib.suppress(queue.Empty):
                 self._settle(*self._inbox.get(timeout=self._patience()))
-            except queue.Empty:
-                pass
 
     def start(self) -> None:
         """Start what the last pass registered, stop what it cancelled."""
         self._stop()
         for call in self._hold.take_starts():
             # Each future runs in a copy of the request's context, without its hold.
-            function = functools.partial(contextvars.copy_context().run, call.run)
+            context = contextvars.copy_context()
+            function = functools.partial(context.run, run_to_end, call.name, call.run)
             done = functools.partial(self._put, call)
-            self._jobs[call] = self._executor.start(function, done)
+            try:
+                self._jobs[call] = self._executor.start(function, done)
+            except Exception as error:  # no thread can be started, say
+                self._put(call, Raised(error))
 
     def collect(self) -> None:
         """Take what has arrived and end what is out of time. Never waits."""
@@ -64,6 +69,13 @@ class Waiter:
             self._settle(*self._inbox.get())
         self._hold.time_out(self._clock())
         self._stop()
+
+    def settle(self, call: Call, outcome: Outcome) -> None:
+        """Give *call* its outcome in place of what runs for it."""
+        job = self._jobs.get(call)
+        if job is not None:
+            job.cancel()
+        self._settle(call, outcome)
 
     def close(self) -> None:
         """Drop the hold and stop whatever runs."""

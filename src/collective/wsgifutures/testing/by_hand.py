@@ -1,9 +1,5 @@
 """A hold without a server: passes, futures and the time move when the test says so."""
 
-from collections.abc import Callable
-from typing import Any
-from typing import Final
-
 from ..kernel.hold import Call
 from ..kernel.hold import CallState
 from ..kernel.hold import Hold
@@ -12,6 +8,9 @@ from ..kernel.outcomes import Raised
 from ..kernel.outcomes import Returned
 from ..kernel.passes import publish_once
 from ..kernel.waiting import Waiter
+from collections.abc import Callable
+from typing import Any
+from typing import Final
 
 
 class _Held:
@@ -30,6 +29,7 @@ class Clock:
         self.now = now  #: in seconds
 
     def __call__(self) -> float:
+        """Return the time."""
         return self.now
 
     def advance(self, seconds: float) -> None:
@@ -46,6 +46,7 @@ class ByHand:
         self.jobs: list[JobByHand] = []  #: all that were started, the first one first
 
     def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> "JobByHand":
+        """Keep *function* until it is told to run."""
         job = JobByHand(function, done)
         self.jobs.append(job)
         return job
@@ -154,6 +155,6 @@ class HeldRequest:
     def _settle(self, name: str, outcome: Outcome) -> None:
         for call in self._running():
             if call.name == name:
-                self.hold.settle(call, outcome)
+                self._waiter.settle(call, outcome)
                 return
         raise LookupError(f"no future {name!r} runs; there are: {self.running}")

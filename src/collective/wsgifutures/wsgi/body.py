@@ -85,11 +85,10 @@ def _length(environ: dict[str, Any]) -> int | None:
     if terminated and (announced is None or "HTTP_TRANSFER_ENCODING" in environ):
         # Only a chunked body may come without a length.
         return None if "HTTP_TRANSFER_ENCODING" in environ else 0
-    try:
-        length = int(announced or 0)
-    except ValueError:
-        raise BodyRefused(f"Content-Length is {announced!r}, not a number") from None
-    return max(0, length)
+    length = str(announced or 0).strip()
+    if not (length.isascii() and length.isdigit()):
+        raise BodyRefused(f"Content-Length is {announced!r}, not a number")
+    return int(length)
 
 
 def _chunks(stream: BinaryIO, length: int | None) -> Iterator[bytes]:

@@ -6,14 +6,6 @@ was the last one. The greenlet (or thread) of the request keeps plain data and w
 the passes run in slots.
 """
 
-from .body import BodyRefused
-from .body import RequestBody
-from .settings import Settings
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from typing import Any
-
 from ..kernel import executors
 from ..kernel.errors import FutureTimeout
 from ..kernel.errors import HoldExpired
@@ -22,6 +14,13 @@ from ..kernel.gate import NoAnswer
 from ..kernel.hold import Hold
 from ..kernel.passes import publish_once
 from ..kernel.waiting import Waiter
+from .body import BodyRefused
+from .body import RequestBody
+from .settings import Settings
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
 
 import contextvars
 import itertools
@@ -82,12 +81,14 @@ class Republish:
         self._executor = executors.default()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request, as WSGI has it."""
         if MARK in environ:
             return self.application(environ, start_response)
         try:
             body = RequestBody(environ, self.settings.body_in_memory)
         except BodyRefused as refused:
-            return _plain(start_response, "400 Bad Request", f"The request is broken: {refused}.")
+            text = f"The request is broken: {refused}."
+            return _plain(environ, start_response, "400 Bad Request", text)
         hold = Hold(
             time.monotonic(),
             deadline=self.settings.deadline,
@@ -97,10 +98,10 @@ class Republish:
         try:
             response = self._last_response(environ, body, hold, waiter)
         except NoAnswer:
-            return _plain(start_response, "504 Gateway Timeout", _TOO_LATE)
+            return _plain(environ, start_response, "504 Gateway Timeout", _TOO_LATE)
         except (FutureTimeout, HoldExpired) as error:
             logger.warning("%s %s: %s", environ["REQUEST_METHOD"], environ.get("PATH_INFO"), error)
-            return _plain(start_response, "504 Gateway Timeout", _TOO_LATE)
+            return _plain(environ, start_response, "504 Gateway Timeout", _TOO_LATE)
         finally:
             waiter.close()
             body.close()
@@ -115,7 +116,7 @@ class Republish:
             again = hold.passes > 0
             until = hold.ends_at + self.settings.grace if again else None
             one = Publication(self.application, environ, body, hold)
-            response = self._gate.run(one, resumed=again, until=until)
+            response: Response | None = self._gate.run(one, resumed=again, until=until)
             if response is not None:
                 return response
             waiter.wait()
@@ -140,15 +141,18 @@ class Publication:
         self._body = body
         self._hold = hold
         self._context = contextvars.copy_context()  # the request's, seen from the slot
+        self._input = body.open()
         self._response = Response()
 
     def __call__(self) -> "Response | None":
+        """Publish."""
         last = False
         try:
             last = self._context.run(publish_once, self._hold, self._publish)
         finally:
             if not last:
                 self._response.close()
+                self._input.close()
             for joint in joints:
                 joint.clean_up()
         return self._response if last else None
@@ -161,7 +165,7 @@ class Publication:
         """Return an environ that this pass may write into."""
         environ = dict(self._environ)
         environ[MARK] = True
-        environ["wsgi.input"] = self._body.open()
+        environ["wsgi.input"] = self._input
         if "HTTP_TRANSFER_ENCODING" in environ:
             del environ["HTTP_TRANSFER_ENCODING"]
             environ["CONTENT_LENGTH"] = str(self._body.size)
@@ -174,7 +178,6 @@ class Response:
     def __init__(self) -> None:
         self.status = ""
         self.headers: list[tuple[str, str]] = []
-        self._exc_info: Any = None
         self._written: list[bytes] = []
         self._body: Iterable[bytes] = ()
 
@@ -190,12 +193,18 @@ class Response:
             chunks = iter(self._body)
             first = next(chunks, b"")
             self._body = _Joined([first], chunks, self._body)
+        if not self.status:
+            raise RuntimeError("The application did not call start_response.")
         if self._written:
             self._body = _Joined(self._written, iter(self._body), self._body)
 
     def send(self, start_response: StartResponse) -> Iterable[bytes]:
         """Start the response and return its body."""
-        start_response(self.status, self.headers)
+        try:
+            start_response(self.status, self.headers)
+        except BaseException:
+            self.close()
+            raise
         return self._body
 
     def close(self) -> None:
@@ -228,21 +237,19 @@ class _Joined:
             close()
 
 
-_TOO_LATE = (
-    "A service that this page needs did not answer in time. Please try again in a moment."
-)
+_TOO_LATE = "A service that this page needs did not answer in time. Please try again in a moment."
 
 
-def _plain(start_response: StartResponse, status: str, text: str) -> Iterable[bytes]:
+def _plain(
+    environ: Environ, start_response: StartResponse, status: str, text: str
+) -> Iterable[bytes]:
     body = text.encode() + b"\n"
     headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
     start_response(status, headers)
-    return [body]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
-def filter_app(
-    application: Application, global_conf: dict[str, str], **options: str
-) -> Republish:
+def filter_app(application: Application, global_conf: dict[str, str], **options: str) -> Republish:
     """Return *application* behind PasteDeploy's ``egg:collective.wsgifutures#hold``.
 
     Args:

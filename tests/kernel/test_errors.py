@@ -1,0 +1,99 @@
+"""The errors: one tree, facts as attributes, messages that say what to do."""
+
+from collective.wsgifutures.kernel import errors
+from concurrent.futures import CancelledError
+
+import copy
+import pickle
+import pytest
+
+ALL = {
+    errors.FutureTimeout("shop.price", 0.5): (
+        {"name": "shop.price", "timeout": 0.5},
+        "shop.price gave no result within 0.5 s. Raise timeout= where it is declared, "
+        "or catch FutureTimeout and render without it.",
+    ),
+    errors.HoldExpired("shop.price", 55.0): (
+        {"name": "shop.price", "deadline": 55.0},
+        "shop.price has no result, and the response was held for its 55 s. Catch "
+        "HoldExpired, or ask with result(default=...), and answer with what is there.",
+    ),
+    errors.FutureCancelled("shop.price"): (
+        {"name": "shop.price"},
+        "shop.price was cancelled. Ask cancelled() before result().",
+    ),
+    errors.TooManyPasses(25, iter(["shop.price", "shop.stock"])): (
+        {"passes": 25, "names": ("shop.price", "shop.stock")},
+        "After 25 passes the request still asks for new futures; new in its last passes: "
+        "shop.price, shop.stock. A future is known again by its name and arguments: pass "
+        "the same ones in each pass (no time stamps, no random values), ask for "
+        "independent ones together with gather, or raise max_passes.",
+    ),
+    errors.AskedAfterCommit("shop.price"): (
+        {"name": "shop.price"},
+        "shop.price is pending and the transaction is committed: publishing again would "
+        "do all of its work twice. Ask in the view or in a before-commit hook, not in "
+        "IPubSuccess or an after-commit hook.",
+    ),
+    errors.ArgumentRefused("shop.price", "items[2]", "it is a view; pass its URL."): (
+        {"name": "shop.price", "argument": "items[2]", "reason": "it is a view; pass its URL."},
+        "shop.price cannot take items[2]: it is a view; pass its URL.",
+    ),
+    errors.ResultRefused("shop.price", "it does not pickle; return plain data."): (
+        {"name": "shop.price", "reason": "it does not pickle; return plain data."},
+        "The result of shop.price cannot be kept: it does not pickle; return plain data.",
+    ),
+}
+CASES = [pytest.param(error, *rest, id=type(error).__name__) for error, rest in ALL.items()]
+
+
+@pytest.mark.parametrize(("error", "facts", "message"), CASES)
+def test_an_error_says_what_and_what_to_do_and_carries_its_facts(error, facts, message):
+    """A message names the value, the unit and the way out; its facts are attributes."""
+    assert str(error) == message
+    assert vars(error) == facts
+
+
+@pytest.mark.parametrize(("error", "facts", "message"), CASES)
+@pytest.mark.parametrize("again", [copy.copy, lambda e: pickle.loads(pickle.dumps(e))])
+def test_an_error_survives_pickling_and_copying(error, facts, message, again):
+    """An error may be kept, sent to another process and raised there."""
+    new = again(error)
+    assert (type(new), str(new), vars(new)) == (type(error), message, facts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "also"),
+    [
+        (errors.FutureTimeout, TimeoutError),
+        (errors.HoldExpired, TimeoutError),
+        (errors.FutureCancelled, CancelledError),
+        (errors.TooManyPasses, Exception),
+        (errors.AskedAfterCommit, Exception),
+        (errors.ArgumentRefused, TypeError),
+        (errors.ResultRefused, TypeError),
+    ],
+)
+def test_the_errors_are_one_tree(kind, also):
+    """Whoever catches FuturesError catches all; some are built-in kinds too."""
+    assert issubclass(kind, errors.FuturesError)
+    assert issubclass(kind, also)
+
+
+def test_too_many_passes_without_a_name_says_none():
+    """The sentence stays one where nothing new was asked for."""
+    assert "new in its last passes: none." in str(errors.TooManyPasses(2, []))
+
+
+def test_suspended_is_control_flow_and_no_error():
+    """No ``except Exception`` stops a suspension."""
+    assert issubclass(errors.Suspended, BaseException)
+    assert not issubclass(errors.Suspended, Exception)
+    assert not issubclass(errors.Suspended, errors.FuturesError)
+
+
+def test_suspended_refuses_to_be_made_an_exception():
+    """Chameleon makes a class of an exception and its own; it falls back to a copy."""
+    with pytest.raises(TypeError, match="Suspended cannot be subclassed"):
+        type("Both", (errors.Suspended, RuntimeError), {})
+    assert copy.copy(errors.Suspended("shop.price")).args == ("shop.price",)

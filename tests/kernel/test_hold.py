@@ -1,0 +1,475 @@
+"""The state machine of one held request: every move in every state."""
+
+from .fakes import done
+from .fakes import raised_by
+from collective.wsgifutures.kernel.errors import AskedAfterCommit
+from collective.wsgifutures.kernel.errors import FutureCancelled
+from collective.wsgifutures.kernel.errors import FutureTimeout
+from collective.wsgifutures.kernel.errors import HoldExpired
+from collective.wsgifutures.kernel.errors import Suspended
+from collective.wsgifutures.kernel.errors import TooManyPasses
+from collective.wsgifutures.kernel.hold import Call
+from collective.wsgifutures.kernel.hold import CallState
+from collective.wsgifutures.kernel.hold import Hold
+from collective.wsgifutures.kernel.hold import HoldState
+
+import gc
+import pytest
+import weakref
+
+READY, PUBLISHING, WAITING, DONE = HoldState
+REGISTERED, RUNNING, SETTLED = CallState
+
+
+def call(name, timeout=30.0):
+    """Return a call that is known by its name."""
+    return Call(name, name, lambda: done(name), timeout)
+
+
+def suspend(this, *names):
+    """Suspend *this* pass on calls of these names; return them."""
+    calls = [this.submit(call(name)) for name in names]
+    with pytest.raises(Suspended):
+        this.suspend(calls)
+    return calls
+
+
+def hold_in(state, **options):
+    """Return a hold in *state*; from PUBLISHING on it knows the call ``a``."""
+    hold = Hold(0.0, **options)
+    if state is READY:
+        return hold
+    this = hold.begin(1.0)
+    (a,) = suspend(this, "a")
+    if state is PUBLISHING:
+        return hold
+    hold.end(2.0, successful=False)
+    if state is WAITING:
+        return hold
+    hold.settle(a, done(1))
+    hold.begin(3.0)
+    hold.end(3.0, successful=True)
+    return hold
+
+
+@pytest.mark.parametrize("state", HoldState)
+def test_a_hold_is_made_in_each_state(state):
+    """The table below starts where it says."""
+    hold = hold_in(state)
+    assert (hold.state, hold.done) == (state, state is DONE)
+
+
+MOVES = {
+    "begin": lambda hold: hold.begin(4.0),
+    "end": lambda hold: hold.end(4.0, successful=True),
+    "settle": lambda hold: hold.settle(hold.calls.get("a", call("a")), done(1)),
+    "settle a stranger": lambda hold: hold.settle(call("a"), done(1)),
+    "time out early": lambda hold: hold.time_out(31.9),
+    "time out a": lambda hold: hold.time_out(32.0),
+    "time out all": lambda hold: hold.time_out(55.0),
+    "expire": lambda hold: hold.expire(),
+    "close": lambda hold: hold.close(),
+}
+TABLE = [  # the state that follows; None where the move is refused
+    ("begin", PUBLISHING, None, None, None),
+    ("end", None, WAITING, None, None),
+    ("settle", READY, PUBLISHING, READY, DONE),
+    ("settle a stranger", READY, PUBLISHING, WAITING, DONE),
+    ("time out early", READY, PUBLISHING, WAITING, DONE),
+    ("time out a", READY, PUBLISHING, READY, DONE),
+    ("time out all", READY, PUBLISHING, READY, DONE),
+    ("expire", READY, PUBLISHING, READY, DONE),
+    ("close", DONE, DONE, DONE, DONE),
+]
+CASES = [
+    pytest.param(move, state, after, id=f"{move} when {state.name}")
+    for move, *follows in TABLE
+    for state, after in zip(HoldState, follows, strict=True)
+]
+
+
+@pytest.mark.parametrize(("move", "state", "after"), CASES)
+def test_every_move_in_every_state(move, state, after):
+    """A move that makes no sense in a state changes nothing, or is refused by name."""
+    hold = hold_in(state)
+    if after is None:
+        with pytest.raises(RuntimeError, match=f"the hold is {state.value}, not "):
+            MOVES[move](hold)
+        after = state
+    else:
+        MOVES[move](hold)
+    assert hold.state is after
+
+
+def test_suspend_starts_its_calls_when_the_pass_has_ended():
+    """During the pass nothing starts; after it each call starts once, in order."""
+    hold = Hold(0.0)
+    suspend(hold.begin(0.0), "b", "a")
+    assert hold.take_starts() == []
+    hold.end(5.0, successful=False)
+    starts = hold.take_starts()
+    assert [(c.name, c.state, c.due) for c in starts] == [
+        ("b", RUNNING, 35.0),
+        ("a", RUNNING, 35.0),
+    ]
+    assert hold.take_starts() == []
+
+
+@pytest.mark.parametrize(
+    ("successful", "answered", "committed", "suspended", "after"),
+    [  # the rows of the table in DESIGN.md that a hold decides on
+        (True, False, False, False, WAITING),  # e
+        (False, False, False, False, DONE),  # b, d
+        (True, True, False, False, DONE),  # an error view's 200
+        (True, False, True, False, DONE),  # committed: nobody looked in time
+        (True, False, False, True, WAITING),  # a: swallowed
+        (False, False, False, True, WAITING),  # a
+        (False, True, False, True, WAITING),  # a: in an exception view
+        (False, False, True, True, DONE),
+    ],
+)
+def test_what_a_pass_with_a_pending_future_ends_as(
+    successful, answered, committed, suspended, after
+):
+    """A pass waits where it suspended, or returned with 2xx; else nothing starts."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    this.submit(call("a"))
+    if suspended:
+        suspend(this, "a")
+    if answered:
+        this.answer()
+    if committed:
+        this.commit()
+    assert this.waits(successful) is (after is WAITING)
+    hold.end(0.0, successful=successful)
+    assert hold.state is after
+    assert [c.name for c in hold.take_starts()] == (["a"] if after is WAITING else [])
+
+
+@pytest.mark.parametrize("successful", [True, False])
+def test_a_pass_without_a_future_is_the_last(successful):
+    """A request that asks for nothing takes one pass."""
+    hold = Hold(0.0)
+    hold.begin(0.0)
+    hold.end(0.0, successful=successful)
+    assert (hold.state, hold.passes) == (DONE, 1)
+
+
+def test_a_hold_resumes_when_all_that_its_pass_suspended_on_has_settled():
+    """Of what was submitted only what was suspended on is waited for."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    this.submit(call("other"))
+    a, b = suspend(this, "a", "b")
+    hold.end(0.0, successful=False)
+    assert [c.name for c in hold.take_starts()] == ["other", "a", "b"]
+    hold.settle(b, done(2))
+    assert hold.state is WAITING
+    hold.settle(a, done(1))
+    assert hold.state is READY
+    assert [c.name for c in hold.pending] == ["other"]
+
+
+def test_a_hold_whose_pass_only_submitted_resumes_when_all_have_settled():
+    """Where nothing suspended, every pending future is waited for."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    a, b = this.submit(call("a")), this.submit(call("b"))
+    hold.end(0.0, successful=True)
+    hold.settle(a, done(1))
+    assert hold.state is WAITING
+    hold.settle(b, done(1))
+    assert hold.state is READY
+
+
+def test_a_future_that_nobody_waits_for_delays_only_the_last_pass():
+    """A pass goes on without it; the response does not."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    slow = this.submit(call("slow"))
+    (a,) = suspend(this, "a")
+    hold.end(0.0, successful=False)
+    hold.settle(a, done(1))
+    hold.begin(0.0)
+    hold.end(0.0, successful=True)
+    assert hold.state is WAITING
+    hold.settle(slow, done(1))
+    assert hold.state is READY
+
+
+def test_settle_when_publishing_is_put_aside_until_the_pass_ends():
+    """Nothing settles within a pass."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    slow = this.submit(call("slow"))
+    (a,) = suspend(this, "a")
+    hold.end(0.0, successful=False)
+    hold.settle(a, done(1))
+    this = hold.begin(0.0)
+    hold.settle(slow, done(2))
+    assert slow.state is RUNNING
+    suspend(this, "slow")
+    hold.end(0.0, successful=False)
+    assert (slow.state, hold.state, slow.outcome.get()) == (SETTLED, READY, 2)
+
+
+def test_settle_when_settled_is_dropped():
+    """The first outcome stays, whatever comes after a time-out or a cancellation."""
+    hold = hold_in(WAITING)
+    a = hold.calls["a"]
+    hold.settle(a, done(1))
+    hold.settle(a, done(2))
+    assert a.outcome.get() == 1
+
+
+def test_settle_when_expired_starts_no_pass():
+    """A result that comes after the deadline changes nothing in the last pass."""
+    hold = hold_in(WAITING)
+    a = hold.calls["a"]
+    hold.expire()
+    hold.begin(55.0)
+    hold.settle(a, done(1))
+    assert a.state is RUNNING
+    hold.end(55.0, successful=True)
+    assert hold.state is DONE
+
+
+def test_submit_of_a_known_identity_gives_the_call_that_is_there():
+    """Asking twice is one call, in the same pass and in the next."""
+    hold = hold_in(WAITING)
+    a = hold.calls["a"]
+    hold.settle(a, done(1))
+    this = hold.begin(0.0)
+    assert this.submit(call("a")) is a
+    b = this.submit(call("b"))
+    assert this.submit(call("b")) is b
+    assert (a.first_pass, b.first_pass) == (1, 2)
+
+
+def test_time_out_settles_what_runs_too_long_and_stops_it():
+    """The view gets FutureTimeout; others go on."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    this.submit(call("fast", timeout=1.0))
+    this.submit(call("slow", timeout=9.0))
+    hold.end(10.0, successful=True)
+    assert hold.next_time_out == 11.0
+    hold.time_out(11.0)
+    assert str(raised_by(hold.calls["fast"].outcome.get)) == str(FutureTimeout("fast", 1.0))
+    assert (hold.state, hold.next_time_out) == (WAITING, 19.0)
+    assert [c.name for c in hold.take_stops()] == ["fast"]
+
+
+def test_next_time_out_is_the_deadline_where_that_comes_first():
+    """A future may have a longer timeout than the hold has time left."""
+    hold = Hold(10.0, deadline=5.0)
+    hold.begin(10.0).submit(call("a"))
+    hold.end(10.0, successful=True)
+    assert hold.next_time_out == 15.0
+    hold.time_out(15.0)
+    assert (hold.state, hold.expired) == (READY, True)
+    assert [c.name for c in hold.take_stops()] == ["a"]
+
+
+def test_begin_past_the_deadline_is_the_last_pass():
+    """A request that waited too long for its slot is not held again."""
+    hold = hold_in(WAITING)
+    hold.settle(hold.calls["a"], done(1))
+    this = hold.begin(55.0)
+    assert hold.expired
+    error = raised_by(this.suspend, [this.submit(call("b"))])
+    assert str(error) == str(HoldExpired("b", 55.0))
+
+
+def test_the_last_pass_is_final_whatever_it_asks_for():
+    """At the deadline nothing new starts, and the response is sent."""
+    hold = hold_in(WAITING)
+    hold.expire()
+    this = hold.begin(55.0)
+    this.submit(call("b"))
+    this.check(successful=True)
+    assert not this.waits(successful=True)
+    hold.end(56.0, successful=True)
+    assert (hold.state, hold.take_starts()) == (DONE, [])
+
+
+def test_a_call_is_stopped_once():
+    """What was stopped at the deadline is not stopped again at the end."""
+    hold = hold_in(WAITING)
+    hold.expire()
+    hold.begin(55.0).cancel(hold.calls["a"])
+    hold.end(55.0, successful=True)
+    hold.close()
+    assert [c.name for c in hold.take_stops()] == ["a"]
+
+
+@pytest.mark.parametrize("successful", [True, False])
+def test_what_still_runs_is_stopped_when_the_request_is_answered(successful):
+    """A final pass cancels what nobody waits for any more, and starts nothing."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    this.submit(call("slow"))
+    (a,) = suspend(this, "a")
+    hold.end(0.0, successful=False)
+    hold.take_starts()
+    hold.settle(a, done(1))
+    this = hold.begin(0.0)
+    this.submit(call("new"))
+    this.answer()
+    hold.end(0.0, successful=successful)
+    assert [c.name for c in hold.take_stops()] == ["slow"]
+    assert hold.take_starts() == []
+    assert hold.calls == {}
+
+
+@pytest.mark.parametrize("state", [REGISTERED, RUNNING])
+def test_cancel_when_pending_settles_at_once(state):
+    """A registered call never starts, a running one is stopped."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    a = this.submit(call("a"))
+    if state is RUNNING:
+        suspend(this, "b")
+        hold.end(0.0, successful=True)
+        hold.settle(hold.calls["b"], done(1))
+        this = hold.begin(0.0)
+    assert a.state is state
+    assert this.cancel(a) is True
+    assert (a.state, a.cancelled) == (SETTLED, True)
+    assert str(raised_by(a.outcome.get)) == str(FutureCancelled("a"))
+    assert this.cancel(a) is False
+    assert [c.name for c in hold.take_stops()] == (["a"] if state is RUNNING else [])
+    assert not this.waits(successful=True)
+
+
+def test_cancel_when_settled_is_false_and_keeps_the_outcome():
+    """Too late is too late."""
+    hold = hold_in(WAITING)
+    a = hold.calls["a"]
+    hold.settle(a, done(1))
+    assert hold.begin(0.0).cancel(a) is False
+    assert (a.cancelled, a.outcome.get()) == (False, 1)
+
+
+def test_a_pass_that_cancelled_what_it_suspended_on_is_published_again_at_once():
+    """Nothing is left to wait for."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    (a,) = suspend(this, "a")
+    this.cancel(a)
+    hold.end(0.0, successful=False)
+    assert (hold.state, hold.take_starts()) == (READY, [])
+
+
+def test_check_suspends_where_the_pass_would_wait():
+    """A publisher that can still abort learns it before its commit."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    this.check(successful=True)
+    a = this.submit(call("a"))
+    this.check(successful=False)
+    log = []
+    this.on_suspend = lambda: log.append("told")
+    error = raised_by(this.check, successful=True)
+    assert (type(error), error.args, log) == (Suspended, ("a",), ["told"])
+    assert list(this.awaited) == [a]
+    assert isinstance(raised_by(this.check, successful=False), Suspended)
+
+
+def test_a_committed_pass_neither_registers_nor_suspends():
+    """After the commit, publishing again would do all work twice."""
+    this = Hold(0.0).begin(0.0)
+    a = this.submit(call("a"))
+    this.commit()
+    this.check(successful=True)
+    assert this.submit(call("a")) is a
+    assert str(raised_by(this.suspend, [a])) == str(AskedAfterCommit("a"))
+    assert str(raised_by(this.submit, call("b"))) == str(AskedAfterCommit("b"))
+    this.commit_failed()
+    assert isinstance(raised_by(this.check, successful=True), Suspended)
+
+
+def test_restart_forgets_what_this_pass_asked_for_and_keeps_what_ran():
+    """A conflict publishes the pass again from its start; no call runs twice."""
+    hold = hold_in(WAITING)
+    a = hold.calls["a"]
+    hold.settle(a, done(1))
+    this = hold.begin(0.0)
+    this.values[a] = "copy"
+    suspend(this, "b")
+    this.answer()
+    this.commit()
+    this.restart()
+    assert (this.awaited, this.values, list(hold.calls)) == ({}, {}, ["a"])
+    assert this.submit(call("a")) is a
+    assert not this.waits(successful=True)
+    this.submit(call("c"))
+    hold.end(0.0, successful=True)
+    assert [c.name for c in hold.take_starts()][1:] == ["c"]
+
+
+def test_a_call_from_before_a_restart_that_is_asked_for_again_starts():
+    """A future that was kept somewhere over a conflict is not waited for in vain."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    kept = this.submit(call("a"))
+    this.restart()
+    with pytest.raises(Suspended):
+        this.suspend([kept])
+    assert hold.calls == {"a": kept}
+    hold.end(0.0, successful=False)
+    assert hold.take_starts() == [kept]
+
+
+@pytest.mark.parametrize("end", ["suspend", "return"])
+def test_the_limit_of_passes_is_an_error_that_names_what_keeps_changing(end):
+    """A view that asks for ever new futures is stopped."""
+    hold = Hold(0.0, max_passes=5)
+    for number in range(1, 5):
+        this = hold.begin(0.0)
+        this.submit(call("same"))
+        suspend(this, f"new {number}")
+        hold.end(0.0, successful=False)
+        for pending in hold.pending:
+            hold.settle(pending, done(1))
+    this = hold.begin(0.0)
+    new = this.submit(call("new 5"))
+    if end == "suspend":
+        error = raised_by(this.suspend, [new])
+    else:
+        error = raised_by(hold.end, 0.0, successful=True)
+        assert hold.state is DONE
+    assert isinstance(error, TooManyPasses)
+    assert (error.passes, error.names) == (5, ("new 3", "new 4", "new 5"))
+
+
+def test_close_while_publishing_lets_the_pass_ask_for_nothing():
+    """A client that has gone frees everything; the pass runs to its end."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    hold.close()
+    error = raised_by(this.suspend, [this.submit(call("a"))])
+    assert isinstance(error, HoldExpired)
+    assert isinstance(raised_by(hold.end, 0.0, successful=True), RuntimeError)
+    assert hold.take_starts() == []
+
+
+def test_close_when_waiting_stops_what_runs_and_keeps_nothing():
+    """The hold is dropped whole."""
+    hold = hold_in(WAITING)
+    hold.close()
+    assert [c.name for c in hold.take_stops()] == ["a"]
+    assert (hold.calls, hold.pending, hold.take_starts()) == ({}, (), [])
+
+
+def test_a_hold_is_freed_without_the_garbage_collector():
+    """Thousands are held: none may live on in a cycle."""
+    hold = hold_in(DONE)
+    gone = weakref.ref(hold)
+    gc.disable()
+    try:
+        del hold
+        assert gone() is None
+    finally:
+        gc.enable()
