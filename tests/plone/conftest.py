@@ -1,0 +1,62 @@
+"""A real Plone site, made once; each test gets a storage of its own on top of it."""
+
+from holdsite import calls
+from holdsite import released
+from holdsite import Site
+from plone.app.testing import FunctionalTesting
+from plone.app.testing import PLONE_FIXTURE
+from plone.app.testing import PloneSandboxLayer
+from plone.app.testing import setRoles
+from plone.app.testing import TEST_USER_ID
+from Products.SiteErrorLog import SiteErrorLog
+from pytest_plone import fixtures_factory
+from zope.event import notify
+from zope.processlifetime import DatabaseOpenedWithRoot
+from ZPublisher.HTTPRequest import HTTPRequest
+
+import collective.wsgifutures
+import collective.wsgifutures.wsgi.republish
+import plone.restapi
+import plone.subrequest
+import Products.SiteErrorLog
+import pytest
+import transaction
+
+
+class HoldLayer(PloneSandboxLayer):
+    """A Plone site behind the hold. Nothing is installed in the site."""
+
+    defaultBases = (PLONE_FIXTURE,)
+
+    def setUpZope(self, app, configurationContext):  # noqa: N803
+        loaded = (Products.SiteErrorLog, plone.restapi, plone.subrequest)
+        for package in (*loaded, collective.wsgifutures):
+            self.loadZCML(package=package)
+        SiteErrorLog.manage_addErrorLog(app)  # Zope's start does; test layers do not
+
+
+HOLD_FIXTURE = HoldLayer()
+HOLD_FUNCTIONAL = FunctionalTesting(bases=(HOLD_FIXTURE,), name="Hold:Functional")
+
+globals().update(fixtures_factory(((HOLD_FUNCTIONAL, "functional"),)))
+
+
+@pytest.fixture
+def site(functional, tmp_path, monkeypatch):
+    """The site, without content; the outside world was not called yet."""
+    calls.clear()
+    released.clear()
+    SiteErrorLog.temp_logs.clear()
+    # As in a zope.conf without max-conflict-retries, but without the pauses.
+    monkeypatch.setattr(HTTPRequest, "retry_max_count", 3)
+    monkeypatch.setattr(HTTPRequest, "delay_retry", lambda self: None)
+    # What Zope's start notifies, and test layers do not.
+    notify(DatabaseOpenedWithRoot(functional["zodbDB"]))
+    portal = functional["portal"]
+    setRoles(portal, TEST_USER_ID, ["Manager"])
+    transaction.commit()
+    site = Site(portal, tmp_path)
+    yield site
+    released.set()
+    site.close()
+    collective.wsgifutures.wsgi.republish.joints.clear()

@@ -1,0 +1,276 @@
+"""A Plone site in this process, asked over WSGI, and an outside world that counts.
+
+Each request is published in a thread of its own, as a threaded server does, and what
+Zope keeps per thread is looked at when it has been answered.
+"""
+
+from AccessControl.SecurityManagement import _managers
+from collections.abc import Callable
+from collective.wsgifutures import future
+from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.wsgi.settings import Settings
+from plone.app.testing import SITE_OWNER_NAME
+from plone.app.testing import SITE_OWNER_PASSWORD
+from Products.CMFCore import indexing
+from Products.CMFCore.Skinnable import SKINDATA
+from Products.Five import BrowserView
+from Products.Five.browser.metaconfigure import page
+from Products.SiteErrorLog import SiteErrorLog
+from typing import Any
+from typing import NamedTuple
+from urllib.parse import urlencode
+from wsgiref.util import setup_testing_defaults
+from zope.component import getGlobalSiteManager
+from zope.component.hooks import setSite
+from zope.component.hooks import siteinfo
+from zope.configuration.config import ConfigurationMachine
+from zope.globalrequest import getRequest
+from zope.interface import Interface
+from zope.publisher.interfaces.browser import IDefaultBrowserLayer
+from zope.security.management import queryInteraction
+from ZPublisher.httpexceptions import HTTPExceptionHandler
+from ZPublisher.WSGIPublisher import publish_module
+
+import base64
+import io
+import json
+import threading
+import transaction
+
+ADMIN = (SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
+
+# The outside world.
+
+calls: list[Any] = []  #: what it was called with, the first one first
+released = threading.Event()
+
+
+@future
+def ask(text):
+    calls.append(text)
+    return text.upper()
+
+
+@future
+def fail(text):
+    calls.append(text)
+    raise LookupError(text)
+
+
+@future(timeout=0.05)
+def hang(text):
+    calls.append(text)
+    released.wait(10)
+    return text
+
+
+def count(view):
+    """Write into the site: one more."""
+    view.context.counter = getattr(view.context, "counter", 0) + 1
+
+
+def swallow(function, *args):
+    """Call *function* and drop whatever it raises, as careless code does."""
+    try:
+        return function(*args)
+    except:  # noqa: E722
+        return None
+
+
+# The site.
+
+
+class Answer(NamedTuple):
+    """What the client got, and how it came about."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+    passes: list[str]  #: what each pass gave: a status, or what it raised
+    left_over: list[str]  #: what the thread still has of the request
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Site:
+    """The site, and what to ask it with and put into it for one test."""
+
+    def __init__(self, portal, folder):
+        self.portal = portal
+        self._folder = folder
+        self._undo: list[Callable[[], None]] = []
+        self._committed = 0
+        self._committed = self.commits
+
+    # asking
+
+    def get(self, path, query=None, **more) -> Answer:
+        return self.request("GET", path, query=query, **more)
+
+    def post(self, path, form, **more) -> Answer:
+        kind = "application/x-www-form-urlencoded"
+        return self.request("POST", path, body=urlencode(form).encode(), kind=kind, **more)
+
+    def request(self, method, path, **more) -> Answer:
+        """Send a request through the middleware; ``held=False``: without it."""
+        environ = _environ(method, f"/plone/{path}", **_known(more, _environ))
+        request = Request(environ, **more)
+        thread = threading.Thread(target=request)
+        thread.start()
+        thread.join()
+        transaction.begin()  # see what was committed
+        if request.error is not None:
+            raise request.error
+        return request.answer
+
+    # looking at it
+
+    @property
+    def commits(self) -> int:
+        """How many transactions wrote something since the test began."""
+        written = list(self.portal._p_jar.db().storage.changes.iterator())
+        return len(written) - self._committed
+
+    @property
+    def errors(self) -> list[str]:
+        """The types in the site's error log, the first one first."""
+        return [e["type"] for log in SiteErrorLog.temp_logs.values() for e in log]
+
+    # putting something into it
+
+    def view(self, name, call=None, *, for_=Interface, template=None, permission=None, **names):
+        """Register a view: a function of it, a page template, or both."""
+        if call is not None:
+            names["__call__"] = call
+        class_ = type("View", (BrowserView,), names) if names else None
+        options = {"for_": for_, "class_": class_}
+        if template is not None:
+            options["template"] = self.template(template)
+        context = ConfigurationMachine()
+        context.package = None
+        page(context, name, permission or "zope2.Public", **options)
+        setSite(None)  # else it is registered in this site
+        context.execute_actions()
+        setSite(self.portal)
+        self._later(
+            getGlobalSiteManager().unregisterAdapter,
+            required=(for_, IDefaultBrowserLayer),
+            provided=Interface,
+            name=name,
+        )
+
+    def template(self, text) -> str:
+        """Return the path of a page template."""
+        path = self._folder / f"{len(list(self._folder.iterdir()))}.pt"
+        path.write_text(text)
+        return str(path)
+
+    def subscriber(self, interface, handler):
+        """Call *handler* on events of *interface*."""
+        manager = getGlobalSiteManager()
+        manager.registerHandler(handler, (interface,))
+        self._later(manager.unregisterHandler, handler, (interface,))
+
+    def adapter(self, factory, required, provided, name=""):
+        """Register *factory*."""
+        manager = getGlobalSiteManager()
+        manager.registerAdapter(factory, required, provided, name)
+        self._later(manager.unregisterAdapter, None, required, provided, name)
+
+    def close(self):
+        for undo in reversed(self._undo):
+            undo()
+
+    def _later(self, function, *args, **kwargs):
+        self._undo.append(lambda: function(*args, **kwargs))
+
+
+class Request:
+    """One request, published in the thread that calls this."""
+
+    answer: Answer
+
+    def __init__(self, environ, *, held=True, filtered=True, **settings):
+        self.error: BaseException | None = None
+        self._environ = environ
+        self._passes: list[str] = []
+        application = HTTPExceptionHandler(publish_module) if filtered else publish_module
+        application = self._recorded(application)
+        self._application = (
+            Republish(application, Settings(**settings)) if held else application
+        )
+
+    def __call__(self):
+        started: list[Any] = []
+
+        def start_response(status, headers, exc_info=None):
+            started[:] = [status, headers]
+
+        try:
+            chunks = self._application(self._environ, start_response)
+            body = b"".join(chunks).decode()
+        except BaseException as error:
+            self.error = error
+            return
+        status, headers = started
+        named = {name.lower(): value for name, value in headers}
+        self.answer = Answer(int(status[:3]), named, body, self._passes, left_over())
+
+    def _recorded(self, application):
+        def record(environ, start_response):
+            def start(status, headers, exc_info=None):
+                self._passes.append(status[:3])
+                return start_response(status, headers)
+
+            try:
+                return application(environ, start)
+            except BaseException as error:
+                self._passes.append(type(error).__name__)
+                raise
+
+        return record
+
+
+def left_over() -> list[str]:
+    """Return what Zope and Plone keep of a request in this thread."""
+    ident = threading.get_ident()
+    kept = {
+        "transaction": transaction.manager.manager._txn,
+        "site": siteinfo.site,
+        "request": getRequest(),
+        "interaction": queryInteraction(),
+        "security manager": _managers.get(ident),
+        "skin": SKINDATA.get(ident),
+        "indexing": indexing.getQueue().getState() or None,
+    }
+    return [name for name, value in kept.items() if value is not None]
+
+
+def _environ(
+    method, path, *, query=None, body=b"", kind="", user=None, accept="text/html", headers=()
+):
+    environ = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": urlencode(query or {}),
+        "HTTP_HOST": "nohost",
+        "HTTP_ACCEPT": accept,
+        "wsgi.input": io.BytesIO(body),
+    }
+    if body:
+        environ.update(CONTENT_LENGTH=str(len(body)), CONTENT_TYPE=kind)
+    if user is not None:
+        token = base64.b64encode(":".join(user).encode()).decode()
+        environ["HTTP_AUTHORIZATION"] = f"Basic {token}"
+    environ.update(headers)
+    setup_testing_defaults(environ)
+    return environ
+
+
+def _known(options, function):
+    """Take the options of *function* out of *options*."""
+    names = function.__kwdefaults__
+    return {name: options.pop(name) for name in list(options) if name in names}
