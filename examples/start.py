@@ -34,6 +34,8 @@ PROFILES = (
     "wsgifutures_demo:default",
 )
 
+REMEDY = f"Move {INSTANCE} away, or remove it with its content, and start again."
+
 #: Seconds in which the site has to answer, and in which a process has to stop.
 START_SECONDS = 180
 STOP_SECONDS = 10
@@ -82,8 +84,12 @@ class Child:
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # what is left of it and its children
+        except ProcessLookupError:
+            return
+        self.process.wait()
 
 
 def check_port(port):
@@ -102,11 +108,10 @@ def check_instance():
     """Refuse an instance that is broken, moved or in use."""
     parts = ["etc/zope.conf", "etc/zope.ini", "var/Data.fs"]
     missing = [part for part in parts if not (INSTANCE / part).is_file()]
-    remedy = f"Move it away, or remove it with its content: rm -r {INSTANCE}"
     if missing:
-        raise NotStarted(f"{INSTANCE} is not complete, it has no {missing[0]}. {remedy}")
+        raise NotStarted(f"The instance is not complete, it has no {missing[0]}. {REMEDY}")
     if str(INSTANCE) not in (INSTANCE / "etc" / "zope.conf").read_text():
-        raise NotStarted(f"{INSTANCE} was made in another folder. {remedy}")
+        raise NotStarted(f"The instance was made in another folder. {REMEDY}")
     try:
         zc.lockfile.LockFile(str(INSTANCE / "var" / "Data.fs.lock")).close()
     except zc.lockfile.LockError:
@@ -150,8 +155,10 @@ def answers(port):
 def wait_until_ready(port, children):
     until = time.monotonic() + START_SECONDS
     while not answers(port):
-        for child in children:
-            child.check()
+        try:
+            check(children)
+        except NotStarted as error:
+            raise NotStarted(f"{error}\nIf the instance is broken: {REMEDY}") from None
         if time.monotonic() > until:
             log = INSTANCE / "var" / "log" / "event.log"
             raise NotStarted(f"The site does not answer after {START_SECONDS} s. See {log}")
@@ -179,10 +186,14 @@ def start(port, children):
 """)
 
 
+def check(children):
+    for child in children:
+        child.check()
+
+
 def watch(children):
     while True:
-        for child in children:
-            child.check()
+        check(children)
         time.sleep(0.3)
 
 

@@ -18,6 +18,7 @@ monkey.patch_all()
 from collections import Counter  # noqa: E402
 from gevent.pywsgi import WSGIServer  # noqa: E402
 from http.client import HTTPConnection  # noqa: E402
+from http.client import HTTPException  # noqa: E402
 from urllib.parse import parse_qs  # noqa: E402
 from urllib.parse import urlsplit  # noqa: E402
 
@@ -79,7 +80,7 @@ class Run:
             answer = connection.getresponse()
             answer.read()
             status = answer.status
-        except OSError:
+        except (OSError, HTTPException):
             status = NO_ANSWER
         finally:
             connection.close()
