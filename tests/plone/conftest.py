@@ -6,6 +6,8 @@ from holdsite import Site
 from plone.app.testing import FunctionalTesting
 from plone.app.testing import PLONE_FIXTURE
 from plone.app.testing import PloneSandboxLayer
+from plone.app.testing import popGlobalRegistry
+from plone.app.testing import pushGlobalRegistry
 from plone.app.testing import setRoles
 from plone.app.testing import TEST_USER_ID
 from Products.SiteErrorLog import SiteErrorLog
@@ -13,7 +15,6 @@ from pytest_plone import fixtures_factory
 from zope.event import notify
 from zope.processlifetime import DatabaseOpenedWithRoot
 from ZPublisher.HTTPRequest import HTTPRequest
-
 import collective.wsgifutures
 import collective.wsgifutures.wsgi.republish
 import plone.restapi
@@ -28,7 +29,7 @@ class HoldLayer(PloneSandboxLayer):
 
     defaultBases = (PLONE_FIXTURE,)
 
-    def setUpZope(self, app, configurationContext):  # noqa: N803
+    def setUpZope(self, app, configurationContext):
         loaded = (Products.SiteErrorLog, plone.restapi, plone.subrequest)
         for package in (*loaded, collective.wsgifutures):
             self.loadZCML(package=package)
@@ -42,7 +43,7 @@ globals().update(fixtures_factory(((HOLD_FUNCTIONAL, "functional"),)))
 
 
 @pytest.fixture
-def site(functional, tmp_path, monkeypatch):
+def site(functional, tmp_path, monkeypatch, caplog):
     """The site, without content; the outside world was not called yet."""
     calls.clear()
     released.clear()
@@ -54,9 +55,9 @@ def site(functional, tmp_path, monkeypatch):
     notify(DatabaseOpenedWithRoot(functional["zodbDB"]))
     portal = functional["portal"]
     setRoles(portal, TEST_USER_ID, ["Manager"])
+    pushGlobalRegistry(portal)  # what the test registers is gone with it
     transaction.commit()
-    site = Site(portal, tmp_path)
-    yield site
+    yield Site(portal, functional["configurationContext"], caplog, tmp_path)
     released.set()
-    site.close()
+    popGlobalRegistry(portal)
     collective.wsgifutures.wsgi.republish.joints.clear()

@@ -5,10 +5,11 @@ Zope keeps per thread is looked at when it has been answered.
 """
 
 from AccessControl.SecurityManagement import _managers
-from collections.abc import Callable
 from collective.wsgifutures import future
 from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
+from contextlib import contextmanager
+from lxml.html import fromstring
 from plone.app.testing import SITE_OWNER_NAME
 from plone.app.testing import SITE_OWNER_PASSWORD
 from Products.CMFCore import indexing
@@ -23,17 +24,17 @@ from wsgiref.util import setup_testing_defaults
 from zope.component import getGlobalSiteManager
 from zope.component.hooks import setSite
 from zope.component.hooks import siteinfo
+from zope.configuration import xmlconfig
 from zope.configuration.config import ConfigurationMachine
 from zope.globalrequest import getRequest
 from zope.interface import Interface
-from zope.publisher.interfaces.browser import IDefaultBrowserLayer
 from zope.security.management import queryInteraction
 from ZPublisher.httpexceptions import HTTPExceptionHandler
 from ZPublisher.WSGIPublisher import publish_module
-
 import base64
 import io
 import json
+import logging
 import threading
 import transaction
 
@@ -90,6 +91,11 @@ class Answer(NamedTuple):
     left_over: list[str]  #: what the thread still has of the request
 
     @property
+    def text(self):
+        """What it says, without the tags around."""
+        return " ".join(fromstring(self.body).text_content().split())
+
+    @property
     def json(self):
         return json.loads(self.body)
 
@@ -97,10 +103,11 @@ class Answer(NamedTuple):
 class Site:
     """The site, and what to ask it with and put into it for one test."""
 
-    def __init__(self, portal, folder):
+    def __init__(self, portal, zcml, log, folder):
         self.portal = portal
+        self._zcml = zcml
+        self._log = log
         self._folder = folder
-        self._undo: list[Callable[[], None]] = []
         self._committed = 0
         self._committed = self.commits
 
@@ -120,12 +127,16 @@ class Site:
         thread = threading.Thread(target=request)
         thread.start()
         thread.join()
-        transaction.begin()  # see what was committed
+        self.sync()
         if request.error is not None:
             raise request.error
         return request.answer
 
     # looking at it
+
+    def sync(self):
+        """See what was committed."""
+        transaction.begin()
 
     @property
     def commits(self) -> int:
@@ -138,7 +149,17 @@ class Site:
         """The types in the site's error log, the first one first."""
         return [e["type"] for log in SiteErrorLog.temp_logs.values() for e in log]
 
+    @property
+    def logged(self) -> list[str]:
+        """What was logged as an error."""
+        return [r.getMessage() for r in self._log.records if r.levelno >= logging.ERROR]
+
     # putting something into it
+
+    def zcml(self, text):
+        """Load *text*, the inside of a ``configure`` tag."""
+        with _globally(self.portal):
+            xmlconfig.string(f"<configure {_NAMESPACES}>{text}</configure>", self._zcml)
 
     def view(self, name, call=None, *, for_=Interface, template=None, permission=None, **names):
         """Register a view: a function of it, a page template, or both."""
@@ -151,15 +172,8 @@ class Site:
         context = ConfigurationMachine()
         context.package = None
         page(context, name, permission or "zope2.Public", **options)
-        setSite(None)  # else it is registered in this site
-        context.execute_actions()
-        setSite(self.portal)
-        self._later(
-            getGlobalSiteManager().unregisterAdapter,
-            required=(for_, IDefaultBrowserLayer),
-            provided=Interface,
-            name=name,
-        )
+        with _globally(self.portal):
+            context.execute_actions()
 
     def template(self, text) -> str:
         """Return the path of a page template."""
@@ -169,22 +183,28 @@ class Site:
 
     def subscriber(self, interface, handler):
         """Call *handler* on events of *interface*."""
-        manager = getGlobalSiteManager()
-        manager.registerHandler(handler, (interface,))
-        self._later(manager.unregisterHandler, handler, (interface,))
+        getGlobalSiteManager().registerHandler(handler, (interface,))
 
     def adapter(self, factory, required, provided, name=""):
         """Register *factory*."""
-        manager = getGlobalSiteManager()
-        manager.registerAdapter(factory, required, provided, name)
-        self._later(manager.unregisterAdapter, None, required, provided, name)
+        getGlobalSiteManager().registerAdapter(factory, required, provided, name)
 
-    def close(self):
-        for undo in reversed(self._undo):
-            undo()
 
-    def _later(self, function, *args, **kwargs):
-        self._undo.append(lambda: function(*args, **kwargs))
+@contextmanager
+def _globally(portal):
+    """Register components for all, not in this site."""
+    setSite(None)
+    try:
+        yield
+    finally:
+        setSite(portal)
+
+
+_NAMESPACES = """
+    xmlns="http://namespaces.zope.org/zope"
+    xmlns:browser="http://namespaces.zope.org/browser"
+    xmlns:plone="http://namespaces.plone.org/plone"
+"""
 
 
 class Request:
@@ -198,9 +218,7 @@ class Request:
         self._passes: list[str] = []
         application = HTTPExceptionHandler(publish_module) if filtered else publish_module
         application = self._recorded(application)
-        self._application = (
-            Republish(application, Settings(**settings)) if held else application
-        )
+        self._application = Republish(application, Settings(**settings)) if held else application
 
     def __call__(self):
         started: list[Any] = []

@@ -10,9 +10,6 @@ from zExceptions import NotFound
 from zExceptions import Redirect
 from zExceptions import Unauthorized
 from ZODB.POSException import ConflictError
-from zope.interface import Interface
-from zope.publisher.interfaces.browser import IDefaultBrowserLayer
-
 import pytest
 
 

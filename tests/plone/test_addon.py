@@ -1,0 +1,107 @@
+"""The add-on in a site: listed, installed and uninstalled through the control panel."""
+
+from collective.wsgifutures.interfaces import IWSGIFuturesLayer
+from holdsite import ADMIN
+from holdsite import ask
+from holdsite import calls
+from lxml.html import fromstring
+from plone.registry.interfaces import IRegistry
+from plone.testing.zope import Browser
+from zope.component import getSiteManager
+from zope.component import getUtility
+import pytest
+
+PRODUCT = "collective.wsgifutures"
+TITLE = "Held Responses"
+
+
+@pytest.fixture
+def panel(site, functional):
+    """Site Setup > Add-ons, as an administrator sees it."""
+    browser = Browser(functional["app"])
+    browser.handleErrors = False
+    browser.addHeader("Authorization", "Basic " + ":".join(ADMIN))
+    browser.addHeader("Accept", "text/html")
+    browser.open(site.portal.absolute_url() + "/prefs_install_products_form")
+    return browser
+
+
+def press(panel, section):
+    """Press the add-on's button in a *section* of the form."""
+    buttons = {"install-products": "install_product", "activated-products": "uninstall_product"}
+    name = buttons[section]
+    for index in range(200):
+        form = panel.getForm(index=index)
+        controls = {c.name: c.value for c in form.controls if c.name}
+        if controls.get(name) == PRODUCT:
+            form.getControl(name="form.submitted").click()
+            return
+    pytest.fail(f"{PRODUCT} is not in {section}")
+
+
+def listed(panel, section):
+    """Return what *section* of the form says about each add-on."""
+    items = fromstring(panel.contents).cssselect(f"#{section} > ul > li")
+    return [" ".join(item.text_content().split()) for item in items]
+
+
+def kept(portal):
+    """Return what an add-on may leave in a site."""
+    manager = getSiteManager(portal)
+    return {
+        "registry": sorted(getUtility(IRegistry, context=portal).records),
+        "utilities": sorted(
+            (u.provided.__identifier__, u.name) for u in manager.registeredUtilities()
+        ),
+        "adapters": len(list(manager.registeredAdapters())),
+        "permissions": sorted(name for name, *_ in portal.ac_inherited_permissions(1)),
+        "roles": sorted(portal.valid_roles()),
+        "actions": sorted(portal.portal_actions.objectIds()),
+        "control panels": sorted(a.id for a in portal.portal_controlpanel.listActions()),
+        "types": sorted(portal.portal_types.objectIds()),
+        "indexes": sorted(portal.portal_catalog.indexes()),
+        "content": sorted(portal.objectIds()),
+        "installed": portal.portal_setup.getLastVersionForProfile(f"{PRODUCT}:default"),
+    }
+
+
+def test_the_add_on_when_not_installed_is_listed_with_its_name_and_one_sentence(panel):
+    """The name says what it does, the description why one wants it."""
+    (text,) = [t for t in listed(panel, "install-products") if PRODUCT in t]
+    assert TITLE in text
+    assert "without keeping a thread or a database connection" in text
+    assert "uninstall" not in text.lower()
+
+
+def test_the_add_on_when_installed_is_listed_as_active_and_marks_requests(panel, site):
+    """Installing it puts its browser layer on the requests of the site."""
+    site.view("layer", lambda self: str(IWSGIFuturesLayer.providedBy(self.request)))
+    assert "False" in site.get("layer").body
+
+    press(panel, "install-products")
+
+    assert [TITLE in t for t in listed(panel, "activated-products") if PRODUCT in t] == [True]
+    assert [t for t in listed(panel, "install-products") if PRODUCT in t] == []
+    assert [t for t in listed(panel, "upgrade-products") if PRODUCT in t] == []
+    assert "True" in site.get("layer").body
+
+
+def test_the_add_on_when_uninstalled_leaves_nothing_in_the_site(panel, site):
+    """Registry records, browser layers, permissions, utilities: as they were."""
+    before = kept(site.portal)
+
+    press(panel, "install-products")
+    site.sync()
+    assert kept(site.portal) != before
+
+    press(panel, "activated-products")
+    site.sync()
+    assert kept(site.portal) == before
+    assert [TITLE in t for t in listed(panel, "install-products") if PRODUCT in t] == [True]
+
+
+def test_a_response_when_the_add_on_is_not_installed_is_held(site):
+    """What the publisher does hangs on no browser layer."""
+    site.view("asks", lambda self: ask("a"))
+    answer = site.get("asks")
+    assert (answer.passes, calls) == (["Suspended", "200"], ["a"])
