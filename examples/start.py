@@ -7,6 +7,7 @@ in sessions of their own, so that a signal to the terminal's process group reach
 this process, which then stops them in order. Run by ``make start``.
 """
 
+from contextlib import suppress
 from http.client import HTTPConnection
 from http.client import HTTPException
 from instance import BIN
@@ -81,14 +82,10 @@ class Child:
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(self._stop_signal)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # what is left of it and its children
-        except ProcessLookupError:
-            return
         self.process.wait()
 
 
@@ -128,7 +125,10 @@ def start_gunicorn(port, service):
     command += ["-c", "python:collective.wsgifutures.gunicorn"]
     command += ["--paste", INSTANCE / "etc" / "zope.ini", "-b", f"127.0.0.1:{port}"]
     command += ["--log-config", ROOT / "examples" / "logging.ini", "--log-level", "warning"]
-    local = ",".join(filter(None, [os.environ.get("no_proxy"), "127.0.0.1"]))
+    command += ["--no-control-socket"]
+    local = ",".join(
+        filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1"])
+    )
     environment = {
         "WSGIFUTURES_DEBUG": "on",
         "WSGIFUTURES_DEMO_SERVICE": service,
