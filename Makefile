@@ -15,7 +15,7 @@ help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 .PHONY: start
-start: $(READY)  ## Start the demo at http://127.0.0.1:8080 (PORT=9000 make start moves it)
+start: $(READY)  ## Start the demo at http://localhost:8080 (PORT=9000 make start moves it)
 	@exec $(BIN)/python examples/start.py --port $(PORT)
 
 .PHONY: test

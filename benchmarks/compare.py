@@ -89,7 +89,8 @@ class Running:
             self._process = subprocess.Popen(
                 command, cwd=self._folder, env=environment, stdout=log, stderr=log
             )
-        self.site = f"http://127.0.0.1:{self.port}/Plone/"
+        # Not 127.0.0.1, where plone.app.theming leaves pages without their theme.
+        self.site = f"http://localhost:{self.port}/Plone/"
         self._wait()
 
     def get(self, view):

@@ -37,7 +37,10 @@ class Load:
 
     def __init__(self, url, clients, requests, seconds=120.0, headers=(), keep=True):
         parts = urlsplit(url)
-        self._address = (parts.hostname, parts.port)
+        self._address = (
+            "127.0.0.1" if parts.hostname == "localhost" else parts.hostname,
+            parts.port,
+        )
         self._path = parts.path + ("?" + parts.query if parts.query else "")
         self._head = "".join(f"{line}\r\n" for line in (f"Host: {parts.netloc}", *headers))
         self._left = iter(range(requests))
@@ -95,7 +98,7 @@ class _Connection:
         if not line:
             raise ConnectionResetError("no answer")
         headers = {}
-        while (header := self._file.readline().strip()):
+        while header := self._file.readline().strip():
             name, _, value = header.partition(b":")
             headers[name.lower()] = value.strip().lower()
         if b"content-length" in headers:
@@ -108,7 +111,7 @@ class _Connection:
         return int(line.split()[1]), headers.get(b"connection") != b"close"
 
     def _read_chunks(self):
-        while (size := int(self._file.readline().split(b";")[0], 16)):
+        while size := int(self._file.readline().split(b";")[0], 16):
             self._file.read(size + 2)
         self._file.readline()
 

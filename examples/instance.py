@@ -15,6 +15,13 @@ import sys
 BIN = Path(sys.executable).parent
 SITE_ID = "Plone"
 
+#: What makes Plone's classic site.
+CLASSIC = (
+    "plone.app.contenttypes:default",
+    "plone.app.layout:default",
+    "plonetheme.barceloneta:default",
+)
+
 _ADD_SITE = """
 from AccessControl.SecurityManagement import newSecurityManager
 from Products.CMFPlone.factory import addPloneSite
@@ -45,7 +52,7 @@ def make_instance(folder: Path, profiles: tuple[str, ...] = (), password: str = 
 
     Args:
         folder: Its place. What is there stays as it is.
-        profiles: GenericSetup profiles of the site, beside Plone's own.
+        profiles: GenericSetup profiles of the site, beside those of a classic one.
         password: Of the user ``admin``.
 
     Raises:
@@ -62,7 +69,7 @@ def make_instance(folder: Path, profiles: tuple[str, ...] = (), password: str = 
     blobs = storage + "\n     blob-dir $INSTANCE/var/blobs"  # without it no file can be uploaded
     conf.write_text(conf.read_text().replace(storage, blobs))
     script = half / "add_site.py"
-    script.write_text(_ADD_SITE.format(site=SITE_ID, profiles=profiles))
+    script.write_text(_ADD_SITE.format(site=SITE_ID, profiles=CLASSIC + profiles))
     run("zconsole", "run", conf, script)
     script.unlink()
     for name in ("zope.conf", "zope.ini"):  # mkwsgiinstance writes its folder into them

@@ -27,13 +27,7 @@ import zc.lockfile
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "var" / "instance"
-PROFILES = (
-    "plone.app.contenttypes:default",  # these three make Plone's classic site
-    "plone.app.layout:default",
-    "plonetheme.barceloneta:default",
-    "collective.wsgifutures:default",
-    "wsgifutures_demo:default",
-)
+PROFILES = ("collective.wsgifutures:default", "wsgifutures_demo:default")
 
 REMEDY = f"Move {INSTANCE} away, or remove it with its content, and start again."
 

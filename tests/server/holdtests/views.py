@@ -1,5 +1,6 @@
 """One view for each thing that a server test asks for. ``text`` makes its call its own."""
 
+from .connections import peak
 from AccessControl import getSecurityManager
 from collective.wsgifutures import future
 from collective.wsgifutures import gather
@@ -13,12 +14,9 @@ from Products.Five import BrowserView
 from zExceptions import NotFound
 from zExceptions import Redirect
 from zExceptions import Unauthorized
+from ZODB.POSException import ConflictError
 from zope.interface import implementer
 from zope.publisher.interfaces import IPublishTraverse
-
-from ZODB.POSException import ConflictError
-
-from .connections import peak
 
 import gc
 import hashlib
