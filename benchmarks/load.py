@@ -37,10 +37,7 @@ class Load:
 
     def __init__(self, url, clients, requests, seconds=120.0, headers=(), keep=True):
         parts = urlsplit(url)
-        self._address = (
-            "127.0.0.1" if parts.hostname == "localhost" else parts.hostname,
-            parts.port,
-        )
+        self._address = ("127.0.0.1", parts.port)  # this machine, whatever it is called
         self._path = parts.path + ("?" + parts.query if parts.query else "")
         self._head = "".join(f"{line}\r\n" for line in (f"Host: {parts.netloc}", *headers))
         self._left = iter(range(requests))

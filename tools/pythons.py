@@ -31,7 +31,8 @@ def find(version: str) -> str | None:
 
 
 def _has_version(python: str, version: str) -> bool:
-    code = f"import ensurepip, sys, venv; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
+    minor = version.removeprefix("3.")
+    code = f"import ensurepip, sys, venv; sys.exit(sys.version_info.minor != {minor})"
     return subprocess.run([python, "-c", code], capture_output=True).returncode == 0
 
 
@@ -62,7 +63,7 @@ def main() -> None:
     if "--list" in sys.argv:
         print(*(python for python in found.values() if python))
         return
-    own = "%d.%d" % sys.version_info[:2]
+    own = f"3.{sys.version_info.minor}"
     results = {}
     for version, python in found.items():
         if version == own:

@@ -174,7 +174,7 @@ def service(tmp_path_factory):
 def instance_template(tmp_path_factory):
     """An instance with a site, which no server runs on."""
     folder = tmp_path_factory.mktemp("template") / "instance"
-    make_instance(folder, ())
+    make_instance(folder, ("collective.wsgifutures:default",))
     script = folder / "add_users.py"
     script.write_text(_ADD_USERS.format(users=USERS))
     run("zconsole", "run", folder / "etc" / "zope.conf", script)
@@ -301,7 +301,7 @@ class Silent:
 
     def __init__(self):
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = "http://127.0.0.1:%d/" % self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
         self.called = threading.Event()
         self.left = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()

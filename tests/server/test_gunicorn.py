@@ -165,9 +165,11 @@ def test_held_response_is_finished_at_a_graceful_stop(flagged, text):
     """SIGTERM while held: the client gets its answer."""
     server = flagged()
     answers = []
-    call = threading.Thread(
-        target=lambda: answers.append(server.get("@@hold", seconds=2, text=text))
-    )
+
+    def ask():
+        answers.append(server.get("@@hold", seconds=2, text=text))
+
+    call = threading.Thread(target=ask)
     call.start()
     time.sleep(0.7)
     server.process.signal(signal.SIGTERM)
