@@ -15,6 +15,7 @@ from pytest_plone import fixtures_factory
 from zope.event import notify
 from zope.processlifetime import DatabaseOpenedWithRoot
 from ZPublisher.HTTPRequest import HTTPRequest
+
 import collective.wsgifutures
 import collective.wsgifutures.wsgi.republish
 import plone.restapi

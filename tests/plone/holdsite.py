@@ -31,10 +31,12 @@ from zope.interface import Interface
 from zope.security.management import queryInteraction
 from ZPublisher.httpexceptions import HTTPExceptionHandler
 from ZPublisher.WSGIPublisher import publish_module
+
 import base64
 import io
 import json
 import logging
+import posixpath
 import threading
 import transaction
 
@@ -60,6 +62,13 @@ def fail(text):
 
 @future(timeout=0.05)
 def hang(text):
+    calls.append(text)
+    released.wait(10)
+    return text
+
+
+@future(timeout=60)
+def hang_on(text):
     calls.append(text)
     released.wait(10)
     return text
@@ -106,7 +115,7 @@ class Site:
     def __init__(self, portal, zcml, log, folder):
         self.portal = portal
         self._zcml = zcml
-        self._log = log
+        self.log = log
         self._folder = folder
         self._committed = 0
         self._committed = self.commits
@@ -122,7 +131,7 @@ class Site:
 
     def request(self, method, path, **more) -> Answer:
         """Send a request through the middleware; ``held=False``: without it."""
-        environ = _environ(method, f"/plone/{path}", **_known(more, _environ))
+        environ = _environ(method, posixpath.normpath(f"/plone/{path}"), **_known(more, _environ))
         request = Request(environ, **more)
         thread = threading.Thread(target=request)
         thread.start()
@@ -152,7 +161,7 @@ class Site:
     @property
     def logged(self) -> list[str]:
         """What was logged as an error."""
-        return [r.getMessage() for r in self._log.records if r.levelno >= logging.ERROR]
+        return [r.getMessage() for r in self.log.records if r.levelno >= logging.ERROR]
 
     # putting something into it
 

@@ -9,6 +9,7 @@ from plone.registry.interfaces import IRegistry
 from plone.testing.zope import Browser
 from zope.component import getSiteManager
 from zope.component import getUtility
+
 import pytest
 
 PRODUCT = "collective.wsgifutures"

@@ -9,6 +9,7 @@ from Products.CMFCore.indexing import processQueue
 from Products.MailHost.MailHost import MailBase
 from Products.statusmessages.interfaces import IStatusMessage
 from ZODB.POSException import ConflictError
+
 import pytest
 import transaction
 

@@ -10,6 +10,7 @@ from zExceptions import NotFound
 from zExceptions import Redirect
 from zExceptions import Unauthorized
 from ZODB.POSException import ConflictError
+
 import pytest
 
 

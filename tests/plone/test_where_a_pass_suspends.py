@@ -37,6 +37,7 @@ from ZPublisher.interfaces import IPubAfterTraversal
 from ZPublisher.interfaces import IPubBeforeCommit
 from ZPublisher.interfaces import IPubStart
 from ZPublisher.interfaces import IPubSuccess
+
 import pytest
 import transaction
 

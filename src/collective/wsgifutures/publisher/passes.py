@@ -16,7 +16,6 @@ suspended and somebody swallowed that, it is raised again here:
 
 from ..kernel.hold import Pass
 from ..kernel.passes import current_pass
-from transaction.interfaces import ITransaction
 from typing import Any
 from zope.component import adapter
 from ZPublisher.interfaces import IPubBeforeAbort
@@ -39,12 +38,12 @@ def pass_starts(event: Any) -> None:
     this = current_pass()
     if this is None:
         return
-    environ = event.request.environ
     if this.on_suspend is not None:
         this.restart()
-        for mark in DISCARD_MARKS:
-            environ.pop(mark, None)
-    this.on_suspend = lambda: environ.update(dict.fromkeys(DISCARD_MARKS, True))
+    marks = dict.fromkeys(DISCARD_MARKS, True)
+    this.on_suspend = lambda: event.request.environ.update(marks)
+    if this.awaited:  # another subscriber came first, and lost its suspension
+        this.on_suspend()
 
 
 @adapter(IPubBeforeCommit)
@@ -55,8 +54,7 @@ def pass_is_about_to_commit(event: Any) -> None:
         return
     response = event.request.response
     this.check(successful=_is_successful(response))
-    txn = transaction.get()
-    txn.addBeforeCommitHook(_look_last, (this, response, txn, _LAST_LOOKS))
+    transaction.get().addBeforeCommitHook(_look_last, (this, response, _LAST_LOOKS))
 
 
 @adapter(IPubBeforeAbort)
@@ -69,10 +67,11 @@ def pass_has_failed(event: Any) -> None:
     this.check(successful=False)
 
 
-def _look_last(this: Pass, response: Any, txn: ITransaction, looks: int) -> None:
-    hooks = list(txn.getBeforeCommitHooks())
-    if looks and hooks[-1][0] is not _look_last:
-        txn.addBeforeCommitHook(_look_last, (this, response, txn, looks - 1))
+def _look_last(this: Pass, response: Any, looks: int) -> None:
+    txn = transaction.get()
+    last_hook = list(txn.getBeforeCommitHooks())[-1][0]
+    if looks and last_hook is not _look_last:
+        txn.addBeforeCommitHook(_look_last, (this, response, looks - 1))
         return
     this.check(successful=_is_successful(response))
     this.commit()

@@ -1,0 +1,259 @@
+"""Failure has a shape: the future's own exception, and 504 where it came too late."""
+
+from collective.wsgifutures import FutureTimeout
+from collective.wsgifutures import HoldExpired
+from holdsite import ADMIN
+from holdsite import ask
+from holdsite import calls
+from holdsite import fail
+from holdsite import hang
+from holdsite import hang_on
+from plone.app.layout.viewlets import ViewletBase
+from plone.rest import Service
+from plone.subrequest import subrequest
+from plone.transformchain.zpublisher import setErrorStatusOnResponse
+from Products.SiteErrorLog import SiteErrorLog
+from zope.interface import Interface
+from ZPublisher.interfaces import IPubBeforeAbort
+
+import pytest
+import traceback
+
+JSON = "application/json"
+SORRY = "did not answer in time"
+
+
+class SearchTimeout(FutureTimeout):
+    """What a project may make of it."""
+
+
+class SearchExpired(HoldExpired):
+    """And of this."""
+
+
+def raises_subclass(error):
+    """Return what waits and then raises *error*."""
+
+    def call(text):
+        ask(text)
+        raise error
+
+    return call
+
+
+#: What makes a pass come too late, and the exception's name.
+LATE = {
+    "FutureTimeout": hang,
+    "HoldExpired": hang_on,
+    "SearchTimeout": raises_subclass(SearchTimeout("search", 1.0)),
+    "SearchExpired": raises_subclass(SearchExpired("search", 1.0)),
+}
+
+late = pytest.mark.parametrize(("name", "call"), LATE.items(), ids=LATE)
+
+
+def get(site, path, **more):
+    return site.get(path, deadline=0.3, **more)
+
+
+# the future's own exception
+
+
+def test_a_futures_exception_when_asked_for_has_its_own_traceback(site):
+    """The view sees where the call failed."""
+    log = []
+
+    def view(self):
+        try:
+            return fail("a")
+        except LookupError as error:
+            log.extend(frame.name for frame in traceback.extract_tb(error.__traceback__))
+            return f"caught {error.args[0]}"
+
+    site.view("fails", view)
+    answer = site.get("fails")
+    assert answer.passes == ["Suspended", "200"]
+    assert answer.text == "caught a"
+    assert calls == ["a"]
+    assert (log[0], log[-1]) == ("view", "fail")
+
+
+def test_a_futures_exception_when_not_caught_is_an_error_like_any_other(site):
+    """Its traceback stands in the site's error log, once."""
+    site.view("fails", lambda self: fail("a"))
+    answer = site.get("fails")
+    assert (answer.status, answer.passes) == (500, ["Suspended", "500"])
+    assert calls == ["a"]
+    assert site.errors == ["LookupError"]
+    (entries,) = SiteErrorLog.temp_logs.values()
+    assert "in fail" in entries[0]["tb_text"]
+
+
+@late
+def test_a_late_future_when_caught_is_answered_by_the_view(site, name, call):
+    """Both are a TimeoutError."""
+
+    def view(self):
+        try:
+            return call("a")
+        except TimeoutError as error:
+            return type(error).__name__
+
+    site.view("late", view)
+    answer = get(site, "late")
+    assert (answer.status, answer.text) == (200, name)
+    assert (calls, site.errors) == (["a"], [])
+
+
+# 504
+
+
+@late
+def test_a_late_future_when_not_caught_is_504_in_plones_error_page(site, name, call):
+    """The visitor reads that it was slow, not that the site is broken."""
+    site.view("late", lambda self: call("a"))
+    answer = get(site, "late")
+    assert (answer.status, answer.passes) == (504, ["Suspended", "504"])
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "retry-after" not in answer.headers
+    assert SORRY in answer.text
+    assert "seems to be an error" not in answer.text
+    assert name not in answer.body
+    assert "portal-footer" in answer.body  # it is a page of the site
+    assert (calls, site.errors) == (["a"], [name])
+
+
+@late
+def test_a_late_future_when_a_manager_asks_shows_its_traceback(site, name, call):
+    """Who can mend it sees where it happened."""
+    site.view("late", lambda self: call("a"))
+    answer = get(site, "late", user=ADMIN)
+    assert answer.status == 504
+    assert SORRY in answer.text
+    assert f"{name}: " in answer.text
+
+
+@late
+def test_a_late_future_when_no_html_is_asked_for_is_504_in_json(site, name, call):
+    """Plone's exception view answers scripts with the error's type."""
+    site.view("late", lambda self: call("a"))
+    answer = get(site, "late", accept="*/*")
+    assert (answer.status, answer.json) == (504, {"error_type": name})
+
+
+class LateService(Service):
+    """A service."""
+
+    def render(self):
+        return LATE[self.request.form["name"]]("a")
+
+
+@late
+def test_a_late_future_when_in_a_service_is_504_in_json(site, name, call):
+    """plone.rest locks the status that it takes from the exception's name."""
+    site.zcml(
+        """<plone:service
+            name="@late" method="GET" for="*" permission="zope2.Public"
+            factory="test_failures.LateService" />"""
+    )
+    answer = get(site, "@late", accept=JSON, query={"name": name})
+    assert (answer.status, answer.passes) == (504, ["Suspended", "504"])
+    assert answer.json["type"] == name
+    assert answer.headers["content-type"] == JSON
+    assert "retry-after" not in answer.headers
+
+
+@late
+def test_a_late_future_when_there_is_no_exception_view_is_504_in_plain_text(site, name, call):
+    """Zope raises it on, and the middleware answers."""
+    none = (FutureTimeout, Interface), Interface, "index.html"
+    site.adapter(lambda error, request: None, *none)
+    site.adapter(lambda error, request: None, (HoldExpired, Interface), *none[1:])
+    site.view("late", lambda self: call("a"))
+    answer = get(site, "late")
+    assert (answer.status, answer.passes) == (504, ["Suspended", name])
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert SORRY in answer.body
+    assert "retry-after" not in answer.headers
+
+
+def test_a_late_future_when_an_exception_view_locks_a_status_keeps_it(site):
+    """Whoever answers it on purpose is not overruled."""
+
+    def sorry(self):
+        self.request.response.setStatus(503, lock=True)
+        return "later"
+
+    site.view("index.html", sorry, for_=FutureTimeout)
+    site.view("late", lambda self: hang("a"))
+    answer = site.get("late")
+    assert (answer.status, answer.text) == (503, "later")
+
+
+@late
+def test_a_late_future_when_the_transformchain_comes_last_is_504(site, name, call):
+    """The order in which packages are configured does not matter."""
+    site.subscriber(IPubBeforeAbort, setErrorStatusOnResponse)
+    site.view("late", lambda self: call("a"))
+    assert get(site, "late").status == 504
+
+
+def test_a_late_future_when_others_have_an_error_page_is_told_by_theirs(site):
+    """Our page comes in the place of Plone's and of no other."""
+    site.view("index.html", lambda self: "theirs", for_=Exception)
+    site.view("late", lambda self: hang("a"))
+    answer = site.get("late")
+    assert (answer.status, answer.text) == (504, "theirs")
+
+
+def test_a_late_future_when_outside_of_a_site_is_told_by_a_plain_page(site):
+    """The root of Zope has no template."""
+    site.view("late", lambda self: hang("a"))
+    answer = site.request("GET", "../late")
+    assert (answer.status, SORRY in answer.text) == (504, True)
+
+
+@late
+def test_a_late_future_when_in_a_page_template_is_504(site, name, call):
+    """Chameleon raises an exception of the same name, of a class that it makes."""
+    site.view("late", template='<b tal:content="view/call" />', call=lambda self: call("a"))
+    answer = get(site, "late")
+    assert (answer.status, answer.passes) == (504, ["Suspended", "504"])
+    assert SORRY in answer.text
+    assert site.errors == [name]
+
+
+class Viewlet(ViewletBase):
+    def render(self):
+        return hang("a")
+
+
+def test_a_late_future_when_in_a_viewlet_leaves_the_page_as_it_is(site):
+    """The manager catches it, as any error of a viewlet: the page is there without it."""
+    site.zcml(
+        """<browser:viewlet
+            name="late" class="test_failures.Viewlet" permission="zope2.Public"
+            manager="plone.app.layout.viewlets.interfaces.IAboveContent" />"""
+    )
+    answer = site.get("")
+    assert (answer.status, answer.passes) == (200, ["Suspended", "200"])
+    assert "error while rendering late" in answer.text
+    assert len(site.logged) == 1
+    assert "FutureTimeout" in site.log.text
+
+
+def test_a_late_future_when_in_a_subrequest_leaves_the_page_as_it_is(site):
+    """plone.subrequest renders the error in the place of the part."""
+    site.view("inner", lambda self: hang("a"))
+    site.view("outer", lambda self: f"outer: {subrequest('/plone/inner').getBody()}")
+    answer = site.get("outer")
+    assert (answer.status, answer.passes) == (200, ["Suspended", "200"])
+    assert "outer: " in answer.text
+
+
+def test_a_late_future_when_asked_for_with_a_default_at_the_deadline_gives_it(site):
+    """The last pass makes do with what is there."""
+    site.view("late", lambda self: hang_on.submit("a").result(default="nothing yet"))
+    answer = get(site, "late")
+    assert (answer.status, answer.text) == (200, "nothing yet")
+    assert (answer.passes, calls) == (["Suspended", "200"], ["a"])
