@@ -221,13 +221,15 @@ class Request:
 
     answer: Answer
 
-    def __init__(self, environ, *, held=True, filtered=True, **settings):
+    def __init__(self, environ, *, held=True, waiting=None, **settings):
         self.error: BaseException | None = None
         self._environ = environ
         self._passes: list[str] = []
-        application = HTTPExceptionHandler(publish_module) if filtered else publish_module
-        application = self._recorded(application)
-        self._application = Republish(application, Settings(**settings)) if held else application
+        application = self._recorded(HTTPExceptionHandler(publish_module))
+        if held:
+            application = Republish(application, Settings(**settings))
+            application._executor = Told(application._executor, waiting)
+        self._application = application
 
     def __call__(self):
         started: list[Any] = []
@@ -258,6 +260,21 @@ class Request:
                 raise
 
         return record
+
+
+class Told:
+    """An executor that calls *waiting*, in the request's thread, when it starts a future."""
+
+    name = "told"
+
+    def __init__(self, executor, waiting):
+        self._executor = executor
+        self._waiting = waiting
+
+    def start(self, function, done):
+        if self._waiting is not None:
+            self._waiting()
+        return self._executor.start(function, done)
 
 
 def left_over() -> list[str]:
