@@ -156,7 +156,12 @@ class Site:
     @property
     def errors(self) -> list[str]:
         """The types in the site's error log, the first one first."""
-        return [e["type"] for log in SiteErrorLog.temp_logs.values() for e in log]
+        return [entry["type"] for entry in self.error_log]
+
+    @property
+    def error_log(self) -> list[dict[str, Any]]:
+        """The entries in the site's error log."""
+        return [entry for log in SiteErrorLog.temp_logs.values() for entry in log]
 
     @property
     def logged(self) -> list[str]:

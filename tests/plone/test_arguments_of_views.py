@@ -26,7 +26,7 @@ class Told(BrowserView):
 class Traversed(BrowserView):
     told = told
 
-    def publishTraverse(self, request, name):  # noqa: N802
+    def publishTraverse(self, request, name):
         return getattr(self, name)
 
 

@@ -12,7 +12,6 @@ from plone.app.layout.viewlets import ViewletBase
 from plone.rest import Service
 from plone.subrequest import subrequest
 from plone.transformchain.zpublisher import setErrorStatusOnResponse
-from Products.SiteErrorLog import SiteErrorLog
 from zope.interface import Interface
 from ZPublisher.interfaces import IPubBeforeAbort
 
@@ -85,8 +84,7 @@ def test_a_futures_exception_when_not_caught_is_an_error_like_any_other(site):
     assert (answer.status, answer.passes) == (500, ["Suspended", "500"])
     assert calls == ["a"]
     assert site.errors == ["LookupError"]
-    (entries,) = SiteErrorLog.temp_logs.values()
-    assert "in fail" in entries[0]["tb_text"]
+    assert "in fail" in site.error_log[0]["tb_text"]
 
 
 @late
