@@ -16,7 +16,7 @@ from datetime import date
 from datetime import datetime
 from datetime import time
 from datetime import timedelta
-from datetime import timezone
+from datetime import UTC
 from decimal import Decimal
 from enum import Enum
 from enum import Flag
@@ -73,7 +73,7 @@ class Changeable:
 
 
 NAN = float("nan")
-UTC = timezone.utc
+UTC = UTC
 VIENNA = ZoneInfo("Europe/Vienna")
 NOON = datetime(2026, 7, 1, 12)
 FOLDED = datetime(2026, 10, 25, 2, 30, tzinfo=VIENNA)

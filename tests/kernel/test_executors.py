@@ -1,0 +1,119 @@
+"""What runs futures: side by side, up to a limit, stopped as far as it can be."""
+
+from collective.wsgifutures.kernel import executors
+from collective.wsgifutures.kernel.executors import Greenlets
+from collective.wsgifutures.kernel.executors import Threads
+
+import logging
+import pytest
+import queue
+import threading
+
+pytestmark = pytest.mark.concurrency
+
+SECONDS = 5  # until a test gives up
+
+
+class Blocking:
+    """A function that says when it runs, and waits until it may go on."""
+
+    def __init__(self, name="done"):
+        self.name = name
+        self.running = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self):
+        self.running.set()
+        assert self.go_on.wait(SECONDS)
+        return self.name
+
+
+def kinds():
+    """Return the executors that there are here."""
+    return [Threads, Greenlets] if executors.under_gevent() else [Threads]
+
+
+def test_futures_run_on_what_suits_the_process():
+    """Greenlets where gevent has patched, else threads."""
+    expected = "greenlets" if executors.under_gevent() else "threads"
+    assert executors.default_name() == executors.default().name == expected
+    executors.check_name(None)
+    executors.check_name(expected)
+    with pytest.raises(ValueError, match="executor='elsewhere' is not available here"):
+        executors.check_name("elsewhere")
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_functions_run_side_by_side_and_are_told_when_done(kind):
+    """Each gives what it returned, in whatever order they end."""
+    inbox = queue.SimpleQueue()
+    executor = kind()
+    one, other = Blocking("one"), Blocking("other")
+    for function in (one, other):
+        executor.start(function, inbox.put)
+    assert one.running.wait(SECONDS)
+    assert other.running.wait(SECONDS)
+    other.go_on.set()
+    assert inbox.get(timeout=SECONDS) == "other"
+    one.go_on.set()
+    assert inbox.get(timeout=SECONDS) == "one"
+
+
+def test_threads_beyond_the_limit_stand_in_line_and_that_is_logged_once(caplog):
+    """The limit holds; the first in line comes first."""
+    caplog.set_level(logging.WARNING)
+    inbox = queue.SimpleQueue()
+    threads = Threads(limit=1)
+    functions = [Blocking(n) for n in range(3)]
+    for function in functions:
+        threads.start(function, inbox.put)
+    assert functions[0].running.wait(SECONDS)
+    assert not functions[1].running.is_set()
+    for number, function in enumerate(functions):
+        function.go_on.set()
+        assert inbox.get(timeout=SECONDS) == number
+    assert [r.getMessage() for r in caplog.records] == ["All 1 threads for futures are busy."]
+
+
+def test_a_cancelled_function_that_stands_in_line_never_runs():
+    """It leaves its place to the next."""
+    inbox = queue.SimpleQueue()
+    threads = Threads(limit=1)
+    first, never, last = Blocking("first"), Blocking("never"), Blocking("last")
+    last.go_on.set()
+    jobs = [threads.start(function, inbox.put) for function in (first, never, last)]
+    jobs[1].cancel()
+    first.go_on.set()
+    assert [inbox.get(timeout=SECONDS) for _ in range(2)] == ["first", "last"]
+    assert not never.running.is_set()
+
+
+def test_a_thread_cannot_be_stopped_and_counts_until_it_returns():
+    """Its place is taken for so long."""
+    inbox = queue.SimpleQueue()
+    threads = Threads(limit=1)
+    slow, next_one = Blocking("slow"), Blocking("next")
+    next_one.go_on.set()
+    job = threads.start(slow, inbox.put)
+    assert slow.running.wait(SECONDS)
+    job.cancel()
+    threads.start(next_one, inbox.put)
+    assert not next_one.running.is_set()
+    slow.go_on.set()
+    assert [inbox.get(timeout=SECONDS) for _ in range(2)] == ["slow", "next"]
+
+
+def test_a_thread_that_cannot_be_started_does_not_count(monkeypatch):
+    """The next one finds its place free."""
+    inbox = queue.SimpleQueue()
+    threads = Threads(limit=1)
+
+    def no_thread_left(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(threading.Thread, "start", no_thread_left)
+        with pytest.raises(RuntimeError):
+            threads.start(lambda: 1, inbox.put)
+    threads.start(lambda: 2, inbox.put)
+    assert inbox.get(timeout=SECONDS) == 2

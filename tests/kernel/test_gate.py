@@ -1,0 +1,165 @@
+"""Slots: a few at a time, resumed passes first, fair to new ones, and none lost."""
+
+from .fakes import raised_by
+from .test_executors import Blocking
+from .test_executors import SECONDS
+from collective.wsgifutures.kernel.gate import Gate
+from collective.wsgifutures.kernel.gate import NoAnswer
+
+import pytest
+import threading
+import time
+
+pytestmark = pytest.mark.concurrency
+
+
+class Lines:
+    """Requests that stand in line before a gate of one slot, and what was served."""
+
+    def __init__(self, slots=1):
+        self.gate = Gate(slots)
+        self.log = []
+        self.threads = []
+        self.first = Blocking()
+        self._start(self.first)
+        assert self.first.running.wait(SECONDS)
+
+    def _start(self, function, **options):
+        thread = threading.Thread(target=self.gate.run, args=(function,), kwargs=options)
+        thread.start()
+        self.threads.append(thread)
+
+    def stand(self, name, resumed=False):
+        """Let a request stand in line."""
+        line = self.gate._resumed if resumed else self.gate._new
+        before = len(line)
+        self._start(lambda: self.log.append(name), resumed=resumed)
+        wait_until(lambda: len(line) > before)
+
+    def open(self):
+        """End the first pass, and wait for all."""
+        self.first.go_on.set()
+        for thread in self.threads:
+            thread.join(SECONDS)
+        return self.log
+
+
+def wait_until(true):
+    """Let others run until that is so."""
+    until = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+def free_slots(gate):
+    """Return how many slots can be had now."""
+    return len(gate._free)
+
+
+def test_a_slot_runs_a_pass_and_gives_what_it_returns():
+    """And the next, in the same slot."""
+    gate = Gate(1)
+    assert [gate.run(lambda: 1), gate.run(lambda: 2, resumed=True)] == [1, 2]
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_as_many_passes_run_at_a_time_as_there_are_slots(slots):
+    """The limit holds, and is reached."""
+    gate = Gate(slots)
+    passes = [Blocking() for _ in range(slots + 1)]
+    threads = [threading.Thread(target=gate.run, args=(one,)) for one in passes]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: sum(one.running.is_set() for one in passes) == slots)
+    assert (free_slots(gate), len(gate._new)) == (0, 1)
+    for one in passes:
+        one.go_on.set()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert all(one.running.is_set() for one in passes)
+    wait_until(lambda: free_slots(gate) == slots)
+
+
+def test_among_equals_the_first_comes_first():
+    """A line is a line."""
+    lines = Lines()
+    for name in "abcdef":
+        lines.stand(name)
+    assert lines.open() == list("abcdef")
+
+
+@pytest.mark.parametrize(
+    ("standing", "served"),
+    [
+        ("abR", "Rab"),
+        ("aRS", "RSa"),
+        ("abcRSTUVWX", "RSTaUVWbXc"),  # of four passes one goes to a new request
+        ("RSTUVW", "RSTUVW"),
+    ],
+)
+def test_resumed_passes_go_first_and_of_four_at_least_one_is_new(standing, served):
+    """A capital is a resumed pass."""
+    lines = Lines()
+    for name in standing:
+        lines.stand(name, resumed=name.isupper())
+    assert lines.open() == list(served)
+
+
+def test_a_new_request_that_comes_late_has_waited_for_its_share_already():
+    """After many resumed ones in a row the next pass is a new one's."""
+    lines = Lines()
+    for name in "RSTUV":
+        lines.stand(name, resumed=True)
+    for one in range(5):
+        lines.gate._next_line().popleft()
+        assert lines.gate._resumed_in_a_row == one + 1
+    lines.stand("W", resumed=True)
+    lines.stand("a")
+    lines.first.go_on.set()
+    wait_until(lambda: len(lines.log) == 2)
+    assert lines.log == ["a", "W"]
+    for thread in lines.threads:  # those that were taken out of their line
+        thread.join(0)
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), KeyboardInterrupt()], ids=repr)
+def test_an_exception_of_a_pass_arrives_and_loses_no_slot(error):
+    """Whatever ends a pass frees its slot."""
+    gate = Gate(1)
+
+    def fails():
+        raise error
+
+    for _ in range(2):
+        with pytest.raises(type(error)) as raised:
+            gate.run(fails)
+        assert raised.value is error
+    assert gate.run(lambda: "fine") == "fine"
+
+
+def test_who_finds_no_slot_in_time_gets_no_answer_and_loses_none():
+    """It leaves its line; the others move up."""
+    lines = Lines()
+    lines.stand("a")
+    error = raised_by(lines.gate.run, lambda: 1, resumed=True, until=time.monotonic() + 0.02)
+    assert (type(error), str(error)) == (NoAnswer, "no slot was free in time")
+    assert len(lines.gate._resumed) == 0
+    assert lines.open() == ["a"]
+    wait_until(lambda: free_slots(lines.gate) == 1)
+
+
+def test_who_is_served_at_the_moment_it_gives_up_gives_the_slot_back():
+    """Between the end of the wait and the leaving of the line."""
+    lines = Lines()
+    gate = lines.gate
+    leave = gate._leave
+
+    def served_first(ticket, line):
+        lines.open()  # gives the slot to this ticket
+        leave(ticket, line)
+
+    gate._leave = served_first
+    assert isinstance(raised_by(gate.run, lambda: 1, until=time.monotonic()), NoAnswer)
+    assert free_slots(gate) == 1
+    assert gate.run(lambda: "fine") == "fine"

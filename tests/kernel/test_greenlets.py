@@ -1,0 +1,199 @@
+"""What only greenlets can: be killed. Collected where gevent has patched."""
+
+from .fakes import raised_by
+from .test_executors import Blocking
+from .test_executors import SECONDS
+from .test_gate import free_slots
+from .test_gate import wait_until
+from .test_waiting import Request
+from collective.wsgifutures import future
+from collective.wsgifutures import FutureTimeout
+from collective.wsgifutures.kernel.executors import Greenlets
+from collective.wsgifutures.kernel.gate import Gate
+from collective.wsgifutures.kernel.gate import NoAnswer
+
+import gevent
+import pytest
+import queue
+import socket
+import time
+
+pytestmark = pytest.mark.concurrency
+
+
+class Box(list):
+    """Is no plain data, so a function that closes over it gets no copy."""
+
+
+@pytest.mark.parametrize("with_block", [True, False])
+def test_the_socket_of_a_call_over_its_timeout_is_closed(with_block):
+    """Its greenlet is killed; the other side sees the end of the connection."""
+    ours, theirs = socket.socketpair()
+    sockets = Box([ours])
+    del ours
+
+    def reads():
+        sock = sockets.pop()
+        if with_block:
+            with sock:
+                return sock.recv(1)
+        return sock.recv(1)
+
+    call = future(key="reads", timeout=0.05)(lambda: reads())
+    assert isinstance(raised_by(Request(call).run), FutureTimeout)
+    theirs.settimeout(SECONDS)
+    assert theirs.recv(1) == b""
+    theirs.close()
+
+
+def test_a_kill_reaches_a_call_inside_a_call():
+    """What runs in place is ended with the future around it."""
+    slow = Blocking()
+    ended = Box()
+    inner = future(key="inner")(lambda: slow())
+
+    def calls():
+        try:
+            return inner()
+        except Exception:  # a kill is none
+            return ended.append("went on")
+        finally:
+            ended.append("ended")
+
+    call = future(key="outer", timeout=0.05)(lambda: calls())
+    assert isinstance(raised_by(Request(call).run), FutureTimeout)
+    wait_until(lambda: ended)
+    assert ended == ["ended"]
+
+
+def test_a_cancelled_greenlet_that_has_not_begun_never_runs():
+    """It is killed where it stands."""
+    ran = []
+    job = Greenlets().start(lambda: ran.append(1), ran.append)
+    job.cancel()
+    gevent.sleep(0.01)
+    assert ran == []
+
+
+def test_a_slot_is_one_greenlet_for_all_its_passes():
+    """What is kept per thread is made once per slot."""
+    gate = Gate(1)
+    assert gate.run(gevent.getcurrent) is gate.run(gevent.getcurrent)
+    assert gate.run(gevent.getcurrent) is not gevent.getcurrent()
+
+
+def test_a_pass_that_does_not_end_in_time_goes_on_and_frees_its_slot():
+    """Its request gets no answer; what it returns later is closed."""
+    gate = Gate(1)
+    closed = []
+
+    class Response:
+        def close(self):
+            closed.append("closed")
+
+    slow = Blocking(Response())
+    error = raised_by(gate.run, slow, until=time.monotonic() + 0.02)
+    assert (type(error), str(error)) == (NoAnswer, "the pass did not end in time")
+    assert (free_slots(gate), closed) == (0, [])
+    slow.go_on.set()
+    wait_until(lambda: closed)
+    assert (free_slots(gate), closed) == (1, ["closed"])
+
+
+@pytest.mark.parametrize("error", [gevent.GreenletExit, gevent.Timeout])
+def test_who_is_killed_while_its_pass_runs_loses_no_slot(error):
+    """The pass is never killed; what it returns is closed."""
+    gate = Gate(1)
+    slow = Blocking()
+    waiter = gevent.spawn(gate.run, slow)
+    assert slow.running.wait(SECONDS)
+    waiter.kill(error)
+    assert free_slots(gate) == 0
+    slow.go_on.set()
+    wait_until(lambda: free_slots(gate) == 1)
+    assert gate.run(lambda: "fine") == "fine"
+
+
+def test_who_is_killed_at_the_moment_its_pass_ends_has_it_closed_once():
+    """Between the end of the pass and the waking of its request."""
+    gate = Gate(1)
+    closed = []
+
+    class Response:
+        def close(self):
+            closed.append("closed")
+
+    def ends():
+        gevent.spawn(waiter.kill, block=False)  # runs before the waiter is woken
+        return Response()
+
+    waiter = gevent.spawn(lambda: gate.run(ends))
+    waiter.join(SECONDS)
+    assert isinstance(waiter.value, (gevent.GreenletExit, Response))
+    assert closed == (["closed"] if isinstance(waiter.value, gevent.GreenletExit) else [])
+    assert free_slots(gate) == 1
+
+
+def test_who_is_killed_in_line_leaves_it():
+    """The next one gets the slot."""
+    gate = Gate(1)
+    slow = Blocking()
+    first = gevent.spawn(gate.run, slow)
+    killed, last = gevent.spawn(gate.run, lambda: "never"), gevent.spawn(gate.run, lambda: "last")
+    wait_until(lambda: len(gate._new) == 2)
+    killed.kill()
+    assert len(gate._new) == 1
+    slow.go_on.set()
+    gevent.joinall([first, last], timeout=SECONDS)
+    assert (last.value, free_slots(gate)) == ("last", 1)
+
+
+def test_who_is_killed_at_the_moment_it_is_served_gives_the_slot_back():
+    """It has a slot and never uses it."""
+    gate = Gate(1)
+    slow = Blocking()
+    first = gevent.spawn(gate.run, slow)
+    assert slow.running.wait(SECONDS)
+    killed = gevent.spawn(gate.run, lambda: "never")
+    wait_until(lambda: len(gate._new) == 1)
+    ticket = gate._new[0]
+    slow.go_on.set()
+    ticket.serve, serve = lambda slot: (serve(slot), killed.kill(block=False)), ticket.serve
+    gevent.joinall([first, killed], timeout=SECONDS)
+    assert isinstance(killed.value, gevent.GreenletExit)
+    assert free_slots(gate) == 1
+    assert gate.run(lambda: "fine") == "fine"
+
+
+def test_a_slot_whose_greenlet_is_killed_while_idle_is_replaced():
+    """Another greenlet takes its work over."""
+    gate = Gate(1)
+    one = gate.run(gevent.getcurrent)
+    gevent.sleep(0)
+    one.kill()
+    other = gate.run(gevent.getcurrent, until=time.monotonic() + SECONDS)
+    assert (other is one, free_slots(gate)) == (False, 1)
+
+
+def test_a_slot_whose_greenlet_is_killed_in_a_pass_is_not_lost():
+    """The kill ends the pass, like any exception."""
+    gate = Gate(1)
+    slow = Blocking()
+    greenlets = []
+    waiter = gevent.spawn(gate.run, lambda: (greenlets.append(gevent.getcurrent()), slow()))
+    assert slow.running.wait(SECONDS)
+    greenlets[0].kill(block=False)
+    waiter.join(SECONDS)
+    assert isinstance(waiter.value, gevent.GreenletExit)
+    assert gate.run(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+
+
+def test_a_thousand_passes_leave_nothing_behind():
+    """No ticket, no work and no greenlet is kept."""
+    gate = Gate(2)
+    numbers = [gevent.spawn(gate.run, lambda n=n: n) for n in range(1000)]
+    gevent.joinall(numbers, timeout=SECONDS)
+    assert [one.value for one in numbers] == list(range(1000))
+    assert (free_slots(gate), len(gate._new), len(gate._resumed)) == (2, 0, 0)
+    assert isinstance(gate._free[0]._work, queue.SimpleQueue)
+    assert gate._free[0]._work.empty()

@@ -1,0 +1,74 @@
+"""The public names, and what importing them must not import."""
+
+from pathlib import Path
+
+import ast
+import collective.wsgifutures as package
+import collective.wsgifutures.gunicorn as config
+import collective.wsgifutures.testing as testing
+import pytest
+import subprocess
+import sys
+
+KERNEL = Path(package.__file__).parent / "kernel"
+
+#: Zope and what it stands on, and what gevent has to patch before.
+FORBIDDEN = (
+    *("AccessControl", "Acquisition", "App", "BTrees", "DateTime", "ExtensionClass", "OFS"),
+    *("Products", "ZODB", "ZPublisher", "Zope2", "gevent", "persistent", "plone"),
+    *("transaction", "zope"),
+)
+
+
+def test_the_public_names_are_those_of_the_package():
+    """``__all__`` is the API."""
+    assert set(package.__all__) == {
+        *("future", "Future", "gather", "held", "FuturesError", "FutureTimeout"),
+        *("HoldExpired", "FutureCancelled", "TooManyPasses", "AskedAfterCommit"),
+        *("ArgumentRefused", "ResultRefused", "Suspended"),
+    }
+    assert set(testing.__all__) == {"HELD", "ByHand", "Clock", "HeldRequest"}
+    assert set(config.__all__) == {
+        *("graceful_timeout", "post_worker_init", "worker_class", "worker_connections"),
+    }
+
+
+@pytest.mark.parametrize("module", [package, testing, config])
+def test_every_public_name_is_there_and_has_a_docstring(module):
+    """What is offered is explained."""
+    for name in module.__all__:
+        value = getattr(module, name)
+        assert not callable(value) or value.__doc__, name
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "collective.wsgifutures",
+        "collective.wsgifutures.gunicorn",
+        "collective.wsgifutures.testing",
+        "collective.wsgifutures.wsgi.republish",
+    ],
+)
+def test_importing_it_imports_nothing_of_zope_nor_gevent(module):
+    """gunicorn's arbiter reads it before gevent has patched the standard library."""
+    code = (
+        f"import sys; before = set(sys.modules); import {module}; "
+        "print(*sorted(set(sys.modules) - before), sep='\\n')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    imported = result.stdout.split()
+    assert module in imported
+    assert [name for name in imported if name.partition(".")[0] in FORBIDDEN] == []
+
+
+@pytest.mark.parametrize("path", sorted(KERNEL.glob("*.py")), ids=lambda path: path.stem)
+def test_the_kernel_imports_the_standard_library_and_itself(path):
+    """Nothing of WSGI or Zope; gevent only inside a function, once it has patched."""
+    allowed = sys.stdlib_module_names
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            assert all(alias.name.partition(".")[0] in allowed for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 1 or node.module.partition(".")[0] in allowed

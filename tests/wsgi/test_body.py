@@ -1,0 +1,128 @@
+"""The request body: read once, before a slot is taken; read by each pass from its start."""
+
+from collective.wsgifutures.wsgi.body import BodyRefused
+from collective.wsgifutures.wsgi.body import RequestBody
+
+import io
+import os
+import pytest
+import tempfile
+
+CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+BIG = b"0123456789" * 20_000
+
+
+class Input:
+    """A server's input: cannot seek, and gives less than it is asked for."""
+
+    def __init__(self, data, most=1000):
+        self._data = io.BytesIO(data)
+        self._most = most
+        self.taken = 0
+
+    def read(self, size=-1):
+        assert size > 0, "a read without a limit may wait for ever"
+        chunk = self._data.read(min(size, self._most))
+        self.taken += len(chunk)
+        return chunk
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Let temporary files be made where they can be counted."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def body(data, in_memory=100, **environ):
+    """Return the body of a request."""
+    return RequestBody({"wsgi.input": Input(data), **environ}, in_memory)
+
+
+@pytest.mark.parametrize(
+    ("data", "environ", "expected"),
+    [
+        (b"text", {"CONTENT_LENGTH": "4"}, b"text"),
+        (b"text and more", {"CONTENT_LENGTH": " 4 "}, b"text"),
+        (b"text", {"CONTENT_LENGTH": "4", "wsgi.input_terminated": True}, b"text"),
+        (b"text", CHUNKED, b"text"),
+        (b"text", {**CHUNKED, "CONTENT_LENGTH": ""}, b"text"),
+        (b"text", {**CHUNKED, "CONTENT_LENGTH": "2"}, b"text"),
+        (b"text", {}, b""),
+        (b"text", {"wsgi.input_terminated": True}, b""),
+        (b"text", {"CONTENT_LENGTH": ""}, b""),
+        (b"text", {"CONTENT_LENGTH": "0"}, b""),
+        (b"text", {"HTTP_TRANSFER_ENCODING": "chunked"}, b""),
+        (BIG, {"CONTENT_LENGTH": str(len(BIG))}, BIG),
+        (BIG, CHUNKED, BIG),
+    ],
+)
+@pytest.mark.parametrize("in_memory", [0, 3, 4, 1500, 1_000_000])
+def test_the_body_is_what_its_headers_say(data, environ, expected, in_memory, folder):
+    """By length, or to the end where the server tells it; small or large, in each pass."""
+    kept = body(data, in_memory, **environ)
+    assert kept.size == len(expected)
+    assert len(os.listdir(folder)) == (len(expected) > in_memory)
+    for _ in range(2):
+        stream = kept.open()
+        assert stream.read() == expected
+        stream.seek(0)
+        assert stream.read(2) == expected[:2]
+        stream.close()
+    kept.close()
+    assert os.listdir(folder) == []
+
+
+def test_no_more_is_read_than_was_announced():
+    """What follows on the connection is another request's."""
+    stream = Input(b"x" * 10)
+    RequestBody({"wsgi.input": stream, "CONTENT_LENGTH": "4"}, 100)
+    assert stream.taken == 4
+
+
+@pytest.mark.parametrize("in_memory", [2, 100])
+def test_a_body_that_is_too_short_is_refused(in_memory, folder):
+    """And nothing of it stays."""
+    with pytest.raises(BodyRefused, match=r"^the body ended after 4 of 9 bytes$"):
+        body(b"text", in_memory, CONTENT_LENGTH="9")
+    assert os.listdir(folder) == []
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "1.5", "1_0", "0x1", "+1", "٣", "1, 1"])
+def test_a_length_that_is_no_number_is_refused(length):
+    """Such a request is somebody's attempt."""
+    with pytest.raises(BodyRefused) as raised:
+        body(b"text", CONTENT_LENGTH=length)
+    assert str(raised.value) == f"Content-Length is {length!r}, not a number"
+
+
+def test_a_connection_that_breaks_leaves_no_file(folder):
+    """The error is the server's."""
+
+    class Broken(Input):
+        def read(self, size=-1):
+            chunk = super().read(size)
+            if self.taken > 2000:
+                raise ConnectionResetError("gone")
+            return chunk
+
+    with pytest.raises(ConnectionResetError):
+        RequestBody({"wsgi.input": Broken(BIG), **CHUNKED}, 10)
+    assert os.listdir(folder) == []
+
+
+def test_what_was_opened_stays_readable_when_the_body_is_closed():
+    """A response that streams may still read it."""
+    kept = body(BIG, 10, **CHUNKED)
+    stream = kept.open()
+    kept.close()
+    kept.close()
+    assert stream.read() == BIG
+    stream.close()
+
+
+def test_a_pass_cannot_change_the_body_of_the_next():
+    """Each has a file of its own."""
+    kept = body(b"text", CONTENT_LENGTH="4")
+    kept.open().write(b"TEXT")
+    assert kept.open().read() == b"text"

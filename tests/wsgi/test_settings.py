@@ -1,0 +1,95 @@
+"""The settings: where they come from, and what they may be."""
+
+from collective.wsgifutures.wsgi.republish import filter_app
+from collective.wsgifutures.wsgi.settings import SettingRefused
+from collective.wsgifutures.wsgi.settings import Settings
+from dataclasses import asdict
+
+import pickle
+import pytest
+
+SECONDS = "a number of seconds above 0"
+COUNT = "a whole number, 1 or more"
+BYTES = "a whole number of bytes, 0 or more"
+SWITCH = "on or off"
+
+
+def test_the_defaults():
+    """55 s under a proxy's 60, 25 passes, 4 slots."""
+    assert asdict(Settings.read({}, {})) == {
+        "slots": 4,
+        "deadline": 55.0,
+        "grace": 4.0,
+        "max_passes": 25,
+        "body_in_memory": 262144,
+        "debug": False,
+    }
+
+
+def test_an_option_comes_before_the_environment_and_that_before_the_default():
+    """The nearest to the application wins."""
+    environ = {"WSGIFUTURES_SLOTS": "7", "WSGIFUTURES_GRACE": "2.5", "WSGIFUTURES_OTHER": "x"}
+    settings = Settings.read({"slots": "3"}, environ)
+    assert (settings.slots, settings.grace, settings.deadline) == (3, 2.5, 55.0)
+
+
+def test_the_environment_is_that_of_the_process_where_none_is_given(monkeypatch):
+    """The hook for gunicorn reads no file."""
+    monkeypatch.setenv("WSGIFUTURES_MAX_PASSES", "3")
+    assert Settings.read().max_passes == 3
+
+
+@pytest.mark.parametrize("source", ["option", "variable"])
+@pytest.mark.parametrize(
+    ("name", "value", "takes"),
+    [
+        *[("slots", value, COUNT) for value in ["0", "-1", "four", "1.5", ""]],
+        *[("max_passes", value, COUNT) for value in ["0", "x"]],
+        *[("deadline", value, SECONDS) for value in ["0", "-1", "1m", "inf", "nan", ""]],
+        *[("grace", value, SECONDS) for value in ["0", "x"]],
+        *[("body_in_memory", value, BYTES) for value in ["-1", "1k", "1.0"]],
+        *[("debug", value, SWITCH) for value in ["maybe", "2", ""]],
+    ],
+)
+def test_a_bad_value_is_refused_with_its_setting_and_what_it_takes(source, name, value, takes):
+    """The message names where it was set."""
+    variable = f"WSGIFUTURES_{name.upper()}"
+    options, environ = ({name: value}, {}) if source == "option" else ({}, {variable: value})
+    with pytest.raises(SettingRefused) as raised:
+        Settings.read(options, environ)
+    named = name if source == "option" else variable
+    error = pickle.loads(pickle.dumps(raised.value))
+    assert (error.name, error.value, error.takes) == (named, value, takes)
+    assert str(error) == f"The setting {named} is {value!r}; it takes {takes}."
+    assert isinstance(error, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("slots", " 2 ", 2),
+        ("deadline", "0.5", 0.5),
+        ("body_in_memory", "0", 0),
+        *[("debug", text, True) for text in ["on", "ON", "true", "yes", "1"]],
+        *[("debug", text, False) for text in ["off", "False", "no", "0"]],
+    ],
+)
+def test_a_good_value_is_read(name, text, value):
+    """As people write it."""
+    assert getattr(Settings.read({name: text}, {}), name) == value
+
+
+def test_an_option_that_there_is_none_of_is_refused_with_those_that_there_are():
+    """A typo in a configuration file is no default."""
+    with pytest.raises(SettingRefused) as raised:
+        filter_app(None, {"debug": "false"}, slot="3")
+    assert str(raised.value) == (
+        "The setting slot is '3'; it takes nothing: there is none of that name (slots, "
+        "deadline, grace, max_passes, body_in_memory, debug)."
+    )
+
+
+def test_the_filter_reads_its_options_and_not_the_global_configuration():
+    """``egg:collective.wsgifutures#hold``."""
+    app = filter_app(None, {"debug": "true", "here": "/x"}, slots="2", debug="off")
+    assert (app.settings.slots, app.settings.debug) == (2, False)
