@@ -7,6 +7,7 @@ where others catch exceptions around the place, and where they catch everything.
 from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from collective.wsgifutures import AskedAfterCommit
+from collective.wsgifutures.publisher import passes
 from holdsite import ADMIN
 from holdsite import ask
 from holdsite import calls
@@ -26,6 +27,8 @@ from plone.restapi.interfaces import ISerializeToJson
 from plone.subrequest import subrequest
 from plone.transformchain.interfaces import ITransform
 from Products.Five import BrowserView
+from ZODB.POSException import ConflictError
+from zope.component import getGlobalSiteManager
 from zope.component import getMultiAdapter
 from zope.component import getUtility
 from zope.interface import alsoProvides
@@ -299,9 +302,20 @@ def test_a_place_around_the_view_when_it_submits_commits_nothing(site, place):
     assert (site.portal.counter, site.commits) == (1, 1)
 
 
-def test_a_swallowed_suspension_when_an_error_comes_before_our_subscriber_leaves_no_trace(site):
+@pytest.fixture
+def last_in_line(site):
+    """Let our subscriber of IPubStart be the last one, as another order of ZCML would."""
+    registry = getGlobalSiteManager()
+    while not registry.unregisterHandler(passes.pass_starts):
+        (registry,) = registry.__bases__
+    yield lambda: site.subscriber(IPubStart, passes.pass_starts)
+    registry.registerHandler(passes.pass_starts)
+
+
+def test_a_suspension_when_lost_before_our_subscriber_leaves_no_trace(site, last_in_line):
     """A subscriber of IPubStart may run before ours."""
     site.subscriber(IPubStart, lambda event: swallow(ask, "a"))
+    last_in_line()
 
     def view(self):
         if not calls:
@@ -312,6 +326,41 @@ def test_a_swallowed_suspension_when_an_error_comes_before_our_subscriber_leaves
     answer = site.get("broken")
     assert answer.passes == ["ValueError", "200"]
     assert (calls, site.errors, site.logged) == (["a"], [], [])
+
+
+def test_a_suspension_when_lost_before_our_subscriber_after_a_conflict_is_held(site, last_in_line):
+    """Zope's retry starts the pass anew; what it loses from then on counts."""
+    log = []
+
+    def lose_the_second(event):
+        log.append("start")
+        if len(log) == 2:
+            swallow(ask, "a")
+
+    def view(self):
+        if len(log) == 1:
+            raise ConflictError
+        return bracketed() if calls else "lost"
+
+    site.subscriber(IPubStart, lose_the_second)
+    last_in_line()
+    site.view("conflict", view)
+    assert_held_cleanly(site, site.get("conflict"))
+
+
+def test_the_second_look_when_another_hook_wants_to_be_last_too_gives_way(site):
+    """Two of a kind do not push each other on for ever."""
+
+    def stay_last():
+        txn = transaction.get()
+        if list(txn.getBeforeCommitHooks())[-1][0] is not stay_last:
+            txn.addBeforeCommitHook(stay_last)
+
+    in_a_hook(site, stay_last)
+    site.view("plain", lambda self: "plain")
+    assert site.get("plain").passes == ["200"]
+    site.view("asks", bracketed)
+    assert_held_cleanly(site, site.get("asks"))
 
 
 # after the commit

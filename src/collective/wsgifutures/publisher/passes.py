@@ -34,15 +34,13 @@ _LAST_LOOKS = 100
 
 @adapter(IPubStart)
 def pass_starts(event: Any) -> None:
-    """Prepare the discard of this pass; after a conflict, forget the attempt before."""
+    """Prepare the discard of this pass."""
     this = current_pass()
     if this is None:
         return
-    if this.on_suspend is not None:
-        this.restart()
     marks = dict.fromkeys(DISCARD_MARKS, True)
     this.on_suspend = lambda: event.request.environ.update(marks)
-    if this.awaited:  # another subscriber came first, and lost its suspension
+    if this.awaited:  # something suspended already, and its suspension was lost
         this.on_suspend()
 
 
@@ -59,9 +57,15 @@ def pass_is_about_to_commit(event: Any) -> None:
 
 @adapter(IPubBeforeAbort)
 def pass_has_failed(event: Any) -> None:
-    """An error's response is final, unless its exception view suspended."""
+    """An error's response is final, unless its exception view suspended.
+
+    After a conflict Zope publishes again, in the same pass: the attempt is forgotten.
+    """
     this = current_pass()
-    if this is None or event.retry:
+    if this is None:
+        return
+    if event.retry:
+        this.restart()
         return
     this.answer()
     this.check(successful=False)
