@@ -1,0 +1,36 @@
+"""How Sphinx builds the docs: ``make docs``."""
+
+from importlib.metadata import version as installed_version
+
+project = "collective.wsgifutures"
+author = "the contributors to collective.wsgifutures"
+version = installed_version(project)
+release = version
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+
+# The table of numbers is a part of benchmarks.rst.
+exclude_patterns = ["_build", "benchmarks-table.rst"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_use_rtype = False
+default_role = "code"
+highlight_language = "none"
+
+html_theme = "alabaster"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {
+    "description": "Hold a response instead of a thread",
+    "fixed_sidebar": True,
+    "font_family": "system-ui, sans-serif",
+    "head_font_family": "system-ui, sans-serif",
+    "page_width": "1060px",
+    "sidebar_width": "240px",
+    "show_powered_by": False,
+    "show_relbars": False,
+}
+html_sidebars = {"**": ["about.html", "searchbox.html", "navigation.html"]}
