@@ -1,0 +1,353 @@
+"""The code in README.rst and docs/ runs, and the pages say what the code does."""
+
+from blocks import blocks_of
+from blocks import DOCS
+from blocks import files_of
+from blocks import PAGES
+from blocks import ROOT
+from collective.wsgifutures.kernel.executors import Threads
+from collective.wsgifutures.kernel.futures import DEFAULT_TIMEOUT
+from collective.wsgifutures.testing import HELD
+from collective.wsgifutures.testing import HeldRequest
+from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.wsgi.settings import PREFIX
+from collective.wsgifutures.wsgi.settings import Settings
+from dataclasses import fields
+from paste.deploy.loadwsgi import loadfilter
+from types import SimpleNamespace
+from zope.publisher.browser import TestRequest as Request
+
+import ast
+import builtins
+import collective.wsgifutures
+import collective.wsgifutures.gunicorn
+import collective.wsgifutures.testing
+import docutils.core
+import importlib
+import inspect
+import os
+import pytest
+import re
+import subprocess
+import sys
+import threading
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page, "python")]
+
+#: Named in the docs, and nothing of ours: they need not be installed.
+FOREIGN = {"sentry_sdk"}
+
+#: The words of the project, and no others.
+WORDS = {
+    *("future", "pending", "settled", "hold", "pass", "suspend", "slot", "gate"),
+    *("executor", "fragment", "upstream"),
+}
+
+
+def place(block):
+    return block.place
+
+
+def imports_of(tree):
+    """Return what *tree* imports from elsewhere, as (module, name or None)."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, None) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found += [(node.module, alias.name) for alias in node.names]
+    return [(m, n) for m, n in found if m.partition(".")[0] not in FOREIGN | {"acme_weather"}]
+
+
+def stands_by_itself(block):
+    """Tell whether *block* uses no name and no package from elsewhere."""
+    if block.options.get("caption", "").startswith("acme/"):
+        return False  # the tutorial's files are run together
+    used, bound = set(), set(dir(builtins))
+    for node in ast.walk(ast.parse(block.text)):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                used.add(name)
+            case ast.Name(id=name) | ast.arg(arg=name):
+                bound.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                bound.add(name)
+            case ast.alias(name=name, asname=other):
+                bound.add(other or name.partition(".")[0])
+    return used <= bound - FOREIGN
+
+
+def run(block):
+    """Run *block* and return its names."""
+    names = {"__name__": "docs"}
+    exec(compile(block.text, block.place, "exec"), names)
+    return names
+
+
+def rows_of(page, mark):
+    """Return the rows of the list-table that has the class *mark*, as lists of text."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    table = text.split(f":class: {mark}\n", 1)[1]
+    table = re.split(r"\n(?=\S)", table.lstrip("\n"))[0]
+    rows = [re.split(r"^ +- ", row, flags=re.M) for row in re.split(r"^ +\* - ", table, flags=re.M)]
+    return [[" ".join(cell.split()).strip("`") for cell in row] for row in rows[1:]][1:]
+
+
+# README
+
+
+def test_readme_is_rendered_by_docutils_alone():
+    """It is the page on PyPI, where Sphinx is not."""
+    docutils.core.publish_string(
+        (ROOT / "README.rst").read_text(encoding="utf-8"),
+        writer="html5",
+        settings_overrides={"report_level": 1, "halt_level": 1, "raw_enabled": False},
+    )
+
+
+def test_view_in_readme_holds_and_gives_the_summary():
+    """The example of the first screen, a pass at a time."""
+    names = run(blocks_of(ROOT / "README.rst", "python")[0])
+    page = SimpleNamespace(Description=lambda: "a long text")
+    request = HeldRequest(lambda: names["SummaryView"](page, None)())
+    assert (request.publish(), request.running) == (HELD, ["docs.summary"])
+    request.settle("docs.summary", value="short")
+    assert (request.publish(), request.passes) == ("short", 2)
+
+
+# Every page
+
+
+def test_there_is_code_to_test():
+    """A walk that finds nothing would pass everything below."""
+    assert len(BLOCKS) > 25
+    assert {block.page for block in BLOCKS} >= {"README.rst", "docs/index.rst", "docs/tutorial.rst"}
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=place)
+def test_code_compiles_and_what_it_imports_is_there(block):
+    """Fragments too."""
+    tree = ast.parse(block.text, block.place)
+    for module, name in imports_of(tree):
+        found = importlib.import_module(module)
+        assert name in (None, "*") or hasattr(found, name), f"{module} has no {name}"
+
+
+@pytest.mark.parametrize("block", list(filter(stands_by_itself, BLOCKS)), ids=place)
+def test_code_that_stands_by_itself_runs_with_its_tests(block):
+    """What is called test_ is a test."""
+    names = run(block)
+    for name in [name for name in names if name.startswith("test_")]:
+        names[name]()
+
+
+def test_commands_name_what_is_there():
+    """Each option -c of gunicorn in the docs is a module; each make target exists."""
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    modules = {m for t in texts.values() for m in re.findall(r"-c python:([\w.]+)", t)}
+    assert modules == {"collective.wsgifutures.gunicorn"}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = {
+        m for t in texts.values() for m in re.findall(r"`make ([a-z-]+)`|\$ make ([a-z-]+)", t)
+    }
+    assert {name for pair in named for name in pair if name} <= targets
+    assert named
+
+
+# The tutorial
+
+
+TUTORIAL = files_of(DOCS / "tutorial.rst")
+VIEWS = {block.options["name"]: block for block in TUTORIAL["acme/src/acme_weather/views.py"]}
+
+
+@pytest.fixture
+def tutorial(tmp_path):
+    """Write the tutorial's files; return what runs a script beside them."""
+    for name, blocks in TUTORIAL.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(blocks[-1].text)
+
+    def run_python(*arguments):
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "acme" / "src")},
+            capture_output=True,
+            text=True,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    run_python.folder = tmp_path
+    return run_python
+
+
+def test_tests_of_the_tutorial_pass(tutorial):
+    """As many as its page says."""
+    options = (
+        "-q",
+        "-p",
+        "no:plone",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "error::pytest.PytestCollectionWarning",
+    )
+    status, output = tutorial("-m", "pytest", *options, "acme/tests")
+    assert (status, "2 passed" in output) == (0, True), output
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "passes"),
+    [
+        ("views-that-block", "Oulu: 21 degrees\n", 1),
+        ("views-that-hold", "Oulu: 21 degrees\n", 2),
+        ("views-that-gather", "Oulu: 21 degrees\nTurku: 21 degrees\n", 2),
+        ("views-that-catch", "Oulu: 21 degrees\nTurku: 21 degrees\n", 2),
+    ],
+)
+def test_view_of_the_tutorial_answers_as_the_page_says(monkeypatch, name, expected, passes):
+    """In each of its versions, with the tutorial's own slow service, which hurries here."""
+    service = run(TUTORIAL["slow_service.py"][0])
+    monkeypatch.setattr(service["time"], "sleep", lambda seconds: None)
+    server = service["ThreadingHTTPServer"](("127.0.0.1", 0), service["Slow"])
+    service["Slow"].log_message = lambda *args: None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    try:
+        view = view_of_the_tutorial(VIEWS[name], server.server_port)
+        request = HeldRequest(lambda: view(None, Request(form={}))())
+        assert (request.run(), request.passes) == (expected, passes)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def view_of_the_tutorial(block, port):
+    """Return the view class of *block*, which calls the service at *port*."""
+    package = importlib.util.module_from_spec(
+        importlib.machinery.ModuleSpec("acme_weather", None, is_package=True)
+    )
+    for name, text in [
+        ("calls", TUTORIAL["acme/src/acme_weather/calls.py"][0].text),
+        ("views", block.text),
+    ]:
+        module = type(sys)(f"acme_weather.{name}")
+        sys.modules.update({"acme_weather": package, module.__name__: module})
+        exec(text.replace(":8090", f":{port}"), module.__dict__)
+    return module.Weather
+
+
+def test_zcml_of_the_tutorial_registers_the_view(tutorial):
+    """With Plone's own ZCML directives."""
+    script = (
+        "import AccessControl, Products.Five, acme_weather\n"
+        "from zope.component import getMultiAdapter\n"
+        "from zope.configuration import xmlconfig\n"
+        "from zope.publisher.browser import TestRequest\n"
+        "from OFS.SimpleItem import SimpleItem\n"
+        "context = xmlconfig.file('meta.zcml', Products.Five)\n"
+        "xmlconfig.file('permissions.zcml', AccessControl, context=context)\n"
+        "xmlconfig.file('configure.zcml', acme_weather, context=context)\n"
+        "print(getMultiAdapter((SimpleItem(), TestRequest()), name='weather').__call__)\n"
+    )
+    status, output = tutorial("-c", script)
+    assert (status, "Weather.__call__" in output) == (0, True), output
+
+
+# The how-tos
+
+
+def test_held_page_takes_two_passes_and_its_other_arguments():
+    """The example of @held."""
+    blocks = [
+        b for b in blocks_of(DOCS / "howto" / "several.rst", "python") if "FrontPage" in b.text
+    ]
+    view = run(blocks[0])["FrontPage"]
+    request = HeldRequest(lambda: view(None, Request(form={"city": "Turku"}))(page="2"))
+    assert request.run() == "sunny in Turku; It is sunny; page 2"
+    assert request.passes == 2
+
+
+def test_filter_in_the_docs_is_loaded_with_its_options(tmp_path):
+    """The section is read by PasteDeploy, as a server does."""
+    block = next(b for b in blocks_of(DOCS / "howto" / "filter.rst", "ini") if "#hold" in b.text)
+    ini = tmp_path / "zope.ini"
+    ini.write_text(block.text)
+    made = loadfilter(f"config:{ini}", name="hold")(lambda environ, start_response: [])
+    assert isinstance(made, Republish)
+    assert made.settings == Settings(slots=4, deadline=55.0)
+
+
+@pytest.mark.parametrize(
+    "block", blocks_of(DOCS / "howto" / "start.rst", "python"), ids=lambda block: block.line
+)
+def test_gunicorn_file_of_ones_own_puts_the_hold_in_place(block):
+    """`import *`, and a hook that calls ours."""
+    names = run(block)
+    worker = SimpleNamespace(wsgi=lambda *args: [], log=SimpleNamespace(info=lambda text: None))
+    names["post_worker_init"](worker)
+    assert isinstance(worker.wsgi, Republish)
+    assert names["worker_class"] == "gevent"
+
+
+# Settings, words, names
+
+
+def test_settings_page_lists_all_settings_with_their_defaults():
+    """No more, no less, in their order."""
+    shown = [row[:3] for row in rows_of("settings.rst", "settings")]
+    words = {True: "on", False: "off"}
+    assert shown == [
+        [
+            one.name,
+            PREFIX + one.name.upper(),
+            words[one.default] if isinstance(one.default, bool) else str(one.default),
+        ]
+        for one in fields(Settings)
+    ]
+
+
+def test_settings_page_tells_what_the_gunicorn_module_sets():
+    """With its values."""
+    module = collective.wsgifutures.gunicorn
+    shown = {row[0]: row[1] for row in rows_of("settings.rst", "gunicorn-settings")}
+    assert shown == {
+        name: "a function" if callable(getattr(module, name)) else str(getattr(module, name))
+        for name in module.__all__
+    }
+
+
+def test_time_limits_named_in_the_docs_are_those_of_the_code():
+    """README adds deadline and grace."""
+    settings = Settings()
+    assert settings.deadline + settings.grace == 59
+    assert "the 59 seconds" in (ROOT / "README.rst").read_text()
+    assert "30 seconds" in (DOCS / "settings.rst").read_text()
+    assert DEFAULT_TIMEOUT == 30
+    assert "up to 64 at a time" in (DOCS / "howto" / "filter.rst").read_text()
+    assert inspect.signature(Threads).parameters["limit"].default == 64
+
+
+def test_glossary_has_the_words_and_no_others():
+    """One meaning each."""
+    text = (DOCS / "concepts.rst").read_text(encoding="utf-8")
+    glossary = re.split(r"\n(?=\S)", text.split(".. glossary::\n")[1])[0]
+    assert set(re.findall(r"^ {4}(\w+)$", glossary, re.M)) == WORDS
+
+
+def test_reference_has_every_public_name():
+    """What is offered is explained."""
+    text = (DOCS / "reference.rst").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^\.\. auto\w+:: ([\w.]+)", text, re.M))
+    public = {*collective.wsgifutures.__all__, *collective.wsgifutures.testing.__all__}
+    assert public - shown == set()
+
+
+def test_every_page_is_reached_from_the_index():
+    """No page is lost."""
+    listed = set(re.findall(r"^ {4}([\w/-]+)$", (DOCS / "index.rst").read_text(), re.M))
+    parts = {"index", "benchmarks-table"}
+    pages = {str(p.relative_to(DOCS).with_suffix("")) for p in DOCS.rglob("*.rst")}
+    assert pages - parts == listed
