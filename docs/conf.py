@@ -18,11 +18,14 @@ napoleon_use_rtype = False
 default_role = "code"
 highlight_language = "none"
 
+toc_object_entries = False
+
 html_theme = "alabaster"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 html_theme_options = {
     "description": "Hold a response instead of a thread",
     "fixed_sidebar": True,

@@ -13,6 +13,8 @@ from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import PREFIX
 from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import fields
+from gunicorn.config import GracefulTimeout
+from gunicorn.config import WorkerConnections
 from paste.deploy.loadwsgi import loadfilter
 from types import SimpleNamespace
 from zope.publisher.browser import TestRequest as Request
@@ -90,7 +92,7 @@ def rows_of(page, mark):
     table = text.split(f":class: {mark}\n", 1)[1]
     table = re.split(r"\n(?=\S)", table.lstrip("\n"))[0]
     rows = [re.split(r"^ +- ", row, flags=re.M) for row in re.split(r"^ +\* - ", table, flags=re.M)]
-    return [[" ".join(cell.split()).strip("`") for cell in row] for row in rows[1:]][1:]
+    return [[" ".join(cell.split()) for cell in row] for row in rows[1:]][1:]
 
 
 # README
@@ -297,12 +299,10 @@ def test_gunicorn_file_of_ones_own_puts_the_hold_in_place(block):
 
 def test_settings_page_lists_all_settings_with_their_defaults():
     """No more, no less, in their order."""
-    shown = [row[:3] for row in rows_of("settings.rst", "settings")]
     words = {True: "on", False: "off"}
-    assert shown == [
+    assert [row[:2] for row in rows_of("settings.rst", "settings")] == [
         [
-            one.name,
-            PREFIX + one.name.upper(),
+            f"| ``{one.name}`` | ``{PREFIX}{one.name.upper()}``",
             words[one.default] if isinstance(one.default, bool) else str(one.default),
         ]
         for one in fields(Settings)
@@ -312,11 +312,18 @@ def test_settings_page_lists_all_settings_with_their_defaults():
 def test_settings_page_tells_what_the_gunicorn_module_sets():
     """With its values."""
     module = collective.wsgifutures.gunicorn
-    shown = {row[0]: row[1] for row in rows_of("settings.rst", "gunicorn-settings")}
-    assert shown == {
-        name: "a function" if callable(getattr(module, name)) else str(getattr(module, name))
-        for name in module.__all__
-    }
+    rows = rows_of("settings.rst", "gunicorn-settings")
+    assert {row[0].strip("`") for row in rows} == set(module.__all__)
+    for name, shown, _ in rows:
+        value = getattr(module, name.strip("`"))
+        assert shown == ("a function" if callable(value) else str(value))
+
+
+def test_gunicorns_own_defaults_are_those_that_the_docs_name():
+    """They are the reason for ours."""
+    text = " ".join((DOCS / "settings.rst").read_text(encoding="utf-8").split())
+    assert f"own default is {WorkerConnections.default:,}." in text
+    assert f"own default is {GracefulTimeout.default};" in text
 
 
 def test_time_limits_named_in_the_docs_are_those_of_the_code():
