@@ -265,8 +265,18 @@ def test_a_bound_method_is_refused_with_what_it_is_bound_to(what):
 
 @pytest.mark.parametrize(
     "value",
-    [1, [1], Plain(), Plain, Plain.method, len, math, dict.fromkeys, lambda: math]
-    + [make for make in FOREIGN.values()],
+    [
+        1,
+        [1],
+        Plain(),
+        Plain,
+        Plain.method,
+        len,
+        math,
+        dict.fromkeys,
+        lambda: math,
+        *FOREIGN.values(),
+    ],
 )
 def test_what_belongs_to_no_pass_is_not_foreign(value):
     """A class, a module, a function of one and a class's method may go anywhere."""

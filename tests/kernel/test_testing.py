@@ -104,9 +104,8 @@ def test_settling_what_does_not_run_is_an_error_that_names_what_does():
     error = raised_by(request.settle, "shop.prise", value=1)
     assert isinstance(error, LookupError)
     assert str(error) == "no future 'shop.prise' runs; there are: ['shop.price']"
-    assert isinstance(
-        raised_by(request.settle, "shop.price", value=(n for n in "x")), ResultRefused
-    )
+    generator = (letter for letter in "tea")
+    assert isinstance(raised_by(request.settle, "shop.price", value=generator), ResultRefused)
     assert request.running == ["shop.price"]
 
 

@@ -88,7 +88,7 @@ def test_at_the_deadline_one_last_pass_is_published():
     """The wait ends there, though the call goes on."""
     slow = Blocking()
     call = future(key="slow")(lambda: slow())
-    request = Request(call, deadline=0.05)
+    request = Request(call, deadline=0.3)
     error = raised_by(request.run)
     assert (type(error), request.hold.passes) == (HoldExpired, 2)
     slow.go_on.set()

@@ -35,10 +35,16 @@ log = []
 setting = ContextVar("setting", default="unset")
 
 
+never = threading.Event()
+
+
 @pytest.fixture(autouse=True)
 def _empty_log():
     log.clear()
     setting.set("unset")
+    never.clear()
+    yield
+    never.set()
 
 
 @future(key="echo")
@@ -49,7 +55,12 @@ def echo(value):
 
 @future(key="late", timeout=0.05)
 def late():
-    time.sleep(0.2)
+    never.wait(SECONDS)
+
+
+@future(key="later")
+def later():
+    never.wait(SECONDS)
 
 
 class Body:
@@ -318,7 +329,7 @@ def swallowed(then):
 def test_what_still_runs_is_stopped_when_the_answer_is_final():
     """A redirect in the second pass waits for nobody."""
     go_on = threading.Event()
-    slow = future(key="slow")(lambda: go_on.wait(SECONDS) and log.append("ended"))
+    slow = future(key="slow")(lambda: go_on.wait(SECONDS))
 
     def app(environ, start_response):
         slow.submit()
@@ -334,29 +345,30 @@ def test_what_still_runs_is_stopped_when_the_answer_is_final():
 
 def test_at_the_deadline_there_is_one_last_pass():
     """What it gives is sent, whatever it asked for."""
-    slow = future(key="slow")(lambda: time.sleep(0.2))
 
     def view(environ):
         if current_pass().hold.passes == 1:
-            return slow()
+            return later()
         echo.submit("new")
-        return slow.submit().result(default="without")
+        return later.submit().result(default="without")
 
-    answer = get(page(view), deadline=0.05, debug=True)
+    answer = get(page(view), deadline=0.3, debug=True)
     assert (answer.body, answer.headers["X-Hold-Passes"]) == (b"without", "2")
     assert log == ["pass", "pass"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize(
-    ("settings", "kind"),
-    [({"deadline": 9.0}, FutureTimeout), ({"deadline": 0.03}, HoldExpired)],
+    ("call", "deadline", "error"),
+    [(late, 9.0, FutureTimeout("late", 0.05)), (later, 0.05, HoldExpired("later", 0.05))],
 )
-def test_what_runs_out_of_time_answers_504_where_nobody_catches_it(settings, kind, method, caplog):
+def test_what_runs_out_of_time_answers_504_where_nobody_catches_it(
+    call, deadline, error, method, caplog
+):
     """A sentence for the visitor, the fact for the log."""
     caplog.set_level(logging.WARNING)
     environ = make_environ(PATH_INFO="/page", REQUEST_METHOD=method)
-    answer = get(page(lambda environ: late()), environ=environ, **settings)
+    answer = get(page(lambda environ: call()), environ=environ, deadline=deadline)
     assert answer.status == "504 Gateway Timeout"
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     text = b"A service that this page needs did not answer in time. Please try again in a moment.\n"
@@ -365,7 +377,6 @@ def test_what_runs_out_of_time_answers_504_where_nobody_catches_it(settings, kin
         str(len(text)),
     )
     (record,) = caplog.records
-    error = FutureTimeout("late", 0.05) if kind is FutureTimeout else HoldExpired("late", 0.03)
     assert record.getMessage() == f"{method} /page: {error}"
 
 
@@ -373,10 +384,10 @@ def test_past_the_grace_a_last_pass_that_finds_no_slot_answers_504():
     """Everything ends, waiting for a slot included."""
     go_on = threading.Event()
     taken = threading.Event()
-    views = {"held": late, "busy": lambda: (taken.set(), go_on.wait(SECONDS))}
+    views = {"held": later, "busy": lambda: (taken.set(), go_on.wait(SECONDS))}
     app = Republish(
         page(lambda environ: views[environ["QUERY_STRING"]]()),
-        Settings(slots=1, deadline=0.05, grace=0.05),
+        Settings(slots=1, deadline=0.3, grace=0.05),
     )
     answers = []
     held = threading.Thread(
@@ -389,7 +400,7 @@ def test_past_the_grace_a_last_pass_that_finds_no_slot_answers_504():
     busy.start()
     assert taken.wait(SECONDS)
     held.join(SECONDS)
-    assert answers == ["504 Gateway Timeout"]
+    assert (answers, log) == (["504 Gateway Timeout"], ["pass", "pass"])
     go_on.set()
     busy.join(SECONDS)
     answers.append(Answer(app, make_environ(QUERY_STRING="busy")).status)
