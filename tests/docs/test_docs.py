@@ -272,6 +272,17 @@ def test_held_page_takes_two_passes_and_its_other_arguments():
     assert request.passes == 2
 
 
+def test_page_that_can_do_without_is_shown_without():
+    """The example of failures: out of time, and past the deadline."""
+    view = run(blocks_of(DOCS / "howto" / "failures.rst", "python")[0])["Recommendations"]
+    page = SimpleNamespace(UID=lambda: "abc")
+    for deadline, seconds in [(55, 5), (3, 3)]:
+        request = HeldRequest(lambda: view(page, None)(), deadline=deadline)
+        assert request.publish() is HELD
+        request.advance(seconds)
+        assert request.publish() == "nothing today"
+
+
 def test_filter_in_the_docs_is_loaded_with_its_options(tmp_path):
     """The section is read by PasteDeploy, as a server does."""
     block = next(b for b in blocks_of(DOCS / "howto" / "filter.rst", "ini") if "#hold" in b.text)
