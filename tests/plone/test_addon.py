@@ -5,8 +5,10 @@ from holdsite import ADMIN
 from holdsite import ask
 from holdsite import calls
 from lxml.html import fromstring
+from plone.base.interfaces import INonInstallable
 from plone.registry.interfaces import IRegistry
 from plone.testing.zope import Browser
+from zope.component import getAllUtilitiesRegisteredFor
 from zope.component import getSiteManager
 from zope.component import getUtility
 
@@ -72,6 +74,16 @@ def test_the_add_on_when_not_installed_is_listed_with_its_name_and_one_sentence(
     assert TITLE in text
     assert "without keeping a thread or a database connection" in text
     assert "uninstall" not in text.lower()
+
+
+def test_the_uninstall_profile_when_profiles_are_listed_is_hidden(site):
+    """Older Plones list the others where a site is made."""
+    hidden = [
+        profile
+        for utility in getAllUtilitiesRegisteredFor(INonInstallable)
+        for profile in getattr(utility, "getNonInstallableProfiles", list)()
+    ]
+    assert [p for p in hidden if p.startswith(PRODUCT)] == [f"{PRODUCT}:uninstall"]
 
 
 def test_the_add_on_when_installed_is_listed_as_active_and_marks_requests(panel, site):

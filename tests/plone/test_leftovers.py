@@ -61,7 +61,7 @@ def test_slots_when_more_are_wanted_than_the_pool_has_connections_are_fewer(site
 def test_the_middleware_when_zope_has_not_loaded_our_zcml_refuses_to_start(site):
     """Without the joint each pass of a held request would be committed."""
     joints.clear()
-    with pytest.raises(NotConfigured, match="collective.wsgifutures"):
+    with pytest.raises(NotConfigured, match="without the ZCML"):
         Republish(publish_module, Settings())
 
 

@@ -12,6 +12,7 @@ from zExceptions import Unauthorized
 from ZODB.POSException import ConflictError
 
 import pytest
+import transaction
 
 
 def raise_(error):
@@ -113,6 +114,40 @@ def test_a_pass_when_its_exception_view_suspends_is_held(site, careless):
     assert site.commits == 0
 
 
+class Refused(Exception):
+    """What a commit raises."""
+
+
+class Refusing:
+    """A data manager that refuses to commit."""
+
+    def tpc_vote(self, txn):
+        raise Refused
+
+    def sortKey(self):
+        return "refusing"
+
+    def nothing(self, txn):
+        pass
+
+    abort = tpc_begin = commit = tpc_finish = tpc_abort = nothing
+
+
+def test_a_pass_when_its_commit_failed_may_still_wait_in_an_exception_view(site):
+    """(a) Nothing is committed, so it may be published again."""
+
+    def view(self):
+        count(self)
+        transaction.get().join(Refusing())
+
+    site.view("index.html", lambda self: ask("sorry"), for_=Refused)
+    site.view("refused", view)
+    answer = site.get("refused")
+    assert answer.passes == ["Suspended", "500"]
+    assert answer.text == "SORRY"
+    assert (calls, site.commits, site.errors) == (["sorry"], 0, ["Refused"])
+
+
 def test_a_pass_when_it_suspends_twice_in_a_row_takes_three_passes(site):
     """(a) One wait for each future that is asked for on its own."""
     site.view("two", lambda self: ask("a") + ask("b"))
@@ -187,6 +222,25 @@ def test_a_pass_when_another_exception_is_raised_after_submit_is_final(site):
     assert calls == []
     assert site.errors == ["ValueError"]
     assert site.commits == 0
+
+
+def test_a_pass_when_its_error_is_shown_with_status_200_is_final(site):
+    """(d) It is the exception that counts, not what a view makes of it."""
+
+    def sorry(self):
+        self.request.response.setStatus(200, lock=True)
+        return "sorry"
+
+    def view(self):
+        ask.submit("a")
+        raise ValueError("x")
+
+    site.view("index.html", sorry, for_=ValueError)
+    site.view("broken", view)
+    answer = site.get("broken")
+    assert (answer.status, answer.passes) == (200, ["200"])
+    assert "sorry" in answer.body
+    assert (calls, site.errors) == ([], ["ValueError"])
 
 
 # (e) pending futures and a 2xx

@@ -27,6 +27,7 @@ from plone.restapi.interfaces import ISerializeToJson
 from plone.subrequest import subrequest
 from plone.transformchain.interfaces import ITransform
 from Products.Five import BrowserView
+from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from ZODB.POSException import ConflictError
 from zope.component import getGlobalSiteManager
 from zope.component import getMultiAdapter
@@ -99,15 +100,25 @@ def test_a_page_template_when_it_suspends_renders_no_error(site, template):
 # parts of a page
 
 
+PARTS = {"code": None, "a template": '<b tal:content="view/ask" />'}
+
+parts = pytest.mark.parametrize("template", PARTS.values(), ids=PARTS)
+
+
 class Viewlet(ViewletBase):
-    render = bracketed
+    ask = bracketed
+
+    def index(self):
+        return self.ask()
 
 
-def test_a_viewlet_when_it_suspends_is_not_an_error_of_its_manager(site):
+@parts
+def test_a_viewlet_when_it_suspends_is_not_an_error_of_its_manager(site, template):
     """The manager of viewlets catches exceptions and puts an apology in their place."""
     site.zcml(
-        """<browser:viewlet
+        f"""<browser:viewlet
             name="ask" class="test_where_a_pass_suspends.Viewlet" permission="zope2.Public"
+            {f'template="{site.template(template)}"' if template else ""}
             manager="plone.app.layout.viewlets.interfaces.IAboveContent" />"""
     )
     assert_held_cleanly(site, site.get(""))
@@ -122,12 +133,14 @@ class Assignment(base.Assignment):
     title = "Ask"
 
 
-class Renderer(base.Renderer):
-    render = bracketed
-
-
-def test_a_portlet_when_it_suspends_is_not_an_error_of_its_manager(site):
+@parts
+def test_a_portlet_when_it_suspends_is_not_an_error_of_its_manager(site, template):
     """The manager of portlets does the same."""
+
+    class Renderer(base.Renderer):
+        ask = bracketed
+        render = ViewPageTemplateFile(site.template(template)) if template else bracketed
+
     required = (Interface, IDefaultBrowserLayer, IBrowserView, IPortletManager, IAskPortlet)
     site.adapter(Renderer, required, IPortletRenderer)
     column = getUtility(IPortletManager, name="plone.leftcolumn", context=site.portal)
@@ -137,9 +150,11 @@ def test_a_portlet_when_it_suspends_is_not_an_error_of_its_manager(site):
     assert_held_cleanly(site, site.get(""))
 
 
-def test_a_subrequest_when_it_suspends_ends_the_whole_pass(site):
+@parts
+def test_a_subrequest_when_it_suspends_ends_the_whole_pass(site, template):
     """plone.subrequest renders an error of its own for exceptions."""
-    site.view("inner", bracketed)
+    call = None if template else bracketed
+    site.view("inner", call, template=template, ask=bracketed)
     site.view("outer", lambda self: subrequest("/plone/inner").getBody())
     assert_held_cleanly(site, site.get("outer"))
 
