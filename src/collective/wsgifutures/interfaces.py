@@ -3,7 +3,7 @@
 from zope.publisher.interfaces.browser import IDefaultBrowserLayer
 
 
-class IWSGIFuturesLayer(IDefaultBrowserLayer):
+class IWSGIFuturesLayer(IDefaultBrowserLayer):  # type: ignore[misc]
     """On the requests of a site where the add-on is installed.
 
     For what belongs to one site: its control panel, its views. Responses are held in

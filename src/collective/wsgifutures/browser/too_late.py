@@ -28,7 +28,7 @@ _PLAIN = """<!DOCTYPE html>
 """
 
 
-class TooLate(ExceptionView):
+class TooLate(ExceptionView):  # type: ignore[misc]
     """Plone's exception view, with another text."""
 
     index = ViewPageTemplateFile("too_late.pt")

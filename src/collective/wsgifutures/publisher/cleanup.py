@@ -10,8 +10,6 @@ from ..wsgi.republish import Joint
 from ..wsgi.republish import joints
 from AccessControl.SecurityManagement import noSecurityManager
 from typing import Any
-from zope.component import adapter
-from zope.processlifetime import IDatabaseOpenedWithRoot
 
 
 class ZopeJoint(Joint):
@@ -33,7 +31,6 @@ class ZopeJoint(Joint):
         noSecurityManager()
 
 
-@adapter(IDatabaseOpenedWithRoot)
 def zope_has_started(event: Any) -> None:
     """Join the middleware with this Zope."""
     joints[:] = [ZopeJoint(event.database.getPoolSize())]

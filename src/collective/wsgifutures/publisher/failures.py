@@ -11,11 +11,8 @@ Where no view rendered it Zope raises it on, and the middleware answers.
 from ..kernel.errors import FutureTimeout
 from ..kernel.errors import HoldExpired
 from typing import Any
-from zope.component import adapter
-from ZPublisher.interfaces import IPubBeforeAbort
 
 
-@adapter(IPubBeforeAbort)
 def pass_came_too_late(event: Any) -> None:
     """Say "Gateway Timeout" where Zope had no status for the exception."""
     response = event.request.response

@@ -17,10 +17,6 @@ suspended and somebody swallowed that, it is raised again here:
 from ..kernel.hold import Pass
 from ..kernel.passes import current_pass
 from typing import Any
-from zope.component import adapter
-from ZPublisher.interfaces import IPubBeforeAbort
-from ZPublisher.interfaces import IPubBeforeCommit
-from ZPublisher.interfaces import IPubStart
 
 import transaction
 
@@ -32,7 +28,6 @@ DISCARD_MARKS = ("x-wsgiorg.throw_errors", "plone.transformchain.disable")
 _LAST_LOOKS = 100
 
 
-@adapter(IPubStart)
 def pass_starts(event: Any) -> None:
     """Prepare the discard of this pass."""
     this = current_pass()
@@ -44,7 +39,6 @@ def pass_starts(event: Any) -> None:
         this.on_suspend()
 
 
-@adapter(IPubBeforeCommit)
 def pass_is_about_to_commit(event: Any) -> None:
     """Discard the pass if it waits; else look again when everything else is done."""
     this = current_pass()
@@ -55,7 +49,6 @@ def pass_is_about_to_commit(event: Any) -> None:
     transaction.get().addBeforeCommitHook(_look_last, (this, response, _LAST_LOOKS))
 
 
-@adapter(IPubBeforeAbort)
 def pass_has_failed(event: Any) -> None:
     """An error's response is final, unless its exception view suspended.
 
@@ -88,4 +81,4 @@ def _unless_committed(committed: bool, this: Pass) -> None:
 
 
 def _is_successful(response: Any) -> bool:
-    return 200 <= response.getStatus() < 300
+    return response.getStatus() in range(200, 300)
