@@ -19,12 +19,16 @@ start: $(READY)  ## Start the demo at http://localhost:8080 (PORT=9000 make star
 	@exec $(BIN)/python examples/start.py --port $(PORT)
 
 .PHONY: test
-test: test-kernel test-plone test-server  ## Run the tests
+test: test-kernel test-docs test-plone test-server  ## Run the tests
 
 .PHONY: test-kernel
 test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
 	$(PYTEST) $(PURE) tests/kernel tests/wsgi
 	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m concurrency tests/kernel tests/wsgi
+
+.PHONY: test-docs
+test-docs: $(READY)  ## The code in the docs
+	$(PYTEST) $(PURE) tests/docs
 
 .PHONY: test-plone
 test-plone: $(READY)  ## A Plone site in this process

@@ -117,7 +117,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url", help="{n} in it becomes the number of the request")
     parser.add_argument("--clients", type=int, default=100)
-    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--requests", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=120.0, help="when to stop")
     parser.add_argument("--no-keep", action="store_true", help="a new connection each time")
     parser.add_argument("--header", action="append", default=[], help="as in 'Accept: text/html'")
