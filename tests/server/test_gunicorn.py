@@ -182,7 +182,7 @@ def test_deadline_of_the_hold_gives_the_view_one_last_pass(flagged, silent, text
     """Past it the view gets HoldExpired; uncaught, that is 504."""
     server = flagged(env={"WSGIFUTURES_DEADLINE": "1"})
     answer = server.get("@@hold", seconds=30, text=text, headers={"Accept": "application/json"})
-    assert (answer.status_code, answer.json()["error_type"]) == (504, "HoldExpired")
+    assert (answer.status_code, answer.json()["type"]) == (504, "HoldExpired")
     assert answer.headers["X-Hold-Passes"] == "2"
 
 

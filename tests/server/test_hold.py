@@ -117,7 +117,7 @@ def test_future_out_of_time_answers_504(server, silent):
     assert page.status_code == 504
     assert "text/html" in page.headers["Content-Type"]
     data = server.get("@@timeout", url=silent.url, headers={"Accept": "application/json"})
-    assert (data.status_code, data.json()["error_type"]) == (504, "FutureTimeout")
+    assert (data.status_code, data.json()["type"]) == (504, "FutureTimeout")
 
 
 def test_blob_streams_from_a_held_view(server, text):

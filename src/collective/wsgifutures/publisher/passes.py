@@ -81,4 +81,4 @@ def _unless_committed(committed: bool, this: Pass) -> None:
 
 
 def _is_successful(response: Any) -> bool:
-    return response.getStatus() in range(200, 300)
+    return 200 <= int(response.getStatus()) < 300

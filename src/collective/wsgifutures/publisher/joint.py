@@ -1,4 +1,4 @@
-"""The middleware's joint with Zope: its slots, and what it keeps per thread.
+"""The middleware's joint with Zope: slots, statuses, and what Zope keeps per thread.
 
 AccessControl keeps the security manager of a request, and through it the user and the
 request itself, under the identity of the thread, and only drops it when the next request
@@ -6,10 +6,17 @@ begins there. Greenlets come and go, their identities are used again: without th
 next one could find somebody else's user.
 """
 
+from ..kernel.errors import FutureTimeout
+from ..kernel.errors import HoldExpired
 from ..wsgi.republish import Joint
 from ..wsgi.republish import joints
 from AccessControl.SecurityManagement import noSecurityManager
 from typing import Any
+from ZPublisher.HTTPResponse import status_codes
+
+#: Zope, plone.rest and plone.transformchain each take the status of an exception that no
+#: view caught from this table, by the name of its class in lower case.
+TOO_LATE = {error.__name__.lower(): 504 for error in (FutureTimeout, HoldExpired)}
 
 
 class ZopeJoint(Joint):
@@ -34,3 +41,4 @@ class ZopeJoint(Joint):
 def zope_has_started(event: Any) -> None:
     """Join the middleware with this Zope."""
     joints[:] = [ZopeJoint(event.database.getPoolSize())]
+    status_codes.update(TOO_LATE)
