@@ -50,7 +50,7 @@ lint: $(READY)  ## ruff, zpretty, mypy
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/ruff format --check $(LINTED)
 	git ls-files '*.zcml' '*.pt' '*.xml' | xargs $(BIN)/zpretty --check
-	cd src && ../$(BIN)/mypy --config-file ../pyproject.toml -p collective.wsgifutures
+	$(BIN)/mypy -p collective.wsgifutures
 
 .PHONY: docs
 docs: $(READY)  ## Build the docs into docs/_build/html; a warning is an error

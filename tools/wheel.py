@@ -8,7 +8,6 @@ import sys
 import tempfile
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "src"
 
 
 def main() -> None:
@@ -20,11 +19,8 @@ def main() -> None:
         (wheel,) = Path(folder).glob("*.whl")
         with ZipFile(wheel) as opened:
             held = set(opened.namelist())
-    wanted = {
-        str(path.relative_to(SOURCE))
-        for path in SOURCE.rglob("*")
-        if path.is_file() and not {"__pycache__"} & set(path.parts) and ".egg-info" not in str(path)
-    }
+    tracked = subprocess.run(["git", "ls-files", "src"], cwd=ROOT, capture_output=True, text=True)
+    wanted = {line.removeprefix("src/") for line in tracked.stdout.splitlines()}
     missing = sorted(wanted - held)
     if missing or not wanted:
         sys.exit("Not in the wheel:\n" + "\n".join(missing))
