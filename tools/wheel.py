@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        build = [sys.executable, "-m", "build", "--wheel", "--outdir", folder, str(ROOT)]
+        # By way of the source distribution, which so is complete too.
+        build = [sys.executable, "-m", "build", "--outdir", folder, str(ROOT)]
         built = subprocess.run(build, capture_output=True, text=True)
         if built.returncode:
             sys.exit(built.stdout[-2000:] + built.stderr[-2000:])
@@ -21,9 +22,9 @@ def main() -> None:
             held = set(opened.namelist())
     tracked = subprocess.run(["git", "ls-files", "src"], cwd=ROOT, capture_output=True, text=True)
     wanted = {line.removeprefix("src/") for line in tracked.stdout.splitlines()}
-    missing = sorted(wanted - held)
-    if missing or not wanted:
-        sys.exit("Not in the wheel:\n" + "\n".join(missing))
+    packed = {name for name in held if ".dist-info/" not in name}
+    if packed != wanted or not wanted:
+        sys.exit("In the wheel or in git alone:\n" + "\n".join(sorted(packed ^ wanted)))
     kinds = {suffix: sum(name.endswith(suffix) for name in held) for suffix in (".zcml", ".xml")}
     if "collective/__init__.py" in held or not all(kinds.values()):
         sys.exit(f"The wheel is not what it should be: {kinds}")
