@@ -25,7 +25,9 @@ class Lines:
         assert self.first.running.wait(SECONDS)
 
     def _start(self, function, **options):
-        thread = threading.Thread(target=self.gate.run, args=(function,), kwargs=options)
+        thread = threading.Thread(
+            target=self.gate.run, args=(function,), kwargs=options, daemon=True
+        )
         thread.start()
         self.threads.append(thread)
 
@@ -68,7 +70,7 @@ def test_as_many_passes_run_at_a_time_as_there_are_slots(slots):
     """The limit holds, and is reached."""
     gate = Gate(slots)
     passes = [Blocking() for _ in range(slots + 1)]
-    threads = [threading.Thread(target=gate.run, args=(one,)) for one in passes]
+    threads = [threading.Thread(target=gate.run, args=(one,), daemon=True) for one in passes]
     for thread in threads:
         thread.start()
     wait_until(lambda: sum(one.running.is_set() for one in passes) == slots)
@@ -133,9 +135,9 @@ def test_an_exception_of_a_pass_arrives_and_loses_no_slot(error):
 
     for _ in range(2):
         with pytest.raises(type(error)) as raised:
-            gate.run(fails)
+            gate.run(fails, until=time.monotonic() + SECONDS)
         assert raised.value is error
-    assert gate.run(lambda: "fine") == "fine"
+    assert gate.run(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def test_who_finds_no_slot_in_time_gets_no_answer_and_loses_none():
@@ -162,4 +164,4 @@ def test_who_is_served_at_the_moment_it_gives_up_gives_the_slot_back():
     gate._leave = served_first
     assert isinstance(raised_by(gate.run, lambda: 1, until=time.monotonic()), NoAnswer)
     assert free_slots(gate) == 1
-    assert gate.run(lambda: "fine") == "fine"
+    assert gate.run(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"

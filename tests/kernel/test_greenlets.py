@@ -111,7 +111,7 @@ def test_who_is_killed_while_its_pass_runs_loses_no_slot(error):
     assert free_slots(gate) == 0
     slow.go_on.set()
     wait_until(lambda: free_slots(gate) == 1)
-    assert gate.run(lambda: "fine") == "fine"
+    assert gate.run(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def test_who_is_killed_at_the_moment_its_pass_ends_has_it_closed_once():
@@ -162,7 +162,7 @@ def test_who_is_killed_at_the_moment_it_is_served_gives_the_slot_back():
     gevent.joinall([first, killed], timeout=SECONDS)
     assert isinstance(killed.value, gevent.GreenletExit)
     assert free_slots(gate) == 1
-    assert gate.run(lambda: "fine") == "fine"
+    assert gate.run(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def test_a_slot_whose_greenlet_is_killed_while_idle_is_replaced():

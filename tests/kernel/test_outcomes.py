@@ -212,17 +212,22 @@ class Kept:
     pass
 
 
-def _fails_deeply(seen, group=False):
+def _fails(seen):
+    kept = Kept()
+    seen.append(weakref.ref(kept))
+    raise KeyError("inner")
+
+
+def _fails_deeply(seen, group):
     kept = Kept()
     seen.append(weakref.ref(kept))
     try:
-        inner = Kept()
-        seen.append(weakref.ref(inner))
-        raise KeyError("inner")
+        _fails(seen)
     except KeyError as error:
-        if group:
-            raise ExceptionGroup("several", [error]) from None
-        raise ValueError("outer") from error
+        if not group:
+            raise ValueError("outer") from error
+        parts = [error]
+    raise ExceptionGroup("several", parts)  # has neither cause nor context
 
 
 @pytest.mark.parametrize("group", [False, True])

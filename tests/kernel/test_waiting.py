@@ -165,7 +165,7 @@ def test_many_requests_at_once_each_get_their_own():
     def serve(n):
         answers[n] = Request(lambda: call(n)).run()
 
-    threads = [threading.Thread(target=serve, args=(n,)) for n in range(40)]
+    threads = [threading.Thread(target=serve, args=(n,), daemon=True) for n in range(40)]
     for thread in threads:
         thread.start()
     for thread in threads:

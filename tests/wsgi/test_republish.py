@@ -158,7 +158,7 @@ def test_many_requests_at_once_each_get_their_own_answer():
     def client(name):
         answers[name] = Answer(app, make_environ(QUERY_STRING=name)).body.decode()
 
-    threads = [threading.Thread(target=client, args=(f"n{n}",)) for n in range(50)]
+    threads = [threading.Thread(target=client, args=(f"n{n}",), daemon=True) for n in range(50)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -175,7 +175,8 @@ def test_a_held_request_has_no_slot():
     app = Republish(page(lambda environ: views[environ["QUERY_STRING"]]()), Settings(slots=1))
     answers = []
     held = threading.Thread(
-        target=lambda: answers.append(Answer(app, make_environ(QUERY_STRING="held")).body)
+        target=lambda: answers.append(Answer(app, make_environ(QUERY_STRING="held")).body),
+        daemon=True,
     )
     held.start()
     while not log:
@@ -391,12 +392,15 @@ def test_past_the_grace_a_last_pass_that_finds_no_slot_answers_504():
     )
     answers = []
     held = threading.Thread(
-        target=lambda: answers.append(Answer(app, make_environ(QUERY_STRING="held")).status)
+        target=lambda: answers.append(Answer(app, make_environ(QUERY_STRING="held")).status),
+        daemon=True,
     )
     held.start()
     while not log:
         time.sleep(0.001)
-    busy = threading.Thread(target=Answer, args=(app, make_environ(QUERY_STRING="busy")))
+    busy = threading.Thread(
+        target=Answer, args=(app, make_environ(QUERY_STRING="busy")), daemon=True
+    )
     busy.start()
     assert taken.wait(SECONDS)
     held.join(SECONDS)
