@@ -186,6 +186,36 @@ def test_a_held_request_has_no_slot():
     assert answers == [b"True"]
 
 
+def test_a_held_request_is_published_again_before_new_ones():
+    """It stands in the line of resumed passes."""
+    settled, free = threading.Event(), threading.Event()
+    wait = future(key="wait")(lambda: settled.wait(SECONDS))
+    views = {"held": wait, "busy": lambda: free.wait(SECONDS), "new": lambda: "new"}
+    app = Republish(page(lambda environ: views[environ["QUERY_STRING"]]()), Settings(slots=1))
+    order = []
+
+    def client(name):
+        Answer(app, make_environ(QUERY_STRING=name))
+        order.append(name)
+
+    threads = []
+    lines = {"held": log, "busy": log, "new": app._gate._new}
+    for name, line in lines.items():
+        before = len(line)
+        threads.append(threading.Thread(target=client, args=(name,), daemon=True))
+        threads[-1].start()
+        while len(line) == before:
+            time.sleep(0.001)
+    settled.set()
+    while len(app._gate._new) + len(app._gate._resumed) < 2:
+        time.sleep(0.001)
+    free.set()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert order.index("held") < order.index("new")
+    assert len(log) == 4
+
+
 # what a pass gets
 
 
