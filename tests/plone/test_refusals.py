@@ -44,10 +44,10 @@ REFUSED = {
     "an unwrapped content's method": ("bound method of a persistent object", "function of a"),
     "a brain": ("acquisition wrapper", "path"),
     "the brains of a query": ("LazyMap", "pass"),
-    "a DateTime": ("DateTime", "pass"),
-    "a message": ("Message", "str"),
-    "a rich text": ("RichTextValue", "pass"),
-    "a file": ("persistent object", "pass"),
+    "a DateTime": ("DateTime", "pass value.asdatetime()"),
+    "a message": ("Message", "pass its translation"),
+    "a rich text": ("RichTextValue", "pass value.raw"),
+    "a file": ("persistent object", "pass value.data"),
     "the user": ("MemberData", "pass"),
 }
 

@@ -132,12 +132,26 @@ def _is_frozen_dataclass(kind: type) -> bool:
     return bool(getattr(getattr(kind, "__dataclass_params__", None), "frozen", False))
 
 
+#: What to pass for some of Plone's own values, by the names of their classes.
+_INSTEAD = {
+    "DateTime": "value.asdatetime()",
+    "Message": "its translation, translate(value, context=request)",
+    "NamedFile": "value.data",
+    "NamedBlobFile": "value.data",
+    "RichTextValue": "value.raw",
+}
+
+
 def refusal(value: object) -> str:
     """Say what *value* is and what to pass instead."""
+    kind = type(value)
     known = foreign(value)
+    for base in kind.__mro__:
+        if base.__name__ in _INSTEAD:
+            what = f"it is {noun(value)}" if known else f"{kind.__qualname__} is not plain data"
+            return f"{what}; pass {_INSTEAD[base.__name__]}."
     if known:
         return f"it is {known}."
-    kind = type(value)
     if is_dataclass(kind):
         return f"{kind.__qualname__} is a dataclass that can change; declare it frozen=True."
     for plain in (str, bytes, int, float, dict, list, set, tuple):
@@ -155,7 +169,8 @@ def foreign(value: object, seen: frozenset[int] = frozenset()) -> str | None:
     """Say what *value* is where it belongs to Zope or to one pass, else None.
 
     Such a value must not leave its pass in any wrapping: not as an argument, not inside
-    a result, not bound to a method, not closed over.
+    a result, not bound to a method, not closed over. Behind a semicolon stands what to
+    do instead.
     """
     if isinstance(value, type | ModuleType) or id(value) in seen:
         return None
@@ -168,8 +183,7 @@ def foreign(value: object, seen: frozenset[int] = frozenset()) -> str | None:
         owner = value.__self__  # type: ignore[attr-defined]
         if owner is None or isinstance(owner, type | ModuleType):
             return None
-        of = foreign(owner, seen) or f"a {type(owner).__qualname__}"
-        return f"a bound method of {of}; use a function of a module"
+        return f"a bound method of {noun(owner)}; use a function of a module"
     if isinstance(value, functools.partial):
         parts = (value.func, *value.args, *value.keywords.values())
         return _first((("a partial of {}", part) for part in parts), seen)
@@ -177,6 +191,11 @@ def foreign(value: object, seen: frozenset[int] = frozenset()) -> str | None:
         closed = _closed_over(value)
         return _first(((f"a closure over {name}, {{}}", v) for name, v in closed), seen)
     return None
+
+
+def noun(value: object) -> str:
+    """Return what *value* is, without advice."""
+    return (foreign(value) or f"a {type(value).__qualname__}").partition(";")[0]
 
 
 def _first(parts: Iterable[tuple[str, Any]], seen: frozenset[int]) -> str | None:
@@ -221,8 +240,13 @@ _FOREIGN = {
 }
 
 
+def _cells(function: FunctionType) -> list[tuple[str, CellType]]:
+    names = function.__code__.co_freevars
+    return list(zip(names, function.__closure__ or (), strict=True))
+
+
 def _closed_over(function: FunctionType) -> list[tuple[str, Any]]:
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    cells = _cells(function)
     return [(name, cell.cell_contents) for name, cell in cells if not _is_empty(cell)]
 
 
@@ -237,9 +261,9 @@ def _is_empty(cell: CellType) -> bool:
 def take_closure(function: Any, seen: frozenset[int] = frozenset()) -> Taken:
     """Return what *function* closes over, and a copy of it which keeps those values.
 
-    The plain values count like arguments, those of a function inside and those that a
-    partial has bound too. Others (modules, helpers, a client made once per process) are
-    used as they are.
+    The plain values count like arguments, those of a function inside too. Others (modules,
+    helpers, a client made once per process) are used as they are, and told by being the
+    same object.
 
     Raises:
         Unfit: It closes over something of Zope or of one pass.
@@ -247,14 +271,12 @@ def take_closure(function: Any, seen: frozenset[int] = frozenset()) -> Taken:
     found = foreign(function)
     if found:
         raise Unfit("its function", f"it is {found}.", True)
-    seen |= {id(function)}
-    if isinstance(function, functools.partial):
-        return _take_partial(function, seen)
-    if type(function) is not FunctionType or not function.__closure__:
+    if type(function) is not FunctionType:
         return Taken((), function)
+    seen |= {id(function)}
     identity = []
     cells = []
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
+    for name, cell in _cells(function):
         if _is_empty(cell):  # not assigned yet
             cells.append(cell)
             continue
@@ -264,28 +286,35 @@ def take_closure(function: Any, seen: frozenset[int] = frozenset()) -> Taken:
     return Taken(tuple(identity), _with_cells(function, tuple(cells)))
 
 
-def _take_partial(function: Any, seen: frozenset[int]) -> Taken:
-    inner = take_closure(function.func, seen)
-    args = [_take_closed_over(f"argument {i}", v, seen) for i, v in enumerate(function.args, 1)]
-    named = {k: _take_closed_over(k, v, seen) for k, v in function.keywords.items()}
-    copy = functools.partial(
-        inner.copy, *(part.copy for part in args), **{k: part.copy for k, part in named.items()}
-    )
-    told = frozenset((k, part.identity) for k, part in named.items())
-    return Taken((inner.identity, tuple(part.identity for part in args), told), copy)
-
-
 def _take_closed_over(name: str, value: Any, seen: frozenset[int]) -> Taken:
-    if type(value) is FunctionType or isinstance(value, functools.partial):
-        # A function that calls itself is met again, and counts once.
-        return Taken((), value) if id(value) in seen else take_closure(value, seen)
+    if type(value) is FunctionType:
+        if id(value) in seen:  # it calls itself, and counts once
+            return Taken((), value)
+        inner = take_closure(value, seen)
+        return Taken((value.__code__, inner.identity), inner.copy)
     try:
         return take(value, name)
     except Unfit as unfit:
-        if unfit.foreign:
-            reason = f"it is a closure over {unfit.where}: {unfit.reason}"
-            raise Unfit("its function", reason, True) from None
-        return Taken((), value)
+        inside = filter(None, map(foreign, getattr(value, "__dict__", {}).values()))
+        what = unfit.reason if unfit.foreign else next(inside, None)
+        if what is None:
+            return Taken(_Same(value), value)
+        what = what.removeprefix("it is ").rstrip(".")
+        reason = f"it is a closure over {unfit.where}, {what}."
+        raise Unfit("its function", reason, True) from None
+
+
+class _Same:
+    """Equals nothing but another one of the very same object."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other._value is self._value
+
+    def __hash__(self) -> int:
+        return id(self._value)
 
 
 def _with_cells(function: FunctionType, cells: tuple[CellType, ...]) -> FunctionType:

@@ -6,6 +6,7 @@ body is streamed) a future runs in place.
 
 from . import executors
 from .arguments import foreign
+from .arguments import noun
 from .arguments import take_arguments
 from .arguments import take_closure
 from .arguments import Unfit
@@ -109,7 +110,7 @@ class Future(Generic[T]):
         return self._call.cancelled
 
     def _value(self, outcome: Outcome) -> T:
-        if self._pass is None:
+        if self._pass is None or self._pass.closed:
             return cast(T, outcome.get())
         values = self._pass.values
         if self._call not in values:
@@ -164,11 +165,10 @@ class FutureFunction(Generic[P, T]):
     def __get__(self, instance: object, owner: type | None = None) -> "FutureFunction[P, T]":
         if instance is None:
             return self
-        what = foreign(instance) or f"a {type(instance).__qualname__}"
         raise ArgumentRefused(
             self._name,
             "self",
-            f"it is {what}. Declare the future outside of the class, or below "
+            f"it is {noun(instance)}. Declare the future outside of the class, or below "
             "@staticmethod, and pass plain values.",
         )
 
@@ -356,6 +356,11 @@ def _check_function(function: Any, key: str | None) -> None:
     found = foreign(function)
     if found:
         raise ArgumentRefused(key or str(name), "its function", f"it is {found}.")
+    if isinstance(function, functools.partial):
+        raise TypeError(
+            "@future is for the function itself, not for a partial of it; give the arguments "
+            "to submit"
+        )
     if key is None and (name is None or "<" in name):
         raise TypeError(
             f"{name or function!r} has no dotted name by which it is known again in the next "

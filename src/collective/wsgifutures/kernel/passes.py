@@ -9,6 +9,7 @@ from .errors import Suspended
 from .hold import Hold
 from .hold import Pass
 from collections.abc import Callable
+from contextvars import Context
 from contextvars import ContextVar
 from contextvars import copy_context
 
@@ -28,6 +29,7 @@ def publish_once(
     hold: Hold,
     function: Callable[[], bool],
     clock: Callable[[], float] = time.monotonic,
+    context: Context | None = None,
 ) -> bool:
     """Publish a request once; return True where that was its last pass.
 
@@ -35,6 +37,7 @@ def publish_once(
         hold: The request's; READY.
         function: Publishes. Returns True for a response with a 2xx status.
         clock: Gives the time in seconds.
+        context: A fresh copy of the request's; of the current one where it is not given.
 
     Raises:
         TooManyPasses: It would have to be published again and may not.
@@ -44,7 +47,7 @@ def publish_once(
     error: BaseException | None = None
     successful = False
     try:
-        successful = copy_context().run(_publish, this, function)
+        successful = (context or copy_context()).run(_publish, this, function)
     except Suspended:
         if not this.awaited:
             error = FuturesError(

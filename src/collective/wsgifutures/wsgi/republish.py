@@ -113,13 +113,18 @@ class Republish:
         self, environ: Environ, body: RequestBody, hold: Hold, waiter: Waiter
     ) -> "Response":
         while True:
-            again = hold.passes > 0
-            until = hold.ends_at + self.settings.grace if again else None
-            one = Publication(self.application, environ, body, hold)
-            response: Response | None = self._gate.run(one, resumed=again, until=until)
+            response = self._publish(environ, body, hold)
             if response is not None:
                 return response
             waiter.wait()
+
+    def _publish(self, environ: Environ, body: RequestBody, hold: Hold) -> "Response | None":
+        """Publish once, in a slot. Nothing of the pass is kept but its response."""
+        again = hold.passes > 0
+        until = hold.ends_at + self.settings.grace if again else None
+        one = Publication(self.application, environ, body, hold)
+        response: Response | None = self._gate.run(one, resumed=again, until=until)
+        return response
 
     def _slots(self) -> int:
         wanted = self.settings.slots
@@ -148,7 +153,7 @@ class Publication:
         """Publish."""
         last = False
         try:
-            last = self._context.run(publish_once, self._hold, self._publish)
+            last = publish_once(self._hold, self._publish, context=self._context)
         finally:
             if not last:
                 self._response.close()
