@@ -26,15 +26,20 @@ import requests
 import time
 import transaction
 
+#: One for the process: it keeps connections, and reads the proxies of the environment once.
+session = requests.Session()
+session.trust_env = False
+
 seen = ContextVar("holdtests.seen", default=None)
 
 
-@future(timeout=60)
-def slow(seconds, text):
-    answer = requests.get(
-        os.environ["HOLDTESTS_SERVICE"] + "/slow", params={"seconds": seconds, "text": text}
-    )
-    return answer.json()["text"]
+def ask(seconds, text):
+    """Call the slow service and wait for its answer."""
+    url = os.environ["HOLDTESTS_SERVICE"] + "/slow"
+    return session.get(url, params={"seconds": seconds, "text": text}).json()["text"]
+
+
+slow = future(timeout=60)(ask)
 
 
 @future(timeout=0.5)
@@ -67,9 +72,7 @@ class Blocking(View):
     """The same call the old way, for the benchmark."""
 
     def __call__(self):
-        url = os.environ["HOLDTESTS_SERVICE"] + "/slow"
-        params = {"seconds": self.seconds, "text": self.text}
-        return f"{requests.get(url, params=params).json()['text']} in nowhere"
+        return f"{ask(self.seconds, self.text)} in nowhere"
 
 
 class Many(View):
