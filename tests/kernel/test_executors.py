@@ -37,10 +37,23 @@ def test_futures_run_on_what_suits_the_process():
     """Greenlets where gevent has patched, else threads."""
     expected = "greenlets" if executors.under_gevent() else "threads"
     assert executors.default_name() == executors.default().name == expected
-    executors.check_name(None)
-    executors.check_name(expected)
-    with pytest.raises(ValueError, match="executor='elsewhere' is not available here"):
+    executors.check_available(None)
+    executors.check_available(expected)
+
+
+def test_an_executor_that_does_not_exist_is_refused():
+    """Both kinds may be declared anywhere: a module is imported in scripts too."""
+    for name in (None, "greenlets", "threads"):
+        executors.check_name(name)
+    with pytest.raises(ValueError, match="executor='elsewhere' does not exist; there are: greenl"):
         executors.check_name("elsewhere")
+
+
+def test_an_executor_of_another_kind_of_process_is_refused():
+    """Nothing falls back in silence."""
+    other = "threads" if executors.under_gevent() else "greenlets"
+    with pytest.raises(ValueError, match=f"executor='{other}' is not available in this process"):
+        executors.check_available(other)
 
 
 @pytest.mark.parametrize("kind", kinds())

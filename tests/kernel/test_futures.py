@@ -114,8 +114,7 @@ NO_NAME = "has no dotted name by which it is known again in the next pass; give 
         (
             lambda: future(executor="asyncio"),
             ValueError,
-            f"executor='asyncio' is not available here; futures run on {default_name()!r} in "
-            "this process. Leave executor= out.",
+            "executor='asyncio' does not exist; there are: greenlets, threads",
         ),
         (lambda: future(Plain().method), ArgumentRefused, "it is a bound method of a Plain; use"),
     ],
@@ -594,7 +593,7 @@ def test_a_deadline_is_55_seconds_and_passes_are_25_where_nobody_says():
     request = HeldRequest(lambda: echo(next(counter)))
     error = raised_by(request.run)
     assert isinstance(error, TooManyPasses)
-    assert (error.passes, error.names, len(log)) == (25, (f"{ME}.echo",), 24)
+    assert (error.passes, error.names, len(log)) == (25, (f"{ME}.echo (value)",), 24)
     assert request.hold.deadline == 55.0
 
 

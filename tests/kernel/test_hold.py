@@ -386,8 +386,16 @@ def test_a_committed_pass_neither_registers_nor_suspends():
     assert this.submit(call("a")) is a
     assert str(raised_by(this.suspend, [a])) == str(AskedAfterCommit("a"))
     assert str(raised_by(this.submit, call("b"))) == str(AskedAfterCommit("b"))
-    this.commit_failed()
-    assert isinstance(raised_by(this.check, successful=True), Suspended)
+
+
+def test_a_pass_whose_commit_failed_is_open_again():
+    """Nothing is committed: an exception view may suspend."""
+    this = Hold(0.0).begin(0.0)
+    failed = []
+    this.commit(failed=lambda: bool(failed))
+    assert isinstance(raised_by(this.suspend, [call("a")]), AskedAfterCommit)
+    failed.append("tpc_vote")
+    assert isinstance(raised_by(this.suspend, [call("a")]), Suspended)
 
 
 def test_restart_forgets_what_this_pass_asked_for_and_keeps_what_ran():
@@ -444,15 +452,25 @@ def test_the_limit_of_passes_is_an_error_that_names_what_keeps_changing(end):
     assert (error.passes, error.names) == (5, ("new 3", "new 4", "new 5"))
 
 
-def test_close_while_publishing_lets_the_pass_ask_for_nothing():
-    """A client that has gone frees everything; the pass runs to its end."""
+def test_close_while_publishing_discards_a_pass_that_asks_for_something():
+    """Nobody waits for what it would make without its results; it must not commit."""
     hold = Hold(0.0)
     this = hold.begin(0.0)
     hold.close()
-    error = raised_by(this.suspend, [this.submit(call("a"))])
-    assert isinstance(error, HoldExpired)
+    assert isinstance(raised_by(this.suspend, [this.submit(call("a"))]), Suspended)
+    assert isinstance(raised_by(this.check, successful=True), Suspended)
     assert isinstance(raised_by(hold.end, 0.0, successful=True), RuntimeError)
     assert hold.take_starts() == []
+
+
+def test_end_past_the_deadline_starts_nothing():
+    """A pass that took too long goes on with the last one at once."""
+    hold = Hold(0.0, deadline=10.0)
+    raised_by(hold.begin(0.0).suspend, [call("a")])
+    hold.end(10.0, successful=False)
+    assert hold.take_starts() == []
+    hold.time_out(10.0)
+    assert (hold.state, hold.expired) == (READY, True)
 
 
 def test_close_when_waiting_stops_what_runs_and_keeps_nothing():

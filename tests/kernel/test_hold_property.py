@@ -109,7 +109,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert self._refused(self.this.check, successful=successful) is waits
 
     @when(HoldState.PUBLISHING)
-    @rule(move=st.sampled_from(["answer", "commit", "commit_failed", "restart"]))
+    @rule(move=st.sampled_from(["answer", "commit", "restart"]))
     def move(self, move):
         getattr(self.this, move)()
 

@@ -446,7 +446,7 @@ def test_an_application_that_asks_for_ever_new_futures_is_stopped():
     counter = itertools.count()
     with pytest.raises(TooManyPasses) as raised:
         get(page(lambda environ: echo(next(counter))), max_passes=3)
-    assert (raised.value.passes, raised.value.names) == (3, ("echo",))
+    assert (raised.value.passes, raised.value.names) == (3, ("echo (value)",))
     assert log.count("pass") == 3
 
 

@@ -36,8 +36,9 @@ def post_worker_init(worker: Any) -> None:
 
 def _allow_open_files() -> None:
     """Take what the system allows: a held response has a socket on either side."""
+    import contextlib
     import resource
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems name a limit they refuse
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -68,7 +68,8 @@ class TooManyPasses(FuturesError):
         names = tuple(names)
         super().__init__(passes, names)
         self.passes = passes  #: the limit that was reached
-        self.names = names  #: futures first asked for in one of the last passes
+        #: futures first asked for in one of the last passes, and which arguments differ
+        self.names = names
 
     def __str__(self) -> str:
         return (

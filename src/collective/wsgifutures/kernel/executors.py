@@ -9,11 +9,16 @@ from collections.abc import Callable
 from typing import Any
 from typing import Protocol
 
+import contextlib
 import logging
 import sys
 import threading
 
 logger = logging.getLogger(__name__)
+
+
+#: What an executor may be called.
+NAMES = ("greenlets", "threads")
 
 
 class Job(Protocol):
@@ -47,12 +52,22 @@ def check_name(name: str | None) -> None:
     """Refuse an executor that there is none of.
 
     Raises:
-        ValueError: *name* is neither None nor the executor of this process.
+        ValueError: *name* is neither None nor one of ``NAMES``.
+    """
+    if name is not None and name not in NAMES:
+        raise ValueError(f"executor={name!r} does not exist; there are: {', '.join(NAMES)}")
+
+
+def check_available(name: str | None) -> None:
+    """Refuse an executor that this process does not have.
+
+    Raises:
+        ValueError: *name* is neither None nor that of this process.
     """
     if name is not None and name != default_name():
         raise ValueError(
-            f"executor={name!r} is not available here; futures run on "
-            f"{default_name()!r} in this process. Leave executor= out."
+            f"executor={name!r} is not available in this process: its futures run on "
+            f"{default_name()}. Leave executor= out where it is declared."
         )
 
 
@@ -101,7 +116,7 @@ class Threads:
 
     def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> Job:
         """Start a thread for *function*, or let it stand in line."""
-        job = _ThreadJob(function, done)
+        job = _ThreadJob(function, done, self._leave)
         with self._lock:
             if self._running >= self._limit:
                 self._line.append(job)
@@ -113,6 +128,10 @@ class Threads:
             self._running += 1
         return job
 
+    def _leave(self, job: "_ThreadJob") -> None:
+        with self._lock, contextlib.suppress(ValueError):
+            self._line.remove(job)
+
     def _work(self, job: "_ThreadJob | None") -> None:
         while job is not None:
             job.run()
@@ -123,9 +142,15 @@ class Threads:
 
 
 class _ThreadJob:
-    def __init__(self, function: Callable[[], Any], done: Callable[[Any], None]) -> None:
+    def __init__(
+        self,
+        function: Callable[[], Any],
+        done: Callable[[Any], None],
+        leave: Callable[["_ThreadJob"], None],
+    ) -> None:
         self._function: Callable[[], Any] | None = function
         self._done = done
+        self._leave = leave
 
     def run(self) -> None:
         function = self._function
@@ -133,4 +158,5 @@ class _ThreadJob:
             self._done(function())
 
     def cancel(self) -> None:
-        self._function = None  # one that stands in line never runs
+        self._function = None
+        self._leave(self)  # one that stands in line never runs

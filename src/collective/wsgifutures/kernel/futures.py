@@ -130,10 +130,17 @@ class Future(Generic[T]):
 class FutureFunction(Generic[P, T]):
     """A function declared with ``@future``. Calling it gives its value or suspends."""
 
-    def __init__(self, function: Callable[P, T], timeout: float, key: str | None) -> None:
+    def __init__(
+        self,
+        function: Callable[P, T],
+        timeout: float,
+        key: str | None,
+        executor: str | None,
+    ) -> None:
         functools.update_wrapper(self, function)
         self._function = function
         self._timeout = timeout
+        self._executor = executor
         self._name = key or f"{function.__module__}.{function.__qualname__}"
         self._signature = _signature(function)
 
@@ -153,12 +160,14 @@ class FutureFunction(Generic[P, T]):
         Raises:
             ArgumentRefused: An argument is not plain data.
             TypeError: The arguments do not fit the function.
+            ValueError: Its ``executor`` is not the one of this process.
         """
         this = current_pass()
         call = self._call(args, kwargs)
         if this is None:
             call.settle(call.run())
         else:
+            executors.check_available(self._executor)
             call = this.submit(call)
         return Future(call, this)
 
@@ -184,7 +193,8 @@ class FutureFunction(Generic[P, T]):
         positional, named = arguments.copy
         function = functools.partial(closure.copy, *positional, **named)
         work = functools.partial(run, self._name, function)
-        return Call(self._name, identity, work, self._timeout)
+        told = cast(tuple[tuple[str, Hashable], ...], arguments.identity)
+        return Call(self._name, identity, work, self._timeout, told)
 
 
 @overload
@@ -212,8 +222,8 @@ def future(
         timeout: How long it may take, in seconds; 30 where it is not given.
         key: The name to know it by instead of its dotted name. A lambda or a function
             inside of a function needs one.
-        executor: What runs it: ``"greenlets"`` under gevent, ``"threads"`` elsewhere,
-            which is what it is where it is not given.
+        executor: What runs it while its response is held: ``"greenlets"`` under gevent,
+            ``"threads"`` elsewhere, which is what it is where it is not given.
 
     Raises:
         ValueError: ``timeout`` or ``executor`` is not one of those.
@@ -226,7 +236,7 @@ def future(
 
     def declare(function: Callable[P, T]) -> FutureFunction[P, T]:
         _check_function(function, key)
-        return FutureFunction(function, seconds, key)
+        return FutureFunction(function, seconds, key, executor)
 
     return declare if function is None else declare(function)
 

@@ -192,8 +192,12 @@ class _Work:
             if self._ended.is_set():
                 _close(self._result)
             raise
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # its traceback keeps this frame
         return self._result
 
 

@@ -58,9 +58,11 @@ class Call:
         identity: Its name and arguments, to know it again.
         run: Makes the call and returns its outcome; raises nothing.
         timeout: How long it may take, in seconds, from its start.
+        arguments: Their names and identities, to tell how two calls differ.
     """
 
     __slots__ = (
+        "arguments",
         "cancelled",
         "due",
         "first_pass",
@@ -74,12 +76,18 @@ class Call:
     )
 
     def __init__(
-        self, name: str, identity: Hashable, run: Callable[[], Outcome], timeout: float
+        self,
+        name: str,
+        identity: Hashable,
+        run: Callable[[], Outcome],
+        timeout: float,
+        arguments: Iterable[tuple[str, Hashable]] = (),
     ) -> None:
         self.name = name
         self.identity = identity
         self.run = run
         self.timeout = timeout
+        self.arguments = arguments
         self.state = CallState.REGISTERED
         self.outcome: Outcome | None = None
         self.cancelled = False
@@ -96,6 +104,16 @@ class Call:
         """Settle as cancelled."""
         self.cancelled = True
         self.settle(Raised(FutureCancelled(self.name)))
+
+
+def _what_differs(calls: list[Call]) -> str:
+    """Return the arguments in which *calls* of one function differ, as `` (city, when)``."""
+    values: dict[str, set[Hashable]] = {}
+    for call in calls:
+        for argument, value in call.arguments:
+            values.setdefault(argument, set()).add(value)
+    names = [argument for argument, different in values.items() if len(different) > 1]
+    return f" ({', '.join(names)})" if names else ""
 
 
 class Hold:
@@ -161,7 +179,8 @@ class Hold:
         if not waits:
             self.close()
             return
-        self._start_registered(now)
+        if now < self.ends_at:
+            self._start_registered(now)
         self._awaited = awaited
         self.state = HoldState.WAITING
         arrived, self._arrived = self._arrived, []
@@ -172,7 +191,8 @@ class Hold:
     def close(self) -> None:
         """Drop everything; what runs is to be stopped. May be called in any state.
 
-        A pass that is still being published can ask for nothing new.
+        A pass that is still being published suspends where it asks for something: nobody
+        waits for what it would make of it.
         """
         self.state = HoldState.DONE
         self.expired = True
@@ -239,7 +259,11 @@ class Hold:
     def too_many_passes(self) -> TooManyPasses:
         """Return the error that names what was asked for anew in the last passes."""
         recent = self.passes - _RECENT_PASSES
-        names = {c.name: None for c in self.calls.values() if c.first_pass > recent}
+        new: dict[str, list[Call]] = {}
+        for call in self.calls.values():
+            if call.first_pass > recent:
+                new.setdefault(call.name, []).append(call)
+        names = [name + _what_differs(calls) for name, calls in new.items()]
         return TooManyPasses(self.max_passes, names)
 
     def _start_registered(self, now: float) -> None:
@@ -273,7 +297,7 @@ class Pass:
         #: Called with nothing when the pass suspends, before ``Suspended`` is raised.
         self.on_suspend: Callable[[], None] | None = None
         self._answered = False
-        self._committed = False
+        self._commit_failed: Callable[[], bool] | None = None
 
     def submit(self, call: Call) -> Call:
         """Register *call*, or return the one that is known already.
@@ -305,7 +329,7 @@ class Pass:
         calls = tuple(calls)
         if self._committed:
             raise AskedAfterCommit(calls[0].name)
-        if self.hold.expired:
+        if self.hold.expired and not self.hold.done:
             raise HoldExpired(calls[0].name, self.hold.deadline)
         self._check_passes()
         for call in calls:
@@ -324,11 +348,13 @@ class Pass:
 
     def waits(self, successful: bool) -> bool:
         """Tell whether the pass, ending now, is to be discarded and its response held."""
-        if self.hold.expired or self._committed:
+        if self._committed:
             return False
         if self.awaited:
             return True
-        return successful and not self._answered and bool(self.hold.pending)
+        return (
+            successful and not self.hold.expired and not self._answered and bool(self.hold.pending)
+        )
 
     def check(self, *, successful: bool) -> None:
         """Suspend now where the pass would wait at its end.
@@ -346,13 +372,14 @@ class Pass:
         """Whatever is pending, an error's answer is final: it only waits if it suspended."""
         self._answered = True
 
-    def commit(self) -> None:
-        """The pass is final from here on."""
-        self._committed = True
+    def commit(self, failed: Callable[[], bool] = lambda: False) -> None:
+        """The pass is final from here on.
 
-    def commit_failed(self) -> None:
-        """Nothing was committed: the pass is open again, for an exception view say."""
-        self._committed = False
+        Args:
+            failed: Tells whether the commit failed. Then nothing is committed and the pass
+                is open again, for an exception view say.
+        """
+        self._commit_failed = failed
 
     def restart(self) -> None:
         """Forget what was asked for in this pass: it is published again from its start."""
@@ -361,7 +388,8 @@ class Pass:
             del calls[call.identity]
         self.awaited.clear()
         self.values.clear()
-        self._answered = self._committed = False
+        self._answered = False
+        self._commit_failed = None
 
     def close(self) -> None:
         """Nothing can be asked for in it from here on."""
@@ -369,6 +397,11 @@ class Pass:
         self.awaited.clear()
         self.values.clear()
         self.on_suspend = None
+        self._commit_failed = None
+
+    @property
+    def _committed(self) -> bool:
+        return self._commit_failed is not None and not self._commit_failed()
 
     def _check_passes(self) -> None:
         if self.hold.passes >= self.hold.max_passes:

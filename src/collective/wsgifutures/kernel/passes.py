@@ -47,7 +47,7 @@ def publish_once(
     error: BaseException | None = None
     successful = False
     try:
-        successful = (context or copy_context()).run(_publish, this, function)
+        successful = (copy_context() if context is None else context).run(_publish, this, function)
     except Suspended:
         if not this.awaited:
             error = FuturesError(

@@ -5,7 +5,7 @@ transaction is aborted, no event of failure is fired, no response is started. So
 is needed to discard a pass is to raise ``Suspended`` before its commit. Where a pass
 suspended and somebody swallowed that, it is raised again here:
 
-- ``IPubBeforeCommit`` is the first look. Transforms and hooks may run after it.
+- ``IPubBeforeCommit`` is the first look, before transforms and hooks run.
 - A before-commit hook, kept the last one, is the second. One that raises is clean:
   nothing is committed, no after-commit hook is called.
 - An exception that follows on a swallowed suspension has nobody to tell: the mark
@@ -16,7 +16,9 @@ suspended and somebody swallowed that, it is raised again here:
 
 from ..kernel.hold import Pass
 from ..kernel.passes import current_pass
+from transaction._transaction import Status
 from typing import Any
+from ZPublisher.interfaces import IPubBeforeCommit
 
 import transaction
 
@@ -42,7 +44,7 @@ def pass_starts(event: Any) -> None:
 def pass_is_about_to_commit(event: Any) -> None:
     """Discard the pass if it waits; else look again when everything else is done."""
     this = current_pass()
-    if this is None:
+    if this is None or not IPubBeforeCommit.providedBy(event):
         return
     response = event.request.response
     this.check(successful=_is_successful(response))
@@ -71,13 +73,9 @@ def _look_last(this: Pass, response: Any, looks: int) -> None:
         txn.addBeforeCommitHook(_look_last, (this, response, looks - 1))
         return
     this.check(successful=_is_successful(response))
-    this.commit()
-    txn.addAfterCommitHook(_unless_committed, (this,))
-
-
-def _unless_committed(committed: bool, this: Pass) -> None:
-    if not committed:
-        this.commit_failed()
+    # Not told by an after-commit hook: where there is one, all data managers are aborted
+    # after the commit.
+    this.commit(failed=lambda: txn.status is Status.COMMITFAILED)
 
 
 def _is_successful(response: Any) -> bool:

@@ -155,11 +155,11 @@ class Publication:
         try:
             last = publish_once(self._hold, self._publish, context=self._context)
         finally:
-            if not last:
-                self._response.close()
-                self._input.close()
             for joint in joints:
                 joint.clean_up()
+            if not last:
+                self._input.close()
+                self._context.run(self._response.close)
         return self._response if last else None
 
     def _publish(self) -> bool:
