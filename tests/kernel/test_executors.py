@@ -96,6 +96,7 @@ def test_a_cancelled_function_that_stands_in_line_never_runs():
     last.go_on.set()
     jobs = [threads.start(function, inbox.put) for function in (first, never, last)]
     jobs[1].cancel()
+    assert len(threads._line) == 1  # nothing of it stays behind a thread that hangs
     first.go_on.set()
     assert [inbox.get(timeout=SECONDS) for _ in range(2)] == ["first", "last"]
     assert not never.running.is_set()

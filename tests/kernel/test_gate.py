@@ -6,9 +6,12 @@ from .test_executors import SECONDS
 from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
 
+import functools
+import gc
 import pytest
 import threading
 import time
+import weakref
 
 pytestmark = pytest.mark.concurrency
 
@@ -138,6 +141,27 @@ def test_an_exception_of_a_pass_arrives_and_loses_no_slot(error):
             gate.run(fails, until=time.monotonic() + SECONDS)
         assert raised.value is error
     assert gate.run(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+
+
+def test_an_exception_of_a_pass_keeps_nothing_alive():
+    """No cycle of a traceback and its frame waits for the garbage collector."""
+
+    class Request:
+        pass
+
+    def fails(request):
+        raise ValueError(id(request))
+
+    request = Request()
+    kept = weakref.ref(request)
+    gc.disable()
+    try:
+        with pytest.raises(ValueError, match=r"^[0-9]+$"):
+            Gate(1).run(functools.partial(fails, request))
+        del request
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_who_finds_no_slot_in_time_gets_no_answer_and_loses_none():

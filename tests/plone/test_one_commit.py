@@ -46,6 +46,39 @@ def test_a_content_when_its_creation_waits_is_there_once_and_indexed(site):
     assert [b.getPath() for b in site.portal.portal_catalog(Title="News")] == ["/plone/news"]
 
 
+class Manager:
+    """A data manager that writes down what it is told."""
+
+    transaction_manager = transaction.manager
+
+    def __init__(self):
+        self.told = []
+
+    def sortKey(self):
+        return "manager"
+
+    def __getattr__(self, name):
+        if name not in {"abort", "commit", "tpc_abort", "tpc_begin", "tpc_finish", "tpc_vote"}:
+            raise AttributeError(name)
+        return lambda txn: self.told.append(name)
+
+
+def test_a_data_manager_when_its_pass_is_the_last_is_told_what_it_always_is(site):
+    """It commits, and is not aborted after that."""
+    managers = []
+
+    def view(self):
+        managers.append(Manager())
+        transaction.get().join(managers[-1])
+        return ask("a")
+
+    site.view("joins", view)
+    assert site.get("joins").text == "A"
+    discarded, last = [manager.told for manager in managers]
+    assert set(discarded) == {"abort"}
+    assert last == ["tpc_begin", "commit", "tpc_vote", "tpc_finish"]
+
+
 class Mailer:
     """Takes a mail where SMTP would."""
 

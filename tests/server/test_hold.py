@@ -43,6 +43,14 @@ def test_pass_that_only_submitted_is_held(server, service, text):
     assert service.calls(text) == 1
 
 
+def test_pass_that_only_submitted_is_not_transformed(server, text):
+    """No theme is applied to it, and no cache keeps its placeholder."""
+    assert server.get("@@placeholder", text=text).text == text
+    bodies = server.get("@@transformed").json()
+    assert text in bodies
+    assert "placeholder" not in bodies
+
+
 @pytest.mark.parametrize(
     ("how", "status"),
     [("raise-redirect", 302), ("redirect", 302), ("unauthorized", 302), ("notfound", 404)],

@@ -297,6 +297,31 @@ def test_context_variables_go_in_and_not_out():
     assert (setting.get(), current_pass()) == ("by the server", None)
 
 
+def test_a_discarded_body_is_closed_in_the_context_of_its_pass(monkeypatch):
+    """What its close sets is unset in the slot's next pass; its error keeps no clean-up away."""
+    cleaned = []
+    joint = Joint()
+    joint.clean_up = lambda: cleaned.append("clean")
+    monkeypatch.setattr(republish, "joints", [joint])
+
+    class Closing(Body):
+        def close(self):
+            setting.set("by a body")
+            raise OSError("on close")
+
+    def app(environ, start_response):
+        log.append(setting.get())
+        echo.submit("x")
+        start_response("200 OK", [])
+        return Closing(b"x")
+
+    behind = Republish(app, Settings(slots=1))
+    for _ in range(2):
+        with pytest.raises(OSError, match="on close"):
+            Answer(behind, make_environ())
+    assert (log, cleaned) == (["unset"] * 2, ["clean"] * 2)
+
+
 def test_two_middlewares_are_one():
     """Hook and filter together: the inner one passes through."""
     inner = Republish(page(lambda environ: echo("x")), Settings(debug=True, max_passes=1))

@@ -10,12 +10,15 @@ from plone import api
 from plone.namedfile.file import NamedBlobFile
 from plone.namedfile.utils import set_headers
 from plone.namedfile.utils import stream_data
+from plone.transformchain.interfaces import ITransform
 from Products.Five import BrowserView
 from zExceptions import NotFound
 from zExceptions import Redirect
 from zExceptions import Unauthorized
 from ZODB.POSException import ConflictError
+from zope.component import adapter
 from zope.interface import implementer
+from zope.interface import Interface
 from zope.publisher.interfaces import IPublishTraverse
 
 import gc
@@ -107,6 +110,37 @@ class SubmitOnly(View):
     def __call__(self):
         slow.submit(self.seconds, self.text)
         return "submitted"
+
+
+class Placeholder(View):
+    """Only submits, and shows a placeholder until the result is there."""
+
+    def __call__(self):
+        self.request.response.setHeader("Content-Type", "text/html")
+        return slow.submit(self.seconds, self.text).result(default="placeholder")
+
+
+@implementer(ITransform)
+@adapter(Interface, Interface)
+class Transformed:
+    """Writes down what plone.transformchain was given of that view."""
+
+    order = 1
+    bodies = []
+
+    def __init__(self, published, request):
+        self._looks = isinstance(published, Placeholder)
+
+    def transformIterable(self, result, encoding):
+        if self._looks:
+            self.bodies.append(b"".join(result).decode())
+
+    transformBytes = transformUnicode = transformIterable
+
+
+class TransformedBodies(View):
+    def __call__(self):
+        return json.dumps(Transformed.bodies)
 
 
 class Conflict(View):
