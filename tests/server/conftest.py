@@ -212,9 +212,17 @@ def environment(service):
 
 
 @pytest.fixture(scope="session")
-def start_gunicorn(new_instance, environment):
-    """Start gunicorn as the docs say, on a free port; stop it at the end of the session."""
-    running = []
+def running():
+    """The servers that were started; they are stopped at the end of the session."""
+    processes = []
+    yield processes
+    for process in processes:
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def start_gunicorn(running, new_instance, environment):
+    """Start gunicorn as the docs say, on a free port."""
 
     def start(*flags, env=None, folder=None, config="python:collective.wsgifutures.gunicorn"):
         folder = folder or new_instance()
@@ -226,15 +234,12 @@ def start_gunicorn(new_instance, environment):
         running.append(process)
         return process, port
 
-    yield start
-    for process in running:
-        process.stop()
+    return start
 
 
 @pytest.fixture(scope="session")
-def start_waitress(new_instance, environment):
+def start_waitress(running, new_instance, environment):
     """Start waitress with the hold as a filter, on a free port."""
-    running = []
 
     def start(env=None, folder=None):
         folder = folder or new_instance()
@@ -248,9 +253,7 @@ def start_waitress(new_instance, environment):
         running.append(process)
         return process, port
 
-    yield start
-    for process in running:
-        process.stop()
+    return start
 
 
 @pytest.fixture(scope="session")
