@@ -24,6 +24,14 @@ def flagged(start_gunicorn):
         process.stop()
 
 
+def wait_for_calls(service, text, number):
+    """Wait until *number* requests are held, each with its call under way."""
+    until = time.monotonic() + 30
+    while service.calls(text) < number:
+        assert time.monotonic() < until, f"{service.calls(text)} of {number} calls"
+        time.sleep(0.02)
+
+
 def test_thousand_are_held_at_once_with_four_connections(gunicorn, service):
     """Promise 1: one worker, a thousand responses of 1 s, no error, a few connections."""
     gunicorn.state(reset="yes")
@@ -33,17 +41,22 @@ def test_thousand_are_held_at_once_with_four_connections(gunicorn, service):
     assert result["seconds"] < 60
 
 
-def test_site_answers_while_responses_are_held(gunicorn, text):
+def test_site_answers_while_responses_are_held(gunicorn, service, text):
     """Held responses keep no slot: others are served at once."""
-    load = threading.Thread(
-        target=gunicorn.load, args=(f"@@hold?seconds=6&text={text}-{{n}}", 300, 300)
-    )
-    load.start()
-    time.sleep(3)  # all 300 are in
+    results = []
+
+    def load():
+        results.append(gunicorn.load(f"@@hold?seconds=10&text={text}", 300, 300))
+
+    held = threading.Thread(target=load)
+    held.start()
+    wait_for_calls(service, text, 300)
     began = time.monotonic()
     assert gunicorn.get("@@fast").text == "fast"
     assert time.monotonic() - began < 1.5
-    load.join()
+    assert results == []  # all of them were still held
+    held.join()
+    assert results[0]["statuses"] == {"200": 300}
 
 
 def test_nobody_stays_behind_a_busy_time(gunicorn, users, text):
@@ -161,7 +174,7 @@ def test_more_slots_than_the_pool_has_are_cut(flagged, service, text):
     assert "7 slots, not 50" in server.process.output
 
 
-def test_held_response_is_finished_at_a_graceful_stop(flagged, text):
+def test_held_response_is_finished_at_a_graceful_stop(flagged, service, text):
     """SIGTERM while held: the client gets its answer."""
     server = flagged()
     answers = []
@@ -171,7 +184,7 @@ def test_held_response_is_finished_at_a_graceful_stop(flagged, text):
 
     call = threading.Thread(target=ask)
     call.start()
-    time.sleep(0.7)
+    wait_for_calls(service, text, 1)
     server.process.signal(signal.SIGTERM)
     call.join()
     assert [a.status_code for a in answers] == [200]
