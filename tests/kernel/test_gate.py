@@ -5,6 +5,7 @@ from .test_executors import Blocking
 from .test_executors import SECONDS
 from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
+from collective.wsgifutures.kernel.gate import Refused
 
 import functools
 import gc
@@ -19,18 +20,16 @@ pytestmark = pytest.mark.concurrency
 class Lines:
     """Requests that stand in line before a gate of one slot, and what was served."""
 
-    def __init__(self, slots=1):
-        self.gate = Gate(slots)
+    def __init__(self, slots=1, **limits):
+        self.gate = Gate(slots, **limits)
         self.log = []
         self.threads = []
         self.first = Blocking()
-        self._start(self.first)
+        self._start(self.gate.run_new, self.first)
         assert self.first.running.wait(SECONDS)
 
-    def _start(self, function, **options):
-        thread = threading.Thread(
-            target=self.gate.run, args=(function,), kwargs=options, daemon=True
-        )
+    def _start(self, run, function):
+        thread = threading.Thread(target=run, args=(function,), daemon=True)
         thread.start()
         self.threads.append(thread)
 
@@ -38,7 +37,8 @@ class Lines:
         """Let a request stand in line."""
         line = self.gate._resumed if resumed else self.gate._new
         before = len(line)
-        self._start(lambda: self.log.append(name), resumed=resumed)
+        run = self.gate.run_resumed if resumed else self.gate.run_new
+        self._start(run, lambda: self.log.append(name))
         wait_until(lambda: len(line) > before)
 
     def open(self):
@@ -65,7 +65,7 @@ def free_slots(gate):
 def test_a_slot_runs_a_pass_and_gives_what_it_returns():
     """And the next, in the same slot."""
     gate = Gate(1)
-    assert [gate.run(lambda: 1), gate.run(lambda: 2, resumed=True)] == [1, 2]
+    assert [gate.run_new(lambda: 1), gate.run_resumed(lambda: 2)] == [1, 2]
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -73,7 +73,7 @@ def test_as_many_passes_run_at_a_time_as_there_are_slots(slots):
     """The limit holds, and is reached."""
     gate = Gate(slots)
     passes = [Blocking() for _ in range(slots + 1)]
-    threads = [threading.Thread(target=gate.run, args=(one,), daemon=True) for one in passes]
+    threads = [threading.Thread(target=gate.run_new, args=(one,), daemon=True) for one in passes]
     for thread in threads:
         thread.start()
     wait_until(lambda: sum(one.running.is_set() for one in passes) == slots)
@@ -138,9 +138,9 @@ def test_an_exception_of_a_pass_arrives_and_loses_no_slot(error):
 
     for _ in range(2):
         with pytest.raises(type(error)) as raised:
-            gate.run(fails, until=time.monotonic() + SECONDS)
+            gate.run_resumed(fails, until=time.monotonic() + SECONDS)
         assert raised.value is error
-    assert gate.run(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+    assert gate.run_resumed(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def test_an_exception_of_a_pass_keeps_nothing_alive():
@@ -157,7 +157,7 @@ def test_an_exception_of_a_pass_keeps_nothing_alive():
     gc.disable()
     try:
         with pytest.raises(ValueError, match=r"^[0-9]+$"):
-            Gate(1).run(functools.partial(fails, request))
+            Gate(1).run_new(functools.partial(fails, request))
         del request
         assert kept() is None
     finally:
@@ -168,7 +168,7 @@ def test_who_finds_no_slot_in_time_gets_no_answer_and_loses_none():
     """It leaves its line; the others move up."""
     lines = Lines()
     lines.stand("a")
-    error = raised_by(lines.gate.run, lambda: 1, resumed=True, until=time.monotonic() + 0.02)
+    error = raised_by(lines.gate.run_resumed, lambda: 1, until=time.monotonic() + 0.02)
     assert (type(error), str(error)) == (NoAnswer, "no slot was free in time")
     assert len(lines.gate._resumed) == 0
     assert lines.open() == ["a"]
@@ -186,6 +186,48 @@ def test_who_is_served_at_the_moment_it_gives_up_gives_the_slot_back():
         leave(ticket, line)
 
     gate._leave = served_first
-    assert isinstance(raised_by(gate.run, lambda: 1, until=time.monotonic()), NoAnswer)
+    assert isinstance(raised_by(gate.run_resumed, lambda: 1, until=time.monotonic()), NoAnswer)
     assert free_slots(gate) == 1
-    assert gate.run(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+    assert gate.run_resumed(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+
+
+def refused_limit(function, *args):
+    """Return the limit for which *function* refuses."""
+    error = raised_by(function, *args)
+    assert isinstance(error, Refused), error
+    return error.limit
+
+
+def test_new_one_is_refused_at_once_when_as_many_wait_as_may():
+    """Before anything is done for it, and a resumed one is not."""
+    lines = Lines(max_waiting=2)
+    lines.gate.check()
+    lines.stand("a")
+    lines.stand("b")
+    began = time.monotonic()
+    assert refused_limit(lines.gate.check) == "max_waiting"
+    assert refused_limit(lines.gate.run_new, lambda: "never") == "max_waiting"
+    assert time.monotonic() - began < SECONDS / 2
+    lines.stand("R", resumed=True)
+    assert lines.open() == ["R", "a", "b"]
+    lines.gate.check()
+
+
+def test_new_one_is_refused_at_once_when_the_first_in_line_has_waited_half_of_its_time():
+    """It would not be served in time; those that stand in line keep their places."""
+    lines = Lines(max_wait=SECONDS)
+    lines.stand("a")
+    lines.stand("b")
+    lines.gate.check()
+    lines.gate._new[0]._since -= 0.6 * SECONDS
+    assert refused_limit(lines.gate.run_new, lambda: "never") == "max_wait"
+    assert lines.open() == ["a", "b"]
+
+
+def test_new_one_that_waited_for_all_of_its_time_is_refused_and_loses_no_slot():
+    """And leaves its line."""
+    lines = Lines(max_wait=0.02)
+    assert refused_limit(lines.gate.run_new, lambda: "never") == "max_wait"
+    assert len(lines.gate._new) == 0
+    assert lines.open() == []
+    assert free_slots(lines.gate) == 1

@@ -78,8 +78,8 @@ def test_a_cancelled_greenlet_that_has_not_begun_never_runs():
 def test_a_slot_is_one_greenlet_for_all_its_passes():
     """What is kept per thread is made once per slot."""
     gate = Gate(1)
-    assert gate.run(gevent.getcurrent) is gate.run(gevent.getcurrent)
-    assert gate.run(gevent.getcurrent) is not gevent.getcurrent()
+    assert gate.run_new(gevent.getcurrent) is gate.run_new(gevent.getcurrent)
+    assert gate.run_new(gevent.getcurrent) is not gevent.getcurrent()
 
 
 def test_a_pass_that_does_not_end_in_time_goes_on_and_frees_its_slot():
@@ -92,7 +92,7 @@ def test_a_pass_that_does_not_end_in_time_goes_on_and_frees_its_slot():
             closed.append("closed")
 
     slow = Blocking(Response())
-    error = raised_by(gate.run, slow, until=time.monotonic() + 0.02)
+    error = raised_by(gate.run_resumed, slow, until=time.monotonic() + 0.02)
     assert (type(error), str(error)) == (NoAnswer, "the pass did not end in time")
     assert (free_slots(gate), closed) == (0, [])
     slow.go_on.set()
@@ -105,13 +105,13 @@ def test_who_is_killed_while_its_pass_runs_loses_no_slot(error):
     """The pass is never killed; what it returns is closed."""
     gate = Gate(1)
     slow = Blocking()
-    waiter = gevent.spawn(gate.run, slow)
+    waiter = gevent.spawn(gate.run_new, slow)
     assert slow.running.wait(SECONDS)
     waiter.kill(error)
     assert free_slots(gate) == 0
     slow.go_on.set()
     wait_until(lambda: free_slots(gate) == 1)
-    assert gate.run(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+    assert gate.run_resumed(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def test_who_is_killed_at_the_moment_its_pass_ends_has_it_closed_once():
@@ -127,7 +127,7 @@ def test_who_is_killed_at_the_moment_its_pass_ends_has_it_closed_once():
         gevent.spawn(waiter.kill, block=False)  # runs before the waiter is woken
         return Response()
 
-    waiter = gevent.spawn(lambda: gate.run(ends))
+    waiter = gevent.spawn(lambda: gate.run_new(ends))
     waiter.join(SECONDS)
     assert isinstance(waiter.value, (gevent.GreenletExit, Response))
     assert closed == (["closed"] if isinstance(waiter.value, gevent.GreenletExit) else [])
@@ -138,8 +138,11 @@ def test_who_is_killed_in_line_leaves_it():
     """The next one gets the slot."""
     gate = Gate(1)
     slow = Blocking()
-    first = gevent.spawn(gate.run, slow)
-    killed, last = gevent.spawn(gate.run, lambda: "never"), gevent.spawn(gate.run, lambda: "last")
+    first = gevent.spawn(gate.run_new, slow)
+    killed, last = (
+        gevent.spawn(gate.run_new, lambda: "never"),
+        gevent.spawn(gate.run_new, lambda: "last"),
+    )
     wait_until(lambda: len(gate._new) == 2)
     killed.kill()
     assert len(gate._new) == 1
@@ -152,9 +155,9 @@ def test_who_is_killed_at_the_moment_it_is_served_gives_the_slot_back():
     """It has a slot and never uses it."""
     gate = Gate(1)
     slow = Blocking()
-    first = gevent.spawn(gate.run, slow)
+    first = gevent.spawn(gate.run_new, slow)
     assert slow.running.wait(SECONDS)
-    killed = gevent.spawn(gate.run, lambda: "never")
+    killed = gevent.spawn(gate.run_new, lambda: "never")
     wait_until(lambda: len(gate._new) == 1)
     ticket = gate._new[0]
     slow.go_on.set()
@@ -162,16 +165,16 @@ def test_who_is_killed_at_the_moment_it_is_served_gives_the_slot_back():
     gevent.joinall([first, killed], timeout=SECONDS)
     assert isinstance(killed.value, gevent.GreenletExit)
     assert free_slots(gate) == 1
-    assert gate.run(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+    assert gate.run_resumed(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def test_a_slot_whose_greenlet_is_killed_while_idle_is_replaced():
     """Another greenlet takes its work over."""
     gate = Gate(1)
-    one = gate.run(gevent.getcurrent)
+    one = gate.run_new(gevent.getcurrent)
     gevent.sleep(0)
     one.kill()
-    other = gate.run(gevent.getcurrent, until=time.monotonic() + SECONDS)
+    other = gate.run_resumed(gevent.getcurrent, until=time.monotonic() + SECONDS)
     assert (other is one, free_slots(gate)) == (False, 1)
 
 
@@ -180,18 +183,18 @@ def test_a_slot_whose_greenlet_is_killed_in_a_pass_is_not_lost():
     gate = Gate(1)
     slow = Blocking()
     greenlets = []
-    waiter = gevent.spawn(gate.run, lambda: (greenlets.append(gevent.getcurrent()), slow()))
+    waiter = gevent.spawn(gate.run_new, lambda: (greenlets.append(gevent.getcurrent()), slow()))
     assert slow.running.wait(SECONDS)
     greenlets[0].kill(block=False)
     waiter.join(SECONDS)
     assert isinstance(waiter.value, gevent.GreenletExit)
-    assert gate.run(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+    assert gate.run_resumed(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def test_a_thousand_passes_leave_nothing_behind():
     """No ticket, no work and no greenlet is kept."""
     gate = Gate(2)
-    numbers = [gevent.spawn(gate.run, lambda n=n: n) for n in range(1000)]
+    numbers = [gevent.spawn(gate.run_new, lambda n=n: n) for n in range(1000)]
     gevent.joinall(numbers, timeout=SECONDS)
     assert [one.value for one in numbers] == list(range(1000))
     assert (free_slots(gate), len(gate._new), len(gate._resumed)) == (2, 0, 0)

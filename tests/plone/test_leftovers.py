@@ -1,6 +1,6 @@
 """What Zope and Plone keep per thread about a request is gone after every pass."""
 
-from collective.wsgifutures.wsgi.republish import joints
+from collective.wsgifutures.wsgi.joints import joints
 from collective.wsgifutures.wsgi.republish import NotConfigured
 from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings

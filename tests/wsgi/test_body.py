@@ -1,7 +1,9 @@
 """The request body: read once, before a slot is taken; read by each pass from its start."""
 
+from collective.wsgifutures.kernel.gate import Refused
 from collective.wsgifutures.wsgi.body import BodyRefused
 from collective.wsgifutures.wsgi.body import RequestBody
+from collective.wsgifutures.wsgi.limits import Room
 
 import io
 import os
@@ -34,9 +36,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def body(data, in_memory=100, **environ):
+def body(data, in_memory=100, room=None, **environ):
     """Return the body of a request."""
-    return RequestBody({"wsgi.input": Input(data), **environ}, in_memory)
+    return RequestBody({"wsgi.input": Input(data), **environ}, in_memory, room or Room(10**9))
 
 
 @pytest.mark.parametrize(
@@ -76,16 +78,19 @@ def test_the_body_is_what_its_headers_say(data, environ, expected, in_memory, fo
 def test_no_more_is_read_than_was_announced():
     """What follows on the connection is another request's."""
     stream = Input(b"x" * 10)
-    RequestBody({"wsgi.input": stream, "CONTENT_LENGTH": "4"}, 100)
+    RequestBody({"wsgi.input": stream, "CONTENT_LENGTH": "4"}, 100, Room(100))
     assert stream.taken == 4
 
 
 @pytest.mark.parametrize("in_memory", [2, 100])
 def test_a_body_that_is_too_short_is_refused(in_memory, folder):
     """And nothing of it stays."""
-    with pytest.raises(BodyRefused, match=r"^the body ended after 4 of 9 bytes$"):
-        body(b"text", in_memory, CONTENT_LENGTH="9")
+    room = Room(9)
+    with pytest.raises(BodyRefused) as raised:
+        body(b"text", in_memory, room, CONTENT_LENGTH="9")
+    assert raised.value.args == ("its body ended after 4 of 9 bytes", "400 Bad Request")
     assert os.listdir(folder) == []
+    room.take(9)
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "1.5", "1_0", "0x1", "+1", "٣", "1, 1"])
@@ -93,7 +98,7 @@ def test_a_length_that_is_no_number_is_refused(length):
     """Such a request is somebody's attempt."""
     with pytest.raises(BodyRefused) as raised:
         body(b"text", CONTENT_LENGTH=length)
-    assert str(raised.value) == f"Content-Length is {length!r}, not a number"
+    assert raised.value.text == f"its Content-Length is {length!r}, not a number"
 
 
 def test_a_connection_that_breaks_leaves_no_file(folder):
@@ -106,9 +111,55 @@ def test_a_connection_that_breaks_leaves_no_file(folder):
                 raise ConnectionResetError("gone")
             return chunk
 
+    room = Room(len(BIG))
     with pytest.raises(ConnectionResetError):
-        RequestBody({"wsgi.input": Broken(BIG), **CHUNKED}, 10)
+        RequestBody({"wsgi.input": Broken(BIG), **CHUNKED}, 10, room)
     assert os.listdir(folder) == []
+    room.take(len(BIG))
+
+
+@pytest.mark.parametrize("environ", [{"CONTENT_LENGTH": "1001"}, CHUNKED])
+@pytest.mark.parametrize("in_memory", [2, 5000])
+def test_a_body_larger_than_the_whole_room_is_refused_for_ever(environ, in_memory, folder):
+    """413: it never fits; an announced one is not read at all."""
+    room = Room(1000)
+    stream = Input(b"x" * 1001, most=100)
+    with pytest.raises(BodyRefused) as raised:
+        RequestBody({"wsgi.input": stream, **environ}, in_memory, room)
+    assert raised.value.args == ("its body is larger than 1000 bytes", "413 Content Too Large")
+    assert stream.taken == (0 if "CONTENT_LENGTH" in environ else 1001)
+    assert os.listdir(folder) == []
+    room.take(1000)
+
+
+@pytest.mark.parametrize("environ", [{"CONTENT_LENGTH": "600"}, CHUNKED])
+@pytest.mark.parametrize("in_memory", [2, 5000])
+def test_a_body_for_which_the_room_is_too_full_is_refused_for_now(environ, in_memory, folder):
+    """503: others' bodies take it; when they are closed it fits."""
+    room = Room(1000)
+    first = body(b"x" * 401, in_memory, room, CONTENT_LENGTH="401")
+    with pytest.raises(Refused, match="max_bodies"):
+        body(b"x" * 600, in_memory, room, **environ)
+    first.close()
+    second = body(b"x" * 600, in_memory, room, **environ)
+    assert second.open().read() == b"x" * 600
+    second.close()
+    assert os.listdir(folder) == []
+    room.take(1000)
+
+
+def test_a_body_takes_room_only_for_what_has_come():
+    """Who announces much and sends nothing keeps nobody out."""
+    room = Room(1000)
+
+    class Slow(Input):
+        def read(self, size=-1):
+            room.take(998)
+            room.give(998)
+            return super().read(size)
+
+    kept = RequestBody({"wsgi.input": Slow(b"x" * 2, most=1), "CONTENT_LENGTH": "2"}, 100, room)
+    assert kept.size == 2
 
 
 def test_what_was_opened_stays_readable_when_the_body_is_closed():

@@ -7,9 +7,9 @@ from collective.wsgifutures import HoldExpired
 from collective.wsgifutures import TooManyPasses
 from collective.wsgifutures.kernel.executors import under_gevent
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.wsgi import republish
-from collective.wsgifutures.wsgi.republish import Joint
-from collective.wsgifutures.wsgi.republish import MARK
+from collective.wsgifutures.wsgi.joints import Joint
+from collective.wsgifutures.wsgi.joints import joints
+from collective.wsgifutures.wsgi.publication import MARK
 from collective.wsgifutures.wsgi.republish import NotConfigured
 from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
@@ -45,6 +45,18 @@ def _empty_log():
     never.clear()
     yield
     never.set()
+
+
+@pytest.fixture
+def join():
+    """Join the middleware with other publishers, for one test."""
+    before = list(joints)
+
+    def join(*others):
+        joints[:] = others
+
+    yield join
+    joints[:] = before
 
 
 @future(key="echo")
@@ -268,8 +280,8 @@ def test_each_pass_reads_and_seeks_the_body_from_its_start(
 @pytest.mark.parametrize(
     ("length", "text"),
     [
-        ("9", b"The request is broken: the body ended after 4 of 9 bytes.\n"),
-        ("x", b"The request is broken: Content-Length is 'x', not a number.\n"),
+        ("9", b"The request is refused: its body ended after 4 of 9 bytes.\n"),
+        ("x", b"The request is refused: its Content-Length is 'x', not a number.\n"),
     ],
 )
 def test_a_broken_body_is_a_bad_request_and_takes_no_slot(length, text):
@@ -297,12 +309,12 @@ def test_context_variables_go_in_and_not_out():
     assert (setting.get(), current_pass()) == ("by the server", None)
 
 
-def test_a_discarded_body_is_closed_in_the_context_of_its_pass(monkeypatch):
+def test_a_discarded_body_is_closed_in_the_context_of_its_pass(join):
     """What its close sets is unset in the slot's next pass; its error keeps no clean-up away."""
     cleaned = []
     joint = Joint()
     joint.clean_up = lambda: cleaned.append("clean")
-    monkeypatch.setattr(republish, "joints", [joint])
+    join(joint)
 
     class Closing(Body):
         def close(self):
@@ -596,9 +608,9 @@ class Recorder(Joint):
         log.append("cleaned")
 
 
-def test_a_joint_cleans_up_after_every_pass(monkeypatch):
+def test_a_joint_cleans_up_after_every_pass(join):
     """The last one and a failed one too, before the call starts."""
-    monkeypatch.setattr(republish, "joints", [Recorder(), Joint()])
+    join(Recorder(), Joint())
     get(page(lambda environ: echo("x")))
     assert log == ["pass", "cleaned", "call x", "pass", "cleaned"]
     with pytest.raises(Gone):
@@ -607,10 +619,10 @@ def test_a_joint_cleans_up_after_every_pass(monkeypatch):
 
 
 @pytest.mark.parametrize(("wanted", "logged"), [(2, []), (9, ["9"])])
-def test_there_are_no_more_slots_than_a_joint_can_publish(wanted, logged, monkeypatch, caplog):
+def test_there_are_no_more_slots_than_a_joint_can_publish(wanted, logged, join, caplog):
     """A slot without a connection would wait for one; the setting is not ignored aloud."""
     caplog.set_level(logging.WARNING)
-    monkeypatch.setattr(republish, "joints", [Joint(), Recorder()])
+    join(Joint(), Recorder())
     app = Republish(page(lambda environ: "text"), Settings(slots=wanted))
     assert len(app._gate._free) == 2
     assert [r.getMessage() for r in caplog.records] == [
@@ -618,7 +630,7 @@ def test_there_are_no_more_slots_than_a_joint_can_publish(wanted, logged, monkey
     ]
 
 
-def test_zope_without_its_joint_is_refused(monkeypatch):
+def test_zope_without_its_joint_is_refused(monkeypatch, join):
     """Each pass would be committed; the message says what to add."""
     code = (
         "import sys; sys.modules['ZPublisher.WSGIPublisher'] = sys;"
@@ -633,7 +645,7 @@ def test_zope_without_its_joint_is_refused(monkeypatch):
         '<include package="collective.wsgifutures" />.'
     )
     monkeypatch.setitem(sys.modules, "ZPublisher.WSGIPublisher", sys)
-    monkeypatch.setattr(republish, "joints", [Recorder()])
+    join(Recorder())
     assert get(page(lambda environ: "joined")).body == b"joined"
 
 

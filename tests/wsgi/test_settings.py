@@ -12,16 +12,25 @@ SECONDS = "a number of seconds above 0"
 COUNT = "a whole number, 1 or more"
 BYTES = "a whole number of bytes, 0 or more"
 SWITCH = "on or off"
+PATH = "a path that begins with /, or nothing"
 
 
 def test_the_defaults():
-    """55 s under a proxy's 60, 25 passes, 4 slots."""
+    """55 s under a proxy's 60, 25 passes; slots as suits the storage."""
     assert asdict(Settings.read({}, {})) == {
-        "slots": 4,
+        "slots": None,
         "deadline": 55.0,
         "grace": 4.0,
         "max_passes": 25,
+        "max_held": 5000,
+        "max_held_per_client": None,
+        "max_waiting": 1000,
+        "max_wait": 10.0,
+        "max_bodies": 1073741824,
         "body_in_memory": 262144,
+        "liveness_path": "",
+        "slow_pass": 5.0,
+        "blocked": 1.0,
         "debug": False,
     }
 
@@ -48,6 +57,8 @@ def test_the_environment_is_that_of_the_process_where_none_is_given(monkeypatch)
         *[("deadline", value, SECONDS) for value in ["0", "-1", "1m", "inf", "nan", ""]],
         *[("grace", value, SECONDS) for value in ["0", "x"]],
         *[("body_in_memory", value, BYTES) for value in ["-1", "1k", "1.0"]],
+        *[("max_held", value, COUNT) for value in ["0", "x"]],
+        *[("liveness_path", value, PATH) for value in ["alive", "http://x/"]],
         *[("debug", value, SWITCH) for value in ["maybe", "2", ""]],
     ],
 )
@@ -85,7 +96,8 @@ def test_an_option_that_there_is_none_of_is_refused_with_those_that_there_are():
         filter_app(None, {"debug": "false"}, slot="3")
     assert str(raised.value) == (
         "The setting slot is '3'; it takes nothing: there is none of that name (slots, "
-        "deadline, grace, max_passes, body_in_memory, debug)."
+        "deadline, grace, max_passes, max_held, max_held_per_client, max_waiting, max_wait, "
+        "max_bodies, body_in_memory, liveness_path, slow_pass, blocked, debug)."
     )
 
 
@@ -93,3 +105,12 @@ def test_the_filter_reads_its_options_and_not_the_global_configuration():
     """``egg:collective.wsgifutures#hold``."""
     app = filter_app(None, {"debug": "true", "here": "/x"}, slots="2", debug="off")
     assert (app.settings.slots, app.settings.debug) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [(Settings(), 500), (Settings(max_held=5), 1), (Settings(max_held_per_client=7), 7)],
+)
+def test_one_client_may_hold_a_tenth_where_nothing_else_is_said(settings, expected):
+    """And one at least."""
+    assert settings.held_by_one_client == expected

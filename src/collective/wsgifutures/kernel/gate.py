@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from typing import Protocol
 
+import math
 import queue
 import threading
 import time
@@ -24,12 +25,18 @@ class NoAnswer(Exception):
     """No slot was free, or the pass did not end, by the time given."""
 
 
+class Refused(Exception):
+    """A limit of this worker is reached; the request can be sent again later."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit  #: the setting that says how much there may be
+
+
 class Slot(Protocol):
     """One place to publish."""
 
-    def run(
-        self, function: Callable[[], Any], until: float | None, free: Callable[[], None]
-    ) -> Any:
+    def run(self, function: Callable[[], Any], until: float, free: Callable[[], None]) -> Any:
         """Call *function* and return what it returns; call *free* when it has ended.
 
         Raises:
@@ -40,41 +47,84 @@ class Slot(Protocol):
 class Gate:
     """A few slots and two lines of passes that wait for one.
 
+    Resumed passes are limited by how many responses are held. Of new ones only so many
+    may wait, and each only for so long. They are refused when they come, as soon as the
+    first in their line has waited for half of that: who has waited longest is served,
+    and who is refused is told at once.
+
     Args:
         slots: How many passes run at a time.
+        max_waiting: How many new ones may wait for a slot.
+        max_wait: How long each of these may wait, in seconds.
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(
+        self, slots: int, max_waiting: float = math.inf, max_wait: float = math.inf
+    ) -> None:
         make = GreenletSlot if executors.under_gevent() else ThreadSlot
+        self.slots = slots
+        self._max_waiting = max_waiting
+        self._max_wait = max_wait
         self._free: deque[Slot] = deque(make() for _ in range(slots))
         self._new: deque[_Ticket] = deque()
         self._resumed: deque[_Ticket] = deque()
         self._resumed_in_a_row = 0
         self._lock = threading.Lock()
 
-    def run(
-        self, function: Callable[[], Any], *, resumed: bool = False, until: float | None = None
-    ) -> Any:
-        """Call *function* in a slot and return what it returns.
+    def check(self) -> None:
+        """Refuse, before anything is done for it, a new request that would have to wait.
+
+        Raises:
+            Refused: ``max_waiting`` wait, or the first of them has waited for too long.
+        """
+        with self._lock:
+            self._check()
+
+    def run_new(self, function: Callable[[], Any]) -> Any:
+        """Call *function*, the first pass of a request, in a slot; return what it returns.
+
+        Raises:
+            Refused: As ``check``; or no slot was free within ``max_wait``.
+        """
+        with self._lock:
+            self._check()
+            ticket = self._enter(self._new)
+        try:
+            slot = self._wait(ticket, self._new, time.monotonic() + self._max_wait)
+        except NoAnswer:
+            raise Refused("max_wait") from None
+        return slot.run(function, math.inf, lambda: self._give_back(slot))
+
+    def run_resumed(self, function: Callable[[], Any], until: float = math.inf) -> Any:
+        """Call *function*, a later pass of a request, in a slot; return what it returns.
 
         Args:
             function: Publishes one pass.
-            resumed: It was held; it goes before new ones.
             until: When to give up, in seconds of ``time.monotonic``.
 
         Raises:
             NoAnswer: No slot was free by *until*, or (in a greenlet) it had not ended.
         """
-        slot = self._take(resumed, until)
+        with self._lock:
+            ticket = self._enter(self._resumed)
+        slot = self._wait(ticket, self._resumed, until)
         return slot.run(function, until, lambda: self._give_back(slot))
 
-    def _take(self, resumed: bool, until: float | None) -> Slot:
-        with self._lock:
-            if self._free:
-                return self._free.popleft()
-            ticket = _Ticket()
-            line = self._resumed if resumed else self._new
+    def _check(self) -> None:
+        if len(self._new) >= self._max_waiting:
+            raise Refused("max_waiting")
+        if self._new and self._new[0].waited() > self._max_wait / 2:
+            raise Refused("max_wait")
+
+    def _enter(self, line: "deque[_Ticket]") -> "_Ticket":
+        ticket = _Ticket()
+        if self._free:
+            ticket.serve(self._free.popleft())
+        else:
             line.append(ticket)
+        return ticket
+
+    def _wait(self, ticket: "_Ticket", line: "deque[_Ticket]", until: float) -> Slot:
         try:
             if ticket.wait(until):
                 return ticket.slot
@@ -112,9 +162,13 @@ class _Ticket:
     slot: Slot
 
     def __init__(self) -> None:
+        self._since = time.monotonic()
         self._served = threading.Event()
 
-    def wait(self, until: float | None) -> bool:
+    def waited(self) -> float:
+        return time.monotonic() - self._since
+
+    def wait(self, until: float) -> bool:
         return self._served.wait(_seconds(until))
 
     def serve(self, slot: Slot) -> None:
@@ -125,9 +179,7 @@ class _Ticket:
 class ThreadSlot:
     """Runs a pass in its caller's thread, and so to its end."""
 
-    def run(
-        self, function: Callable[[], Any], until: float | None, free: Callable[[], None]
-    ) -> Any:
+    def run(self, function: Callable[[], Any], until: float, free: Callable[[], None]) -> Any:
         """Call *function* here."""
         try:
             return function()
@@ -142,9 +194,7 @@ class GreenletSlot:
         self._work: queue.SimpleQueue[_Work] = queue.SimpleQueue()
         self._spawn()
 
-    def run(
-        self, function: Callable[[], Any], until: float | None, free: Callable[[], None]
-    ) -> Any:
+    def run(self, function: Callable[[], Any], until: float, free: Callable[[], None]) -> Any:
         """Let the greenlet call *function*, and wait for it."""
         work = _Work(function, free)
         self._work.put(work)
@@ -183,7 +233,7 @@ class _Work:
         if self._abandoned:
             _close(self._result)
 
-    def result(self, until: float | None) -> Any:
+    def result(self, until: float) -> Any:
         try:
             if not self._ended.wait(_seconds(until)):
                 raise NoAnswer("the pass did not end in time")
@@ -201,8 +251,8 @@ class _Work:
         return self._result
 
 
-def _seconds(until: float | None) -> float | None:
-    return None if until is None else max(0.0, until - time.monotonic())
+def _seconds(until: float) -> float | None:
+    return None if until == math.inf else max(0.0, until - time.monotonic())
 
 
 def _close(result: Any) -> None:

@@ -130,6 +130,8 @@ class Hold:
         self.passes = 0
         self.expired = False
         self.deadline = deadline
+        #: Whose request it is, where the publisher can tell.
+        self.client: Hashable = None
         self.ends_at = now + deadline
         self.max_passes = max_passes
         self.calls: dict[Hashable, Call] = {}
@@ -242,6 +244,11 @@ class Hold:
             self.state = HoldState.READY
 
     @property
+    def publishing(self) -> "Pass | None":
+        """The pass that is being published, None where there is none."""
+        return self._pass
+
+    @property
     def done(self) -> bool:
         """Tell whether the request is answered, or given up."""
         return self.state is HoldState.DONE
@@ -296,6 +303,8 @@ class Pass:
         self.values: dict[Call, Any] = {}
         #: Called with nothing when the pass suspends, before ``Suspended`` is raised.
         self.on_suspend: Callable[[], None] | None = None
+        #: Returns the name of what is being published, where the publisher can tell.
+        self.view: Callable[[], str] | None = None
         self._answered = False
         self._commit_failed: Callable[[], bool] | None = None
 
@@ -396,7 +405,7 @@ class Pass:
         self.closed = True
         self.awaited.clear()
         self.values.clear()
-        self.on_suspend = None
+        self.on_suspend = self.view = None
         self._commit_failed = None
 
     @property

@@ -16,10 +16,13 @@ suspended and somebody swallowed that, it is raised again here:
 
 from ..kernel.hold import Pass
 from ..kernel.passes import current_pass
+from AccessControl import getSecurityManager
+from Acquisition import aq_base
 from transaction._transaction import Status
 from typing import Any
 from ZPublisher.interfaces import IPubBeforeCommit
 
+import sys
 import transaction
 
 #: What a pass that is going to be discarded has in its environ.
@@ -35,8 +38,9 @@ def pass_starts(event: Any) -> None:
     this = current_pass()
     if this is None:
         return
-    marks = dict.fromkeys(DISCARD_MARKS, True)
-    this.on_suspend = lambda: event.request.environ.update(marks)
+    request = event.request
+    this.view = lambda: _view_name(request)
+    this.on_suspend = lambda: _is_discarded(this, request)
     if this.awaited:  # something suspended already, and its suspension was lost
         this.on_suspend()
 
@@ -64,6 +68,24 @@ def pass_has_failed(event: Any) -> None:
         return
     this.answer()
     this.check(successful=False)
+
+
+def _is_discarded(this: Pass, request: Any) -> None:
+    request.environ.update(dict.fromkeys(DISCARD_MARKS, True))
+    user = getSecurityManager().getUser()
+    name = user.getId() if user is not None else None
+    this.hold.client = ("user", name) if name else ("address", request.getClientAddr())
+
+
+def _view_name(request: Any) -> str:
+    """Return the dotted name of what is published, as far as it is known."""
+    published = request.get("PUBLISHED")
+    view = aq_base(getattr(published, "__self__", published))
+    if view is None:
+        return ""
+    # What browser:page makes of a view's class has the class's name, and is none of a module.
+    classes = [c for c in type(view).__mro__ if c.__module__ in sys.modules]
+    return f"{classes[0].__module__}.{classes[0].__qualname__}"
 
 
 def _look_last(this: Pass, response: Any, looks: int) -> None:

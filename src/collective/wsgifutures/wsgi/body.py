@@ -4,11 +4,13 @@ It is read before the request takes a slot, so a slow upload keeps nobody waitin
 own conflict retry seeks in it too, which a server's bare input does not allow.
 """
 
+from .limits import Room
 from collections.abc import Iterator
 from typing import Any
 from typing import BinaryIO
 
 import io
+import itertools
 import os
 import tempfile
 
@@ -16,7 +18,12 @@ _CHUNK = 64 * 1024
 
 
 class BodyRefused(Exception):
-    """The client sent less than it announced, or a length that is no number."""
+    """The client sent less than it announced, a length that is no number, or too much."""
+
+    def __init__(self, text: str, status: str = "400 Bad Request") -> None:
+        super().__init__(text, status)
+        self.text = text  #: what is wrong with it
+        self.status = status  #: what to answer
 
 
 class RequestBody:
@@ -25,26 +32,30 @@ class RequestBody:
     Args:
         environ: The server's. Its input is read to the end.
         in_memory: How many bytes are kept in memory.
+        room: What it takes its bytes from, as they come.
 
     Raises:
-        BodyRefused: The body is not what its headers say.
+        BodyRefused: The body is not what its headers say, or larger than the whole room.
+        Refused: The room has no more bytes now.
     """
 
-    def __init__(self, environ: dict[str, Any], in_memory: int) -> None:
+    def __init__(self, environ: dict[str, Any], in_memory: int, room: Room) -> None:
         self.size = 0  #: in bytes
+        self._room = room
         self._data = b""
         self._path: str | None = None
         length = _length(environ)
         if length == 0:
             return
+        self._limit(length or 0)
+        room.check(length or 0)
         try:
-            self._keep(_chunks(environ["wsgi.input"], length), in_memory)
+            self._keep(self._counted(_chunks(environ["wsgi.input"], length)), in_memory)
+            if length is not None and self.size < length:
+                raise BodyRefused(f"its body ended after {self.size} of {length} bytes")
         except BaseException:
             self.close()
             raise
-        if length is not None and self.size < length:
-            self.close()
-            raise BodyRefused(f"the body ended after {self.size} of {length} bytes")
 
     def open(self) -> BinaryIO:
         """Return the body as a new file at its start."""
@@ -55,15 +66,29 @@ class RequestBody:
     def close(self) -> None:
         """Drop the body. What was opened before stays readable."""
         self._data = b""
+        self._room.give(self.size)
+        self.size = 0
         if self._path is not None:
             os.unlink(self._path)
             self._path = None
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._limit(self.size + len(chunk))
+            self._room.take(len(chunk))
+            self.size += len(chunk)
+            yield chunk
+
+    def _limit(self, size: int) -> None:
+        """Refuse a body that never fits."""
+        if size > self._room.size:
+            text = f"its body is larger than {self._room.size} bytes"
+            raise BodyRefused(text, "413 Content Too Large")
 
     def _keep(self, chunks: Iterator[bytes], in_memory: int) -> None:
         small = []
         for chunk in chunks:
             small.append(chunk)
-            self.size += len(chunk)
             if self.size > in_memory:
                 self._keep_in_file(small, chunks)
                 return
@@ -72,10 +97,7 @@ class RequestBody:
     def _keep_in_file(self, small: list[bytes], chunks: Iterator[bytes]) -> None:
         with tempfile.NamedTemporaryFile(prefix="wsgifutures-", delete=False) as kept:
             self._path = kept.name
-            kept.writelines(small)
-            for chunk in chunks:
-                self.size += len(chunk)
-                kept.write(chunk)
+            kept.writelines(itertools.chain(small, chunks))
 
 
 def _length(environ: dict[str, Any]) -> int | None:
@@ -87,7 +109,7 @@ def _length(environ: dict[str, Any]) -> int | None:
         return None if "HTTP_TRANSFER_ENCODING" in environ else 0
     length = str(announced or 0).strip()
     if not (length.isascii() and length.isdigit()):
-        raise BodyRefused(f"Content-Length is {announced!r}, not a number")
+        raise BodyRefused(f"its Content-Length is {announced!r}, not a number")
     return int(length)
 
 

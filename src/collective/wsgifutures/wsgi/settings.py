@@ -1,7 +1,8 @@
 """The settings of one worker, where they come from, and what they may be.
 
 An option of the PasteDeploy filter comes first, then the environment variable
-``WSGIFUTURES_<NAME>``, then the default.
+``WSGIFUTURES_<NAME>``, then the default. A gunicorn configuration sets the variables with
+``raw_env``, which wins over the environment that gunicorn was started in.
 """
 
 from collections.abc import Mapping
@@ -59,10 +60,17 @@ def _switch(text: str) -> bool:
         raise ValueError from None
 
 
+def _path(text: str) -> str:
+    if text and not text.startswith("/"):
+        raise ValueError
+    return text
+
+
 _SECONDS = (_seconds, "a number of seconds above 0")
 _COUNT = (_count, "a whole number, 1 or more")
 _BYTES = (_bytes, "a whole number of bytes, 0 or more")
 _SWITCH = (_switch, "on or off")
+_PATH = (_path, "a path that begins with /, or nothing")
 
 
 def _setting(default: Any, form: tuple[Any, str]) -> Any:
@@ -73,18 +81,41 @@ def _setting(default: Any, form: tuple[Any, str]) -> Any:
 class Settings:
     """What one worker holds responses with."""
 
-    #: How many passes run at a time; never more than the ZODB pool has connections.
-    slots: int = _setting(4, _COUNT)
+    #: How many passes run at a time; never more than the ZODB pool has connections. None
+    #: is what suits the storage: 4 for one on this machine, else as many as the pool has, up
+    #: to 16.
+    slots: int | None = _setting(None, _COUNT)
     #: How long a response may be held, in seconds. Keep it below a proxy's time limit.
     deadline: float = _setting(55.0, _SECONDS)
     #: How long the last pass may take after the deadline, in seconds, before it is 504.
     grace: float = _setting(4.0, _SECONDS)
     #: How often one request may be published.
     max_passes: int = _setting(25, _COUNT)
-    #: How much of a request body is kept in memory, in bytes; more goes to a file.
+    #: How many responses are held at a time.
+    max_held: int = _setting(5000, _COUNT)
+    #: How many of those may be one client's. None is a tenth of ``max_held``.
+    max_held_per_client: int | None = _setting(None, _COUNT)
+    #: How many new requests may wait for a slot.
+    max_waiting: int = _setting(1000, _COUNT)
+    #: How long a new request may wait for a slot, in seconds.
+    max_wait: float = _setting(10.0, _SECONDS)
+    #: How much of request bodies is kept at a time, in bytes, in memory and in files.
+    max_bodies: int = _setting(1024**3, _COUNT)
+    #: How much of one request body is kept in memory, in bytes; more goes to a file.
     body_in_memory: int = _setting(256 * 1024, _BYTES)
+    #: A path that is answered without a slot, for whoever asks whether the worker lives.
+    liveness_path: str = _setting("", _PATH)
+    #: A pass that takes longer is logged, in seconds.
+    slow_pass: float = _setting(5.0, _SECONDS)
+    #: A greenlet that lets no other run for longer is logged, in seconds.
+    blocked: float = _setting(1.0, _SECONDS)
     #: Tell in the header ``X-Hold-Passes`` how often the request was published.
     debug: bool = _setting(False, _SWITCH)
+
+    @property
+    def held_by_one_client(self) -> int:
+        """How many responses of one client are held at a time."""
+        return self.max_held_per_client or max(1, self.max_held // 10)
 
     @classmethod
     def read(
