@@ -398,31 +398,80 @@ def test_a_pass_whose_commit_failed_is_open_again():
     assert isinstance(raised_by(this.suspend, [call("a")]), Suspended)
 
 
-def test_restart_forgets_what_this_pass_asked_for_and_keeps_what_ran():
-    """A conflict publishes the pass again from its start; no call runs twice."""
+def conflict(hold, again_in=2.0, now=10.0):
+    """End the pass by a conflict, at *now*."""
+    with pytest.raises(Suspended):
+        hold.publishing.conflict(again_in)
+    hold.end(now, successful=False)
+
+
+def test_conflict_forgets_what_this_pass_asked_for_and_keeps_what_ran():
+    """It is published again from its start; no call runs twice, none starts."""
     hold = hold_in(WAITING)
     a = hold.calls["a"]
+    hold.take_starts()
     hold.settle(a, done(1))
     this = hold.begin(0.0)
-    this.values[a] = "copy"
-    suspend(this, "b")
+    this.submit(call("b"))
     this.answer()
-    this.commit()
-    this.restart()
-    assert (this.awaited, this.values, list(hold.calls)) == ({}, {}, ["a"])
+    conflict(hold)
+    assert (hold.state, list(hold.calls), hold.take_starts()) == (WAITING, ["a"], [])
+    hold.time_out(12.0)
+    this = hold.begin(12.0)
     assert this.submit(call("a")) is a
     assert not this.waits(successful=True)
-    this.submit(call("c"))
-    hold.end(0.0, successful=True)
-    assert [c.name for c in hold.take_starts()][1:] == ["c"]
 
 
-def test_a_call_from_before_a_restart_that_is_asked_for_again_starts():
+def test_conflict_is_published_again_when_its_time_has_come_and_not_before():
+    """Whatever settles meanwhile."""
+    hold = hold_in(WAITING)
+    hold.settle(hold.calls["a"], done(1))
+    suspend(hold.begin(5.0), "b")
+    hold.end(5.0, successful=False)
+    b = hold.calls["b"]
+    hold.expire()  # publishes while b is pending
+    hold.expired = False
+    hold.begin(9.0)
+    conflict(hold, again_in=2.0, now=10.0)
+    assert hold.next_time_out == 12.0
+    hold.settle(b, done(1))
+    hold.time_out(11.9)
+    assert hold.state is WAITING
+    hold.time_out(12.0)
+    assert hold.state is READY
+
+
+def test_conflict_when_expired_is_published_again_at_once():
+    """In the last pass there is no time to wait."""
+    hold = hold_in(WAITING, deadline=20.0)
+    hold.time_out(20.0)
+    hold.begin(20.0)
+    conflict(hold, now=20.5)
+    hold.time_out(20.5)
+    assert (hold.state, hold.expired, hold.next_time_out) == (READY, True, 20.0)
+
+
+def test_conflict_counts_for_no_limit_of_passes():
+    """The publisher has its own, of conflicts."""
+    hold = Hold(0.0, max_passes=2)
+    for _ in range(3):
+        hold.begin(0.0)
+        conflict(hold, again_in=0.0, now=0.0)
+        hold.time_out(0.0)
+    suspend(hold.begin(0.0), "a")
+    hold.end(0.0, successful=False)
+    assert (hold.state, hold.passes, hold.conflicts) == (WAITING, 4, 3)
+    hold.settle(hold.calls["a"], done(1))
+    assert isinstance(raised_by(hold.begin(0.0).suspend, [call("b")]), TooManyPasses)
+
+
+def test_a_call_from_before_a_conflict_that_is_asked_for_again_starts():
     """A future that was kept somewhere over a conflict is not waited for in vain."""
     hold = Hold(0.0)
+    kept = hold.begin(0.0).submit(call("a"))
+    conflict(hold, again_in=0.0, now=0.0)
+    hold.time_out(0.0)
     this = hold.begin(0.0)
-    kept = this.submit(call("a"))
-    this.restart()
     with pytest.raises(Suspended):
         this.suspend([kept])
     assert hold.calls == {"a": kept}

@@ -45,7 +45,7 @@ class AnyOrder(RuleBasedStateMachine):
     def begin(self):
         self.this = self.hold.begin(self.now)
         self.settled = self._settled()
-        assert self.hold.passes <= MAX_PASSES
+        assert self.hold.passes - self.hold.conflicts <= MAX_PASSES
 
     @when(HoldState.PUBLISHING)
     @rule(successful=st.booleans())
@@ -109,9 +109,21 @@ class AnyOrder(RuleBasedStateMachine):
         assert self._refused(self.this.check, successful=successful) is waits
 
     @when(HoldState.PUBLISHING)
-    @rule(move=st.sampled_from(["answer", "commit", "restart"]))
+    @rule(move=st.sampled_from(["answer", "commit"]))
     def move(self, move):
         getattr(self.this, move)()
+
+    @when(HoldState.PUBLISHING)
+    @rule(again_in=st.floats(0, 4))
+    def conflict(self, again_in):
+        asked = {c for c in self.hold.calls.values() if c.first_pass == self.hold.passes}
+        assert self._refused(self.this.conflict, again_in)
+        self._nothing_settled_in_the_pass()
+        self.pass_waited = False  # so nothing may start
+        self.hold.end(self.now, successful=False)
+        assert self.hold.state is HoldState.WAITING
+        assert not asked & set(self.hold.calls.values())
+        self._take()
 
     # what comes from outside, also twice and also too late
 

@@ -1,5 +1,6 @@
 """A real Plone site, made once; each test gets a storage of its own on top of it."""
 
+from collective.wsgifutures.publisher import passes
 from holdsite import calls
 from holdsite import released
 from holdsite import Site
@@ -17,7 +18,7 @@ from zope.processlifetime import DatabaseOpenedWithRoot
 from ZPublisher.HTTPRequest import HTTPRequest
 
 import collective.wsgifutures
-import collective.wsgifutures.wsgi.republish
+import collective.wsgifutures.wsgi.joints
 import plone.restapi
 import plone.subrequest
 import Products.SiteErrorLog
@@ -51,7 +52,7 @@ def site(functional, tmp_path, monkeypatch, caplog):
     SiteErrorLog.temp_logs.clear()
     # As in a zope.conf without max-conflict-retries, but without the pauses.
     monkeypatch.setattr(HTTPRequest, "retry_max_count", 3)
-    monkeypatch.setattr(HTTPRequest, "delay_retry", lambda self: None)
+    monkeypatch.setattr(passes, "_pause", lambda conflicts: 0.0)
     # What Zope's start notifies, and test layers do not.
     notify(DatabaseOpenedWithRoot(functional["zodbDB"]))
     portal = functional["portal"]
@@ -61,4 +62,4 @@ def site(functional, tmp_path, monkeypatch, caplog):
     yield Site(portal, functional["configurationContext"], caplog, tmp_path)
     released.set()
     popGlobalRegistry(portal)
-    collective.wsgifutures.wsgi.republish.joints.clear()
+    collective.wsgifutures.wsgi.joints.joints.clear()

@@ -28,7 +28,6 @@ from plone.subrequest import subrequest
 from plone.transformchain.interfaces import ITransform
 from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
-from ZODB.POSException import ConflictError
 from zope.component import getGlobalSiteManager
 from zope.component import getMultiAdapter
 from zope.component import getUtility
@@ -341,26 +340,6 @@ def test_a_suspension_when_lost_before_our_subscriber_leaves_no_trace(site, last
     answer = site.get("broken")
     assert answer.passes == ["ValueError", "200"]
     assert (calls, site.errors, site.logged) == (["a"], [], [])
-
-
-def test_a_suspension_when_lost_before_our_subscriber_after_a_conflict_is_held(site, last_in_line):
-    """Zope's retry starts the pass anew; what it loses from then on counts."""
-    log = []
-
-    def lose_the_second(event):
-        log.append("start")
-        if len(log) == 2:
-            swallow(ask, "a")
-
-    def view(self):
-        if len(log) == 1:
-            raise ConflictError
-        return bracketed() if calls else "lost"
-
-    site.subscriber(IPubStart, lose_the_second)
-    last_in_line()
-    site.view("conflict", view)
-    assert_held_cleanly(site, site.get("conflict"))
 
 
 def test_the_second_look_when_another_hook_wants_to_be_last_too_gives_way(site):

@@ -8,7 +8,8 @@ nothing of Zope, WSGI or gevent. So every move can be tested with plain values::
       |                 end, where the pass waits
       |                  v
       +--settle------ WAITING
-      +--expire------    |      (then one last pass, which cannot wait)
+      +--time_out----
+      +--expire------           (then one last pass, which cannot wait)
 
 A hold belongs to the one thread of its request. While that thread publishes nothing
 settles: what arrives then is put aside, so nothing changes within a pass.
@@ -128,6 +129,7 @@ class Hold:
     def __init__(self, now: float, *, deadline: float = 55.0, max_passes: int = 25) -> None:
         self.state = HoldState.READY
         self.passes = 0
+        self.conflicts = 0  #: passes that are only published again, by ``Pass.conflict``
         self.expired = False
         self.deadline = deadline
         #: Whose request it is, where the publisher can tell.
@@ -137,6 +139,7 @@ class Hold:
         self.calls: dict[Hashable, Call] = {}
         self._pass: Pass | None = None
         self._awaited: tuple[Call, ...] = ()
+        self._again_at: float | None = None
         self._arrived: list[tuple[Call, Outcome]] = []
         self._to_start: list[Call] = []
         self._to_stop: list[Call] = []
@@ -171,19 +174,35 @@ class Hold:
         this, self._pass = self._pass, None
         if this is None:
             raise RuntimeError(f"the hold is {self.state.value}, not being published")
-        waits = this.waits(successful)
+        waits, again_in = this.waits(successful), this.again_in
         awaited = tuple(this.awaited) or self.pending
         this.close()
-        if waits and self.passes >= self.max_passes:
+        if again_in is not None:
+            self._publish_again(now + again_in)
+        elif waits:
+            self._wait_for(awaited, now)
+        else:
+            self.close()
+
+    def _wait_for(self, awaited: tuple[Call, ...], now: float) -> None:
+        if self.out_of_passes:
             error = self.too_many_passes()
             self.close()
             raise error
-        if not waits:
-            self.close()
-            return
         if now < self.ends_at:
             self._start_registered(now)
         self._awaited = awaited
+        self._begin_to_wait()
+
+    def _publish_again(self, at: float) -> None:
+        """Forget what this pass asked for, and wait for the time only."""
+        for call in [c for c in self.calls.values() if c.first_pass == self.passes]:
+            del self.calls[call.identity]
+        self.conflicts += 1
+        self._again_at = at
+        self._begin_to_wait()
+
+    def _begin_to_wait(self) -> None:
         self.state = HoldState.WAITING
         arrived, self._arrived = self._arrived, []
         for call, outcome in arrived:
@@ -233,6 +252,9 @@ class Hold:
             if call.due <= now:
                 self._stop([call])
                 self.settle(call, Raised(FutureTimeout(call.name, call.timeout)))
+        if self._again_at is not None and now >= self._again_at:
+            self._again_at = None
+            self._resume_when_settled()
         if now >= self.ends_at and self.state is HoldState.WAITING:
             self.expire()
 
@@ -240,6 +262,7 @@ class Hold:
         """Let the last pass begin, with what is there. Only a WAITING hold expires."""
         if self.state is HoldState.WAITING:
             self.expired = True
+            self._again_at = None
             self._stop(self.calls.values())
             self.state = HoldState.READY
 
@@ -256,12 +279,18 @@ class Hold:
     @property
     def next_time_out(self) -> float:
         """When ``time_out`` has something to do next, in seconds."""
-        return min([self.ends_at, *(call.due for call in self.pending)])
+        again = () if self._again_at is None else (self._again_at,)
+        return min([self.ends_at, *again, *(call.due for call in self.pending)])
 
     @property
     def pending(self) -> tuple[Call, ...]:
         """The calls without an outcome, in the order in which they were asked for."""
         return tuple(c for c in self.calls.values() if c.state is not CallState.SETTLED)
+
+    @property
+    def out_of_passes(self) -> bool:
+        """Tell whether it may not be published again. A conflict does not count."""
+        return self.passes - self.conflicts >= self.max_passes
 
     def too_many_passes(self) -> TooManyPasses:
         """Return the error that names what was asked for anew in the last passes."""
@@ -282,7 +311,7 @@ class Hold:
 
     def _resume_when_settled(self) -> None:
         settled = all(call.state is CallState.SETTLED for call in self._awaited)
-        if self.state is HoldState.WAITING and settled:
+        if self.state is HoldState.WAITING and settled and self._again_at is None:
             self._awaited = ()
             self.state = HoldState.READY
 
@@ -305,6 +334,8 @@ class Pass:
         self.on_suspend: Callable[[], None] | None = None
         #: Returns the name of what is being published, where the publisher can tell.
         self.view: Callable[[], str] | None = None
+        #: In how many seconds it is published again, where ``conflict`` ended it.
+        self.again_in: float | None = None
         self._answered = False
         self._commit_failed: Callable[[], bool] | None = None
 
@@ -359,7 +390,7 @@ class Pass:
         """Tell whether the pass, ending now, is to be discarded and its response held."""
         if self._committed:
             return False
-        if self.awaited:
+        if self.awaited or self.again_in is not None:
             return True
         return (
             successful and not self.hold.expired and not self._answered and bool(self.hold.pending)
@@ -390,15 +421,18 @@ class Pass:
         """
         self._commit_failed = failed
 
-    def restart(self) -> None:
-        """Forget what was asked for in this pass: it is published again from its start."""
-        calls = self.hold.calls
-        for call in [c for c in calls.values() if c.first_pass == self.hold.passes]:
-            del calls[call.identity]
+    def conflict(self, again_in: float) -> NoReturn:
+        """End this pass, and forget what it asked for: it is published again from its start.
+
+        Args:
+            again_in: After so many seconds.
+
+        Raises:
+            Suspended: Always.
+        """
+        self.again_in = again_in
         self.awaited.clear()
-        self.values.clear()
-        self._answered = False
-        self._commit_failed = None
+        raise Suspended("conflict")
 
     def close(self) -> None:
         """Nothing can be asked for in it from here on."""
@@ -413,5 +447,5 @@ class Pass:
         return self._commit_failed is not None and not self._commit_failed()
 
     def _check_passes(self) -> None:
-        if self.hold.passes >= self.hold.max_passes:
+        if self.hold.out_of_passes:
             raise self.hold.too_many_passes()

@@ -49,7 +49,7 @@ def publish_once(
     try:
         successful = (copy_context() if context is None else context).run(_publish, this, function)
     except Suspended:
-        if not this.awaited:
+        if not this.awaited and this.again_in is None:
             error = FuturesError(
                 "Suspended was raised, but no future was asked for in this pass. "
                 "Only result(), exception() and gather() may raise it."

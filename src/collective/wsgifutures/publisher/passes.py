@@ -11,7 +11,7 @@ suspended and somebody swallowed that, it is raised again here:
 - An exception that follows on a swallowed suspension has nobody to tell: the mark
   ``x-wsgiorg.throw_errors``, set when the pass suspends, makes Zope raise it at once,
   without an error page or log entry. A second mark switches plone.transformchain off.
-- ``IPubBeforeAbort`` is the look at an exception view that suspended.
+- ``IPubBeforeAbort`` is the look at an exception view that suspended, and at a conflict.
 """
 
 from ..kernel.hold import Pass
@@ -22,6 +22,7 @@ from transaction._transaction import Status
 from typing import Any
 from ZPublisher.interfaces import IPubBeforeCommit
 
+import random
 import sys
 import transaction
 
@@ -39,6 +40,7 @@ def pass_starts(event: Any) -> None:
     if this is None:
         return
     request = event.request
+    request.retry_count = this.hold.conflicts  # Zope gives up where it would without us
     this.view = lambda: _view_name(request)
     this.on_suspend = lambda: _is_discarded(this, request)
     if this.awaited:  # something suspended already, and its suspension was lost
@@ -58,16 +60,21 @@ def pass_is_about_to_commit(event: Any) -> None:
 def pass_has_failed(event: Any) -> None:
     """An error's response is final, unless its exception view suspended.
 
-    After a conflict Zope publishes again, in the same pass: the attempt is forgotten.
+    After a conflict Zope would sleep and publish again, in this slot. The pass is ended in
+    place of that, and its request sleeps without a slot.
     """
     this = current_pass()
     if this is None:
         return
     if event.retry:
-        this.restart()
-        return
+        this.conflict(again_in=_pause(this.hold.conflicts))
     this.answer()
     this.check(successful=False)
+
+
+def _pause(conflicts: int) -> float:
+    """Return for how long to wait, as ``ZPublisher.HTTPRequest.delay_retry`` does."""
+    return random.uniform(0, 2**conflicts)  # noqa: S311  no secret
 
 
 def _is_discarded(this: Pass, request: Any) -> None:
