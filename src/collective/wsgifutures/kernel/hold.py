@@ -279,8 +279,8 @@ class Hold:
     @property
     def next_time_out(self) -> float:
         """When ``time_out`` has something to do next, in seconds."""
-        again = () if self._again_at is None else (self._again_at,)
-        return min([self.ends_at, *again, *(call.due for call in self.pending)])
+        times = [self.ends_at, *(call.due for call in self.pending)]
+        return min(times if self._again_at is None else [self._again_at, *times])
 
     @property
     def pending(self) -> tuple[Call, ...]:

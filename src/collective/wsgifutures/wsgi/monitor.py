@@ -1,14 +1,15 @@
 """Notices what takes too long, and logs who it is and where it stands.
 
 A pass that runs for long keeps its slot. A greenlet that computes, or calls C code which
-waits by itself, lets no other run: gevent's monitor, a real thread, looks for that.
+waits by itself, lets no other run. A real thread looks for that, and whether a timer of
+the main loop still ticks. gevent's own monitor would trace every switch, and tell its
+finds to all subscribers of ``zope.event``.
 """
 
 from ..kernel import executors
+from ..kernel.outcomes import run_to_end
 from collections import Counter
 from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import logging
@@ -54,20 +55,21 @@ class Monitor:
         self._blocked = blocked
         self._running: dict[int, Running] = {}
         self._blockers: set[str] = set()
+        self._ticked = 0.0
         self.counts: Counter[str] = Counter()  #: of "slow passes" and "blocked"
 
-    @contextmanager
-    def watch(self, view: Callable[[], str], path: str) -> Iterator[None]:
-        """Watch the pass that the context is.
+    def run(self, view: Callable[[], str], path: str, function: Callable[[], bool]) -> bool:
+        """Call *function*, which publishes a pass, and watch it.
 
         Args:
             view: Returns the name of what is being published.
             path: Of the request, without its query string.
+            function: What is called. What it returns is returned.
         """
-        key = threading.get_ident()
-        self._running[key] = Running(view, path)
+        key, one = threading.get_ident(), Running(view, path)
+        self._running[key] = one
         try:
-            yield
+            return function()
         finally:
             del self._running[key]
 
@@ -99,33 +101,55 @@ class Monitor:
             self.look()
 
     def _look_for_blockers(self) -> None:
+        from gevent.monkey import get_original
+
         import gevent
-        import gevent.events
 
-        gevent.config.max_blocking_time = self._blocked
-        gevent.config.print_blocking_reports = False
-        gevent.events.subscribers.append(self._something_blocks)
-        gevent.get_hub().start_periodic_monitoring_thread()
+        self._tick()
+        self._timer = gevent.get_hub().loop.timer(self._blocked / 4, self._blocked / 4, ref=False)
+        self._timer.start(self._tick, update=True)
+        main = get_original("threading", "get_ident")()
+        sleep = get_original("time", "sleep")
+        get_original("_thread", "start_new_thread")(self._watch_ticks, (main, sleep))
 
-    def _something_blocks(self, event: Any) -> None:
-        """Log who blocks, once. Called in the monitor's thread, with all events of gevent."""
-        from gevent.events import EventLoopBlocked
+    def _tick(self) -> None:
+        self._ticked = time.monotonic()
 
-        if not isinstance(event, EventLoopBlocked):
-            return
-        one = self._running.get(id(event.greenlet))
-        name = one.view() if one else getattr(event.greenlet, "name", "something")
+    def _watch_ticks(self, main: int, sleep: Callable[[float], None]) -> None:
+        """Log what keeps the main loop from ticking. Runs in a thread of the system."""
+        while True:
+            sleep(self._blocked / 4)
+            if not self._timer.active:
+                return
+            late = time.monotonic() - self._ticked
+            if late > self._blocked:
+                self.something_blocks(late, sys._current_frames().get(main))
+
+    def something_blocks(self, seconds: float, frame: Any) -> None:
+        """Log, once for each view or future, what has let nothing else run for *seconds*."""
+        name = _name(frame)
         if name in self._blockers:
             return
         self._blockers.add(name)
         self.counts["blocked"] += 1
         logger.warning(
-            "%s lets nothing else run in this worker for more than %g s. It stands here:\n%s"
+            "%s lets nothing else run in this worker, for %.1f s by now. It stands here:\n%s"
             "Move what it computes out of the pass, or into a process of its own.",
             name,
-            self._blocked,
-            _stack(sys._current_frames().get(event.hub.thread_ident)),
+            seconds,
+            _stack(frame),
         )
+
+
+def _name(frame: Any) -> str:
+    """Return the view or the future that a stack is of."""
+    while frame is not None:
+        if frame.f_code is Monitor.run.__code__:
+            return str(frame.f_locals["one"].view())
+        if frame.f_code is run_to_end.__code__:
+            return str(frame.f_locals["name"])
+        frame = frame.f_back
+    return "Something that is neither a view nor a future"
 
 
 def _current_greenlet() -> Any:

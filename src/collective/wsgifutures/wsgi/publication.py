@@ -45,8 +45,8 @@ class Publication:
         """Publish."""
         last = False
         try:
-            with self._monitor.watch(self.view, self._environ.get("PATH_INFO", "")):
-                last = publish_once(self._hold, self._publish, context=self._context)
+            path = self._environ.get("PATH_INFO", "")
+            last = self._monitor.run(self.view, path, self._publish_once)
         finally:
             for joint in joints:
                 joint.clean_up()
@@ -60,6 +60,9 @@ class Publication:
         this = self._hold.publishing
         name = this.view() if this is not None and this.view is not None else ""
         return name or str(self._environ.get("PATH_INFO", ""))
+
+    def _publish_once(self) -> bool:
+        return publish_once(self._hold, self._publish, context=self._context)
 
     def _publish(self) -> bool:
         self._response.receive(self._application, self._pass_environ())
