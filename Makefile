@@ -5,6 +5,9 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# RelStorage and its drivers change what gevent and psycopg2 do: they have an environment of theirs.
+STORAGES := .venv-storages
+WANTED := constraints.txt requirements-dev.txt setup.py examples/wsgifutures_demo/setup.py
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 # pytest-plone imports Plone in every run; the kernel is tested without it.
 PURE := -p no:plone
@@ -39,7 +42,12 @@ test-server: $(READY)  ## Real servers on a real site
 	$(PYTEST) $(PURE) tests/server
 
 .PHONY: test-all
-test-all: test test-pythons  ## The tests, and what needs more than this environment
+test-all: test test-storages test-pythons  ## The tests, and what needs more than this environment
+
+.PHONY: test-storages
+test-storages: $(STORAGES)/.ready  ## RelStorage on SQLite and PostgreSQL, and ZEO, with two workers
+	$(STORAGES)/bin/python tools/postgresql.py
+	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m storages tests/server
 
 .PHONY: test-pythons
 test-pythons: $(READY)  ## Kernel, middleware and one server test on the other Pythons
@@ -66,7 +74,10 @@ constraints:  ## Renew constraints.txt: the newest versions, on each supported P
 
 .PHONY: clean
 clean:  ## Remove the environment and what was built; var/ with its content stays
-	rm -rf $(VENV) build dist docs/_build src/*.egg-info
+	rm -rf $(VENV) $(STORAGES) build dist docs/_build src/*.egg-info
 
-$(READY): constraints.txt requirements-dev.txt setup.py examples/wsgifutures_demo/setup.py
+$(READY): $(WANTED)
 	@$(PYTHON) tools/environment.py $(VENV)
+
+$(STORAGES)/.ready: $(WANTED) requirements-storages.txt
+	@$(PYTHON) tools/environment.py $(STORAGES) requirements-storages.txt

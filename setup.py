@@ -48,7 +48,6 @@ setup(
         "plone.base",
         "Products.CMFPlone",
         "requests",
-        "setuptools",
         "transaction",
         "zope.component",
         "zope.interface",
@@ -66,6 +65,9 @@ setup(
             "waitress",
         ],
         "docs": ["sphinx"],
+        # A storage for more than one worker. The driver is for PostgreSQL, with its libpq
+        # inside; SQLite's is a part of Python.
+        "relstorage": ["psycopg2-binary", "RelStorage"],
     },
     entry_points={
         "paste.filter_app_factory": ["hold = collective.wsgifutures.wsgi.republish:filter_app"],

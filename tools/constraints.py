@@ -3,8 +3,8 @@
     python tools/constraints.py PYTHON [PYTHON ...]
 
 Each PYTHON is an interpreter. A fresh environment is made with each of them; what the
-package with its extras, the demo and the development tools pull in is written down, with
-an environment marker where the versions differ.
+package with its extras, the demo, the development tools and the storages pull in is written
+down, with an environment marker where the versions differ.
 """
 
 from collections import defaultdict
@@ -31,7 +31,7 @@ def freeze(python: str) -> tuple[str, dict[str, str]]:
         subprocess.run([python, "-m", "venv", folder], check=True)
         pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", "-q", "--upgrade", "pip"], check=True)
-        wanted = ["-r", "requirements-dev.txt", "-c", "constraints.in"]
+        wanted = ["-r", "requirements-storages.txt", "-c", "constraints.in"]
         subprocess.run([*pip, "install", "-q", *wanted], cwd=ROOT, check=True)
         listed = subprocess.run(
             [*pip, "list", "--format=freeze"], check=True, capture_output=True, text=True

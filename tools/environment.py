@@ -1,8 +1,10 @@
 """Make the development environment: a virtual environment with what constraints.txt says.
 
     python3 tools/environment.py .venv
+    python3 tools/environment.py .venv-storages requirements-storages.txt
 
-Run by make. Needs Python 3.11, 3.12 or 3.13 with the module ``venv``, and no compiler.
+Run by make. Where no file is named it is requirements-dev.txt. Needs Python 3.11, 3.12 or
+3.13 with the module ``venv``, and no compiler.
 """
 
 from pathlib import Path
@@ -16,7 +18,7 @@ OLDEST = (3, 11)
 NEWEST = (3, 13)
 
 
-def main(venv: Path) -> None:
+def main(venv: Path, requirements: str = "requirements-dev.txt") -> None:
     version = sys.version_info[:2]
     if not OLDEST <= version <= NEWEST:
         sys.exit(
@@ -38,7 +40,7 @@ def main(venv: Path) -> None:
     constrained = ["-c", "constraints.txt"]
     _run("Installing pip", *pip, "install", "--upgrade", "pip", *constrained)
     only_wheels = ["--only-binary", ":all:"]
-    wanted = ["-r", "requirements-dev.txt", *constrained, *only_wheels]
+    wanted = ["-r", requirements, *constrained, *only_wheels]
     _run("Installing the packages", *pip, "install", *wanted)
     ready.touch()
 
@@ -56,4 +58,4 @@ def _run(what: str, *command: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

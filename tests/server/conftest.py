@@ -50,7 +50,7 @@ def free_port():
 class Process:
     """A server process; its output goes to a file, for the message of a failure."""
 
-    def __init__(self, command, log, env=None, cwd=None):
+    def __init__(self, command, log, env=None, cwd=None, **options):
         self.log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -59,6 +59,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
                 cwd=cwd,
+                **options,
             )
         self.pid = self._process.pid
 
@@ -207,6 +208,7 @@ def environment(service):
         "HOLDTESTS_SERVICE": service.url,
         "PYTHONPATH": path,
         "WSGIFUTURES_DEBUG": "on",
+        "WSGIFUTURES_MAX_HELD_PER_CLIENT": "5000",  # all clients have one address
         "PYTHONUNBUFFERED": "1",
     }
 

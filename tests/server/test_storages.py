@@ -1,0 +1,191 @@
+"""What holding needs of a storage, on each of them, with as many workers as its page says."""
+
+from conftest import Server
+from storages import Storage
+from storages import STORAGES
+from urllib.parse import quote
+
+import pytest
+import signal
+import socket
+import threading
+import time
+
+OTHERS = [name for name in STORAGES if name != Storage.page]
+
+
+class Site:
+    """A site in a storage, and the server on it, which can be stopped and started again."""
+
+    def __init__(self, storage, folder, start):
+        self.storage = storage
+        self.published = folder / "published"
+        self._folder = folder
+        self._start = start
+        self.start()
+
+    def start(self):
+        flags = ("-w", str(self.storage.workers))
+        env = {"HOLDTESTS_PUBLISHED": str(self.published)}
+        self.server = Server(*self._start(*flags, env=env, folder=self._folder))
+        self.once_on_each_worker(self._workers)
+
+    def stop(self):
+        self.server.process.stop()
+
+    def once_on_each_worker(self, ask):
+        """Call *ask* until each worker has answered; it returns which one did."""
+        until = time.monotonic() + 30
+        workers = set()
+        while len(workers) < self.storage.workers:
+            assert time.monotonic() < until, f"only {workers} answered"
+            workers.update(ask())
+
+    def _workers(self):
+        return self.server.together([lambda s: s.state()["pid"]] * 10)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[Storage.page, *(pytest.param(name, marks=pytest.mark.storages) for name in OTHERS)],
+)
+def site(request, new_instance, start_gunicorn):
+    """A site in each storage."""
+    storage = STORAGES[request.param]()
+    site = None
+    try:
+        folder = new_instance()
+        storage.put(folder)
+        site = Site(storage, folder, start_gunicorn)
+        yield site
+    finally:
+        if site is not None:
+            site.stop()
+        storage.stop()
+
+
+@pytest.fixture
+def server(site):
+    """The server that runs now."""
+    return site.server
+
+
+def wait_for_calls(service, texts):
+    until = time.monotonic() + 30
+    while not all(service.calls(text) for text in texts):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def counter_of(server):
+    return int(server.get("@@counted").text)
+
+
+def test_storage_and_driver_are_those_of_the_page(site, server):
+    """RelStorage's driver is one that lets other greenlets run."""
+    found = server.get("@@storage").json()
+    assert found == {"kind": site.storage.kind, "driver": site.storage.driver}
+
+
+def test_responses_are_held_by_each_worker(site, server, service, text):
+    """Promise 2: twenty at a time, each with one call and two passes."""
+    asked = []
+
+    def ask():
+        texts = [f"{text}-{len(asked) + n}" for n in range(20)]
+        asked.extend(texts)
+        calls = [lambda s, t=t: s.get("@@hold-and-tell", seconds=0.5, text=t) for t in texts]
+        answers = server.together(calls)
+        assert [a.headers["X-Hold-Passes"] for a in answers] == ["2"] * 20
+        assert [a.json()["answer"] for a in answers] == texts
+        return {a.json()["worker"] for a in answers}
+
+    site.once_on_each_worker(ask)
+    assert [service.calls(t) for t in asked] == [1] * len(asked)
+
+
+def test_last_pass_sees_what_another_wrote_while_it_was_held(server, service, text):
+    """Promise 1: nothing of the first pass is kept, so there is no conflict and no lost write."""
+    before = counter_of(server)
+    answers = []
+
+    def count(seconds, text):
+        answers.append(server.get("@@count", seconds=seconds, text=text).text)
+
+    held = threading.Thread(target=count, args=(1.5, text))
+    held.start()
+    wait_for_calls(service, [text])
+    count(0.1, f"{text}-meanwhile")
+    held.join()
+    assert answers == [str(before + 1), str(before + 2)]
+    assert counter_of(server) == before + 2
+
+
+def test_passes_that_write_the_same_at_once_are_tried_again(server, service, text):
+    """Promise 2: Zope solves the conflict, and no call is made again for that."""
+    before = counter_of(server)
+    texts = [f"{text}-{n}" for n in range(3)]
+    calls = [lambda s, t=t: s.get("@@clash", seconds=0.5, text=t) for t in texts]
+    answers = server.together(calls)
+    assert [a.status_code for a in answers] == [200] * 3
+    assert sorted(a.json()["counter"] for a in answers) == [before + n for n in (1, 2, 3)]
+    assert sum(a.json()["tries"] for a in answers) > 3  # there was a conflict
+    assert [service.calls(t) for t in texts] == [1] * 3
+    assert counter_of(server) == before + 3
+
+
+def test_held_request_commits_once(server, smtp, text):
+    """Promise 4: one commit, one mail."""
+    before = counter_of(server)
+    assert server.get("@@count", text=f"{text}-count").text == str(before + 1)
+    assert server.get("@@mail", text=text, port=smtp.port).text == text
+    assert counter_of(server) == before + 1
+    assert smtp.subjects.count(text) == 1
+
+
+def test_blob_of_one_worker_is_streamed_by_each(site, server, text):
+    """From a held view."""
+    data = text.encode() * 50_000
+    headers = {"Content-Type": "application/octet-stream"}
+    assert server.post("@@keep-blob", data=data, headers=headers).text == "kept"
+
+    def ask():
+        calls = [lambda s, n=n: s.get("@@blob-and-tell", text=f"{text}-{n}") for n in range(10)]
+        answers = server.together(calls)
+        assert all(a.content == data for a in answers)
+        return {a.headers["X-Worker"] for a in answers}
+
+    site.once_on_each_worker(ask)
+
+
+def test_client_that_goes_away_is_published_no_more(site, server, silent, text):
+    """Its call's socket is closed within a second."""
+    host, port = server.root.removeprefix("http://").split(":")
+    path = f"/Plone/@@published?text={quote(text)}&url={quote(silent.url)}"
+    with socket.create_connection((host, int(port)), 10) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert silent.called.wait(10)
+    assert silent.left.wait(1)
+    assert server.get("@@fast").text == "fast"
+    time.sleep(1)
+    assert site.published.read_text().split() == [text]
+
+
+def test_stop_while_held_finishes_and_the_next_start_has_what_was_written(
+    site, server, service, text
+):
+    """SIGTERM: the clients get their answers, then gunicorn ends with 0."""
+    before = counter_of(server)
+    texts = [f"{text}-{n}" for n in range(10)]
+    calls = [lambda s, t=t: s.get("@@hold", seconds=2, text=t) for t in texts]
+    calls.append(lambda s: s.get("@@count", seconds=2, text=text))
+    answers = []
+    held = threading.Thread(target=lambda: answers.extend(server.together(calls)))
+    held.start()
+    wait_for_calls(service, [*texts, text])
+    server.process.signal(signal.SIGTERM)
+    held.join()
+    assert [a.status_code for a in answers] == [200] * 11
+    assert server.process.wait() == 0
+    site.start()
+    assert counter_of(site.server) == before + 1
