@@ -29,7 +29,8 @@ def test_the_public_names_are_those_of_the_package():
     }
     assert set(testing.__all__) == {"HELD", "ByHand", "Clock", "HeldRequest"}
     assert set(config.__all__) == {
-        *("graceful_timeout", "post_worker_init", "worker_class", "worker_connections"),
+        *("graceful_timeout", "nworkers_changed", "post_worker_init", "worker_class"),
+        "worker_connections",
     }
 
 
@@ -45,6 +46,7 @@ def test_every_public_name_is_there_and_has_a_docstring(module):
     "module",
     [
         "collective.wsgifutures",
+        "collective.wsgifutures.__main__",
         "collective.wsgifutures.gunicorn",
         "collective.wsgifutures.testing",
         "collective.wsgifutures.wsgi.republish",

@@ -5,12 +5,26 @@ a ``post_worker_init`` of its own calls the one here. Flags and ``GUNICORN_CMD_A
 
 gunicorn's arbiter reads this before gevent has patched the standard library: nothing of
 Zope may be imported here, and nothing that makes a lock or a thread-local.
+
+What is not safe is refused: by the arbiter before it loads or forks anything, where it can
+know it, and else by the worker before its first request. The whole gunicorn ends then, with
+status 3. ``nworkers_changed`` is the first hook that gunicorn calls, before ``preload_app``
+loads Zope. A configuration may have a hook of its own, so a worker repeats what the arbiter
+has looked at.
 """
 
+from .wsgi import audit
+from .wsgi.settings import SettingRefused
+from .wsgi.settings import Settings
 from typing import Any
+from typing import NoReturn
+
+import os
+import time
 
 __all__ = [
     "graceful_timeout",
+    "nworkers_changed",
     "post_worker_init",
     "worker_class",
     "worker_connections",
@@ -25,16 +39,110 @@ worker_connections = 10_000
 #: Seconds for held responses at a reload or stop: the deadline and its grace.
 graceful_timeout = 60
 
+#: With this status of a worker gunicorn gives up, in place of starting it for ever.
+_BOOT_ERROR = 3
+
+#: How long a worker that is refused too waits to be stopped, in seconds.
+_LET_THE_OTHER_SPEAK = 30
+
+
+class _Word:
+    """Leave to speak, for one of the processes that are forked from here."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        self.give()
+
+    def give(self) -> None:
+        """One of them may speak."""
+        self.take()
+        os.write(self._write, b"!")
+
+    def take(self) -> bool:
+        """Tell whether it is this one. No other may then."""
+        try:
+            return bool(os.read(self._read, 1))
+        except BlockingIOError:
+            return False
+
+
+_refusal = _Word()
+_warnings = _Word()
+
+
+def nworkers_changed(arbiter: Any, new: int, old: int | None) -> None:
+    """Refuse what cannot be safe, at the start; at a reload warn again, once."""
+    _warnings.give()
+    if old is not None:
+        return
+    try:
+        audit.refuse(audit.of_arbiter(arbiter.cfg))
+        Settings.read(environ={**os.environ, **arbiter.cfg.env})  # not in the environment yet
+    except (audit.StartRefused, SettingRefused) as refused:
+        _say(arbiter.log, refused)
+        raise SystemExit(_BOOT_ERROR) from None
+
 
 def post_worker_init(worker: Any) -> None:
-    """Put the hold around what this worker serves. Called when Zope is loaded."""
-    from collective.wsgifutures.wsgi.republish import Republish
+    """Put the hold around what this worker serves, if that is safe. Zope is loaded now."""
+    from .wsgi.interrupts import stop_in_time
+    from .wsgi.republish import NotConfigured
+    from .wsgi.republish import Republish
 
-    _allow_open_files()
-    worker.wsgi = Republish(worker.wsgi)
+    import gevent
+
+    allow_open_files()
+    try:
+        settings = Settings.read()
+        _audit(worker, settings)
+        worker.wsgi = republish = Republish(worker.wsgi, settings)
+    except (audit.StartRefused, NotConfigured, SettingRefused) as refused:
+        _end(worker, refused)
+    republish.monitor.start()
+    gevent.spawn(stop_in_time, worker, republish.interrupts)
 
 
-def _allow_open_files() -> None:
+def _audit(worker: Any, settings: Settings) -> None:
+    """Refuse what is not safe, and warn of what will hurt.
+
+    Raises:
+        StartRefused: This worker may not serve.
+    """
+    from .wsgi.joints import joints
+
+    cfg = worker.cfg
+    audit.refuse([audit.preload(cfg), audit.worker_class(cfg)])  # all else follows from them
+    found = audit.of_process(joints, cfg.workers)
+    audit.refuse(found)
+    found += audit.of_server(cfg, settings) + audit.of_system(settings)
+    warnings = audit.warnings(found)
+    if warnings and _warnings.take():
+        for warning in warnings:
+            worker.log.warning("%s", warning)
+
+
+def _end(worker: Any, refused: Exception) -> NoReturn:
+    """End this worker, and with it gunicorn.
+
+    gunicorn stops when one worker has ended with its status for that. It stumbles over a
+    second one, so the others wait to be stopped.
+    """
+    spoke = _refusal.take()
+    if spoke:
+        _say(worker.log, refused)
+    until = time.monotonic() + _LET_THE_OTHER_SPEAK
+    while not spoke and worker.alive and time.monotonic() < until:
+        worker.notify()
+        time.sleep(0.1)
+    raise SystemExit(_BOOT_ERROR if worker.alive else 0)
+
+
+def _say(log: Any, refused: Exception) -> None:
+    log.error("gunicorn does not start. %s", refused)
+
+
+def allow_open_files() -> None:
     """Take what the system allows: a held response has a socket on either side."""
     import contextlib
     import resource

@@ -8,8 +8,10 @@ next one could find somebody else's user.
 
 from ..kernel.errors import FutureTimeout
 from ..kernel.errors import HoldExpired
-from ..wsgi.republish import Joint
-from ..wsgi.republish import joints
+from ..wsgi.audit import Finding
+from ..wsgi.joints import Joint
+from ..wsgi.joints import joints
+from .audit import of_zope
 from AccessControl.SecurityManagement import noSecurityManager
 from typing import Any
 from ZPublisher.HTTPResponse import status_codes
@@ -19,19 +21,35 @@ from ZPublisher.HTTPResponse import status_codes
 TOO_LATE = {error.__name__.lower(): 504 for error in (FutureTimeout, HoldExpired)}
 
 
+#: The packages of storages which wait for a database, so that others can publish meanwhile.
+WAITING_STORAGES = ("ZEO", "relstorage")
+
+#: As many slots for these at most, where the settings do not say how many.
+MOST_SLOTS = 16
+
+
 class ZopeJoint(Joint):
     """What ZPublisher has to do with passes.
 
     Args:
-        connections: How many the pool of the root database has.
+        database: The root database.
     """
 
-    def __init__(self, connections: int) -> None:
-        self._connections = connections
+    def __init__(self, database: Any) -> None:
+        self._database = database
 
     def max_slots(self) -> int:
-        """Return how many ZODB connections there are."""
-        return self._connections
+        """Return how many ZODB connections the pool has."""
+        return int(self._database.getPoolSize())
+
+    def good_slots(self) -> int | None:
+        """More than a few only help where a pass waits for its storage."""
+        package = type(self._database.storage).__module__.partition(".")[0]
+        return min(self.max_slots(), MOST_SLOTS) if package in WAITING_STORAGES else None
+
+    def findings(self, workers: int) -> list[Finding]:
+        """Return what the audit has to know about this Zope."""
+        return of_zope(self._database, workers)
 
     def clean_up(self) -> None:
         """Forget who was logged in."""
@@ -40,5 +58,5 @@ class ZopeJoint(Joint):
 
 def zope_has_started(event: Any) -> None:
     """Join the middleware with this Zope."""
-    joints[:] = [ZopeJoint(event.database.getPoolSize())]
+    joints[:] = [ZopeJoint(event.database)]
     status_codes.update(TOO_LATE)

@@ -1,0 +1,22 @@
+"""The command ``wsgifutures``; also ``python -m collective.wsgifutures``."""
+
+from . import doctor
+
+import argparse
+import sys
+
+_DESCRIPTION = "Tools for Plone sites that hold responses."
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    parser = argparse.ArgumentParser("wsgifutures", description=_DESCRIPTION, allow_abbrev=False)
+    commands = parser.add_subparsers(title="commands", dest="command", required=True)
+    doctor.add_parser(commands)
+    options, others = parser.parse_known_args(arguments)
+    status: int = options.run(options, others)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

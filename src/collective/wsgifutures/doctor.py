@@ -1,0 +1,472 @@
+"""``wsgifutures doctor``: looks at a deployment without serving.
+
+It goes the way of gunicorn: reads the configuration as the arbiter does, then patches as a
+worker does, then loads what the paste file says. So nothing of Zope may be imported here at
+the top, and what a configuration imports too early is seen. Whatever fails is a finding.
+
+A database is opened as a worker would. Where another process has it, what can be told
+without is told from ``zope.conf``.
+"""
+
+from .wsgi import audit
+from .wsgi.audit import error
+from .wsgi.audit import Finding
+from .wsgi.audit import Level
+from .wsgi.audit import ok
+from .wsgi.audit import warning
+from .wsgi.settings import SettingRefused
+from .wsgi.settings import Settings
+from collections.abc import Iterable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import argparse
+import contextlib
+import gc
+import importlib.metadata
+import io
+import logging
+import os
+import platform
+import re
+import sys
+import warnings
+
+OURS = "python:collective.wsgifutures.gunicorn"
+PACKAGE = "collective.wsgifutures"
+
+#: The exit status of wrong usage, as argparse has it.
+USAGE = 2
+
+#: Whose versions are told.
+TOLD = ("Zope", "Products.CMFPlone", "gevent", "gunicorn", PACKAGE)
+
+_DESCRIPTION = """\
+Look at a deployment without serving: the checks that a worker makes at its start, and the
+versions, storages, limits and time limits around it. One line for each finding: ok, warning or
+error, what it means, what to do.
+
+Give it the options that gunicorn gets; GUNICORN_CMD_ARGS and gunicorn.conf.py are read too.
+Run it as the user that the site runs as, in the environment of the site: it opens the
+database as the site does, and looks at the limits of its own process.
+"""
+_EPILOG = """\
+exit status: 0 no error (there may be warnings), 1 an error, 2 wrong usage
+
+example: wsgifutures doctor -k gevent -c python:collective.wsgifutures.gunicorn \\
+             --paste etc/zope.ini
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to those of ``wsgifutures``."""
+    parser = commands.add_parser(
+        "doctor",
+        help="look at a deployment without serving",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="wsgifutures doctor [-h] [--paste FILE] [-c CONFIG] [option of gunicorn ...]",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--paste",
+        "--paster",
+        metavar="FILE",
+        default="etc/zope.ini",
+        help="what is served, as for gunicorn (etc/zope.ini)",
+    )
+    parser.add_argument(
+        "-c",
+        "--config",
+        metavar="CONFIG",
+        help=f"gunicorn's configuration (gunicorn.conf.py if there is one, else {OURS})",
+    )
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(options: argparse.Namespace, others: list[str]) -> int:
+    """Print the findings and return the exit status."""
+    paste = options.paste.partition("#")[0]
+    if not Path(paste).is_file():
+        options.parser.error(f"there is no {paste}: name the paste file with --paste")
+    hidden = secrets(paste)
+    found = []
+    for finding in examine(options, others):
+        found.append(finding)
+        print(line(finding, hidden), flush=True)
+    counts = {level: sum(1 for one in found if one.level is level) for level in Level}
+    print(f"\nerrors: {counts[Level.ERROR]}, warnings: {counts[Level.WARNING]}")
+    return 1 if counts[Level.ERROR] else 0
+
+
+def line(finding: Finding, hidden: Iterable[str] = ()) -> str:
+    """Return *finding* as one line, without what nobody may read."""
+    text = " ".join(f"{finding.meaning} {finding.remedy}".split())
+    for secret in hidden:
+        text = text.replace(secret, "***")
+    return f"{finding.level.value:8} {finding.topic:14} {_without_passwords(text)}"
+
+
+def secrets(paste: str) -> list[str]:
+    """Return the passwords that stand in the paste file and in what lies beside it."""
+    found: set[str] = set()
+    for file in [Path(paste), *Path(paste).parent.glob("*.conf")]:
+        with contextlib.suppress(OSError):
+            found.update(_PASSWORD.findall(file.read_text(errors="replace")))
+    return sorted((one for one in found if len(one) > 2), key=len, reverse=True)
+
+
+_PASSWORD = re.compile(r"(?:password|passwd|pwd)\s*[=:\s]\s*['\"]?([^\s'\"]+)", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s@]+@")
+
+
+def _without_passwords(text: str) -> str:
+    text = _URL_PASSWORD.sub(r"\1***@", text)
+    return _PASSWORD.sub(lambda found: found[0].replace(found[1], "***"), text)
+
+
+# In the order of a start
+
+
+def examine(options: argparse.Namespace, others: list[str]) -> Iterator[Finding]:
+    """Yield the findings of one deployment."""
+    yield from versions()
+    try:
+        cfg = gunicorn_config(options, others)
+    except _NotRead as failed:
+        yield error("config", f"gunicorn's configuration cannot be read: {failed}.", "Correct it.")
+        return
+    os.environ.update(cfg.env)
+    server = Server(cfg)
+    yield from server.before_loading()
+    if server.has_greenlets:
+        _patch()
+    yield from _served(server, options.paste)
+
+
+def _served(server: "Server", paste: str) -> Iterator[Finding]:
+    """Yield the findings about what a worker would serve."""
+    try:
+        settings = Settings.read()
+    except SettingRefused as refused:
+        yield error("settings", str(refused), "")
+        settings = Settings()
+    loaded = Loaded(paste)
+    yield server.hold(loaded)
+    yield from loaded.findings(server.cfg.workers)
+    settings = loaded.settings or settings
+    yield from server.of_settings(settings)
+    yield from loaded.of_settings(settings, server.is_behind)
+
+
+def _patch() -> None:
+    """Do as gunicorn's worker does."""
+    from gevent import monkey
+
+    with quiet():
+        monkey.patch_all()
+
+
+class Server:
+    """gunicorn, as it is configured.
+
+    Args:
+        cfg: Its configuration.
+    """
+
+    def __init__(self, cfg: Any) -> None:
+        self.cfg = cfg
+        #: Its configuration is our module, or begins with it.
+        self.is_ours = OURS.removeprefix("python:") in sys.modules
+        self.has_greenlets = audit.worker_class(cfg).level is Level.OK
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether only what runs on this machine reaches it."""
+        hosts = [one[0] if isinstance(one, tuple) else "localhost" for one in self.cfg.address]
+        return all(host in ("127.0.0.1", "::1", "localhost") for host in hosts)
+
+    def before_loading(self) -> list[Finding]:
+        """Return what is known before anything is loaded."""
+        if self.is_ours or self.has_greenlets:
+            return audit.of_arbiter(self.cfg)
+        name = self.cfg.worker_class_str
+        return [
+            ok(
+                "worker",
+                f"gunicorn's worker class is {name}: each held response keeps a thread of its server.",
+            )
+        ]
+
+    def hold(self, loaded: "Loaded") -> Finding:
+        """Something puts the hold around what is served."""
+        if loaded.has_filter:
+            return ok("hold", "The filter in the pipeline holds responses.")
+        if self.is_ours:
+            return ok("hold", "gunicorn's configuration puts the hold around what is served.")
+        return error(
+            "hold",
+            f"Nothing holds: neither is {PACKAGE}.gunicorn part of gunicorn's configuration, "
+            "nor the filter part of the pipeline.",
+            f"Start gunicorn with -c {OURS}, or begin its config file with 'from "
+            f"{PACKAGE}.gunicorn import *'.",
+        )
+
+    def of_settings(self, settings: Settings) -> list[Finding]:
+        """Return whether the server and the system go with our settings."""
+        from .gunicorn import allow_open_files
+
+        if not self.has_greenlets:
+            return []
+        if self.is_ours:
+            allow_open_files()
+        return audit.of_server(self.cfg, settings) + audit.of_system(settings)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[io.StringIO]:
+    """Keep what others print, log or warn of out of the findings."""
+    kept = io.StringIO()
+    logging.disable(logging.CRITICAL)
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(kept),
+        contextlib.redirect_stderr(kept),
+    ):
+        warnings.simplefilter("ignore")
+        try:
+            yield kept
+        finally:
+            logging.disable(logging.NOTSET)
+
+
+# Versions
+
+
+def versions() -> Iterator[Finding]:
+    """Tell what is installed, and what is not as this package asks for."""
+    from packaging.requirements import Requirement
+
+    unmet = list(_unmet(map(Requirement, importlib.metadata.requires(PACKAGE) or ())))
+    for text, remedy in [*_wrong_python(), *unmet]:
+        yield error("versions", text, remedy)
+    told = [f"{name} {version}" for name in TOLD if (version := _version(name))]
+    yield ok("versions", f"Python {platform.python_version()}, {', '.join(told)}.")
+
+
+def _unmet(requirements: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    for one in requirements:
+        if one.marker is not None and not one.marker.evaluate({"extra": ""}):
+            continue
+        version = _version(one.name)
+        if version is None:
+            yield f"{one.name} is not installed.", f"Install {one}."
+        elif not one.specifier.contains(version, prereleases=True):
+            yield f"{one.name} is {version}; {PACKAGE} needs {one}.", f"Install {one}."
+
+
+def _wrong_python() -> Iterator[tuple[str, str]]:
+    from packaging.specifiers import SpecifierSet
+
+    wanted = importlib.metadata.metadata(PACKAGE)["Requires-Python"] or ""
+    version = platform.python_version()
+    if not SpecifierSet(wanted).contains(version, prereleases=True):
+        yield f"This is Python {version}; {PACKAGE} needs {wanted}.", "Use one of those."
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+# gunicorn's configuration
+
+
+class _NotRead(Exception):
+    """gunicorn cannot read its configuration; ``str`` says why."""
+
+
+def gunicorn_config(options: argparse.Namespace, others: list[str]) -> Any:
+    """Return gunicorn's configuration, read as gunicorn reads it.
+
+    An option that gunicorn does not have is wrong usage, and ends the process.
+
+    Raises:
+        _NotRead: It cannot be.
+    """
+    from gunicorn.app.wsgiapp import WSGIApplication
+
+    config = options.config or _config_by_default(options.paste)
+    arguments = ["--paste", options.paste, *(["-c", config] if config else []), *others]
+    before, sys.argv = sys.argv, ["wsgifutures doctor", *arguments]
+    try:
+        with quiet() as printed:
+            cfg = WSGIApplication(prog="wsgifutures doctor").cfg
+            _ = cfg.worker_class
+            return cfg
+    except (Exception, SystemExit) as failed:
+        said = (printed.getvalue().strip() or str(failed).partition("\n")[0]).splitlines()[-1]
+        said = said.removeprefix("Error: ").rstrip(" .:")
+        if isinstance(failed, SystemExit) and failed.code == USAGE:
+            options.parser.error(said.partition(": error: ")[2])
+        raise _NotRead(said) from None
+    finally:
+        sys.argv = before
+
+
+def _config_by_default(paste: str) -> str | None:
+    """Return our module where nothing else says what the configuration is, or what holds."""
+    from gunicorn.config import Config
+    from gunicorn.config import get_default_config_file
+
+    cfg = Config()
+    from_env = cfg.parser().parse_args(cfg.get_cmd_args_from_env()).config
+    return None if from_env or get_default_config_file() or _has_filter(paste) else OURS
+
+
+def _has_filter(paste: str) -> bool:
+    text = Path(paste.partition("#")[0]).read_text(errors="replace")
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith(("#", ";"))]
+    return any("collective.wsgifutures#hold" in line for line in lines)
+
+
+# What is served
+
+
+class Loaded:
+    """What the paste file describes, loaded as a worker does, as far as that goes.
+
+    Args:
+        paste: Its path.
+    """
+
+    def __init__(self, paste: str) -> None:
+        self._paste = paste
+        self._failed: BaseException | None = None
+        self._pool: int | None = None  # where zope.conf had to tell
+        with quiet():
+            try:
+                self._application = _load(paste)  # kept for its settings
+            except (Exception, SystemExit) as failed:
+                self._failed = failed
+        self.settings = _settings_of_a_filter()  #: None where there is none
+        self.has_filter = self.settings is not None or _has_filter(paste)
+
+    def findings(self, workers: int) -> Iterator[Finding]:
+        """Yield what was found by loading it, or why it could not be loaded."""
+        from .wsgi.joints import joints
+
+        if self._failed is None:
+            yield from _zcml()
+        else:
+            yield from _why(self._failed)
+        yield from audit.of_process(joints, workers)
+        if not joints:
+            with contextlib.suppress(Exception, SystemExit):  # _why has said why
+                yield from self._without_opening(workers)
+
+    def _without_opening(self, workers: int) -> Iterator[Finding]:
+        """Yield from ``zope.conf`` what opened databases would have told."""
+        from .publisher.audit import shared_state
+
+        yield from shared_state()
+        for database in _zope_conf(self._paste).databases:
+            if "/" in database.getVirtualMountPaths():
+                self._pool = database.config.pool_size
+            yield _configured(database, workers)
+
+    def of_settings(self, settings: Settings, is_behind: bool) -> Iterator[Finding]:
+        """Yield whether our settings go with this Zope."""
+        from .wsgi.joints import joints
+
+        for joint in joints:
+            yield audit.slots(settings.slots or joint.good_slots(), joint.max_slots())
+        if not joints and self._pool:
+            yield audit.slots(settings.slots, self._pool)
+        if "ZPublisher.HTTPRequest" in sys.modules:
+            from .publisher.audit import proxies
+            from ZPublisher.HTTPRequest import trusted_proxies
+
+            yield proxies(trusted_proxies, is_behind, settings.held_by_one_client)
+
+
+def _load(paste: str) -> Any:
+    from paste.deploy import loadapp
+
+    return loadapp(_uri(paste))
+
+
+def _uri(paste: str) -> str:
+    return f"config:{Path(paste).absolute()}"
+
+
+def _settings_of_a_filter() -> Settings | None:
+    module = sys.modules.get(f"{PACKAGE}.wsgi.republish")
+    found = [one for one in gc.get_objects() if module and type(one) is module.Republish]
+    return found[0].settings if found else None
+
+
+#: What is refused when the middleware is made, and what that is about.
+_REFUSED = {"NotConfigured": "zcml", "SettingRefused": "settings"}
+
+
+def _why(failed: BaseException) -> Iterable[Finding]:
+    name, text = type(failed).__name__, " ".join(str(failed).split())
+    if isinstance(failed, audit.StartRefused):
+        return failed.findings
+    if name in _REFUSED:
+        return [error(_REFUSED[name], text, "")]
+    if name == "LockError":
+        return [_in_use(text)]
+    return [error("zope", f"It cannot be loaded: {name}: {text}", "Correct it.")]
+
+
+def _in_use(text: str) -> Finding:
+    lock = "".join(re.findall(" '(.+)'", text))
+    by = "another process"
+    with contextlib.suppress(OSError, ValueError):
+        by = f"process {int(Path(lock).read_text().split()[0])}"
+    return warning(
+        "storage",
+        f"{lock.removesuffix('.lock')} is in use by {by}. What follows about it is from zope.conf.",
+        "If that is the site itself, all is well; to have it looked at whole, stop the site.",
+    )
+
+
+def _zcml() -> Iterator[Finding]:
+    from .wsgi.joints import joints
+
+    if joints:
+        yield ok("zcml", f"The ZCML of {PACKAGE} is loaded.")
+    elif "ZPublisher.WSGIPublisher" in sys.modules:
+        yield error(
+            "zcml",
+            f"The ZCML of {PACKAGE} is not loaded: a held request would be committed in each "
+            "of its passes.",
+            f'Write <include package="{PACKAGE}" /> into the site\'s ZCML.',
+        )
+
+
+def _zope_conf(paste: str) -> Any:
+    from paste.deploy.loadwsgi import APP
+    from paste.deploy.loadwsgi import loadcontext
+    from Zope2.Startup.options import ZopeWSGIOptions
+
+    context = loadcontext(APP, _uri(paste))
+    context = getattr(context, "app_context", context)
+    with quiet():
+        return ZopeWSGIOptions(configfile=context.local_conf["zope_conf"])().configroot
+
+
+def _configured(database: Any, workers: int) -> Finding:
+    from .publisher.audit import file_storage
+
+    kind = type(database.config.storage).__name__
+    topic = f"storage {database.name}"
+    if kind == "FileStorage":
+        return file_storage(topic, kind, workers)
+    return ok(topic, f"{kind}, a pool of {database.config.pool_size} connections.")
