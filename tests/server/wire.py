@@ -17,7 +17,7 @@ class Answer(NamedTuple):
 class Wire:
     """One connection to *server*."""
 
-    def __init__(self, server, timeout=20):
+    def __init__(self, server, timeout=10):
         parts = urlsplit(server.root)
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout)
         self._file = self.socket.makefile("rb")

@@ -303,6 +303,8 @@ class Outcome(View):
     def _expired(self):
         return str(sleep(30))
 
+    _refused = _expired
+
     def _user(self):
         return user()
 
