@@ -43,6 +43,7 @@ setup(
         "AccessControl",
         "gevent>=24.10.1",  # what gunicorn's gevent worker asks for
         "gunicorn",
+        "packaging",
         "plone.api",
         "plone.autoinclude",
         "plone.base",
@@ -70,6 +71,7 @@ setup(
         "relstorage": ["psycopg2-binary", "RelStorage"],
     },
     entry_points={
+        "console_scripts": ["wsgifutures = collective.wsgifutures.__main__:main"],
         "paste.filter_app_factory": ["hold = collective.wsgifutures.wsgi.republish:filter_app"],
         "plone.autoinclude.plugin": ["target = plone"],
     },

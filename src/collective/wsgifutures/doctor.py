@@ -114,8 +114,13 @@ def secrets(paste: str) -> list[str]:
     found: set[str] = set()
     for file in [Path(paste), *Path(paste).parent.glob("*.conf")]:
         with contextlib.suppress(OSError):
-            found.update(_PASSWORD.findall(file.read_text(errors="replace")))
+            found.update(_PASSWORD.findall(_without_comments(file)))
     return sorted((one for one in found if len(one) > 2), key=len, reverse=True)
+
+
+def _without_comments(file: Path) -> str:
+    lines = file.read_text(errors="replace").splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith(("#", ";")))
 
 
 _PASSWORD = re.compile(r"(?:password|passwd|pwd)\s*[=:\s]\s*['\"]?([^\s'\"]+)", re.IGNORECASE)
@@ -196,7 +201,7 @@ class Server:
         return [
             ok(
                 "worker",
-                f"gunicorn's worker class is {name}: each held response keeps a thread of its server.",
+                f"gunicorn's worker class is {name}: each held response keeps a thread.",
             )
         ]
 
@@ -329,9 +334,7 @@ def _config_by_default(paste: str) -> str | None:
 
 
 def _has_filter(paste: str) -> bool:
-    text = Path(paste.partition("#")[0]).read_text(errors="replace")
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith(("#", ";"))]
-    return any("collective.wsgifutures#hold" in line for line in lines)
+    return f"{PACKAGE}#hold" in _without_comments(Path(paste.partition("#")[0]))
 
 
 # What is served
