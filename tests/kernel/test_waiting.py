@@ -171,3 +171,33 @@ def test_many_requests_at_once_each_get_their_own():
     for thread in threads:
         thread.join(SECONDS)
     assert answers == {n: 2 * n for n in range(40)}
+
+
+class Deaf:
+    """An executor that never returns what it started, and does not hear when told to stop."""
+
+    name = "deaf"
+
+    def __init__(self):
+        self.started = 0
+
+    def start(self, function, done):
+        self.started += 1
+        return self
+
+    def cancel(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("timeout", "deadline", "expected"),
+    [(0.05, 55.0, FutureTimeout), (30.0, 0.05, HoldExpired)],
+)
+def test_an_executor_that_never_returns_is_not_waited_for(timeout, deadline, expected):
+    """A future's timeout and a hold's deadline are kept by the request itself."""
+    call = future(key="deaf", timeout=timeout)(lambda: 3)
+    executor = Deaf()
+    began = time.monotonic()
+    error = raised_by(Request(call, executor=executor, deadline=deadline).run)
+    assert (type(error), executor.started) == (expected, 1)
+    assert time.monotonic() - began < SECONDS

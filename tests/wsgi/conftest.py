@@ -1,5 +1,19 @@
-"""What needs gevent is only collected where it has patched."""
+"""Each test begins with an empty log; what needs gevent is only collected where it has patched."""
 
+from .applications import log
+from .applications import never
+from .applications import setting
 from collective.wsgifutures.kernel.executors import under_gevent
 
+import pytest
+
 collect_ignore = [] if under_gevent() else ["test_interrupts.py", "test_monitor_blocked.py"]
+
+
+@pytest.fixture(autouse=True)
+def _empty_log():
+    log.clear()
+    setting.set("unset")
+    never.clear()
+    yield
+    never.set()

@@ -1,5 +1,13 @@
 """The middleware around applications of ten lines: held, published again, answered."""
 
+from .applications import Answer
+from .applications import echo
+from .applications import log
+from .applications import make_environ
+from .applications import never
+from .applications import page
+from .applications import SECONDS
+from .applications import setting
 from collective.wsgifutures import AskedAfterCommit
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
@@ -13,8 +21,6 @@ from collective.wsgifutures.wsgi.publication import MARK
 from collective.wsgifutures.wsgi.republish import NotConfigured
 from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
-from contextvars import ContextVar
-from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import io
@@ -30,22 +36,6 @@ import time
 
 pytestmark = pytest.mark.concurrency
 
-SECONDS = 5  # until a test gives up
-log = []
-setting = ContextVar("setting", default="unset")
-
-
-never = threading.Event()
-
-
-@pytest.fixture(autouse=True)
-def _empty_log():
-    log.clear()
-    setting.set("unset")
-    never.clear()
-    yield
-    never.set()
-
 
 @pytest.fixture
 def join():
@@ -57,12 +47,6 @@ def join():
 
     yield join
     joints[:] = before
-
-
-@future(key="echo")
-def echo(value):
-    log.append(f"call {value}")
-    return value
 
 
 @future(key="late", timeout=0.05)
@@ -88,48 +72,9 @@ class Body:
         log.append("closed")
 
 
-class Answer:
-    """What came to the client."""
-
-    def __init__(self, app, environ):
-        self.starts = []
-        self.returned = app(environ, lambda *start: self.starts.append(start))
-        self.body = b"".join(self.returned)
-        if hasattr(self.returned, "close"):
-            self.returned.close()
-
-    @property
-    def status(self):
-        return self.starts[0][0]
-
-    @property
-    def headers(self):
-        return dict(self.starts[0][1])
-
-
-def make_environ(**environ):
-    """Return the environ of a GET."""
-    environ.setdefault("wsgi.input", io.BytesIO())
-    environ.setdefault("QUERY_STRING", "")
-    setup_testing_defaults(environ)
-    return environ
-
-
 def get(app, *, environ=None, **settings):
     """Return what the client gets from *app* behind the middleware."""
     return Answer(Republish(app, Settings(**settings)), environ or make_environ())
-
-
-def page(view, status="200 OK"):
-    """Return an application that answers what *view* of its environ returns."""
-
-    def app(environ, start_response):
-        log.append("pass")
-        text = view(environ)
-        start_response(status, [("Content-Type", "text/plain")])
-        return [str(text).encode()]
-
-    return app
 
 
 # the whole way

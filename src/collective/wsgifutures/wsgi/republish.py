@@ -84,7 +84,7 @@ class Republish:
         """Answer a request, as WSGI has it."""
         if MARK in environ:
             return self.application(environ, start_response)
-        if environ.get("PATH_INFO") == self.settings.liveness_path:
+        if environ.get("PATH_INFO") == (self.settings.liveness_path or None):
             return _text(environ, "200 OK", "alive").send(start_response)
         try:
             response = self._answer(environ)
