@@ -293,16 +293,49 @@ def test_filter_in_the_docs_is_loaded_with_its_options(tmp_path):
     assert made.settings == Settings(slots=4, deadline=55.0)
 
 
+#: What gunicorn does in a worker with the functions of its configuration.
+WORKER = """
+from gevent import monkey
+monkey.patch_all()
+from gunicorn.config import Config
+from types import SimpleNamespace
+import runpy
+names = runpy.run_path("gunicorn.conf.py")
+cfg = Config()
+cfg.set("worker_class", names["worker_class"])
+log = SimpleNamespace(info=lambda *args: None, warning=lambda *args: None, error=print)
+worker = SimpleNamespace(wsgi=print, log=log, cfg=cfg, alive=True)
+names["post_worker_init"](worker)
+print(type(worker.wsgi).__name__, cfg.worker_class_str)
+"""
+
+
 @pytest.mark.parametrize(
     "block", blocks_of(DOCS / "howto" / "start.rst", "python"), ids=lambda block: block.line
 )
-def test_gunicorn_file_of_ones_own_puts_the_hold_in_place(block):
-    """`import *`, and a hook that calls ours."""
-    names = run(block)
-    worker = SimpleNamespace(wsgi=lambda *args: [], log=SimpleNamespace(info=lambda text: None))
-    names["post_worker_init"](worker)
-    assert isinstance(worker.wsgi, Republish)
-    assert names["worker_class"] == "gevent"
+def test_gunicorn_file_of_ones_own_puts_the_hold_in_place(block, tmp_path):
+    """`import *`, and a hook that calls ours, in a worker that gevent has patched."""
+    (tmp_path / "gunicorn.conf.py").write_text(block.text)
+    (tmp_path / "worker.py").write_text(WORKER)
+    command = [sys.executable, "worker.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.split(), done.stderr) == (["Republish", "gevent"], "")
+
+
+def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():
+    """No more, no less; a setting has its own page."""
+    source = ROOT / "src" / "collective" / "wsgifutures"
+    topics = set()
+    for room in ("wsgi", "publisher"):
+        for node in ast.walk(ast.parse((source / room / "audit.py").read_text())):
+            match node:
+                case ast.Call(ast.Name("error" | "warning"), [ast.Constant(topic), *_]):
+                    topics.add(topic)
+    text = (DOCS / "howto" / "doctor.rst").read_text(encoding="utf-8")
+    page = text.split("What a worker looks at by itself\n")[1]
+    lines = re.findall(r"^``[\w-]+``(?:, ``[\w-]+``)*$", page, re.M)
+    explained = {topic for line in lines for topic in re.findall(r"[\w-]+", line)}
+    assert explained == topics | {"storage"}
 
 
 # Settings, words, names
