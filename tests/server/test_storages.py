@@ -6,6 +6,7 @@ from storages import STORAGES
 from urllib.parse import quote
 
 import pytest
+import re
 import signal
 import socket
 import threading
@@ -19,29 +20,30 @@ class Site:
 
     def __init__(self, storage, folder, start):
         self.storage = storage
+        self.folder = folder
         self.published = folder / "published"
-        self._folder = folder
         self._start = start
         self.start()
 
     def start(self):
         flags = ("-w", str(self.storage.workers))
         env = {"HOLDTESTS_PUBLISHED": str(self.published)}
-        self.server = Server(*self._start(*flags, env=env, folder=self._folder))
-        self.once_on_each_worker(self._workers)
+        self.server = Server(*self._start(*flags, env=env, folder=self.folder))
+        self.pids = self.once_on_each_worker(self._pids)
 
     def stop(self):
         self.server.process.stop()
 
     def once_on_each_worker(self, ask):
-        """Call *ask* until each worker has answered; it returns which one did."""
+        """Call *ask*, which returns what workers answered, until each has; return them."""
         until = time.monotonic() + 30
         workers = set()
         while len(workers) < self.storage.workers:
             assert time.monotonic() < until, f"only {workers} answered"
             workers.update(ask())
+        return workers
 
-    def _workers(self):
+    def _pids(self):
         return self.server.together([lambda s: s.state()["pid"]] * 10)
 
 
@@ -70,6 +72,26 @@ def server(site):
     return site.server
 
 
+@pytest.fixture
+def start_with_driver(site, start_gunicorn):
+    """Start a second gunicorn on the same storage, with another driver."""
+    conf = site.folder / "etc" / "zope.conf"
+    right = conf.read_text()
+    processes = []
+
+    def start(driver):
+        bare = re.sub(r"\n *driver .*", "", right)
+        conf.write_text(re.sub("(<(?:sqlite3|postgresql)>)", rf"\1\ndriver {driver}", bare))
+        process, port = start_gunicorn(folder=site.folder)
+        processes.append(process)
+        return process, port
+
+    yield start
+    conf.write_text(right)
+    for process in processes:
+        process.stop()
+
+
 def wait_for_calls(service, texts):
     until = time.monotonic() + 30
     while not all(service.calls(text) for text in texts):
@@ -82,9 +104,10 @@ def counter_of(server):
 
 
 def test_storage_and_driver_are_those_of_the_page(site, server):
-    """RelStorage's driver is one that lets other greenlets run."""
+    """RelStorage's driver is one that lets other greenlets run, and nothing is warned of."""
     found = server.get("@@storage").json()
     assert found == {"kind": site.storage.kind, "driver": site.storage.driver}
+    assert "[WARNING]" not in server.process.output
 
 
 def test_responses_are_held_by_each_worker(site, server, service, text):
@@ -171,6 +194,25 @@ def test_client_that_goes_away_is_published_no_more(site, server, silent, text):
     assert site.published.read_text().split() == [text]
 
 
+@pytest.mark.parametrize(
+    "site", [pytest.param(name, marks=pytest.mark.storages) for name in OTHERS], indirect=True
+)
+def test_reload_while_held_finishes_and_serves_others_meanwhile(site, server, service, text):
+    """SIGHUP: old workers send what they hold, new ones are there already."""
+    answers = []
+    held = threading.Thread(
+        target=lambda: answers.append(server.get("@@hold", seconds=12, text=text))
+    )
+    held.start()
+    wait_for_calls(service, [text])
+    server.process.signal(signal.SIGHUP)
+    new = site.once_on_each_worker(lambda: {server.state()["pid"]} - site.pids)
+    assert answers == []  # it is still held
+    held.join()
+    assert [a.status_code for a in answers] == [200]
+    site.pids = new
+
+
 def test_stop_while_held_finishes_and_the_next_start_has_what_was_written(
     site, server, service, text
 ):
@@ -189,3 +231,21 @@ def test_stop_while_held_finishes_and_the_next_start_has_what_was_written(
     assert server.process.wait() == 0
     site.start()
     assert counter_of(site.server) == before + 1
+
+
+@pytest.mark.storages
+@pytest.mark.parametrize("site", ["postgresql"], indirect=True)
+def test_start_with_psycopg2_alone_ends_and_says_why(start_with_driver):
+    """Its queries would stop all of the worker; RelStorage refuses it under gevent."""
+    process, _ = start_with_driver("psycopg2")
+    assert process.wait() == 3
+    assert "cannot have a wait callback" in process.output
+
+
+@pytest.mark.storages
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+def test_start_with_sqlite3_alone_warns_and_names_the_driver(start_with_driver, text):
+    """It works, and blocks."""
+    server = Server(*start_with_driver("sqlite3"))
+    assert server.get("@@hold", text=text).status_code == 200
+    assert "gevent sqlite3" in server.process.output
