@@ -24,6 +24,10 @@ ADMIN = "Authorization: Basic YWRtaW46YWRtaW4="
 JSON = "Accept: application/json"
 
 
+#: Bytes of request bodies that the server keeps at a time.
+ROOM = 51_000_000
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Where the server keeps request bodies."""
@@ -35,7 +39,7 @@ def server(start_gunicorn, folder):
     """A gunicorn with one slot."""
     from conftest import Server
 
-    env = {"WSGIFUTURES_SLOTS": "1", "TMPDIR": str(folder)}
+    env = {"WSGIFUTURES_SLOTS": "1", "WSGIFUTURES_MAX_BODIES": str(ROOM), "TMPDIR": str(folder)}
     process, port = start_gunicorn("--keep-alive", "20", env=env)
     yield Server(process, port)
     process.stop()
@@ -190,10 +194,15 @@ def test_future_that_raises_a_base_exception_ends_nothing(server, what, nested):
 @pytest.mark.xfail(strict=True, reason="outcomes.run_to_end raises, so nothing settles")
 def test_future_whose_exception_cannot_be_told_settles(server):
     """A repr that raises does not keep its response until the timeout."""
-    began = time.monotonic()
     answer = server.get("@@fault-end", what="Unprintable").json()
     assert answer["error"] == "FuturesError"
-    assert time.monotonic() - began < 2
+
+
+def test_future_that_will_not_be_stopped_is_out_of_time_all_the_same(server):
+    """Nobody waits for what it makes of it."""
+    began = time.monotonic()
+    assert server.get("@@fault-fetch", how="goes-on", url="").json()["error"] == "FutureTimeout"
+    assert time.monotonic() - began < 1
 
 
 SWALLOWED = pytest.mark.xfail(strict=True, reason="gunicorn swallows it and answers nothing")
@@ -211,7 +220,7 @@ SWALLOWED = pytest.mark.xfail(strict=True, reason="gunicorn swallows it and answ
 )
 def test_view_that_raises_a_base_exception_is_answered_500(server, what, text):
     """In its last pass. What was pipelined behind it is not answered in its place."""
-    with Wire(server, timeout=3) as wire:
+    with Wire(server, timeout=2) as wire:
         wire.send(request(f"@@fault-leave?what={what}") + request("@@fast"))
         answers = wire.answers()
     assert answers[0].status == 500
@@ -538,6 +547,25 @@ def test_body_shorter_than_announced_takes_what_follows_it(server, text):
         wire.socket.shutdown(socket.SHUT_WR)
         assert [a.status for a in wire.answers()] == [400]
     assert hidden(server, text) == 0
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_request_inside_of_a_body_that_is_refused_stays_one(server, chunked, text):
+    """413; what the client sends of the body then is no request, and the next one is."""
+    inner = request(f"@@fault-hidden?text={text.encode().hex()}")
+    body = inner * (ROOM // len(inner) + 2)
+    path = f"@@fault-hidden?text={text.encode().hex()}"
+    with Wire(server) as wire:
+        if chunked:
+            wire.send(request(path, CHUNKED, method="POST"))
+            wire.send(f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
+            assert wire.answer().status == 413
+        else:
+            wire.send(post(path, body)[: -len(body)])
+            assert wire.answer().status == 413  # before it has come
+            wire.send(body)
+        assert held_on(wire) == ("ok", "2")
+    assert hidden(server, text.encode().hex()) == 0
 
 
 def test_header_that_only_looks_like_a_transfer_encoding_is_dropped(server, text):

@@ -88,11 +88,8 @@ def counted(server):
         return json.loads(wire.get("@@fault-objects").body)
 
 
-def grown(server, cause, bound=REQUESTS / 3):
-    """Return of what there is more than *bound* more after *cause*."""
-    before = counted(server)
-    cause()
-    after = counted(server)
+def grown(before, after, bound=REQUESTS / 3):
+    """Return of what there is more than *bound* more."""
     more = {name: n - before["objects"].get(name, 0) for name, n in after["objects"].items()}
     # Blocks are also what no garbage collector sees; they come and go by the hundred.
     more["blocks"] = (after["blocks"] - before["blocks"]) / 6
@@ -100,36 +97,35 @@ def grown(server, cause, bound=REQUESTS / 3):
     return {name for name, n in more.items() if n > bound}
 
 
-def left_by(server, cause):
-    """Return of what *cause* leaves some each time. What is made once is no leak."""
-    found = grown(server, cause)
-    return found and found & grown(server, cause)
-
-
-def parts(server):
-    """Return what there is of held requests; the one that asks has one of most."""
-    objects = counted(server)["objects"]
+def check_nothing_is_left_by(server, cause):
+    """Nothing of which *cause* leaves some each time, no part of a request, and nobody."""
+    before = counted(server)
+    cause()
+    after = counted(server)
+    found = grown(before, after)
+    if found:  # what is made once is not left behind
+        cause()
+        found &= grown(after, counted(server))
+    assert found == set()
     names = [f"collective.wsgifutures.{part}" for part in PARTS]
-    return {name: objects[name] for name in names if objects.get(name, 0) > 1}
+    held = {name: n for name in names if (n := after["objects"].get(name, 0)) > 1}
+    assert held == {}  # the request that counts has one of most
+    assert set(after["users"]) == {"None"}
 
 
 @pytest.mark.parametrize("how", OUTCOMES)
-def test_outcome_leaves_no_object_behind(server, how):
-    """No type has more objects than before, no greenlet is somebody, nothing is held."""
+def test_outcome_leaves_nothing_behind(server, how):
+    """No object, file or security manager, whatever becomes of a request."""
     statuses, clients = OUTCOMES[how]
-    answered = {}
     count = max(clients, REQUESTS)
-    assert left_by(server, lambda: answered.update(load(server, how, count))) == set()
+    answered = {}
+    check_nothing_is_left_by(server, lambda: answered.update(load(server, how, count)))
     assert set(answered) == statuses
-    assert parts(server) == {}
-    assert set(counted(server)["users"]) == {"None"}
 
 
-def test_client_that_goes_leaves_no_object_behind(server):
+def test_client_that_goes_leaves_nothing_behind(server):
     """While it is held, while it waits for a slot, or while it is published."""
-    assert left_by(server, lambda: leave(server, REQUESTS)) == set()
-    assert parts(server) == {}
-    assert set(counted(server)["users"]) == {"None"}
+    check_nothing_is_left_by(server, lambda: leave(server, REQUESTS))
 
 
 def test_six_hundred_fresh_greenlets_are_nobody_after_a_busy_time_with_admins(server):

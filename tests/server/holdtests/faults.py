@@ -81,7 +81,19 @@ def fetch_for_ever(url):
             pass
 
 
+@future(timeout=0.2)
+def go_on(url):
+    """Hear of no end."""
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        try:
+            time.sleep(0.1)
+        except BaseException:
+            continue
+
+
 _FETCHES = {
+    "goes-on": go_on,
     "careless": fetch,
     "keeps": swallow,
     "bounded": fetch_bounded,
@@ -118,7 +130,7 @@ def base_exception(name):
     return {c.__name__: c for c in known}[name]
 
 
-@future(timeout=3)
+@future(timeout=1)
 def end(what, nested):
     """Raise a BaseException, in a future inside of this one where it is nested."""
     if nested:
