@@ -14,9 +14,9 @@ import time
 import Zope2
 
 
-@future(timeout=30)
+@future(timeout=50)
 def fetch(url):
-    return session.get(url, timeout=30).text
+    return session.get(url, timeout=50).text
 
 
 class Storage(View):
