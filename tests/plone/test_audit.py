@@ -158,8 +158,16 @@ def test_psycopg2_when_it_has_no_wait_callback_is_a_warning_that_names_psycogree
     [("psycopg2(print)", "ok psycopg2"), ("audit.psycopg2_of_others()", "")],
 )
 def test_psycopg2_when_it_waits_with_the_hub_or_is_not_there_is_no_warning(looked_at, expected):
-    """RelStorage or psycogreen has seen to it."""
+    """psycogreen has seen to it."""
     assert run_patched(f"{WAITING}show(*{looked_at})").partition(":")[0] == expected
+
+
+def test_psycopg2_when_relstorage_has_seen_to_it_says_that_others_cannot_use_it():
+    """Its wait callback is one for the process, and takes RelStorage's connections only."""
+    callback = "type('Callback', (), {'__module__': 'relstorage.adapters'})()"
+    line = run_patched(f"{WAITING}show(*psycopg2({callback}))")
+    assert line.startswith("ok psycopg2: ")
+    assert "psycopg 3 or pg8000" in line
 
 
 def test_every_mounted_database_is_looked_at(file_storage):

@@ -147,12 +147,19 @@ def psycopg2_of_others() -> Iterator[Finding]:
     extensions = sys.modules.get("psycopg2.extensions")
     if extensions is None or not under_gevent():
         return
-    if extensions.get_wait_callback() is None:
+    callback = extensions.get_wait_callback()
+    if callback is None:
         yield warning(
             "psycopg2",
             "psycopg2 is used without a wait callback: while one request waits for its "
             "database, the whole worker stands still.",
             "Install psycogreen and call psycogreen.gevent.patch_psycopg() in post_worker_init.",
+        )
+    elif type(callback).__module__.startswith("relstorage."):
+        yield ok(
+            "psycopg2",
+            "psycopg2 waits as RelStorage's connections need it, and in no other: code of your "
+            "own takes psycopg 3 or pg8000.",
         )
     else:
         yield ok("psycopg2", "psycopg2 lets other greenlets run while it waits.")
