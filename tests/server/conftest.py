@@ -11,6 +11,7 @@ from pathlib import Path
 import json
 import os
 import pytest
+import re
 import requests
 import shutil
 import signal
@@ -111,11 +112,11 @@ class Service:
 class Server:
     """A server with a site, seen from a test."""
 
-    def __init__(self, process, port, name="gunicorn"):
+    def __init__(self, process, port, name="gunicorn", site="/Plone"):
         self.process = process
         self.name = name
         self.root = f"http://127.0.0.1:{port}"
-        self.site = f"{self.root}/Plone"
+        self.site = self.root + site
         process.wait_for(self._answers)
 
     def get(self, view, auth=None, headers=None, **params):
@@ -198,6 +199,16 @@ def new_instance(instance_template, tmp_path_factory):
         return folder
 
     return make
+
+
+@pytest.fixture
+def in_memory(new_instance):
+    """An instance without a site, whose storage is each worker's own: it can be reloaded."""
+    folder = new_instance()
+    conf = folder / "etc" / "zope.conf"
+    filestorage = re.compile(r"<filestorage>.*?</filestorage>", re.S)
+    conf.write_text(filestorage.sub("<mappingstorage>\n</mappingstorage>", conf.read_text()))
+    return folder
 
 
 @pytest.fixture(scope="session")

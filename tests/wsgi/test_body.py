@@ -3,6 +3,7 @@
 from collective.wsgifutures.kernel.gate import Refused
 from collective.wsgifutures.wsgi.body import BodyRefused
 from collective.wsgifutures.wsgi.body import RequestBody
+from collective.wsgifutures.wsgi.body import Unread
 from collective.wsgifutures.wsgi.limits import Room
 
 import io
@@ -177,3 +178,24 @@ def test_a_pass_cannot_change_the_body_of_the_next():
     kept = body(b"text", CONTENT_LENGTH="4")
     kept.open().write(b"TEXT")
     assert kept.open().read() == b"text"
+
+
+@pytest.mark.parametrize("environ", [{"CONTENT_LENGTH": "5000"}, CHUNKED])
+def test_what_a_refused_request_still_sends_is_dropped_after_the_answer(environ):
+    """The next request of the connection is found behind it."""
+    stream = Input(b"x" * 5000)
+    answer = Unread([b"refused"], {"wsgi.input": stream, **environ})
+    assert (list(answer), stream.taken) == ([b"refused"], 0)
+    answer.close()
+    assert stream.taken == 5000
+
+
+def test_dropping_what_never_comes_is_no_error():
+    """The client has gone, or announced what is no number."""
+
+    class Broken(Input):
+        def read(self, size=-1):
+            raise ConnectionResetError("gone")
+
+    for environ in ({"CONTENT_LENGTH": "4"}, {"CONTENT_LENGTH": "x"}):
+        Unread([], {"wsgi.input": Broken(b""), **environ}).close()

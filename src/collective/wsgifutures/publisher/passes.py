@@ -85,14 +85,20 @@ def _is_discarded(this: Pass, request: Any) -> None:
 
 
 def _view_name(request: Any) -> str:
-    """Return the dotted name of what is published, as far as it is known."""
+    """Return the dotted name of the view that is published, as far as it is known."""
     published = request.get("PUBLISHED")
     view = aq_base(getattr(published, "__self__", published))
     if view is None:
         return ""
-    # What browser:page makes of a view's class has the class's name, and is none of a module.
-    classes = [c for c in type(view).__mro__ if c.__module__ in sys.modules]
+    # What ZCML makes of a view's class is found in no module.
+    classes = [c for c in type(view).__mro__ if _is_in_its_module(c)]
+    if classes[0].__module__.startswith("Products.Five."):  # a template and no class
+        return f"@@{getattr(view, '__name__', '')}"
     return f"{classes[0].__module__}.{classes[0].__qualname__}"
+
+
+def _is_in_its_module(one: type) -> bool:
+    return getattr(sys.modules.get(one.__module__), one.__name__, None) is one
 
 
 def _look_last(this: Pass, response: Any, looks: int) -> None:

@@ -5,7 +5,9 @@ own conflict retry seeks in it too, which a server's bare input does not allow.
 """
 
 from .limits import Room
+from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from typing import BinaryIO
 
@@ -13,6 +15,7 @@ import io
 import itertools
 import os
 import tempfile
+import time
 
 _CHUNK = 64 * 1024
 
@@ -100,6 +103,31 @@ class RequestBody:
             kept.writelines(itertools.chain(small, chunks))
 
 
+class Unread:
+    """The body of a response to a request whose own body was not read to its end.
+
+    What is left is read and dropped when the response is sent: the client may not look at
+    it before. gunicorn would do so too, and let nobody else run meanwhile.
+
+    Args:
+        chunks: The response's body.
+        environ: The server's.
+    """
+
+    def __init__(self, chunks: Iterable[bytes], environ: dict[str, Any]) -> None:
+        self._chunks = chunks
+        self._environ = environ
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._chunks)
+
+    def close(self) -> None:
+        """Drop what is left."""
+        with suppress(BodyRefused, OSError):
+            for _ in _chunks(self._environ["wsgi.input"], _length(self._environ)):
+                pass
+
+
 def _length(environ: dict[str, Any]) -> int | None:
     """Return how many bytes to read; None means up to the end of the input."""
     terminated = environ.get("wsgi.input_terminated", False)
@@ -122,3 +150,4 @@ def _chunks(stream: BinaryIO, length: int | None) -> Iterator[bytes]:
         if left is not None:
             left -= len(chunk)
         yield chunk
+        time.sleep(0)  # a client that sends fast lets others run too

@@ -16,6 +16,7 @@ from ..kernel.hold import Hold
 from ..kernel.waiting import Waiter
 from .body import BodyRefused
 from .body import RequestBody
+from .body import Unread
 from .interrupts import ClientGone
 from .interrupts import Interrupts
 from .interrupts import NoInterrupts
@@ -156,9 +157,8 @@ def _text(
 ) -> Response:
     body = text.encode() + b"\n"
     of_body = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
-    return Response(
-        status, [*of_body, *headers], [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-    )
+    chunks = [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+    return Response(status, [*of_body, *headers], Unread(chunks, environ))
 
 
 def _busy(environ: Environ) -> Response:

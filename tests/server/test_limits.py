@@ -1,0 +1,230 @@
+"""Over a limit the answer is 503, at once; no other visitor notices."""
+
+from collections import Counter
+from conftest import Server
+from wire import Wire
+
+import pytest
+import requests
+import signal
+import statistics
+import threading
+import time
+
+
+@pytest.fixture
+def limited(start_gunicorn, new_instance):
+    """Start a gunicorn with settings for one test."""
+    started = []
+
+    def start(*flags, conf="", **settings):
+        env = {f"WSGIFUTURES_{name.upper()}": str(value) for name, value in settings.items()}
+        folder = new_instance()
+        zope_conf = folder / "etc" / "zope.conf"
+        zope_conf.write_text(f"{zope_conf.read_text()}\n{conf}\n")
+        process, port = start_gunicorn(*flags, env=env, folder=folder)
+        started.append(process)
+        return Server(process, port)
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+class Asking:
+    """Requests that are under way."""
+
+    def __init__(self, server, number, view, **kwargs):
+        self.answers = []
+        self._threads = [
+            threading.Thread(target=lambda: self.answers.append(server.get(view, **kwargs)))
+            for _ in range(number)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def statuses(self):
+        """Wait for all, and return how often each status came."""
+        for thread in self._threads:
+            thread.join()
+        return Counter(answer.status_code for answer in self.answers)
+
+
+def until(true, seconds=10):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def assert_refused_at_once(server, view, **kwargs):
+    began = time.monotonic()
+    answer = server.get(view, **kwargs)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.text == "The site is busy. Please try again in a moment.\n"
+    assert time.monotonic() - began < 1.5
+
+
+def test_so_many_responses_are_held_and_the_next_is_refused(limited, service, text):
+    """What needs no hold is served; a call that is refused is not made; said once in the log."""
+    server = limited(max_held=3)
+    held = Asking(server, 3, "@@hold", text=text, seconds=3)
+    until(lambda: service.calls(text) == 3)
+    for _ in range(20):
+        assert_refused_at_once(server, "@@hold", text=f"{text}-refused")
+    assert server.get("@@fast").text == "fast"
+    assert held.statuses() == {200: 3}
+    assert service.calls(f"{text}-refused") == 0
+    assert server.process.output.count("Refused ") == 1
+    assert "max_held is 3" in server.process.output
+    assert server.get("@@hold", text=text).status_code == 200
+
+
+def test_one_user_holds_so_many_and_others_go_on(limited, service, users, text):
+    """By the user where there is one, else by the address that a trusted proxy gives."""
+    server = limited(conf="trusted-proxy 127.0.0.1", max_held_per_client=2)
+    (name, password), other = users.items()
+    visitor = {"X-Forwarded-For": "203.0.113.7"}
+    held = [
+        Asking(server, 2, "@@hold", text=text, seconds=3, auth=(name, password)),
+        Asking(server, 2, "@@hold", text=text, seconds=3, headers=visitor),
+    ]
+    until(lambda: service.calls(text) == 4)
+    assert_refused_at_once(server, "@@hold", text=text, auth=(name, password))
+    assert_refused_at_once(server, "@@hold", text=text, headers=visitor)
+    another = {"X-Forwarded-For": "203.0.113.8"}
+    for kwargs in ({"auth": other}, {"headers": another}, {}):
+        assert server.get("@@hold", text=text, seconds=0, **kwargs).status_code == 200
+    assert [one.statuses() for one in held] == [{200: 2}, {200: 2}]
+
+
+def test_views_that_block_all_slots_answer_503_and_hang_nobody(limited, text):
+    """Those in line are served, the others refused; each slow pass is logged with its view."""
+    server = limited(slots=2, max_waiting=2, slow_pass=1, liveness_path="/alive")
+    server.state(reset="yes")
+    busy = Asking(server, 2, "@@sleep", seconds=3)
+    time.sleep(0.5)
+    waiting = Asking(server, 2, "@@fast")
+    time.sleep(0.3)
+    for _ in range(5):
+        assert_refused_at_once(server, "@@fast")
+    alive = requests.get(f"{server.root}/alive", timeout=1)
+    assert (alive.status_code, alive.text) == (200, "alive\n")
+    assert (busy.statuses(), waiting.statuses()) == ({200: 2}, {200: 2})
+    assert server.get("@@fast").text == "fast"
+    assert server.state()["connections"] <= 2
+    log = server.process.output
+    assert log.count("holdtests.limits.Sleep (/Plone/@@sleep) has been in its slot for") == 2
+    assert "time.sleep(self.seconds)" in log
+
+
+def test_line_that_does_not_move_refuses_who_comes_and_who_has_waited_enough(limited):
+    """Who comes is told at once as soon as the first has waited for half of its time."""
+    server = limited(slots=1, max_wait=2)
+    busy = Asking(server, 1, "@@sleep", seconds=4)
+    time.sleep(0.3)
+    waiting = Asking(server, 3, "@@fast")
+    time.sleep(1.3)
+    assert_refused_at_once(server, "@@fast")
+    assert waiting.statuses() == {503: 3}
+    assert busy.statuses() == {200: 1}
+    assert server.get("@@fast").text == "fast"
+
+
+def test_view_that_calls_its_own_site_in_the_only_slot_ends(limited):
+    """With 503 after the time in the queue; then all is well."""
+    server = limited(slots=1, max_wait=1)
+    assert Asking(server, 5, "@@own-site").statuses() == {503: 5}
+    assert server.get("@@fast").text == "fast"
+
+
+def test_refused_uploads_are_not_read_and_the_connection_goes_on(limited):
+    """413 for one that never fits, before it is read; the next request is served."""
+    server = limited(max_bodies=1_000_000)
+    with Wire(server) as wire:
+        wire.send(
+            b"POST /Plone/@@body HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/octet-stream\r\nContent-Length: 1000001\r\n\r\n"
+        )
+        answer = wire.answer()
+        assert answer.status == 413
+        assert answer.body == b"The request is refused: its body is larger than 1000000 bytes.\n"
+        wire.send(b"x" * 1_000_001)
+        assert wire.get("@@fast").body == b"fast"
+    answer = server.post("@@body", data=b"x" * 900_000)
+    assert answer.json()["size"] == 900_000
+
+
+def test_storm_of_conflicts_keeps_nobody_out(limited):
+    """They wait without a slot: with one slot others are served meanwhile."""
+    server = limited(slots=1)
+    storm = [Asking(server, 1, "@@storm", text=f"storm-{n}") for n in range(20)]
+    times = []
+    while any(not one.answers for one in storm):
+        began = time.monotonic()
+        assert server.get("@@fast").text == "fast"
+        times.append(time.monotonic() - began)
+    assert [one.statuses() for one in storm] == [{200: 1}] * 20
+    assert len(times) > 5
+    assert statistics.median(times) < 0.5
+
+
+def test_future_that_never_yields_is_named_and_its_worker_replaced(limited):
+    """The monitor tells which, gunicorn's timeout kills the worker, the next one serves."""
+    server = limited("--timeout", "3")
+    pid = server.state()["pid"]
+    with pytest.raises(requests.ConnectionError):
+        server.get("@@compute", future="in C")
+    until(lambda: answers(server), 30)
+    assert server.state()["pid"] != pid
+    log = server.process.output
+    assert log.count("holdtests.limits.compute_in_c lets nothing else run in this worker") == 1
+    assert "in compute_in_c\n" in log
+
+
+def test_future_that_computes_for_too_long_is_named_and_its_worker_replaced(limited):
+    """Python code can be ended: its client gets an error, and the next worker serves."""
+    server = limited("--timeout", "3")
+    pid = server.state()["pid"]
+    assert server.get("@@compute", future="yes", seconds=20).status_code == 500
+    until(lambda: answers(server), 30)
+    assert server.state()["pid"] != pid
+    log = server.process.output
+    assert log.count("holdtests.limits.compute lets nothing else run in this worker") == 1
+    assert "in compute\n" in log
+
+
+def answers(server):
+    try:
+        return server.get("@@fast", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def test_view_that_computes_is_logged_once_with_its_stack(limited):
+    """And goes on; others wait for it."""
+    server = limited(blocked=0.5)
+    for _ in range(3):
+        assert server.get("@@compute", seconds=1).text == "computed"
+    log = server.process.output
+    assert log.count("holdtests.limits.Compute lets nothing else run in this worker") == 1
+    assert "while time.monotonic() < until" in log
+
+
+def test_settings_come_from_the_configuration_before_the_environment(
+    start_gunicorn, in_memory, tmp_path, text
+):
+    """``raw_env`` of gunicorn; SIGHUP renews them, in a worker of its own."""
+    config = tmp_path / "gunicorn.conf.py"
+    head = "from collective.wsgifutures.gunicorn import *\n"
+    config.write_text(head + 'raw_env = ["WSGIFUTURES_MAX_PASSES=3"]\n')
+    env = {"WSGIFUTURES_MAX_PASSES": "9"}
+    process, port = start_gunicorn(config=str(config), env=env, folder=in_memory)
+    server = Server(process, port, site="")
+    assert server.get("@@forever", text=text).headers["X-Hold-Passes"] == "3"
+    pid = server.state()["pid"]
+    config.write_text(head + 'raw_env = ["WSGIFUTURES_MAX_PASSES=5"]\n')
+    process.signal(signal.SIGHUP)
+    until(lambda: server.state()["pid"] != pid, 30)
+    assert server.get("@@forever", text=text).headers["X-Hold-Passes"] == "5"
+    process.stop()

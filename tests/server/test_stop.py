@@ -1,0 +1,197 @@
+"""Clients that go away, and workers that stop."""
+
+from conftest import Server
+from conftest import START_SECONDS
+
+import pytest
+import signal
+import socket
+import threading
+import time
+
+SILENT = "GET /Plone/@@silent?url={url} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def held_request(text, seconds):
+    """Return a request that is held for so long, and whose passes are counted."""
+    path = f"/Plone/@@counted-passes?seconds={seconds}&text={text}"
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture
+def started(start_gunicorn):
+    """Start a gunicorn for one test."""
+    processes = []
+
+    def start(*flags, site="/Plone", **kwargs):
+        process, port = start_gunicorn(*flags, **kwargs)
+        processes.append(process)
+        return Server(process, port, site=site)
+
+    yield start
+    for process in processes:
+        process.stop()
+
+
+class Client:
+    """A client with a held request."""
+
+    def __init__(self, address, request):
+        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket.settimeout(60)
+        self.socket.connect(address)
+        self.socket.sendall(request.encode())
+
+    def answer(self):
+        """Return the status and the headers, None where the connection was closed."""
+        received = b""
+        while b"\r\n\r\n" not in received:
+            part = self.socket.recv(65536)
+            if not part:
+                return None
+            received += part
+        head, *lines = received.split(b"\r\n\r\n")[0].decode().split("\r\n")
+        return int(head.split()[1]), dict(line.split(": ", 1) for line in lines)
+
+
+def address_of(server):
+    host, port = server.root.removeprefix("http://").split(":")
+    return host, int(port)
+
+
+def wait_for(true, seconds=30):
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def leave(client):
+    client.socket.close()
+
+
+def reset(client):
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.socket.close()
+
+
+def pipeline(client):
+    client.socket.sendall(b"GET /Plone/@@fast HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    client.socket.close()
+
+
+@pytest.mark.parametrize("go", [leave, reset, pipeline])
+def test_client_that_goes_while_held_frees_its_call_within_a_second(gunicorn, silent, go):
+    """Also one that has sent another request already."""
+    client = Client(address_of(gunicorn), SILENT.format(url=silent.url))
+    assert silent.called.wait(10)
+    began = time.monotonic()
+    go(client)
+    assert silent.left.wait(2)
+    assert time.monotonic() - began < 1
+
+
+@pytest.fixture
+def behind_unix_socket(start_gunicorn, new_instance, environment, tmp_path):
+    """A gunicorn that listens at a Unix socket, as behind nginx."""
+    process, port = start_gunicorn("-b", f"unix:{tmp_path}/site")
+    Server(process, port)  # it listens at both
+    yield f"{tmp_path}/site"
+    process.stop()
+
+
+def test_client_behind_a_unix_socket_that_goes_frees_its_call_within_a_second(
+    behind_unix_socket, silent
+):
+    """The proxy closes its connection when its client goes."""
+    client = Client(behind_unix_socket, SILENT.format(url=silent.url))
+    assert silent.called.wait(10)
+    began = time.monotonic()
+    client.socket.close()
+    assert silent.left.wait(2)
+    assert time.monotonic() - began < 1
+
+
+def test_nothing_is_published_for_a_client_that_has_gone(gunicorn, service, text):
+    """Not when its call has settled, either."""
+    client = Client(address_of(gunicorn), held_request(text, seconds=1))
+    wait_for(lambda: service.calls(text))
+    client.socket.close()
+    time.sleep(1.5)
+    assert gunicorn.get("@@passes-of", text=text).text == "1"
+
+
+def test_client_that_goes_while_it_waits_for_a_slot_is_not_published(started, text):
+    """And the slot is not lost."""
+    server = started(env={"WSGIFUTURES_SLOTS": "1"})
+    busy = threading.Thread(target=server.get, args=("@@sleep",), kwargs={"seconds": 2})
+    busy.start()
+    time.sleep(0.5)
+    clients = [Client(address_of(server), held_request(text, seconds=0)) for _ in range(5)]
+    time.sleep(0.5)
+    for client in clients:
+        client.socket.close()
+    busy.join()
+    assert server.get("@@passes-of", text=text).text == "0"
+    assert server.get("@@hold", text=text).status_code == 200
+
+
+def test_what_cannot_be_finished_at_a_stop_is_answered_503(started, service, text):
+    """In time, and not reset; what can be finished is; new connections are refused."""
+    server = started("--graceful-timeout", "5")
+    clients = [Client(address_of(server), held_request(text, seconds=40)) for _ in range(10)]
+    finished = Client(address_of(server), held_request(f"{text}-short", seconds=2))
+    wait_for(lambda: service.calls(text) == 10 and service.calls(f"{text}-short") == 1)
+    server.process.signal(signal.SIGTERM)
+    time.sleep(1.5)
+    with pytest.raises(ConnectionRefusedError):
+        Client(address_of(server), held_request(text, seconds=0))
+    assert finished.answer()[0] == 200
+    answers = [client.answer() for client in clients]
+    assert [status for status, _ in answers] == [503] * 10
+    assert {headers["Retry-After"] for _, headers in answers} == {"5"}
+    assert server.process.wait() == 0
+
+
+def test_reload_finishes_what_is_held_while_the_next_worker_serves(
+    started, in_memory, service, text
+):
+    """SIGHUP."""
+    server = started(folder=in_memory, site="")
+    pid = server.state()["pid"]
+    held = Client(address_of(server), held_request(text, seconds=15).replace("/Plone", ""))
+    wait_for(lambda: service.calls(text))
+    server.process.signal(signal.SIGHUP)
+    wait_for(lambda: server.state()["pid"] != pid)
+    assert held.answer()[0] == 200
+
+
+def serves(server):
+    try:
+        return server.get("@@fast", timeout=5).status_code == 200
+    except OSError:
+        return False
+
+
+def test_only_worker_at_max_requests_finishes_what_it_holds(started, service, text):
+    """It warns at the start; new visitors wait for its replacement."""
+    server = started("--max-requests", "5")
+    held = Client(address_of(server), held_request(text, seconds=3))
+    wait_for(lambda: service.calls(text))
+    pid = server.state()["pid"]
+    for _ in range(8):
+        wait_for(lambda: serves(server), START_SECONDS)
+    assert held.answer()[0] == 200
+    wait_for(lambda: serves(server), START_SECONDS)
+    assert server.state()["pid"] != pid
+    assert "max-requests" in server.process.output
+
+
+def test_worker_that_only_waits_outlives_gunicorns_timeout(started, service, text):
+    """Waiting is no standing still."""
+    server = started("--timeout", "2")
+    pid = server.state()["pid"]
+    held = Client(address_of(server), held_request(text, seconds=6))
+    assert held.answer()[0] == 200
+    assert server.state()["pid"] == pid
