@@ -117,7 +117,7 @@ def test_preload_when_the_hook_is_not_ours_is_refused_by_the_workers(start_gunic
     """None of three serves; one speaks."""
     process, _ = start_gunicorn("--preload", "-w", "3", config=config(OWN_HOOK))
     assert refusal(process, WITH_ZOPE).startswith("preload: ")
-    assert process.output.count("Booting worker") == 3
+    assert process.output.count("Booting worker") >= 3
 
 
 def test_transaction_imported_too_early_is_seen_by_the_worker(start_gunicorn, config):

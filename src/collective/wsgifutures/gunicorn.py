@@ -42,8 +42,9 @@ graceful_timeout = 60
 #: With this status of a worker gunicorn gives up, in place of starting it for ever.
 _BOOT_ERROR = 3
 
-#: How long a worker that is refused too waits to be stopped, in seconds.
-_LET_THE_OTHER_SPEAK = 30
+#: How long a worker that is refused too waits to be stopped, in seconds. Should it end before
+#: gunicorn stops, it is only started again.
+_LET_THE_OTHER_SPEAK = 2.0
 
 
 class _Word:
@@ -126,16 +127,17 @@ def _end(worker: Any, refused: Exception) -> NoReturn:
     """End this worker, and with it gunicorn.
 
     gunicorn stops when one worker has ended with its status for that. It stumbles over a
-    second one, so the others wait to be stopped.
+    second one, so the others wait to be stopped; not for long, since a signal that comes
+    while a worker boots is lost.
     """
-    spoke = _refusal.take()
-    if spoke:
+    if _refusal.take():
         _say(worker.log, refused)
+        raise SystemExit(_BOOT_ERROR if worker.alive else 0)
     until = time.monotonic() + _LET_THE_OTHER_SPEAK
-    while not spoke and worker.alive and time.monotonic() < until:
+    while worker.alive and time.monotonic() < until:
         worker.notify()
         time.sleep(0.1)
-    raise SystemExit(_BOOT_ERROR if worker.alive else 0)
+    raise SystemExit(0)
 
 
 def _say(log: Any, refused: Exception) -> None:
