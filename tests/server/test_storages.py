@@ -286,4 +286,4 @@ def test_start_with_sqlite3_alone_warns_and_names_the_driver(start_with_driver, 
     """It works, and blocks."""
     server = Server(*start_with_driver("sqlite3"))
     assert server.get("@@hold", text=text).status_code == 200
-    assert "gevent sqlite3" in server.process.output
+    assert "Write 'driver gevent sqlite3'" in server.process.output
