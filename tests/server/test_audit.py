@@ -185,3 +185,32 @@ def test_warning_is_logged_once_and_once_more_at_a_reload(plain, config):
     wait_for_output(process, "serving ", 7)
     assert process.output.count(warning) == 2
     process.stop()
+
+
+# The filter, without our configuration
+
+
+@pytest.fixture
+def filtered(new_instance):
+    """An instance with the filter in its pipeline."""
+    folder = new_instance()
+    ini = folder / "etc" / "zope.ini"
+    hold = "pipeline =\n    egg:collective.wsgifutures#hold\n"
+    ini.write_text(ini.read_text().replace("pipeline =\n", hold))
+    return folder
+
+
+def test_filter_under_preload_is_refused(start_gunicorn, filtered, config):
+    """gunicorn's gevent worker, and nothing of our configuration."""
+    process, _ = start_gunicorn("--preload", folder=filtered, config=config(""))
+    assert process.wait(WITH_ZOPE) != 0
+    assert "greenlets: The application is loaded before gevent has patched" in process.output
+
+
+def test_filter_where_something_of_zope_was_imported_too_early_is_refused(
+    start_gunicorn, filtered, config
+):
+    """By each worker: it is an exception like others."""
+    process, _ = start_gunicorn(folder=filtered, config=config("import transaction\n"))
+    assert process.wait(WITH_ZOPE) == BOOT_ERROR
+    assert "transaction: All greenlets share one transaction" in process.output

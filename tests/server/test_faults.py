@@ -191,7 +191,6 @@ def test_future_that_raises_a_base_exception_ends_nothing(server, what, nested):
         assert held_on(wire) == ("ok", "2")
 
 
-@pytest.mark.xfail(strict=True, reason="outcomes.run_to_end raises, so nothing settles")
 def test_future_whose_exception_cannot_be_told_settles(server):
     """A repr that raises does not keep its response until the timeout."""
     answer = server.get("@@fault-end", what="Unprintable").json()
@@ -205,17 +204,14 @@ def test_future_that_will_not_be_stopped_is_out_of_time_all_the_same(server):
     assert time.monotonic() - began < 1
 
 
-SWALLOWED = pytest.mark.xfail(strict=True, reason="gunicorn swallows it and answers nothing")
-
-
 @pytest.mark.parametrize(
     "what",
     [
         "KeyboardInterrupt",
         "GeneratorExit",
         "OwnEnd",
-        pytest.param("SystemExit", marks=SWALLOWED),
-        pytest.param("GreenletExit", marks=SWALLOWED),
+        "SystemExit",
+        "GreenletExit",
     ],
 )
 def test_view_that_raises_a_base_exception_is_answered_500(server, what, text):

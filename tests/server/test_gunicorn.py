@@ -126,19 +126,26 @@ def test_flags_and_gunicorn_cmd_args_win(start_gunicorn, how):
     lines = [line.split("=", 1) for line in process.output.splitlines() if "=" in line]
     printed = {key.strip(): value.strip() for key, value in lines}
     assert printed["worker_connections"] == "77"
-    assert printed["graceful_timeout"] == "60"
+    assert printed["graceful_timeout"] == "62"
 
 
-def test_filter_inside_of_the_hook_passes_through(flagged, new_instance, text):
-    """Hook and filter together: one hold, two passes."""
+@pytest.mark.parametrize(("first", "limit"), [(True, "4"), (False, "25")])
+def test_filter_and_hook_together_are_one_hold(flagged, new_instance, text, first, limit):
+    """The filter's, with its options, where it is first; else it passes through."""
     folder = new_instance()
     ini = folder / "etc" / "zope.ini"
-    ini.write_text(
-        ini.read_text().replace("pipeline =\n", "pipeline =\n    egg:collective.wsgifutures#hold\n")
+    hold = "[filter:hold]\nuse = egg:collective.wsgifutures#hold\nmax_passes = 4\n\n"
+    pipeline = (
+        "    hold\n    egg:Zope#httpexceptions"
+        if first
+        else ("    egg:Zope#httpexceptions\n    hold")
     )
+    conf = ini.read_text().replace("    egg:Zope#httpexceptions", pipeline)
+    ini.write_text(conf.replace("[pipeline:main]", hold + "[pipeline:main]"))
     server = flagged(folder=folder)
     answer = server.get("@@hold", text=text)
     assert (answer.text, answer.headers["X-Hold-Passes"]) == (f"{text} in nowhere", "2")
+    assert server.get("@@forever", text=text).headers["X-Hold-Passes"] == limit
 
 
 def test_filters_inside_of_the_hold_see_each_pass(flagged, new_instance, service, text):

@@ -213,7 +213,7 @@ def test_worker_connections_stay_a_tenth_above_what_is_held_and_waits(connection
     assert level_and_words(finding, *words) == (level, [])
 
 
-@pytest.mark.parametrize(("seconds", "level"), [(59, "ok"), (58, "warning")])
+@pytest.mark.parametrize(("seconds", "level"), [(62, "ok"), (61, "warning")])
 def test_graceful_timeout_is_not_less_than_deadline_and_grace(seconds, level):
     """What is held may be finished."""
     cfg = configured(graceful_timeout=seconds)

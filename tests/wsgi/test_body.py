@@ -9,10 +9,12 @@ from collective.wsgifutures.wsgi.limits import Room
 import io
 import os
 import pytest
+import socket
 import tempfile
 
 CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
 BIG = b"0123456789" * 20_000
+SECONDS = 5
 
 
 class Input:
@@ -39,7 +41,9 @@ def folder(tmp_path, monkeypatch):
 
 def body(data, in_memory=100, room=None, **environ):
     """Return the body of a request."""
-    return RequestBody({"wsgi.input": Input(data), **environ}, in_memory, room or Room(10**9))
+    return RequestBody(
+        {"wsgi.input": Input(data), **environ}, in_memory, room or Room(10**9), SECONDS
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +83,7 @@ def test_the_body_is_what_its_headers_say(data, environ, expected, in_memory, fo
 def test_no_more_is_read_than_was_announced():
     """What follows on the connection is another request's."""
     stream = Input(b"x" * 10)
-    RequestBody({"wsgi.input": stream, "CONTENT_LENGTH": "4"}, 100, Room(100))
+    RequestBody({"wsgi.input": stream, "CONTENT_LENGTH": "4"}, 100, Room(100), SECONDS)
     assert stream.taken == 4
 
 
@@ -114,7 +118,7 @@ def test_a_connection_that_breaks_leaves_no_file(folder):
 
     room = Room(len(BIG))
     with pytest.raises(ConnectionResetError):
-        RequestBody({"wsgi.input": Broken(BIG), **CHUNKED}, 10, room)
+        RequestBody({"wsgi.input": Broken(BIG), **CHUNKED}, 10, room, SECONDS)
     assert os.listdir(folder) == []
     room.take(len(BIG))
 
@@ -126,7 +130,7 @@ def test_a_body_larger_than_the_whole_room_is_refused_for_ever(environ, in_memor
     room = Room(1000)
     stream = Input(b"x" * 1001, most=100)
     with pytest.raises(BodyRefused) as raised:
-        RequestBody({"wsgi.input": stream, **environ}, in_memory, room)
+        RequestBody({"wsgi.input": stream, **environ}, in_memory, room, SECONDS)
     assert raised.value.args == ("its body is larger than 1000 bytes", "413 Content Too Large")
     assert stream.taken == (0 if "CONTENT_LENGTH" in environ else 1001)
     assert os.listdir(folder) == []
@@ -159,7 +163,9 @@ def test_a_body_takes_room_only_for_what_has_come():
             room.give(998)
             return super().read(size)
 
-    kept = RequestBody({"wsgi.input": Slow(b"x" * 2, most=1), "CONTENT_LENGTH": "2"}, 100, room)
+    kept = RequestBody(
+        {"wsgi.input": Slow(b"x" * 2, most=1), "CONTENT_LENGTH": "2"}, 100, room, SECONDS
+    )
     assert kept.size == 2
 
 
@@ -184,7 +190,7 @@ def test_a_pass_cannot_change_the_body_of_the_next():
 def test_what_a_refused_request_still_sends_is_dropped_after_the_answer(environ):
     """The next request of the connection is found behind it."""
     stream = Input(b"x" * 5000)
-    answer = Unread([b"refused"], {"wsgi.input": stream, **environ})
+    answer = Unread([b"refused"], {"wsgi.input": stream, **environ}, SECONDS)
     assert (list(answer), stream.taken) == ([b"refused"], 0)
     answer.close()
     assert stream.taken == 5000
@@ -198,4 +204,33 @@ def test_dropping_what_never_comes_is_no_error():
             raise ConnectionResetError("gone")
 
     for environ in ({"CONTENT_LENGTH": "4"}, {"CONTENT_LENGTH": "x"}):
-        Unread([], {"wsgi.input": Broken(b""), **environ}).close()
+        Unread([], {"wsgi.input": Broken(b""), **environ}, SECONDS).close()
+
+
+class Connection:
+    """A server's socket, and how it was shut down."""
+
+    def __init__(self):
+        self.shut = []
+
+    def shutdown(self, how):
+        self.shut.append(how)
+
+
+@pytest.mark.parametrize(("size", "shut"), [(60 * 2**20, []), (70 * 2**20, [socket.SHUT_RD])])
+def test_of_what_is_dropped_there_is_an_end(size, shut):
+    """More than that is not read: the connection is closed."""
+    chunk = b"x" * 65536
+
+    class Endless:
+        taken = 0
+
+        def read(self, most):
+            self.taken += len(chunk)
+            return chunk
+
+    connection, stream = Connection(), Endless()
+    environ = {"wsgi.input": stream, "CONTENT_LENGTH": str(size), "gunicorn.socket": connection}
+    Unread([], environ, SECONDS).close()
+    assert connection.shut == shut
+    assert stream.taken <= 64 * 2**20 + len(chunk)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import pickle
 import pytest
+import sys
 
 SECONDS = "a number of seconds above 0"
 COUNT = "a whole number, 1 or more"
@@ -28,6 +29,7 @@ def test_the_defaults():
         "max_wait": 10.0,
         "max_bodies": 1073741824,
         "body_in_memory": 262144,
+        "body_timeout": 30.0,
         "liveness_path": "",
         "slow_pass": 5.0,
         "blocked": 1.0,
@@ -90,18 +92,24 @@ def test_a_good_value_is_read(name, text, value):
     assert getattr(Settings.read({name: text}, {}), name) == value
 
 
-def test_an_option_that_there_is_none_of_is_refused_with_those_that_there_are():
+@pytest.fixture
+def threaded(monkeypatch):
+    """A process in which gunicorn has not loaded its gevent worker, as another test may have."""
+    monkeypatch.delitem(sys.modules, "gunicorn.workers.ggevent", raising=False)
+
+
+def test_an_option_that_there_is_none_of_is_refused_with_those_that_there_are(threaded):
     """A typo in a configuration file is no default."""
     with pytest.raises(SettingRefused) as raised:
         filter_app(None, {"debug": "false"}, slot="3")
     assert str(raised.value) == (
         "The setting slot is '3'; it takes nothing: there is none of that name (slots, "
         "deadline, grace, max_passes, max_held, max_held_per_client, max_waiting, max_wait, "
-        "max_bodies, body_in_memory, liveness_path, slow_pass, blocked, debug)."
+        "max_bodies, body_in_memory, body_timeout, liveness_path, slow_pass, blocked, debug)."
     )
 
 
-def test_the_filter_reads_its_options_and_not_the_global_configuration():
+def test_the_filter_reads_its_options_and_not_the_global_configuration(threaded):
     """``egg:collective.wsgifutures#hold``."""
     app = filter_app(None, {"debug": "true", "here": "/x"}, slots="2", debug="off")
     assert (app.settings.slots, app.settings.debug) == (2, False)

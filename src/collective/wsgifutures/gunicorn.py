@@ -36,8 +36,9 @@ worker_class = "gevent"
 #: stops accepting, so there have to be more of them than responses are held.
 worker_connections = 10_000
 
-#: Seconds for held responses at a reload or stop: the deadline and its grace.
-graceful_timeout = 60
+#: Seconds for held responses at a reload or stop: the deadline, its grace, and what it
+#: takes to answer those that are not finished by then.
+graceful_timeout = 62
 
 #: With this status of a worker gunicorn gives up, in place of starting it for ever.
 _BOOT_ERROR = 3
@@ -95,13 +96,15 @@ def post_worker_init(worker: Any) -> None:
 
     allow_open_files()
     try:
-        settings = Settings.read()
-        _audit(worker, settings)
-        worker.wsgi = republish = Republish(worker.wsgi, settings)
+        hold = worker.wsgi  # where the filter is first in the pipeline
+        if not isinstance(hold, Republish):
+            hold = Republish(worker.wsgi, Settings.read())
+        _audit(worker, hold.settings)
     except (audit.StartRefused, NotConfigured, SettingRefused) as refused:
         _end(worker, refused)
-    republish.monitor.start()
-    gevent.spawn(stop_in_time, worker, republish.interrupts)
+    worker.wsgi = hold
+    hold.monitor.start()
+    gevent.spawn(stop_in_time, worker, hold.interrupts)
 
 
 def _audit(worker: Any, settings: Settings) -> None:

@@ -225,8 +225,12 @@ class _Work:
     def __call__(self) -> None:
         try:
             self._result = self._function()
-        except BaseException as error:
+        except Exception as error:
             self._error = error
+        except BaseException as error:
+            # It would end the greenlet of the connection, and the client have no answer.
+            self._error = RuntimeError(f"The view raised {type(error).__name__}.")
+            self._error.__cause__ = error
         finally:
             self._free()
             self._ended.set()

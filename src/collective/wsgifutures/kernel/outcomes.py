@@ -75,7 +75,14 @@ def run_to_end(name: str, function: Callable[[], Outcome]) -> Outcome:
     try:
         return function()
     except BaseException as error:
-        return Raised(FuturesError(f"{name} raised {error!r}, which ends a thread or process"))
+        return Raised(FuturesError(f"{name} raised {_told(error)}, which ends a thread or process"))
+
+
+def _told(error: BaseException) -> str:
+    try:
+        return repr(error)
+    except BaseException:  # then its name has to do
+        return type(error).__name__
 
 
 def copy_exception(error: BaseException) -> BaseException:

@@ -108,11 +108,11 @@ def storage(name: str, opened: Any, workers: int) -> Finding:
 
     Nothing of its address is told: it may have a password.
     """
-    layers = list(_layers(opened))
-    topic, kind = f"storage {name}", " on ".join(type(one).__name__ for one in layers)
-    if any(type(one).__name__ == "FileStorage" and not one.isReadOnly() for one in layers):
+    stack = list(layers(opened))
+    topic, kind = f"storage {name}", " on ".join(type(one).__name__ for one in stack)
+    if any(type(one).__name__ == "FileStorage" and not one.isReadOnly() for one in stack):
         return file_storage(topic, kind, workers)
-    drivers = [one._adapter.driver for one in layers if hasattr(one, "_adapter")]
+    drivers = [one._adapter.driver for one in stack if hasattr(one, "_adapter")]
     blocking = [driver for driver in drivers if not driver.gevent_cooperative()]
     if blocking and under_gevent():
         return blocking_driver(topic, kind, blocking[0].__name__)
@@ -165,13 +165,13 @@ def psycopg2_of_others() -> Iterator[Finding]:
         yield ok("psycopg2", "psycopg2 lets other greenlets run while it waits.")
 
 
-def _layers(opened: Any) -> Iterator[Any]:
+def layers(opened: Any) -> Iterator[Any]:
     """Yield a storage and those that it stands on: compression, a demo's base, blobs."""
     yield opened
     names = getattr(opened, "__dict__", {})
     for name in _STANDS_ON:
         if name in names:
-            yield from _layers(names[name])
+            yield from layers(names[name])
 
 
 # Visitors' addresses

@@ -11,6 +11,7 @@ from ..kernel.errors import HoldExpired
 from ..wsgi.audit import Finding
 from ..wsgi.joints import Joint
 from ..wsgi.joints import joints
+from .audit import layers
 from .audit import of_zope
 from AccessControl.SecurityManagement import noSecurityManager
 from typing import Any
@@ -44,8 +45,9 @@ class ZopeJoint(Joint):
 
     def good_slots(self) -> int | None:
         """More than a few only help where a pass waits for its storage."""
-        package = type(self._database.storage).__module__.partition(".")[0]
-        return min(self.max_slots(), MOST_SLOTS) if package in WAITING_STORAGES else None
+        *_, innermost = layers(self._database.storage)
+        waits = type(innermost).__module__.partition(".")[0] in WAITING_STORAGES
+        return min(self.max_slots(), MOST_SLOTS) if waits else None
 
     def findings(self, workers: int) -> list[Finding]:
         """Return what the audit has to know about this Zope."""

@@ -10,7 +10,10 @@ and so is a thread's identity. Both can be found in the modules that hold them.
 """
 
 from ..kernel.executors import under_gevent
+from .interrupts import LOOK_EVERY
+from .interrupts import SEND_SECONDS
 from .settings import Settings
+from .settings import SLOTS
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from enum import Enum
 from typing import Any
 from typing import Protocol
 
+import math
 import resource
 import sys
 import threading
@@ -294,15 +298,15 @@ def connections(cfg: Any, settings: Settings) -> Finding:
 
 def graceful_timeout(cfg: Any, settings: Settings) -> Finding:
     """What is held may be finished at a stop."""
-    needed = settings.deadline + settings.grace
+    needed = math.ceil(settings.deadline + settings.grace + LOOK_EVERY + SEND_SECONDS)
     seen = f"graceful_timeout is {cfg.graceful_timeout} s"
     if cfg.graceful_timeout >= needed:
         return ok("stop", f"{seen}: what is held is finished at a stop or reload.")
     return warning(
         "stop",
-        f"{seen}, less than deadline + grace ({needed:g} s): at a stop or reload some held "
-        "responses are not finished.",
-        f"Set graceful_timeout to {needed:g} or more, or lower the deadline.",
+        f"{seen}, too short for deadline + grace and sending the answer ({needed} s): at a stop or "
+        "reload some held responses are not finished, and get 503.",
+        f"Set graceful_timeout to {needed} or more, or lower the deadline.",
     )
 
 
@@ -372,8 +376,6 @@ def slots(wanted: int | None, most: int | None) -> Finding:
         wanted: How many the settings say, or what suits the storage.
         most: How many ZODB connections the pool has; None for any number.
     """
-    from .republish import SLOTS  # it imports this module
-
     wanted = wanted or SLOTS
     if most is None or wanted <= most:
         pool = "any number of" if most is None else most

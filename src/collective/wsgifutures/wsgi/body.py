@@ -4,9 +4,12 @@ It is read before the request takes a slot, so a slow upload keeps nobody waitin
 own conflict retry seeks in it too, which a server's bare input does not allow.
 """
 
+from ..kernel.executors import under_gevent
 from .limits import Room
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from contextlib import suppress
 from typing import Any
 from typing import BinaryIO
@@ -14,14 +17,19 @@ from typing import BinaryIO
 import io
 import itertools
 import os
+import socket
 import tempfile
 import time
 
 _CHUNK = 64 * 1024
 
 
+#: How much of a refused body is dropped before its connection is closed, in bytes.
+_MOST_DROPPED = 64 * 1024**2
+
+
 class BodyRefused(Exception):
-    """The client sent less than it announced, a length that is no number, or too much."""
+    """The client sent less than it announced, a length that is no number, too much, too slow."""
 
     def __init__(self, text: str, status: str = "400 Bad Request") -> None:
         super().__init__(text, status)
@@ -36,13 +44,17 @@ class RequestBody:
         environ: The server's. Its input is read to the end.
         in_memory: How many bytes are kept in memory.
         room: What it takes its bytes from, as they come.
+        patience: For how long nothing of it may come, in seconds. Under gevent.
 
     Raises:
-        BodyRefused: The body is not what its headers say, or larger than the whole room.
+        BodyRefused: The body is not what its headers say, larger than the whole room, or
+            nothing of it comes.
         Refused: The room has no more bytes now.
     """
 
-    def __init__(self, environ: dict[str, Any], in_memory: int, room: Room) -> None:
+    def __init__(
+        self, environ: dict[str, Any], in_memory: int, room: Room, patience: float
+    ) -> None:
         self.size = 0  #: in bytes
         self._room = room
         self._data = b""
@@ -53,7 +65,8 @@ class RequestBody:
         self._limit(length or 0)
         room.check(length or 0)
         try:
-            self._keep(self._counted(_chunks(environ["wsgi.input"], length)), in_memory)
+            chunks = _chunks(environ["wsgi.input"], length, patience)
+            self._keep(self._counted(chunks), in_memory)
             if length is not None and self.size < length:
                 raise BodyRefused(f"its body ended after {self.size} of {length} bytes")
         except BaseException:
@@ -107,16 +120,19 @@ class Unread:
     """The body of a response to a request whose own body was not read to its end.
 
     What is left is read and dropped when the response is sent: the client may not look at
-    it before. gunicorn would do so too, and let nobody else run meanwhile.
+    it before. gunicorn would do so too, without an end and letting nobody else run. Of what
+    is too much or too slow nothing more is read; gunicorn closes its connection then.
 
     Args:
         chunks: The response's body.
         environ: The server's.
+        patience: For how long nothing may come, in seconds.
     """
 
-    def __init__(self, chunks: Iterable[bytes], environ: dict[str, Any]) -> None:
+    def __init__(self, chunks: Iterable[bytes], environ: dict[str, Any], patience: float) -> None:
         self._chunks = chunks
         self._environ = environ
+        self._patience = patience
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._chunks)
@@ -124,8 +140,21 @@ class Unread:
     def close(self) -> None:
         """Drop what is left."""
         with suppress(BodyRefused, OSError):
-            for _ in _chunks(self._environ["wsgi.input"], _length(self._environ)):
-                pass
+            if not self._drop():
+                self._environ["gunicorn.socket"].shutdown(socket.SHUT_RD)
+
+    def _drop(self) -> bool:
+        """Read to the end; False where that is too much or takes too long."""
+        left = _MOST_DROPPED
+        length = _length(self._environ)
+        try:
+            for chunk in _chunks(self._environ["wsgi.input"], length, self._patience):
+                left -= len(chunk)
+                if left < 0:
+                    break
+        except BodyRefused:
+            left = -1
+        return left >= 0 or "gunicorn.socket" not in self._environ
 
 
 def _length(environ: dict[str, Any]) -> int | None:
@@ -141,13 +170,26 @@ def _length(environ: dict[str, Any]) -> int | None:
     return int(length)
 
 
-def _chunks(stream: BinaryIO, length: int | None) -> Iterator[bytes]:
+def _chunks(stream: BinaryIO, length: int | None, patience: float) -> Iterator[bytes]:
     left = length
     while left is None or left > 0:
-        chunk = stream.read(_CHUNK if left is None else min(_CHUNK, left))
+        with _patient(patience):
+            chunk = stream.read(_CHUNK if left is None else min(_CHUNK, left))
         if not chunk:
             return
         if left is not None:
             left -= len(chunk)
         yield chunk
         time.sleep(0)  # a client that sends fast lets others run too
+
+
+def _patient(seconds: float) -> AbstractContextManager[Any]:
+    """Return a context that is left with ``BodyRefused`` after so long."""
+    if not under_gevent():
+        return nullcontext()
+    import gevent
+
+    text = f"nothing of its body came for {seconds:g} s"
+    error = BodyRefused(text, "408 Request Timeout")
+    timeout: AbstractContextManager[Any] = gevent.Timeout(seconds, error)
+    return timeout

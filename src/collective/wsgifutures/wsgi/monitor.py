@@ -55,6 +55,7 @@ class Monitor:
         self._blocked = blocked
         self._running: dict[int, Running] = {}
         self._blockers: set[str] = set()
+        self._started = False
         self._ticked = 0.0
         self.counts: Counter[str] = Counter()  #: of "slow passes" and "blocked"
 
@@ -74,7 +75,10 @@ class Monitor:
             del self._running[key]
 
     def start(self) -> None:
-        """Begin to look, once a second."""
+        """Begin to look, once a second; where it has begun, do nothing."""
+        if self._started:
+            return
+        self._started = True
         threading.Thread(target=self._look_for_ever, daemon=True, name="monitor").start()
         if executors.under_gevent():
             self._look_for_blockers()

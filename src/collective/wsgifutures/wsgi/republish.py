@@ -14,6 +14,7 @@ from ..kernel.gate import NoAnswer
 from ..kernel.gate import Refused
 from ..kernel.hold import Hold
 from ..kernel.waiting import Waiter
+from . import audit
 from .body import BodyRefused
 from .body import RequestBody
 from .body import Unread
@@ -34,6 +35,7 @@ from .publication import Publication
 from .publication import Response
 from .publication import StartResponse
 from .settings import Settings
+from .settings import SLOTS
 from collections.abc import Iterable
 
 import logging
@@ -41,9 +43,6 @@ import sys
 import time
 
 logger = logging.getLogger(__name__)
-
-#: Slots where neither the settings nor a publisher say how many.
-SLOTS = 4
 
 _TOO_LATE = "A service that this page needs did not answer in time. Please try again in a moment."
 _BUSY = "The site is busy. Please try again in a moment."
@@ -86,29 +85,33 @@ class Republish:
         if MARK in environ:
             return self.application(environ, start_response)
         if environ.get("PATH_INFO") == (self.settings.liveness_path or None):
-            return _text(environ, "200 OK", "alive").send(start_response)
+            return self._text(environ, "200 OK", "alive").send(start_response)
         try:
             response = self._answer(environ)
         except BodyRefused as refused:
             text = f"The request is refused: {refused.text}."
-            response = _text(environ, refused.status, text)
+            response = self._text(environ, refused.status, text)
         except Refused as refused:
             self.refusals.note(refused.limit)
-            response = _busy(environ)
+            response = self._busy(environ)
         except WorkerStops:
-            response = _busy(environ)
+            response = self._busy(environ)
         except NoAnswer:
-            response = _text(environ, "504 Gateway Timeout", _TOO_LATE)
+            response = self._text(environ, "504 Gateway Timeout", _TOO_LATE)
         except (FutureTimeout, HoldExpired) as error:
             logger.warning("%s %s: %s", environ["REQUEST_METHOD"], environ.get("PATH_INFO"), error)
-            response = _text(environ, "504 Gateway Timeout", _TOO_LATE)
+            response = self._text(environ, "504 Gateway Timeout", _TOO_LATE)
         except ClientGone:
-            response = _text(environ, "499 Client Closed Request", "")  # nginx's, for the log
+            response = self._text(environ, "499 Client Closed Request", "")  # nginx's, for the log
         return response.send(start_response)
 
     def _answer(self, environ: Environ) -> Response:
         self._gate.check()
-        body = RequestBody(environ, self.settings.body_in_memory, self._bodies)
+        settings = self.settings
+        with self.interrupts.allowed({}):  # a client that has sent all of it may close its side
+            body = RequestBody(
+                environ, settings.body_in_memory, self._bodies, settings.body_timeout
+            )
         try:
             with self.interrupts.allowed(environ):
                 return self._hold(environ, body)
@@ -142,6 +145,22 @@ class Republish:
     def _pass(self, environ: Environ, body: RequestBody, hold: Hold) -> Publication:
         return Publication(self.application, environ, body, hold, self.monitor)
 
+    def _text(
+        self, environ: Environ, status: str, text: str, headers: Iterable[tuple[str, str]] = ()
+    ) -> Response:
+        body = text.encode() + b"\n"
+        headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+            *headers,
+        ]
+        chunks = [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        return Response(status, headers, Unread(chunks, environ, self.settings.body_timeout))
+
+    def _busy(self, environ: Environ) -> Response:
+        headers = [("Retry-After", str(RETRY_AFTER)), ("Cache-Control", "no-store")]
+        return self._text(environ, "503 Service Unavailable", _BUSY, headers)
+
     def _slots(self) -> int:
         good = [joint.good_slots() for joint in joints]
         wanted = self.settings.slots or min([n for n in good if n is not None], default=SLOTS)
@@ -152,20 +171,6 @@ class Republish:
         return slots
 
 
-def _text(
-    environ: Environ, status: str, text: str, headers: Iterable[tuple[str, str]] = ()
-) -> Response:
-    body = text.encode() + b"\n"
-    of_body = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
-    chunks = [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-    return Response(status, [*of_body, *headers], Unread(chunks, environ))
-
-
-def _busy(environ: Environ) -> Response:
-    headers = [("Retry-After", str(RETRY_AFTER)), ("Cache-Control", "no-store")]
-    return _text(environ, "503 Service Unavailable", _BUSY, headers)
-
-
 def filter_app(application: Application, global_conf: dict[str, str], **options: str) -> Republish:
     """Return *application* behind PasteDeploy's ``egg:collective.wsgifutures#hold``.
 
@@ -173,7 +178,12 @@ def filter_app(application: Application, global_conf: dict[str, str], **options:
         application: The rest of the pipeline.
         global_conf: Of the configuration file; not read.
         options: Settings by their names.
+
+    Raises:
+        StartRefused: Greenlets are not safe here.
+        SettingRefused: One of *options* is not what it takes.
     """
+    audit.refuse(audit.of_process(joints))
     republish = Republish(application, Settings.read(options))
     republish.monitor.start()
     return republish
