@@ -11,6 +11,8 @@ from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures.kernel.executors import Greenlets
 from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
+from collective.wsgifutures.kernel.inbox import inbox
+from contextvars import ContextVar
 
 import gevent
 import pytest
@@ -200,3 +202,43 @@ def test_a_thousand_passes_leave_nothing_behind():
     assert (free_slots(gate), len(gate._new), len(gate._resumed)) == (2, 0, 0)
     assert isinstance(gate._free[0]._work, queue.SimpleQueue)
     assert gate._free[0]._work.empty()
+
+
+def test_who_is_killed_while_it_waits_for_an_item_leaves_no_timer_and_loses_none():
+    """What is put at the same moment is there for the next."""
+    box = inbox()
+    waiter = gevent.spawn(box.get, timeout=SECONDS)
+    gevent.sleep(0)
+    waiter.kill(block=False)
+    box.put("a")
+    waiter.join()
+    assert isinstance(waiter.value, gevent.GreenletExit)
+    assert box.get(timeout=0.0) == "a"
+
+
+def test_an_item_from_a_thread_of_the_system_wakes_who_waits():
+    """It comes from outside of the loop."""
+    box = inbox()
+    waiter = gevent.spawn(box.get, timeout=SECONDS)
+    gevent.sleep(0)
+    pool = gevent.get_hub().threadpool
+    began = time.monotonic()
+    pool.spawn(box.put, "a")
+    assert waiter.get(timeout=SECONDS) == "a"
+    assert time.monotonic() - began < SECONDS / 2
+
+
+def test_a_future_runs_in_a_copy_of_its_callers_context():
+    """Without anything between the greenlet and the call."""
+    variable = ContextVar("variable", default="unset")
+    variable.set("by the caller")
+    seen = []
+
+    def look():
+        seen.append(variable.get())
+        variable.set("by the future")
+        return variable.get()
+
+    Greenlets().start(look, seen.append)
+    gevent.sleep(0.01)
+    assert (seen, variable.get()) == (["by the caller", "by the future"], "by the caller")

@@ -127,6 +127,26 @@ class Future(Generic[T]):
         this.suspend([self._call])
 
 
+class _Work:
+    """A function with the arguments of one call, kept for as long as its response is held."""
+
+    __slots__ = ("args", "function", "kwargs", "name")
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+
+    def run(self) -> Outcome:
+        return run(self.name, self.call)
+
+    def call(self) -> Any:
+        return self.function(*self.args, **self.kwargs)
+
+
 class FutureFunction(Generic[P, T]):
     """A function declared with ``@future``. Calling it gives its value or suspends."""
 
@@ -191,8 +211,7 @@ class FutureFunction(Generic[P, T]):
             raise TypeError(f"{self._name}: {error}") from None
         identity: Hashable = (self._name, arguments.identity, closure.identity)
         positional, named = arguments.copy
-        function = functools.partial(closure.copy, *positional, **named)
-        work = functools.partial(run, self._name, function)
+        work = _Work(self._name, closure.copy, positional, named).run
         told = cast(tuple[tuple[str, Hashable], ...], arguments.identity)
         return Call(self._name, identity, work, self._timeout, told)
 

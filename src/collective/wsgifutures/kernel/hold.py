@@ -23,6 +23,7 @@ from .errors import Suspended
 from .errors import TooManyPasses
 from .outcomes import Outcome
 from .outcomes import Raised
+from .outcomes import run_to_end
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
@@ -95,6 +96,10 @@ class Call:
         self.stopped = False
         self.first_pass = 0
         self.due = 0.0
+
+    def work(self) -> Outcome:
+        """Make the call, away from whoever asked for it."""
+        return run_to_end(self.name, self.run)
 
     def settle(self, outcome: Outcome) -> None:
         """Keep *outcome*."""

@@ -10,13 +10,12 @@ from .executors import Job
 from .hold import Call
 from .hold import Hold
 from .hold import HoldState
+from .inbox import inbox
 from .outcomes import Outcome
 from .outcomes import Raised
-from .outcomes import run_to_end
 from collections.abc import Callable
 
 import contextlib
-import contextvars
 import functools
 import queue
 import time
@@ -38,7 +37,7 @@ class Waiter:
         self._executor = executor
         self._clock = clock
         self._jobs: dict[Call, Job] = {}
-        self._inbox: queue.SimpleQueue[tuple[Call, Outcome]] = queue.SimpleQueue()
+        self._inbox = inbox()
 
     def wait(self) -> None:
         """Return when the hold is READY: what it waits for has settled or is out of time."""
@@ -54,19 +53,16 @@ class Waiter:
         """Start what the last pass registered, stop what it cancelled."""
         self._stop()
         for call in self._hold.take_starts():
-            # Each future runs in a copy of the request's context, without its hold.
-            context = contextvars.copy_context()
-            function = functools.partial(context.run, run_to_end, call.name, call.run)
             done = functools.partial(self._put, call)
             try:
-                self._jobs[call] = self._executor.start(function, done)
+                self._jobs[call] = self._executor.start(call.work, done)
             except Exception as error:  # no thread can be started, say
                 self._put(call, Raised(error))
 
     def collect(self) -> None:
         """Take what has arrived and end what is out of time. Never waits."""
         while not self._inbox.empty():
-            self._settle(*self._inbox.get())
+            self._settle(*self._inbox.get(timeout=0.0))
         self._hold.time_out(self._clock())
         self._stop()
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 from typing import Final
 
+import contextvars
+
 
 class _Held:
     def __repr__(self) -> str:
@@ -62,6 +64,7 @@ class JobByHand:
 
     def __init__(self, function: Callable[[], Any], done: Callable[[Any], None]) -> None:
         self._function = function
+        self._context = contextvars.copy_context()
         self._done = done
         self.ran = False
         self.cancelled = False
@@ -70,7 +73,7 @@ class JobByHand:
         """Run it, once, unless it was cancelled."""
         if not self.ran and not self.cancelled:
             self.ran = True
-            self._done(self._function())
+            self._done(self._context.run(self._function))
 
     def cancel(self) -> None:
         """Never run it."""

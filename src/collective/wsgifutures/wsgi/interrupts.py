@@ -13,9 +13,7 @@ server that does not give it) or no epoll (not on Linux), the deadline frees the
 On a threaded server nothing can be raised in a thread that waits: ``NoInterrupts``.
 """
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from contextlib import contextmanager
 from contextlib import nullcontext
 from contextlib import suppress
 from typing import Any
@@ -57,8 +55,7 @@ class Interrupts:
             self._watcher = self._loop.io(self._epoll.fileno(), 1, ref=False)
             self._watcher.start(self._clients_have_gone)
 
-    @contextmanager
-    def allowed(self, environ: dict[str, Any]) -> Iterator[None]:
+    def allowed(self, environ: dict[str, Any]) -> "_Allowed":
         """Let the current greenlet be interrupted for as long as the context lasts.
 
         Args:
@@ -67,16 +64,18 @@ class Interrupts:
         Raises:
             ClientGone, WorkerStops: Wherever it waits inside.
         """
+        return _Allowed(self, environ)
+
+    def _allow(self, environ: dict[str, Any]) -> None:
         greenlet = self._current()
-        self._requests[greenlet] = descriptor = self._watch(environ, greenlet)
-        try:
-            yield
-        finally:
-            del self._requests[greenlet]
-            if descriptor is not None:
-                del self._by_descriptor[descriptor]
-                with suppress(OSError):  # it is closed already
-                    self._epoll.unregister(descriptor)
+        self._requests[greenlet] = self._watch(environ, greenlet)
+
+    def _forbid(self) -> None:
+        descriptor = self._requests.pop(self._current())
+        if descriptor is not None:
+            del self._by_descriptor[descriptor]
+            with suppress(OSError):  # it is closed already
+                self._epoll.unregister(descriptor)
 
     def stop(self) -> None:
         """Raise ``WorkerStops`` in all requests, soon."""
@@ -102,6 +101,22 @@ class Interrupts:
     def _interrupt(self, greenlet: Any, reason: type[Interrupted]) -> None:
         if greenlet in self._requests:  # else it was answered meanwhile
             greenlet.throw(reason())
+
+
+class _Allowed:
+    """A context that is held as long as a response: a generator would keep its frame."""
+
+    __slots__ = ("_environ", "_interrupts")
+
+    def __init__(self, interrupts: Interrupts, environ: dict[str, Any]) -> None:
+        self._interrupts = interrupts
+        self._environ = environ
+
+    def __enter__(self) -> None:
+        self._interrupts._allow(self._environ)
+
+    def __exit__(self, *raised: object) -> None:
+        self._interrupts._forbid()
 
 
 class NoInterrupts:

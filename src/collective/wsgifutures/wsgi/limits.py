@@ -9,8 +9,6 @@ from .settings import Settings
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Hashable
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import logging
 import threading
@@ -49,13 +47,15 @@ class HeldResponses:
         self._lock = threading.Lock()
         self.count = 0
 
-    @contextmanager
-    def one_more(self, client: Hashable) -> Iterator[None]:
+    def one_more(self, client: Hashable) -> "_OneMore":
         """Count one of *client* for as long as the context lasts.
 
         Raises:
             Refused: It would be one too many.
         """
+        return _OneMore(self, client)
+
+    def _add(self, client: Hashable) -> None:
         with self._lock:
             if self.count >= self._max:
                 raise Refused("max_held")
@@ -63,14 +63,29 @@ class HeldResponses:
                 raise Refused("max_held_per_client")
             self.count += 1
             self._by_client[client] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.count -= 1
-                self._by_client[client] -= 1
-                if not self._by_client[client]:
-                    del self._by_client[client]
+
+    def _remove(self, client: Hashable) -> None:
+        with self._lock:
+            self.count -= 1
+            self._by_client[client] -= 1
+            if not self._by_client[client]:
+                del self._by_client[client]
+
+
+class _OneMore:
+    """A context that is held as long as a response: a generator would keep its frame."""
+
+    __slots__ = ("_client", "_held")
+
+    def __init__(self, held: HeldResponses, client: Hashable) -> None:
+        self._held = held
+        self._client = client
+
+    def __enter__(self) -> None:
+        self._held._add(self._client)
+
+    def __exit__(self, *raised: object) -> None:
+        self._held._remove(self._client)
 
 
 class Room:
