@@ -155,6 +155,36 @@ def test_refused_uploads_are_not_read_and_the_connection_goes_on(limited):
     assert answer.json()["size"] == 900_000
 
 
+def test_upload_of_which_nothing_comes_gives_its_room_back(limited):
+    """408; and who came meanwhile was told to come again."""
+    server = limited(max_bodies=1_000_000, body_timeout=2)
+    with Wire(server) as wire:
+        wire.send(
+            b"POST /Plone/@@body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900001\r\n\r\n"
+            + b"x" * 900_000
+        )
+        time.sleep(0.5)
+        assert server.post("@@body", data=b"x" * 200_000).status_code == 503
+        answer = wire.answer()
+        assert answer.status == 408
+        assert answer.body == b"The request is refused: nothing of its body came for 2 s.\n"
+        assert wire.answers() == []
+    assert server.post("@@body", data=b"x" * 200_000).status_code == 200
+
+
+def test_large_upload_that_is_refused_keeps_nobody_waiting(limited):
+    """What is dropped of it is dropped in between."""
+    server = limited(max_bodies=1_000_000)
+    times = []
+    sending = threading.Thread(target=lambda: server.post("@@body", data=iter([b"x" * 2**20] * 50)))
+    sending.start()
+    while sending.is_alive():
+        began = time.monotonic()
+        assert server.get("@@fast").text == "fast"
+        times.append(time.monotonic() - began)
+    assert max(times) < 1.5
+
+
 def test_storm_of_conflicts_keeps_nobody_out(limited):
     """They wait without a slot: with one slot others are served meanwhile."""
     server = limited(slots=1)

@@ -4,6 +4,7 @@ from conftest import Server
 from conftest import START_SECONDS
 
 import pytest
+import requests
 import signal
 import socket
 import threading
@@ -186,6 +187,33 @@ def test_only_worker_at_max_requests_finishes_what_it_holds(started, service, te
     wait_for(lambda: serves(server), START_SECONDS)
     assert server.state()["pid"] != pid
     assert "max-requests" in server.process.output
+
+
+def test_worker_at_max_requests_leaves_others_that_serve(started, in_memory, service, text):
+    """With two workers, new visitors do not wait for what the first one holds."""
+    server = started("-w", "2", "--max-requests", "20", folder=in_memory, site="")
+    busy = Client(address_of(server), held_request(text, seconds=8).replace("/Plone", ""))
+    wait_for(lambda: service.calls(text))
+    with requests.Session() as session:  # keep-alive: all of it goes to one worker
+        while "Autorestarting worker" not in server.process.output:
+            assert session.get(f"{server.site}/@@fast").text == "fast"
+    for _ in range(5):
+        began = time.monotonic()
+        assert server.get("@@fast").text == "fast"
+        assert time.monotonic() - began < 3
+    assert busy.answer()[0] == 200
+
+
+def test_stop_reaches_an_upload_that_is_under_way(started):
+    """503, in time, before anything of it is published."""
+    server = started("--graceful-timeout", "4")
+    head = "POST /Plone/@@body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+    client = Client(address_of(server), head)
+    time.sleep(0.3)
+    server.process.signal(signal.SIGTERM)
+    status, headers = client.answer()
+    assert (status, headers["Retry-After"]) == (503, "5")
+    assert server.process.wait() == 0
 
 
 def test_worker_that_only_waits_outlives_gunicorns_timeout(started, service, text):

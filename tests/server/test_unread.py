@@ -1,0 +1,72 @@
+"""What a refused or stopped request leaves unread of its body is never taken for a request."""
+
+from collections import Counter
+from conftest import Server
+from wire import request
+from wire import Wire
+
+import pytest
+import signal
+import threading
+import time
+
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+@pytest.fixture
+def started(start_gunicorn):
+    """Start a gunicorn for one test."""
+    processes = []
+
+    def start(*flags, **kwargs):
+        process, port = start_gunicorn(*flags, **kwargs)
+        processes.append(process)
+        return Server(process, port)
+
+    yield start
+    for process in processes:
+        process.stop()
+
+
+def test_what_follows_on_an_upload_that_a_stop_has_ended_is_no_request(started):
+    """The connection is closed: where the next request begins is not known."""
+    server = started("--graceful-timeout", "4")
+    with Wire(server) as wire:
+        wire.send(request("@@fault-read", CHUNKED, method="POST") + b"fffff\r\nbegin")
+        time.sleep(0.3)
+        server.process.signal(signal.SIGTERM)
+        first = wire.answer()
+        wire.send(request("@@fast"))
+        assert [first.status, *(a.status for a in wire.answers())] == [503]
+
+
+def test_what_follows_on_a_refused_body_that_is_not_read_to_its_end_is_no_request(started):
+    server = started(env={"WSGIFUTURES_MAX_BODIES": "1000000"})
+    inner = request("@@fault-hidden?text=hidden")
+    block = inner * (2**20 // len(inner))
+    statuses = Counter()
+    for _ in range(10):
+        with Wire(server) as wire:
+            length = 200 * len(block)
+            wire.send(request("@@fault-read", f"Content-Length: {length}", method="POST"))
+
+            def send():
+                try:
+                    for _ in range(64):
+                        wire.send(block)
+                    for _ in range(200000):
+                        wire.send(inner)
+                except OSError:
+                    pass
+            import socket
+            wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            t = threading.Thread(target=send)
+            t.start()
+            try:
+                statuses.update([tuple(a.status for a in wire.answers())])
+            except OSError as e:
+                statuses.update([repr(e)])
+            t.join()
+    hidden = server.get("@@fault-how-often-hidden", text="hidden").text
+    print(statuses, hidden)
+    assert hidden == "0"
