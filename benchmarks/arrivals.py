@@ -1,0 +1,187 @@
+"""Requests that arrive: on a schedule whatever comes back, or from so many clients.
+
+Each request has a connection of its own, from one of a few addresses of this machine, so
+that it does not run out of ports. Its time is counted from its last byte.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from dataclasses import field
+from urllib.parse import urlsplit
+
+import asyncio
+import itertools
+import time
+
+#: Seconds after which a request that has no answer is given up.
+PATIENCE = 60.0
+
+#: What a request has in place of a status.
+NO_ANSWER = 0
+
+#: Headers as a browser sends them.
+HEADERS = (
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n"
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+    "Accept-Language: en-US,en;q=0.5\r\n"
+    "Accept-Encoding: gzip, deflate, br\r\n"
+    "Cookie: I18N_LANGUAGE=en\r\n"
+    "Connection: close\r\n"
+)
+
+_addresses = itertools.cycle([f"127.0.0.{n}" for n in range(1, 17)])
+
+
+@dataclass
+class Answer:
+    """What became of a request. Times are seconds; ``at`` is when it was answered."""
+
+    status: int
+    took: float
+    at: float
+
+
+@dataclass
+class Figures:
+    """What became of many."""
+
+    answers: list = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    ended: float = 0.0
+    late: float = 0.0  #: the most that the load itself was behind its schedule
+
+    def statuses(self):
+        """Return how many answers had each status."""
+        return dict(Counter(answer.status for answer in self.answers))
+
+    def errors(self):
+        """Return how many were not answered with 200."""
+        return sum(answer.status != 200 for answer in self.answers)
+
+    def share(self, percent, status=200):
+        """Return the seconds within which *percent* of the answers with *status* came."""
+        times = sorted(a.took for a in self.answers if a.status == status)
+        return times[min(len(times) - 1, int(len(times) * percent / 100))] if times else None
+
+    def per_second(self, status=200):
+        """Return how many answers with *status* came in a second while the load lasted."""
+        good = [a for a in self.answers if a.status == status and a.at <= self.ended]
+        return len(good) / (self.ended - self.began)
+
+
+class Visitors:
+    """Asks one server.
+
+    Args:
+        site: The address of the site, with a slash at its end.
+    """
+
+    def __init__(self, site):
+        parts = urlsplit(site)
+        self._port = parts.port
+        self._path = parts.path
+        self._host = parts.netloc
+        self._numbers = itertools.count()
+
+    async def ask(self, view, patience=PATIENCE):
+        """Send one request and return its ``Answer``. ``{n}`` in *view* is its number."""
+        path = self._path + view.replace("{n}", str(next(self._numbers)))
+        request = f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n{HEADERS}\r\n".encode()
+        exchange = _Exchange(request)
+        try:
+            async with asyncio.timeout(patience):
+                status = await exchange.run(self._port)
+        except (OSError, TimeoutError):
+            status = NO_ANSWER
+        now = time.monotonic()
+        return Answer(status, now - exchange.sent, now)
+
+    async def at_rate(self, view, rate, seconds=None, until=None, **how):
+        """Ask for *view* at *rate* per second, whatever comes back; return ``Figures``.
+
+        Args:
+            view: What to ask for.
+            rate: Requests in a second.
+            seconds: For how long.
+            until: An ``asyncio.Event`` that ends it before.
+        """
+        figures = Figures()
+        tasks = []
+        for number in itertools.count():
+            due = figures.began + number / rate
+            if (seconds is not None and due > figures.began + seconds) or _is_set(until):
+                break
+            await asyncio.sleep(due - time.monotonic())
+            figures.late = max(figures.late, time.monotonic() - due)
+            tasks.append(asyncio.create_task(self.ask(view, **how)))
+        figures.ended = time.monotonic()
+        figures.answers = list(await asyncio.gather(*tasks))
+        return figures
+
+    async def clients(self, view, clients, seconds=None, requests=None, tell=lambda n: None):
+        """Ask for *view* from so many *clients*, one request after the other.
+
+        Args:
+            view: What to ask for.
+            clients: How many ask at a time.
+            seconds: For how long.
+            requests: How many, in all.
+            tell: Called with the number of answers at each of them.
+        """
+        figures = Figures()
+        left = iter(range(requests)) if requests else itertools.count()
+
+        async def client():
+            for _ in left:
+                if seconds is not None and time.monotonic() > figures.began + seconds:
+                    return
+                figures.answers.append(await self.ask(view))
+                tell(len(figures.answers))
+
+        await asyncio.gather(*(client() for _ in range(clients)))
+        figures.ended = time.monotonic() if seconds is None else figures.began + seconds
+        return figures
+
+
+class _Exchange(asyncio.Protocol):
+    """One request and its answer."""
+
+    def __init__(self, request):
+        self.sent = time.monotonic()
+        self._request = request
+        self._answered = asyncio.get_running_loop().create_future()
+        self._received = b""
+
+    async def run(self, port):
+        """Return the status of the answer."""
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: self, "127.0.0.1", port, local_addr=(next(_addresses), 0)
+        )
+        try:
+            return await self._answered
+        finally:
+            transport.abort()
+
+    def connection_made(self, transport):
+        transport.write(self._request)
+        self.sent = time.monotonic()
+
+    def data_received(self, data):
+        self._received += data
+
+    def connection_lost(self, error):
+        if self._answered.done():
+            return
+        if error is not None or not self._received.startswith(b"HTTP/1.1 "):
+            self._answered.set_exception(error or ConnectionResetError("no answer"))
+        else:
+            self._answered.set_result(int(self._received[9:12]))
+
+
+def _is_set(event):
+    return event is not None and event.is_set()
+
+
+def ms(seconds):
+    """Return *seconds* for a table."""
+    return "-" if seconds is None else f"{seconds * 1000:.0f} ms"

@@ -1,0 +1,141 @@
+"""Three times what a worker can serve: what is still served, and how soon the rest is refused.
+
+    .venv/bin/python benchmarks/overload.py [--seconds 10] [--only page]
+
+Requests arrive on a schedule, each on a new connection, whatever comes back. The best
+goodput is the highest at 0.7, 1, 1.5 and 3 times what was measured with as many clients as
+keep the worker busy. Afterwards one visitor asks ten times a second until the worker
+answers as it did before. Takes five minutes for the three kinds; two cores, the worker
+has one of them, the load is in this process on the other. Prints a table in
+reStructuredText.
+"""
+
+from arrivals import ms
+from arrivals import Visitors
+from serving import measured
+from serving import say
+from serving import table
+
+import argparse
+import asyncio
+import time
+
+KINDS = {
+    "fast": ("@@fast", 16),
+    "held": ("@@load-hold?seconds=0.5&text=o-{n}", 300),
+    "page": ("", 16),
+}
+
+TIMES = 3
+STEPS = (0.7, 1.0, 1.5)
+
+#: The worker is back to normal when a visitor waits at most so much longer than before.
+NORMAL = 1.5
+SLACK = 0.05
+
+#: How long the way back is watched, in seconds.
+WATCH = 30.0
+
+REFUSED = 503
+
+
+class Study:
+    """One kind of request against *site*.
+
+    Args:
+        site: Its address.
+        kind: One of ``KINDS``.
+        options: Of the command line.
+    """
+
+    def __init__(self, site, kind, options):
+        self._kind = kind
+        self._view, self._clients = KINDS[kind]
+        self._options = options
+        self._visitors = Visitors(site)
+
+    async def run(self):
+        """Measure, and return the row of the table."""
+        await self._visitors.clients(self._view, 8, requests=40)
+        full = await self._visitors.clients(self._view, self._clients, self._options.warm_up)
+        capacity = full.per_second()
+        say(f"{self._kind}: capacity {capacity:.0f}/s")
+        normal = max([(await self._visitors.ask(self._view)).took for _ in range(20)])
+        best = capacity
+        for times in STEPS:
+            figures = await self._offered(capacity * times, self._options.warm_up)
+            best = max(best, figures.per_second())
+            await asyncio.sleep(self._options.warm_up)
+        over, back = await self._overloaded(capacity * TIMES, normal * NORMAL + SLACK)
+        return self._row(capacity, max(best, over.per_second()), over, back)
+
+    async def _offered(self, rate, seconds):
+        figures = await self._visitors.at_rate(self._view, rate, seconds)
+        say(
+            f"{self._kind}: offered {rate:.0f}/s, served {figures.per_second():.0f}/s, "
+            f"{figures.statuses()}, the load was late by {ms(figures.late)} at most"
+        )
+        return figures
+
+    async def _overloaded(self, rate, normal):
+        load = asyncio.create_task(self._offered(rate, self._options.seconds))
+        await asyncio.sleep(self._options.seconds)
+        ended = time.monotonic()
+        back = await self._back(ended, normal)
+        return await load, back
+
+    async def _back(self, ended, normal):
+        """Return how long after *ended* a visitor is served as soon as normal."""
+        while (asked := time.monotonic()) < ended + WATCH:
+            answer = await self._visitors.ask(self._view)
+            if answer.status == 200 and answer.took <= normal:
+                return asked - ended
+            await asyncio.sleep(0.1)
+        return None
+
+    def _row(self, capacity, best, over, back):
+        refusals = sum(answer.status == REFUSED for answer in over.answers)
+        others = over.errors() - refusals
+        return [
+            self._kind,
+            f"{capacity:.0f}",
+            f"{over.per_second():.0f} ({over.per_second() / best:.0%} of the best)",
+            f"{ms(over.share(50))}, {ms(over.share(99))}",
+            refusals,
+            f"{ms(over.share(50, REFUSED))}, {ms(over.share(95, REFUSED))}",
+            others,
+            "-" if back is None else f"{back:.1f} s",
+        ]
+
+
+HEAD = [
+    "",
+    "capacity, per second",
+    "served at 3 times that, per second",
+    "p50, p99 of the served",
+    "refusals",
+    "half of them, 95 % of them within",
+    "other errors",
+    "normal again after",
+]
+
+
+async def study(site, kinds, options):
+    """Measure all *kinds*, and return the rows of the table."""
+    return [HEAD, *[await Study(site, kind, options).run() for kind in kinds]]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60.0, help="of overload")
+    parser.add_argument("--warm-up", type=float, default=10.0, help="of each look at capacity")
+    parser.add_argument("--only", choices=list(KINDS))
+    options = parser.parse_args()
+    kinds = [options.only] if options.only else list(KINDS)
+    with measured(max_held_per_client=5000) as (server, _):
+        result = asyncio.run(study(server.site, kinds, options))
+    print(f"\n{table(result)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""Starts what is measured: a Plone site behind a server, and the slow service beside it.
+
+One fresh site is made for each program, every server gets a copy of it. Where a program
+says so the worker has a core to itself, and the load and the slow service another one.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+import contextlib
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+sys.path.insert(0, str(ROOT / "examples"))
+
+from instance import make_instance  # noqa: E402
+
+WAITRESS = ["runwsgi", "etc/zope.ini"]
+GUNICORN = ["gunicorn", "-k", "gevent", "--paste", "etc/zope.ini"]
+HOLD = ["-c", "python:collective.wsgifutures.gunicorn"]
+
+#: Seconds for a server's start, and for its stop.
+START_SECONDS = 60
+STOP_SECONDS = 20
+
+
+@dataclass
+class Side:
+    """One way to serve the site."""
+
+    title: str
+    command: list
+    view: str = "@@blocking"
+    threads: int = 0
+    settings: dict = field(default_factory=dict)
+
+    def configure(self, folder, port):
+        """Write what this side needs into the instance's files."""
+        ini = folder / "etc" / "zope.ini"
+        server = f"port = {port}"
+        if self.threads:  # by itself waitress takes 100 connections, and so 100 threads at most
+            server += f"\nthreads = {self.threads}"
+            server += "\nconnection_limit = 5000\nasyncore_use_poll = true"
+        ini.write_text(ini.read_text().replace("port = 8080", server))
+        if self.threads:
+            conf = folder / "etc" / "zope.conf"
+            pool = f"<zodb_db main>\n   pool-size {self.threads}"
+            conf.write_text(conf.read_text().replace("<zodb_db main>", pool))
+
+
+def held_side(**settings):
+    """Return the side that holds responses, with *settings* of the add-on."""
+    return Side("held", [*GUNICORN, *HOLD], view="@@load-hold", settings=settings)
+
+
+class Running:
+    """A side's server on a fresh copy of the site.
+
+    Args:
+        side: What to start.
+        template: The folder of the site.
+        environment: Of the server.
+        cores: Where it may run; anywhere where it is not given.
+    """
+
+    def __init__(self, side, template, environment, cores=None):
+        self._folder = Path(tempfile.mkdtemp()) / "instance"
+        shutil.copytree(template, self._folder)
+        for name in ("zope.conf", "zope.ini"):
+            file = self._folder / "etc" / name
+            file.write_text(file.read_text().replace(str(template), str(self._folder)))
+        self.port = _free_port()
+        side.configure(self._folder, self.port)
+        command = [str(BIN / side.command[0]), *side.command[1:]]
+        if side.command[0] == "gunicorn":
+            command += ["-b", f"127.0.0.1:{self.port}"]
+        peak = {"HOLDTESTS_PEAK": str(self._folder / "connections")}
+        settings = {f"WSGIFUTURES_{k.upper()}": str(v) for k, v in side.settings.items()}
+        with open(self._folder / "server.log", "wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env={**environment, **peak, **settings},
+                stdout=log,
+                stderr=log,
+                preexec_fn=None if cores is None else lambda: os.sched_setaffinity(0, cores),
+            )
+        # Not 127.0.0.1, where plone.app.theming leaves pages without their theme.
+        self.site = f"http://localhost:{self.port}/Plone/"
+        self._wait()
+
+    def get(self, view):
+        """Return what *view* of the site answers."""
+        return get(self.site + view)
+
+    def memory(self):
+        """Return the resident memory of the server and its workers, in MB."""
+        return sum(_status(pid, "VmRSS") for pid in self._pids()) // 1024
+
+    def worker_memory(self):
+        """Return the resident memory of the worker alone, in KB."""
+        return _status(self._pids()[-1], "VmRSS")
+
+    def connections(self):
+        """Return the most ZODB connections that were open at a time."""
+        return int((self._folder / "connections").read_text())
+
+    def log(self):
+        """Return what the server wrote."""
+        return (self._folder / "server.log").read_text()
+
+    def stop(self):
+        """End the server and drop its site."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._folder.parent)
+
+    def _pids(self):
+        first = self._process.pid
+        children = Path(f"/proc/{first}/task/{first}/children").read_text()
+        return [first, *map(int, children.split())]
+
+    def _wait(self):
+        for _ in range(START_SECONDS * 10):
+            try:
+                self.get("@@fast")
+                return
+            except OSError:
+                time.sleep(0.1)
+        sys.exit(self.log()[-3000:])
+
+
+def get(url):
+    """Return what *url* answers."""
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return answer.read()
+
+
+@contextmanager
+def a_site():
+    """Make the site, as long as the context lasts; give its folder."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        template = folder / "instance"
+        make_instance(template)
+        includes = template / "etc" / "package-includes"
+        includes.mkdir()
+        include = '<include package="holdtests" />'
+        (includes / "holdtests-configure.zcml").write_text(include)
+        yield template
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def a_service(*command):
+    """Start a slow service, as long as the context lasts; give its address.
+
+    Args:
+        command: What to give to Python. It prints its address.
+    """
+    service = subprocess.Popen(
+        [BIN / "python", "-u", *map(str, command)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield service.stdout.readline().strip()
+    finally:
+        service.terminate()
+        service.wait()
+
+
+def environment(service):
+    """Return the environment of a server whose views call *service*."""
+    path = str(ROOT / "tests" / "server")
+    return {**os.environ, "HOLDTESTS_SERVICE": service, "PYTHONPATH": path}
+
+
+@contextmanager
+def measured(**settings):
+    """Start site, service and held side for one program; give server and service.
+
+    The worker has a core to itself. This process, which makes the load, and the service
+    share another one.
+    """
+    first, *others = sorted(os.sched_getaffinity(0))
+    if not others:
+        sys.exit("This takes two cores: one for the worker, one for the load.")
+    os.sched_setaffinity(0, {others[0]})
+    allow_open_files()
+    with a_site() as site, a_service(ROOT / "benchmarks" / "upstream.py") as service:
+        server = Running(held_side(**settings), site, environment(service), {first})
+        try:
+            yield server, service
+        finally:
+            server.stop()
+
+
+def allow_open_files():
+    """Take as many files as the system allows: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def say(text):
+    """Print how far a program is, apart from its table."""
+    print(f"# {text}", file=sys.stderr, flush=True)
+
+
+def table(rows):
+    """Return *rows* as a table in reStructuredText, the first one its head."""
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in rows:
+        lines += [("   * - " if i == 0 else "     - ") + str(cell) for i, cell in enumerate(row)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _status(pid, name):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split(f"{name}:")[1].split()[0])
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

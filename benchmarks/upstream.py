@@ -1,0 +1,81 @@
+"""A slow service that holds thousands of calls, and lets them all go when it is told to.
+
+    GET /slow?seconds=120&text=hello   answers {"text": …} after that time, or when released
+    GET /waiting                       how many calls it holds
+    GET /release                       answers all of them now; how many they were
+
+Prints its address. asyncio without a framework: a held call is one object and one timer.
+"""
+
+from urllib.parse import parse_qs
+from urllib.parse import urlsplit
+
+import asyncio
+import json
+import resource
+
+
+class Call(asyncio.Protocol):
+    """One connection, with one call at a time."""
+
+    waiting = {}  #: call: the timer that ends it
+
+    def connection_made(self, transport):
+        self._transport = transport
+        self._received = b""
+        self._text = ""
+
+    def data_received(self, data):
+        self._received += data
+        if b"\r\n\r\n" not in self._received:
+            return
+        target = urlsplit(self._received.split(b" ", 2)[1].decode())
+        self._received = b""
+        if target.path == "/slow":
+            self._wait(parse_qs(target.query))
+        elif target.path == "/waiting":
+            self._send(len(self.waiting))
+        elif target.path == "/release":
+            self._send(self._release())
+        else:
+            self._send("no such path", "404 Not Found")
+
+    def connection_lost(self, error):
+        timer = self.waiting.pop(self, None)
+        if timer is not None:
+            timer.cancel()
+
+    def answer(self):
+        """Answer the call that waits."""
+        self.waiting.pop(self).cancel()
+        self._send({"text": self._text})
+
+    def _wait(self, query):
+        self._text = query["text"][0]
+        seconds = float(query["seconds"][0])
+        self.waiting[self] = asyncio.get_running_loop().call_later(seconds, self.answer)
+
+    def _release(self):
+        calls = list(self.waiting)
+        for call in calls:
+            call.answer()
+        return len(calls)
+
+    def _send(self, data, status="200 OK"):
+        body = json.dumps(data).encode()
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+        self._transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+async def main():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Call, "127.0.0.1", 0, backlog=4096)
+    port = server.sockets[0].getsockname()[1]
+    print(f"http://127.0.0.1:{port}", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
