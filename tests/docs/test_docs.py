@@ -307,7 +307,7 @@ cfg.set("worker_class", names["worker_class"])
 log = SimpleNamespace(info=lambda *args: None, warning=lambda *args: None, error=print)
 worker = SimpleNamespace(wsgi=print, log=log, cfg=cfg, alive=True)
 names["post_worker_init"](worker)
-print(type(worker.wsgi).__name__, cfg.worker_class_str)
+print(type(worker.wsgi.__self__).__name__, cfg.worker_class_str)
 """
 
 

@@ -29,7 +29,7 @@ def test_the_public_names_are_those_of_the_package():
     }
     assert set(testing.__all__) == {"HELD", "ByHand", "Clock", "HeldRequest"}
     assert set(config.__all__) == {
-        *("graceful_timeout", "nworkers_changed", "post_worker_init", "worker_class"),
+        *("graceful_timeout", "nworkers_changed", "post_fork", "post_worker_init", "worker_class"),
         "worker_connections",
     }
 

@@ -168,6 +168,20 @@ def test_reload_finishes_what_is_held_while_the_next_worker_serves(
     assert held.answer()[0] == 200
 
 
+def test_reload_on_a_filestorage_lets_the_next_worker_wait_for_the_file(started, service, text):
+    """What is held is finished; then the next worker serves, and a stop is a stop."""
+    server = started()
+    pid = server.state()["pid"]
+    held = Client(address_of(server), held_request(text, seconds=6))
+    wait_for(lambda: service.calls(text))
+    server.process.signal(signal.SIGHUP)
+    assert held.answer()[0] == 200
+    wait_for(lambda: serves(server), START_SECONDS)
+    assert server.state()["pid"] != pid
+    server.process.signal(signal.SIGTERM)
+    assert server.process.wait() == 0
+
+
 def serves(server):
     try:
         return server.get("@@fast", timeout=5).status_code == 200

@@ -58,7 +58,9 @@ def test_what_follows_on_a_refused_body_that_is_not_read_to_its_end_is_no_reques
                         wire.send(inner)
                 except OSError:
                     pass
+
             import socket
+
             wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             t = threading.Thread(target=send)
             t.start()

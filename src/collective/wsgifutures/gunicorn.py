@@ -16,15 +16,18 @@ has looked at.
 from .wsgi import audit
 from .wsgi.settings import SettingRefused
 from .wsgi.settings import Settings
+from collections.abc import Callable
 from typing import Any
 from typing import NoReturn
 
+import functools
 import os
 import time
 
 __all__ = [
     "graceful_timeout",
     "nworkers_changed",
+    "post_fork",
     "post_worker_init",
     "worker_class",
     "worker_connections",
@@ -84,6 +87,36 @@ def nworkers_changed(arbiter: Any, new: int, old: int | None) -> None:
     except (audit.StartRefused, SettingRefused) as refused:
         _say(arbiter.log, refused)
         raise SystemExit(_BOOT_ERROR) from None
+
+
+def post_fork(arbiter: Any, worker: Any) -> None:
+    """At a reload, let this worker wait for a FileStorage that the one before it still has."""
+    older = list(arbiter.WORKERS)
+    if len(older) >= arbiter.cfg.workers:
+        worker.load_wsgi = functools.partial(_load_in_turn, worker, worker.load_wsgi, older)
+
+
+def _load_in_turn(worker: Any, load: Callable[[], None], older: list[int]) -> None:
+    try:
+        load()
+    except Exception as error:
+        if type(error).__name__ != "LockError":  # zc.lockfile's
+            raise
+        worker.log.info("%s: waiting for the worker that has it.", error)
+    else:
+        return
+    while worker.alive and any(_runs(pid) for pid in older):
+        worker.notify()
+        time.sleep(0.1)
+    raise SystemExit(0)  # Zope can be loaded once; gunicorn starts another one in its place
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def post_worker_init(worker: Any) -> None:
