@@ -1,4 +1,4 @@
-"""A client that sends nothing of its body for too long is not waited for."""
+"""A client that sends its body too slowly is not waited for."""
 
 from collective.wsgifutures.wsgi.body import BodyRefused
 from collective.wsgifutures.wsgi.body import RequestBody
@@ -7,7 +7,6 @@ from collective.wsgifutures.wsgi.limits import Room
 
 import gevent
 import pytest
-import socket
 import time
 
 pytestmark = pytest.mark.concurrency
@@ -35,7 +34,8 @@ def test_body_of_which_nothing_comes_is_refused(chunks):
     began = time.monotonic()
     with pytest.raises(BodyRefused) as raised:
         RequestBody(environ, 100, room, 0.05)
-    assert raised.value.args == ("nothing of its body came for 0.05 s", "408 Request Timeout")
+    text = f"less than {9 - sum(map(len, chunks))} bytes of its body came in 0.05 s"
+    assert raised.value.args == (text, "408 Request Timeout")
     assert time.monotonic() - began < 2
     room.take(9)
 
@@ -46,11 +46,47 @@ def test_body_that_comes_slowly_is_waited_for():
     assert RequestBody(environ, 100, Room(9), 0.15).size == 9
 
 
+class Connection:
+    """A server's, which closes it where an error says so."""
+
+    def __init__(self, stream):
+        self.environ = {"wsgi.input": stream, "CONTENT_LENGTH": "9", "gunicorn.socket": self}
+        self.closed = False
+
+    def send(self, response):
+        list(response)
+        try:
+            response.close()
+        except ConnectionResetError:
+            self.closed = True
+
+
 def test_refused_body_of_which_nothing_comes_is_not_dropped_for_ever():
     """Its connection is closed."""
-    server, client = socket.socketpair()
-    environ = {"wsgi.input": Stalled(), "CONTENT_LENGTH": "9", "gunicorn.socket": server}
-    Unread([], environ, 0.05).close()
-    assert server.recv(1) == b""
-    server.close()
-    client.close()
+    connection = Connection(Stalled())
+    connection.send(Unread([], connection.environ, 0.05))
+    assert connection.closed
+
+
+def test_refused_body_that_comes_slowly_is_not_dropped_for_ever():
+    """All of what is left has one time."""
+    connection = Connection(Stalled(*[b"x"] * 9, every=0.05))
+    began = time.monotonic()
+    connection.send(Unread([], connection.environ, 0.12))
+    assert connection.closed
+    assert time.monotonic() - began < 0.3
+
+
+@pytest.mark.parametrize("how", ["too slow", "interrupted"])
+def test_body_whose_reading_broke_off_is_not_read_again(how):
+    """A server's parser may have lost its place: the connection is closed, at once."""
+    connection = Connection(Stalled(b"x"))
+    limit = gevent.Timeout(0.02, KeyboardInterrupt)
+    if how == "interrupted":
+        limit.start()
+    with pytest.raises((BodyRefused, KeyboardInterrupt)):
+        RequestBody(connection.environ, 100, Room(9), 0.05)
+    began = time.monotonic()
+    connection.send(Unread([], connection.environ, 1))
+    assert connection.closed
+    assert time.monotonic() - began < 0.5

@@ -10,14 +10,13 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextlib import nullcontext
-from contextlib import suppress
 from typing import Any
 from typing import BinaryIO
 
+import errno
 import io
 import itertools
 import os
-import socket
 import tempfile
 import time
 
@@ -27,9 +26,13 @@ _CHUNK = 64 * 1024
 #: How much of a refused body is dropped before its connection is closed, in bytes.
 _MOST_DROPPED = 64 * 1024**2
 
+#: In the environ of a request while reading whose body something was raised: how far the
+#: server has read is not known, and where the next request begins neither.
+_LOST = "collective.wsgifutures.lost"
+
 
 class BodyRefused(Exception):
-    """The client sent less than it announced, a length that is no number, too much, too slow."""
+    """The client sent less than it announced, a length that is no number, too much, too slowly."""
 
     def __init__(self, text: str, status: str = "400 Bad Request") -> None:
         super().__init__(text, status)
@@ -44,11 +47,11 @@ class RequestBody:
         environ: The server's. Its input is read to the end.
         in_memory: How many bytes are kept in memory.
         room: What it takes its bytes from, as they come.
-        patience: For how long nothing of it may come, in seconds. Under gevent.
+        patience: How long each 64 KiB of it may take to come, in seconds. Under gevent.
 
     Raises:
         BodyRefused: The body is not what its headers say, larger than the whole room, or
-            nothing of it comes.
+            comes too slowly.
         Refused: The room has no more bytes now.
     """
 
@@ -65,10 +68,11 @@ class RequestBody:
         self._limit(length or 0)
         room.check(length or 0)
         try:
-            chunks = _chunks(environ["wsgi.input"], length, patience)
+            chunks = _chunks(environ, length, patience)
             self._keep(self._counted(chunks), in_memory)
             if length is not None and self.size < length:
                 raise BodyRefused(f"its body ended after {self.size} of {length} bytes")
+            environ["wsgi.input"] = io.BytesIO()  # nothing is left; not every server knows
         except BaseException:
             self.close()
             raise
@@ -120,13 +124,14 @@ class Unread:
     """The body of a response to a request whose own body was not read to its end.
 
     What is left is read and dropped when the response is sent: the client may not look at
-    it before. gunicorn would do so too, without an end and letting nobody else run. Of what
-    is too much or too slow nothing more is read; gunicorn closes its connection then.
+    it before. gunicorn would do so too, without an end and letting nobody else run. Where
+    that is too much or takes too long, or where reading broke off, nobody knows where the
+    next request begins, and the connection has to be closed.
 
     Args:
         chunks: The response's body.
         environ: The server's.
-        patience: For how long nothing may come, in seconds.
+        patience: How long it may take to drop what is left, in seconds.
     """
 
     def __init__(self, chunks: Iterable[bytes], environ: dict[str, Any], patience: float) -> None:
@@ -138,23 +143,29 @@ class Unread:
         return iter(self._chunks)
 
     def close(self) -> None:
-        """Drop what is left."""
-        with suppress(BodyRefused, OSError):
-            if not self._drop():
-                self._environ["gunicorn.socket"].shutdown(socket.SHUT_RD)
+        """Drop what is left.
+
+        Raises:
+            ConnectionResetError: Not all of it. gunicorn closes the connection then, and
+                says nothing. A shutdown would not do: what has come is still read.
+        """
+        if not self._drop() and "gunicorn.socket" in self._environ:
+            raise ConnectionResetError(errno.ECONNRESET, "the rest of the request is not read")
 
     def _drop(self) -> bool:
-        """Read to the end; False where that is too much or takes too long."""
+        """Read to the end; False where that is too much, takes too long or is not possible."""
+        if _LOST in self._environ:
+            return False
         left = _MOST_DROPPED
-        length = _length(self._environ)
         try:
-            for chunk in _chunks(self._environ["wsgi.input"], length, self._patience):
-                left -= len(chunk)
-                if left < 0:
-                    break
-        except BodyRefused:
-            left = -1
-        return left >= 0 or "gunicorn.socket" not in self._environ
+            with _patient(self._patience, "the rest of its body did not come"):
+                for chunk in _chunks(self._environ, _length(self._environ), self._patience):
+                    left -= len(chunk)
+                    if left < 0:
+                        return False
+        except Exception:  # too slow, gone, or no body at all
+            return False
+        return True
 
 
 def _length(environ: dict[str, Any]) -> int | None:
@@ -170,11 +181,10 @@ def _length(environ: dict[str, Any]) -> int | None:
     return int(length)
 
 
-def _chunks(stream: BinaryIO, length: int | None, patience: float) -> Iterator[bytes]:
+def _chunks(environ: dict[str, Any], length: int | None, patience: float) -> Iterator[bytes]:
     left = length
     while left is None or left > 0:
-        with _patient(patience):
-            chunk = stream.read(_CHUNK if left is None else min(_CHUNK, left))
+        chunk = _read(environ, _CHUNK if left is None else min(_CHUNK, left), patience)
         if not chunk:
             return
         if left is not None:
@@ -183,13 +193,23 @@ def _chunks(stream: BinaryIO, length: int | None, patience: float) -> Iterator[b
         time.sleep(0)  # a client that sends fast lets others run too
 
 
-def _patient(seconds: float) -> AbstractContextManager[Any]:
+def _read(environ: dict[str, Any], size: int, patience: float) -> bytes:
+    text = f"less than {size} bytes of its body came in {patience:g} s"
+    try:
+        with _patient(patience, text):
+            chunk: bytes = environ["wsgi.input"].read(size)
+            return chunk
+    except BaseException:
+        environ[_LOST] = True
+        raise
+
+
+def _patient(seconds: float, text: str) -> AbstractContextManager[Any]:
     """Return a context that is left with ``BodyRefused`` after so long."""
     if not under_gevent():
         return nullcontext()
     import gevent
 
-    text = f"nothing of its body came for {seconds:g} s"
     error = BodyRefused(text, "408 Request Timeout")
     timeout: AbstractContextManager[Any] = gevent.Timeout(seconds, error)
     return timeout

@@ -106,7 +106,7 @@ class Settings:
     max_bodies: int = _setting(1024**3, _COUNT)
     #: How much of one request body is kept in memory, in bytes; more goes to a file.
     body_in_memory: int = _setting(256 * 1024, _BYTES)
-    #: How long a client may send nothing of its request body, in seconds. Under gevent.
+    #: How long each 64 KiB of a request body may take to come, in seconds. Under gevent.
     body_timeout: float = _setting(30.0, _SECONDS)
     #: A path that is answered without a slot, for whoever asks whether the worker lives.
     liveness_path: str = _setting("", _PATH)
