@@ -75,3 +75,41 @@ def test_every_slow_pass_is_counted(waiting, caplog):
     time.sleep(0.005)
     monitor.look()
     assert monitor.counts == {"slow passes": 3}
+
+
+def test_view_that_cannot_be_named_is_logged_too(waiting, caplog):
+    """Its request may have ended meanwhile; the others are looked at still."""
+    caplog.set_level(logging.WARNING)
+    monitor = Monitor(slow_pass=0.001, blocked=1)
+    waiting(monitor, view=Nameless())
+    waiting(monitor)
+    time.sleep(0.005)
+    monitor.look()
+    told = [record.getMessage().partition(" has been")[0] for record in caplog.records]
+    assert told == ["A view that cannot be named (ValueError) (/path)", "acme.View (/path)"]
+
+
+class Nameless:
+    """What has no text."""
+
+    def __str__(self):
+        raise ValueError("no name")
+
+
+def test_monitor_goes_on_after_a_look_that_failed(monkeypatch, capsys):
+    """It looks once a second for as long as the worker lives."""
+    looked = []
+
+    def look():
+        looked.append(None)
+        if len(looked) == 1:
+            raise RuntimeError("dictionary changed size during iteration")
+        raise SystemExit  # ends the thread
+
+    monitor = Monitor(slow_pass=1, blocked=1)
+    monkeypatch.setattr(monitor, "look", look)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    with pytest.raises(SystemExit):
+        monitor._look_for_ever()
+    assert len(looked) == 2
+    assert "dictionary changed size" in capsys.readouterr().err

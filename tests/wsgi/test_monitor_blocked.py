@@ -2,6 +2,7 @@
 
 from collective.wsgifutures.kernel.outcomes import run_to_end
 from collective.wsgifutures.wsgi.monitor import Monitor
+from gevent.monkey import get_original
 
 import gevent
 import logging
@@ -26,7 +27,14 @@ def monitor():
     made._timer.stop()
 
 
+def without_a_name():
+    raise ValueError("its request has ended")
+
+
 WAYS = {
+    "A view that cannot be named (ValueError)": lambda monitor: monitor.run(
+        without_a_name, "/path", compute
+    ),
     "acme.View": lambda monitor: monitor.run(lambda: "acme.View", "/path", compute),
     "acme.calls.compute": lambda monitor: run_to_end("acme.calls.compute", compute),
     "Something that is neither a view nor a future": lambda monitor: compute(),
@@ -50,3 +58,45 @@ def test_what_lets_others_run_is_not_logged(monitor, caplog):
     caplog.set_level(logging.WARNING)
     gevent.spawn(gevent.sleep, 0.3).join()
     assert [r for r in caplog.records if "gevent.sleep" in r.getMessage()] == []
+
+
+def test_monitor_goes_on_after_a_look_that_failed(monitor, monkeypatch, caplog, capsys):
+    """The next blocker is logged."""
+    caplog.set_level(logging.WARNING)
+    gevent.sleep(0)
+    monkeypatch.setattr(monitor, "something_blocks", lambda seconds, frame: 1 / 0)
+    gevent.spawn(compute).join()
+    monkeypatch.undo()
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    gevent.sleep(0)
+    gevent.spawn(compute).join()
+    assert [r for r in caplog.records if "in compute" in r.getMessage()] != []
+
+
+def test_no_greenlet_waits_for_ever_for_a_lock_of_the_log(monitor):
+    """A handler's lock is gevent's, and the monitor's thread is none of gevent's."""
+    taken = []
+
+    class Handler(logging.Handler):
+        def createLock(self):
+            self.lock = None
+
+        def acquire(self):
+            taken.append(get_original("threading", "get_ident")())
+
+        def emit(self, record):
+            pass
+
+        def release(self):
+            pass
+
+    handler = Handler()
+    logging.getLogger().addHandler(handler)
+    try:
+        gevent.sleep(0)
+        gevent.spawn(compute).join()
+        logging.getLogger("test").warning("from the main thread")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert monitor.counts["blocked"] >= 1
+    assert set(taken) == {get_original("threading", "get_ident")()}

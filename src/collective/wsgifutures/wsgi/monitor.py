@@ -10,6 +10,8 @@ from ..kernel import executors
 from ..kernel.outcomes import run_to_end
 from collections import Counter
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import logging
@@ -93,7 +95,7 @@ class Monitor:
                 logger.warning(
                     "%s (%s) has been in its slot for %.1f s. It stands here:\n%s"
                     "A pass that waits keeps others waiting: declare what it calls as a future.",
-                    one.view(),
+                    _told(one.view),
                     one.path,
                     now - one.began,
                     one.stack(),
@@ -102,7 +104,8 @@ class Monitor:
     def _look_for_ever(self) -> None:
         while True:
             time.sleep(1.0)
-            self.look()
+            with _going_on():
+                self.look()
 
     def _look_for_blockers(self) -> None:
         from gevent.monkey import get_original
@@ -127,7 +130,8 @@ class Monitor:
                 return
             late = time.monotonic() - self._ticked
             if late > self._blocked:
-                self.something_blocks(late, sys._current_frames().get(main))
+                with _going_on():
+                    self.something_blocks(late, sys._current_frames().get(main))
 
     def something_blocks(self, seconds: float, frame: Any) -> None:
         """Log, once for each view or future, what has let nothing else run for *seconds*."""
@@ -136,7 +140,7 @@ class Monitor:
             return
         self._blockers.add(name)
         self.counts["blocked"] += 1
-        logger.warning(
+        _warn_from_a_thread(
             "%s lets nothing else run in this worker, for %.1f s by now. It stands here:\n%s"
             "Move what it computes out of the pass, or into a process of its own.",
             name,
@@ -145,11 +149,43 @@ class Monitor:
         )
 
 
+def _warn_from_a_thread(text: str, *args: object) -> None:
+    """Log, without the locks of the handlers.
+
+    They are gevent's. A greenlet that waits for one of them while a thread of the system has
+    it may wait for ever. The main loop stands still now, so nobody else is about to log.
+    """
+    record = logger.makeRecord(logger.name, logging.WARNING, __file__, 0, text, args, None)
+    one: logging.Logger | None = logger
+    while one is not None and record.levelno >= logger.getEffectiveLevel():
+        for handler in one.handlers:
+            if record.levelno >= handler.level and handler.filter(record):
+                handler.emit(record)
+        one = one.parent if one.propagate else None
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """Look again whatever goes wrong in one look: frames and requests change meanwhile."""
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()  # not by the log, which may be what goes wrong
+
+
+def _told(view: Callable[[], str]) -> str:
+    """Return the name of a view whose request may have ended by now."""
+    try:
+        return str(view())
+    except Exception as error:
+        return f"A view that cannot be named ({type(error).__name__})"
+
+
 def _name(frame: Any) -> str:
     """Return the view or the future that a stack is of."""
     while frame is not None:
         if frame.f_code is Monitor.run.__code__:
-            return str(frame.f_locals["one"].view())
+            return _told(frame.f_locals["one"].view)
         if frame.f_code is run_to_end.__code__:
             return str(frame.f_locals["name"])
         frame = frame.f_back
