@@ -422,6 +422,15 @@ def test_conflict_forgets_what_this_pass_asked_for_and_keeps_what_ran():
     assert not this.waits(successful=True)
 
 
+def test_conflict_tells_the_publisher_as_a_suspension_does():
+    """Whose request it is has to be known: it is held too."""
+    log = []
+    hold = hold_in(HoldState.PUBLISHING)
+    hold.publishing.on_suspend = lambda: log.append("on_suspend")
+    conflict(hold)
+    assert log == ["on_suspend"]
+
+
 def test_conflict_is_published_again_when_its_time_has_come_and_not_before():
     """Whatever settles meanwhile."""
     hold = hold_in(WAITING)

@@ -4,6 +4,7 @@ from collective.wsgifutures.kernel.passes import current_pass
 from holdsite import ADMIN
 from holdsite import ask
 from Products.Five import BrowserView
+from ZODB.POSException import ConflictError
 
 import pytest
 
@@ -45,6 +46,21 @@ def test_held_request_is_its_users_or_its_addresses(looking, user, kind):
     assert looking.get("look", user=user).status == 200
     ((client, _),) = seen
     assert client == (kind, {"user": "admin", "address": ""}[kind])
+
+
+@pytest.mark.parametrize(("user", "kind"), [(ADMIN, "user"), (None, "address")])
+def test_request_that_conflicted_is_its_users_or_its_addresses(site, user, kind):
+    """Not its proxy's: it counts as held while it waits to be published again."""
+
+    def view(self):
+        seen.append(current_pass().hold.client)
+        if len(seen) == 1:
+            raise ConflictError
+        return "seen"
+
+    site.view("conflict", view)
+    assert site.get("conflict", user=user).status == 200
+    assert seen == [None, (kind, {"user": "admin", "address": ""}[kind])]
 
 
 @pytest.mark.parametrize("name", ["look", "method"])

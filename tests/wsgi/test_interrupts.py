@@ -160,6 +160,14 @@ def test_request_whose_socket_tells_nothing_is_not_watched(interrupts, connectio
     assert request.ended == "answered"
 
 
+def test_request_whose_socket_cannot_be_watched_waits_to_its_deadline(interrupts, tmp_path):
+    """The system has a limit on what it watches; a request is not refused for that."""
+    with (tmp_path / "file").open("w") as unwatchable:
+        request = Request(interrupts, environ_of(unwatchable))
+        request.answer()
+    assert request.ended == "answered"
+
+
 def test_socket_that_is_closed_meanwhile_disturbs_nothing(interrupts, connection):
     """Its number may be another's by then."""
     _, server = connection

@@ -437,6 +437,8 @@ class Pass:
         """
         self.again_in = again_in
         self.awaited.clear()
+        if self.on_suspend:
+            self.on_suspend()
         raise Suspended("conflict")
 
     def close(self) -> None:

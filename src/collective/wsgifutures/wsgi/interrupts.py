@@ -90,8 +90,11 @@ class Interrupts:
         descriptor: int = -1 if socket is None else socket.fileno()
         if descriptor < 0:
             return None
+        try:
+            self._epoll.register(descriptor, _RDHUP | _EDGE)
+        except OSError:  # the system watches no more
+            return None
         self._by_descriptor[descriptor] = greenlet
-        self._epoll.register(descriptor, _RDHUP | _EDGE)
         return descriptor
 
     def _clients_have_gone(self) -> None:
