@@ -1,8 +1,10 @@
 """What runs futures: side by side, up to a limit, stopped as far as it can be."""
 
 from collective.wsgifutures.kernel import executors
+from collective.wsgifutures.kernel.executors import Executors
 from collective.wsgifutures.kernel.executors import Greenlets
 from collective.wsgifutures.kernel.executors import Threads
+from collective.wsgifutures.kernel.hold import Call
 
 import logging
 import pytest
@@ -28,6 +30,11 @@ class Blocking:
         return self.name
 
 
+def made(function):
+    """Return a call that *function* makes."""
+    return Call("fake", "fake", function, 30.0)
+
+
 def kinds():
     """Return the executors that there are here."""
     return [Threads, Greenlets] if executors.under_gevent() else [Threads]
@@ -36,7 +43,7 @@ def kinds():
 def test_futures_run_on_what_suits_the_process():
     """Greenlets where gevent has patched, else threads."""
     expected = "greenlets" if executors.under_gevent() else "threads"
-    assert executors.default_name() == executors.default().name == expected
+    assert executors.default_name() == Executors().get(None).name == expected
     executors.check_available(None)
     executors.check_available(expected)
 
@@ -63,7 +70,7 @@ def test_functions_run_side_by_side_and_are_told_when_done(kind):
     executor = kind()
     one, other = Blocking("one"), Blocking("other")
     for function in (one, other):
-        executor.start(function, inbox.put)
+        executor.start(made(function), inbox.put)
     assert one.running.wait(SECONDS)
     assert other.running.wait(SECONDS)
     other.go_on.set()
@@ -79,7 +86,7 @@ def test_threads_beyond_the_limit_stand_in_line_and_that_is_logged_once(caplog):
     threads = Threads(limit=1)
     functions = [Blocking(n) for n in range(3)]
     for function in functions:
-        threads.start(function, inbox.put)
+        threads.start(made(function), inbox.put)
     assert functions[0].running.wait(SECONDS)
     assert not functions[1].running.is_set()
     for number, function in enumerate(functions):
@@ -94,7 +101,7 @@ def test_a_cancelled_function_that_stands_in_line_never_runs():
     threads = Threads(limit=1)
     first, never, last = Blocking("first"), Blocking("never"), Blocking("last")
     last.go_on.set()
-    jobs = [threads.start(function, inbox.put) for function in (first, never, last)]
+    jobs = [threads.start(made(function), inbox.put) for function in (first, never, last)]
     jobs[1].cancel()
     assert len(threads._line) == 1  # nothing of it stays behind a thread that hangs
     first.go_on.set()
@@ -108,10 +115,10 @@ def test_a_thread_cannot_be_stopped_and_counts_until_it_returns():
     threads = Threads(limit=1)
     slow, next_one = Blocking("slow"), Blocking("next")
     next_one.go_on.set()
-    job = threads.start(slow, inbox.put)
+    job = threads.start(made(slow), inbox.put)
     assert slow.running.wait(SECONDS)
     job.cancel()
-    threads.start(next_one, inbox.put)
+    threads.start(made(next_one), inbox.put)
     assert not next_one.running.is_set()
     slow.go_on.set()
     assert [inbox.get(timeout=SECONDS) for _ in range(2)] == ["slow", "next"]
@@ -128,6 +135,6 @@ def test_a_thread_that_cannot_be_started_does_not_count(monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr(threading.Thread, "start", no_thread_left)
         with pytest.raises(RuntimeError):
-            threads.start(lambda: 1, inbox.put)
-    threads.start(lambda: 2, inbox.put)
+            threads.start(made(lambda: 1), inbox.put)
+    threads.start(made(lambda: 2), inbox.put)
     assert inbox.get(timeout=SECONDS) == 2

@@ -2,6 +2,7 @@
 
 from .fakes import raised_by
 from .test_executors import Blocking
+from .test_executors import made
 from .test_executors import SECONDS
 from .test_gate import free_slots
 from .test_gate import wait_until
@@ -71,7 +72,7 @@ def test_a_kill_reaches_a_call_inside_a_call():
 def test_a_cancelled_greenlet_that_has_not_begun_never_runs():
     """It is killed where it stands."""
     ran = []
-    job = Greenlets().start(lambda: ran.append(1), ran.append)
+    job = Greenlets().start(made(lambda: ran.append(1)), ran.append)
     job.cancel()
     gevent.sleep(0.01)
     assert ran == []
@@ -239,6 +240,6 @@ def test_a_future_runs_in_a_copy_of_its_callers_context():
         variable.set("by the future")
         return variable.get()
 
-    Greenlets().start(look, seen.append)
+    Greenlets().start(made(look), seen.append)
     gevent.sleep(0.01)
     assert (seen, variable.get()) == (["by the caller", "by the future"], "by the caller")

@@ -549,3 +549,77 @@ def test_a_hold_is_freed_without_the_garbage_collector():
         assert gone() is None
     finally:
         gc.enable()
+
+
+# a value that is there when it is asked for
+
+
+def test_a_call_that_is_given_its_outcome_never_starts_and_costs_no_pass():
+    """A fresh answer of a cache is a settled future in the pass that asks for it."""
+    hold = Hold(0.0)
+    this = hold.begin(1.0)
+    a = this.give(call("a"), done(1))
+    assert (a.state, a.outcome.get(), a.first_pass) == (SETTLED, 1, 1)
+    assert hold.pending == ()
+    hold.end(2.0, successful=True)
+    assert (hold.state, hold.take_starts()) == (DONE, [])
+
+
+def test_a_call_that_is_given_its_outcome_is_known_again_in_the_next_pass():
+    """Whatever is there by then: its outcome is the same in every pass."""
+    hold = Hold(0.0)
+    this = hold.begin(1.0)
+    a = this.give(call("a"), done(1))
+    (b,) = suspend(this, "b")
+    hold.end(2.0, successful=True)
+    assert hold.take_starts() == [b]
+    hold.settle(b, done(2))
+    again = hold.begin(3.0)
+    assert again.submit(call("a")) is a
+    assert again.give(call("a"), done("other")) is a
+    assert a.outcome.get() == 1
+
+
+def test_a_call_that_was_asked_for_before_keeps_what_it_is():
+    """It runs, or is to run: nobody gives it another outcome."""
+    hold = Hold(0.0)
+    this = hold.begin(1.0)
+    (a,) = suspend(this, "a")
+    assert this.give(call("a"), done(1)) is a
+    assert (a.state, a.outcome) == (REGISTERED, None)
+
+
+def test_an_outcome_can_be_given_when_nothing_can_be_waited_for():
+    """After the commit, and in the last pass."""
+    committed = Hold(0.0).begin(1.0)
+    committed.commit()
+    assert committed.give(call("a"), done(1)).outcome.get() == 1
+    expired = Hold(0.0, deadline=1.0).begin(2.0)
+    assert expired.hold.expired
+    assert expired.give(call("a"), done(1)).outcome.get() == 1
+
+
+def test_an_outcome_given_in_a_pass_that_a_conflict_ended_is_forgotten():
+    """The next pass asks anew."""
+    hold = Hold(0.0)
+    this = hold.begin(1.0)
+    this.give(call("a"), done(1))
+    with pytest.raises(Suspended):
+        this.conflict(0.0)
+    hold.end(1.0, successful=False)
+    assert hold.calls == {}
+
+
+def test_the_key_of_a_hold_is_the_same_in_all_passes_and_no_others():
+    """For ``Idempotency-Key``: random, and made when it is asked for."""
+    hold, other = Hold(0.0), Hold(0.0)
+    key = hold.key
+    hold.begin(1.0)
+    assert hold.key == key != other.key
+    assert len(key) == 32
+
+
+def test_a_call_knows_what_runs_it():
+    """None is what suits the process."""
+    assert call("a").executor is None
+    assert Call("a", "a", lambda: done(1), 30.0, executor="processes").executor == "processes"

@@ -1,6 +1,7 @@
 """The tools that holding code is tested with."""
 
 from .fakes import raised_by
+from .test_executors import made
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import HoldExpired
@@ -36,7 +37,8 @@ def test_the_clock_stands_until_it_is_moved():
 def test_by_hand_runs_what_it_was_given_when_it_is_told_to():
     """Each job once, the first one first, and none that was cancelled."""
     executor, told = ByHand(), []
-    jobs = [executor.start(lambda n=n: n, told.append) for n in range(3)]
+    assert executor.get(None) is executor.get("processes") is executor
+    jobs = [executor.start(made(lambda n=n: n), told.append) for n in range(3)]
     jobs[1].cancel()
     assert told == []
     executor.run_all()

@@ -5,8 +5,10 @@ from .test_executors import Blocking
 from .test_executors import SECONDS
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
+from collective.wsgifutures import gather
 from collective.wsgifutures import HoldExpired
-from collective.wsgifutures.kernel import executors
+from collective.wsgifutures.kernel.executors import default_name
+from collective.wsgifutures.kernel.executors import Executors
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.hold import HoldState
 from collective.wsgifutures.kernel.passes import current_pass
@@ -23,12 +25,19 @@ pytestmark = pytest.mark.concurrency
 setting = ContextVar("setting", default="unset")
 
 
+class Only:
+    """Runs every future on one executor."""
+
+    def __init__(self, executor):
+        self.get = lambda name: executor
+
+
 class Request:
     """A request's thread: publishes and waits until it is answered."""
 
-    def __init__(self, view, *, executor=None, **options):
+    def __init__(self, view, *, executors=None, **options):
         self.hold = Hold(time.monotonic(), **options)
-        self.waiter = Waiter(self.hold, executor or executors.default())
+        self.waiter = Waiter(self.hold, executors or Executors())
         self.view = view
 
     def publish(self):
@@ -128,11 +137,11 @@ def test_an_executor_that_cannot_start_is_an_error_in_the_view():
     class Broken:
         name = "broken"
 
-        def start(self, function, done):
+        def start(self, call, done):
             raise RuntimeError("can't start new thread")
 
     call = future(key="call")(lambda: 3)
-    error = raised_by(Request(call, executor=Broken()).run)
+    error = raised_by(Request(call, executors=Only(Broken())).run)
     assert str(error) == "can't start new thread"
 
 
@@ -181,7 +190,7 @@ class Deaf:
     def __init__(self):
         self.started = 0
 
-    def start(self, function, done):
+    def start(self, call, done):
         self.started += 1
         return self
 
@@ -198,6 +207,22 @@ def test_an_executor_that_never_returns_is_not_waited_for(timeout, deadline, exp
     call = future(key="deaf", timeout=timeout)(lambda: 3)
     executor = Deaf()
     began = time.monotonic()
-    error = raised_by(Request(call, executor=executor, deadline=deadline).run)
+    error = raised_by(Request(call, executors=Only(executor), deadline=deadline).run)
     assert (type(error), executor.started) == (expected, 1)
     assert time.monotonic() - began < SECONDS
+
+
+def test_each_call_runs_on_the_executor_that_it_was_declared_with():
+    """None where it says nothing: what suits the process."""
+    asked = []
+    here = Executors()
+
+    class Told:
+        def get(self, name):
+            asked.append(name)
+            return here.get(name)
+
+    name = default_name()
+    one, other = future(key="one", executor=name)(lambda: 1), future(key="other")(lambda: 2)
+    request = Request(lambda: gather(one.submit(), other.submit()), executors=Told())
+    assert (request.run(), asked) == ([1, 2], [name, None])

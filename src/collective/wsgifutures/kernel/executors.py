@@ -22,23 +22,39 @@ logger = logging.getLogger(__name__)
 NAMES = ("greenlets", "threads")
 
 
+class Work(Protocol):
+    """What an executor is given: the call of a future."""
+
+    name: str  #: of the future
+
+    def work(self) -> Any:
+        """Make the call and return its outcome; raises nothing."""
+
+
 class Job(Protocol):
-    """A function that was started."""
+    """A call that was started."""
 
     def cancel(self) -> None:
         """Stop it as far as the executor can. What it gives later is dropped."""
 
 
 class Executor(Protocol):
-    """Runs functions side by side."""
+    """Runs calls side by side."""
 
     name: str
 
-    def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> Job:
-        """Run *function*, which raises nothing, and call *done* with what it returned.
+    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+        """Run *call* and tell *done*, from wherever, its outcome.
 
         It runs in a copy of its caller's ``contextvars`` context.
         """
+
+
+class Registry(Protocol):
+    """Knows the executors of a process by their names."""
+
+    def get(self, name: str | None) -> Executor:
+        """Return the one of that name; for None the one that suits the process."""
 
 
 def under_gevent() -> bool:
@@ -75,9 +91,19 @@ def check_available(name: str | None) -> None:
         )
 
 
-def default() -> Executor:
-    """Return a new executor of the kind that suits this process."""
-    return Greenlets() if under_gevent() else Threads()
+class Executors:
+    """The executors of one worker, each made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Executor] = {}
+
+    def get(self, name: str | None) -> Executor:
+        """Return the one of that name; for None the one that suits the process."""
+        check_available(name)
+        name = name or default_name()
+        if name not in self._made:
+            self._made[name] = Greenlets() if name == "greenlets" else Threads()
+        return self._made[name]
 
 
 class Greenlets:
@@ -85,11 +111,11 @@ class Greenlets:
 
     name = "greenlets"
 
-    def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> Job:
-        """Spawn a greenlet for *function*."""
+    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+        """Spawn a greenlet for *call*."""
         import gevent  # never at the top: gunicorn's arbiter reads this before it patches
 
-        greenlet = gevent.Greenlet(_run, function, done)
+        greenlet = gevent.Greenlet(_run, call.work, done)
         greenlet.gr_context = contextvars.copy_context()
         greenlet.start()
         return _GreenletJob(greenlet)
@@ -130,9 +156,9 @@ class Threads:
         self._line: deque[_ThreadJob] = deque()
         self._lock = threading.Lock()
 
-    def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> Job:
-        """Start a thread for *function*, or let it stand in line."""
-        job = _ThreadJob(function, done, self._leave)
+    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+        """Start a thread for *call*, or let it stand in line."""
+        job = _ThreadJob(call.work, done, self._leave)
         with self._lock:
             if self._running >= self._limit:
                 self._line.append(job)

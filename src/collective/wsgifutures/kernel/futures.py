@@ -211,9 +211,9 @@ class FutureFunction(Generic[P, T]):
             raise TypeError(f"{self._name}: {error}") from None
         identity: Hashable = (self._name, arguments.identity, closure.identity)
         positional, named = arguments.copy
-        work = _Work(self._name, closure.copy, positional, named).run
+        work = _Work(self._name, closure.copy, positional, named)
         told = cast(tuple[tuple[str, Hashable], ...], arguments.identity)
-        return Call(self._name, identity, work, self._timeout, told)
+        return Call(self._name, identity, work.run, self._timeout, told, self._executor, work)
 
 
 @overload

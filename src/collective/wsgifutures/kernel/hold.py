@@ -31,6 +31,9 @@ from enum import Enum
 from typing import Any
 from typing import NoReturn
 
+import functools
+import uuid
+
 #: How many of the last passes TooManyPasses looks at for what keeps changing.
 _RECENT_PASSES = 3
 
@@ -61,16 +64,21 @@ class Call:
         run: Makes the call and returns its outcome; raises nothing.
         timeout: How long it may take, in seconds, from its start.
         arguments: Their names and identities, to tell how two calls differ.
+        executor: The name of what is to run it; None for what suits the process.
+        parts: What ``run`` is made of, for an executor that does not call it: its function
+            and arguments.
     """
 
     __slots__ = (
         "arguments",
         "cancelled",
         "due",
+        "executor",
         "first_pass",
         "identity",
         "name",
         "outcome",
+        "parts",
         "run",
         "state",
         "stopped",
@@ -84,12 +92,16 @@ class Call:
         run: Callable[[], Outcome],
         timeout: float,
         arguments: Iterable[tuple[str, Hashable]] = (),
+        executor: str | None = None,
+        parts: Any = None,
     ) -> None:
         self.name = name
         self.identity = identity
         self.run = run
         self.timeout = timeout
         self.arguments = arguments
+        self.executor = executor
+        self.parts = parts
         self.state = CallState.REGISTERED
         self.outcome: Outcome | None = None
         self.cancelled = False
@@ -149,6 +161,11 @@ class Hold:
         self._to_start: list[Call] = []
         self._to_stop: list[Call] = []
 
+    @functools.cached_property
+    def key(self) -> str:
+        """A random name of this request, the same in all of its passes."""
+        return uuid.uuid4().hex
+
     # what the request's thread does
 
     def begin(self, now: float) -> "Pass":
@@ -179,11 +196,11 @@ class Hold:
         this, self._pass = self._pass, None
         if this is None:
             raise RuntimeError(f"the hold is {self.state.value}, not being published")
-        waits, again_in = this.waits(successful), this.again_in
+        waits, again_in, forgotten = this.waits(successful), this.again_in, this.forgotten
         awaited = tuple(this.awaited) or self.pending
         this.close()
         if again_in is not None:
-            self._publish_again(now + again_in)
+            self._publish_again(now + again_in, forgotten)
         elif waits:
             self._wait_for(awaited, now)
         else:
@@ -199,8 +216,10 @@ class Hold:
         self._awaited = awaited
         self._begin_to_wait()
 
-    def _publish_again(self, at: float) -> None:
-        """Forget what this pass asked for, and wait for the time only."""
+    def _publish_again(self, at: float, forgotten: list[Call]) -> None:
+        """Undo what this pass asked for and forgot, and wait for the time only."""
+        for call in reversed(forgotten):
+            self.calls[call.identity] = call
         for call in [c for c in self.calls.values() if c.first_pass == self.passes]:
             del self.calls[call.identity]
         self.conflicts += 1
@@ -341,6 +360,11 @@ class Pass:
         self.view: Callable[[], str] | None = None
         #: In how many seconds it is published again, where ``conflict`` ended it.
         self.again_in: float | None = None
+        #: Called with nothing before it is decided whether the pass waits at its end.
+        self.on_end: Callable[[], None] | None = None
+        #: Errors that stand for a suspension where they leave the pass.
+        self.waiting_errors: tuple[type[Exception], ...] = ()
+        self.forgotten: list[Call] = []
         self._answered = False
         self._commit_failed: Callable[[], bool] | None = None
 
@@ -358,6 +382,17 @@ class Pass:
         call.first_pass = self.hold.passes
         self.hold.calls[call.identity] = call
         return call
+
+    def give(self, call: Call, outcome: Outcome) -> Call:
+        """Register *call* with an *outcome* that is there already: it never starts.
+
+        One that is known already is returned as it is.
+        """
+        known = self.hold.calls.setdefault(call.identity, call)
+        if known is call and call.state is CallState.REGISTERED:
+            call.first_pass = self.hold.passes
+            call.settle(outcome)
+        return known
 
     def suspend(self, calls: Iterable[Call]) -> NoReturn:
         """End this pass until all *calls* have settled.
@@ -391,10 +426,26 @@ class Pass:
         call.cancel()
         return True
 
+    def forget(self, call: Call) -> None:
+        """Drop *call*: what is submitted with its identity from here on is another one.
+
+        A conflict undoes that.
+        """
+        self.cancel(call)
+        self.hold.calls.pop(call.identity, None)
+        self.forgotten.append(call)
+
+    def waits_for(self, error: object) -> bool:
+        """Tell whether *error*, where it leaves the pass, stands for a suspension."""
+        waiting = isinstance(error, self.waiting_errors) and not self.hold.expired
+        return waiting and not self._committed and bool(self.hold.pending)
+
     def waits(self, successful: bool) -> bool:
         """Tell whether the pass, ending now, is to be discarded and its response held."""
         if self._committed:
             return False
+        if self.on_end:
+            self.on_end()
         if self.awaited or self.again_in is not None:
             return True
         return (
@@ -446,7 +497,7 @@ class Pass:
         self.closed = True
         self.awaited.clear()
         self.values.clear()
-        self.on_suspend = self.view = None
+        self.on_suspend = self.on_end = self.view = None
         self._commit_failed = None
 
     @property

@@ -5,8 +5,8 @@ can be published again. The thread of the request does all of it: executors only
 what they have into its inbox.
 """
 
-from .executors import Executor
 from .executors import Job
+from .executors import Registry
 from .hold import Call
 from .hold import Hold
 from .hold import HoldState
@@ -26,15 +26,15 @@ class Waiter:
 
     Args:
         hold: Whose futures they are.
-        executor: What runs them.
+        executors: What runs them, by name.
         clock: Gives the time in seconds.
     """
 
     def __init__(
-        self, hold: Hold, executor: Executor, clock: Callable[[], float] = time.monotonic
+        self, hold: Hold, executors: Registry, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._hold = hold
-        self._executor = executor
+        self._executors = executors
         self._clock = clock
         self._jobs: dict[Call, Job] = {}
         self._inbox = inbox()
@@ -55,8 +55,8 @@ class Waiter:
         for call in self._hold.take_starts():
             done = functools.partial(self._put, call)
             try:
-                self._jobs[call] = self._executor.start(call.work, done)
-            except Exception as error:  # no thread can be started, say
+                self._jobs[call] = self._executors.get(call.executor).start(call, done)
+            except Exception as error:  # the line is full, say
                 self._put(call, Raised(error))
 
     def collect(self) -> None:

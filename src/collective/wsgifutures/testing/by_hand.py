@@ -1,5 +1,6 @@
 """A hold without a server: passes, futures and the time move when the test says so."""
 
+from ..kernel.executors import Work
 from ..kernel.hold import Call
 from ..kernel.hold import CallState
 from ..kernel.hold import Hold
@@ -40,16 +41,23 @@ class Clock:
 
 
 class ByHand:
-    """An executor that runs what it was given when it is told to, one after the other."""
+    """An executor that runs what it was given when it is told to, one after the other.
+
+    It stands for all of them, whatever a future was declared with.
+    """
 
     name = "by hand"
 
     def __init__(self) -> None:
         self.jobs: list[JobByHand] = []  #: all that were started, the first one first
 
-    def start(self, function: Callable[[], Any], done: Callable[[Any], None]) -> "JobByHand":
-        """Keep *function* until it is told to run."""
-        job = JobByHand(function, done)
+    def get(self, name: str | None) -> "ByHand":
+        """Return itself, whatever executor is asked for."""
+        return self
+
+    def start(self, call: Work, done: Callable[[Any], None]) -> "JobByHand":
+        """Keep *call* until it is told to run."""
+        job = JobByHand(call, done)
         self.jobs.append(job)
         return job
 
@@ -60,10 +68,10 @@ class ByHand:
 
 
 class JobByHand:
-    """A function that was started and waits for the test."""
+    """A call that was started and waits for the test."""
 
-    def __init__(self, function: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        self._function = function
+    def __init__(self, call: Work, done: Callable[[Any], None]) -> None:
+        self._call = call
         self._context = contextvars.copy_context()
         self._done = done
         self.ran = False
@@ -73,7 +81,7 @@ class JobByHand:
         """Run it, once, unless it was cancelled."""
         if not self.ran and not self.cancelled:
             self.ran = True
-            self._done(self._context.run(self._function))
+            self._done(self._context.run(self._call.work))
 
     def cancel(self) -> None:
         """Never run it."""

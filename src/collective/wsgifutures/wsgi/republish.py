@@ -78,7 +78,7 @@ class Republish:
         self.interrupts = Interrupts() if executors.under_gevent() else NoInterrupts()
         self._bodies = Room(settings.max_bodies)
         self._gate = Gate(self._slots(), settings.max_waiting, settings.max_wait)
-        self._executor = executors.default()
+        self._executors = executors.Executors()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, as WSGI has it."""
@@ -122,7 +122,7 @@ class Republish:
         """Publish, hold, and publish again, up to the last response."""
         settings = self.settings
         hold = Hold(time.monotonic(), deadline=settings.deadline, max_passes=settings.max_passes)
-        waiter = Waiter(hold, self._executor)
+        waiter = Waiter(hold, self._executors)
         try:
             response: Response | None = self._gate.run_new(self._pass(environ, body, hold))
             if response is None:
