@@ -234,3 +234,22 @@ def test_new_one_that_waited_for_all_of_its_time_is_refused_and_loses_no_slot():
     assert len(lines.gate._new) == 0
     assert lines.open() == []
     assert free_slots(lines.gate) == 1
+
+
+def test_line_that_lasts_is_kept_short():
+    """A burst may wait for half of max_wait, a lasting overload for a tenth of that."""
+    lines = Lines(max_wait=SECONDS)
+    lines.stand("a")
+    lines.gate._new[0]._since -= 0.1 * SECONDS
+    lines.gate.check()
+    lines.gate._new_since -= 1.1 * SECONDS
+    assert refused_limit(lines.gate.check) == "max_wait"
+    assert lines.open() == ["a"]
+    second = Blocking()
+    lines._start(lines.gate.run_new, second)
+    assert second.running.wait(SECONDS)
+    lines.stand("b")
+    lines.gate._new[0]._since -= 0.1 * SECONDS
+    lines.gate.check()  # the line was empty meanwhile
+    second.go_on.set()
+    assert lines.open() == ["a", "b"]

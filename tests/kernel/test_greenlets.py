@@ -15,6 +15,7 @@ from collective.wsgifutures.kernel.gate import NoAnswer
 from collective.wsgifutures.kernel.inbox import inbox
 from contextvars import ContextVar
 
+import gc
 import gevent
 import pytest
 import queue
@@ -167,7 +168,7 @@ def test_who_is_killed_at_the_moment_it_is_served_gives_the_slot_back():
     ticket.serve, serve = lambda slot: (serve(slot), killed.kill(block=False)), ticket.serve
     gevent.joinall([first, killed], timeout=SECONDS)
     assert isinstance(killed.value, gevent.GreenletExit)
-    assert free_slots(gate) == 1
+    wait_until(lambda: free_slots(gate) == 1)
     assert gate.run_resumed(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
@@ -243,3 +244,44 @@ def test_a_future_runs_in_a_copy_of_its_callers_context():
     Greenlets().start(made(look), seen.append)
     gevent.sleep(0.01)
     assert (seen, variable.get()) == (["by the caller", "by the future"], "by the caller")
+
+
+def test_slots_begin_in_turns_so_that_others_are_heard_between_passes():
+    """A pass that never waits is not followed at once by those of the other slots."""
+    gate = Gate(4)
+    log = []
+    mine, other = socket.socketpair()
+
+    def hear():
+        while True:
+            mine.recv(1)
+            log.append("heard")
+
+    def publish():
+        log.append("pass")
+        other.send(b"x")
+
+    listener = gevent.spawn(hear)
+    gevent.sleep(0)
+    gevent.joinall([gevent.spawn(gate.run_new, publish) for _ in range(4)], timeout=SECONDS)
+    wait_until(lambda: log.count("heard") == 4)
+    listener.kill()
+    assert log == ["pass", "heard"] * 4
+
+
+def test_a_slot_whose_greenlet_is_killed_before_its_turn_loses_no_pass():
+    """Somebody waits for it."""
+    gate = Gate(2)
+    (slot, _) = gate._free
+    greenlets = [one for one in gc.get_objects() if _publishes(one, slot)]
+    waiter = gevent.spawn(gate.run_new, lambda: "published")
+    gevent.sleep(0)
+    for greenlet in greenlets:
+        greenlet.kill(block=False)
+    waiter.join(SECONDS)
+    assert waiter.value == "published"
+    assert gate.run_new(lambda: "fine") == "fine"
+
+
+def _publishes(one, slot):
+    return isinstance(one, gevent.Greenlet) and getattr(one, "_run", None) == slot._publish

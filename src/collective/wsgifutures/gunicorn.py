@@ -121,6 +121,7 @@ def _runs(pid: int) -> bool:
 
 def post_worker_init(worker: Any) -> None:
     """Put the hold around what this worker serves, if that is safe. Zope is loaded now."""
+    from .wsgi.door import Door
     from .wsgi.interrupts import stop_in_time
     from .wsgi.republish import NotConfigured
     from .wsgi.republish import Republish
@@ -138,6 +139,7 @@ def post_worker_init(worker: Any) -> None:
     except (audit.StartRefused, NotConfigured, SettingRefused) as refused:
         _end(worker, refused)
     worker.wsgi = hold.__call__  # a method is called with less of the C stack than an instance
+    worker.handle = Door(worker.handle, hold)
     hold.monitor.start()
     gevent.spawn(stop_in_time, worker, hold.interrupts)
 

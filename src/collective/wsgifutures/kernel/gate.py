@@ -17,6 +17,9 @@ import queue
 import threading
 import time
 
+#: In a lasting overload the line of new requests is so many times shorter than in a burst.
+LASTING = 10
+
 #: While new requests wait, at least one of so many passes goes to one of them.
 SHARE = 4
 
@@ -50,7 +53,9 @@ class Gate:
     Resumed passes are limited by how many responses are held. Of new ones only so many
     may wait, and each only for so long. They are refused when they come, as soon as the
     first in their line has waited for half of that: who has waited longest is served,
-    and who is refused is told at once.
+    and who is refused is told at once. Where the line was never empty for ``max_wait``,
+    and so this is no burst, the line is kept a tenth as long: to wait longer serves
+    nobody better then, and when it is over, the worker is back to normal soon.
 
     Args:
         slots: How many passes run at a time.
@@ -61,12 +66,13 @@ class Gate:
     def __init__(
         self, slots: int, max_waiting: float = math.inf, max_wait: float = math.inf
     ) -> None:
-        make = GreenletSlot if executors.under_gevent() else ThreadSlot
+        make = _greenlet_slots() if executors.under_gevent() else ThreadSlot
         self.slots = slots
         self._max_waiting = max_waiting
         self._max_wait = max_wait
         self._free: deque[Slot] = deque(make() for _ in range(slots))
         self._new: deque[_Ticket] = deque()
+        self._new_since = 0.0  # since when new ones have waited without a break
         self._resumed: deque[_Ticket] = deque()
         self._resumed_in_a_row = 0
         self._lock = threading.Lock()
@@ -113,7 +119,10 @@ class Gate:
     def _check(self) -> None:
         if len(self._new) >= self._max_waiting:
             raise Refused("max_waiting")
-        if self._new and self._new[0].waited() > self._max_wait / 2:
+        if not self._new:
+            return
+        lasting = time.monotonic() - self._new_since > self._max_wait
+        if self._new[0].waited() > self._max_wait / (2 * LASTING if lasting else 2):
             raise Refused("max_wait")
 
     def _enter(self, line: "deque[_Ticket]") -> "_Ticket":
@@ -121,6 +130,8 @@ class Gate:
         if self._free:
             ticket.serve(self._free.popleft())
         else:
+            if not self._new and line is self._new:
+                self._new_since = time.monotonic()
             line.append(ticket)
         return ticket
 
@@ -187,10 +198,52 @@ class ThreadSlot:
             free()
 
 
-class GreenletSlot:
-    """Runs passes, one after the other, in one greenlet."""
+def _greenlet_slots() -> Callable[[], Slot]:
+    """Return what makes the slots of one gate."""
+    turns = Turns()
+    return lambda: GreenletSlot(turns)
+
+
+class Turns:
+    """Lets the slots begin one after the other, each in a turn of the loop of its own.
+
+    A pass that never waits, on a FileStorage say, would else be followed at once by those
+    of the other slots, and nobody new be heard before all of them have ended.
+    """
 
     def __init__(self) -> None:
+        import gevent
+
+        self._line: deque[Any] = deque()
+        # Of all that is due in a turn of the loop it comes last.
+        self._timer = gevent.get_hub().loop.timer(0.0, priority=-2)
+
+    def wait(self) -> None:
+        """Return when it is this greenlet's turn."""
+        from gevent.hub import Waiter
+
+        waiter = Waiter()
+        self._line.append(waiter)
+        if len(self._line) == 1:
+            self._timer.start(self._next)
+        waiter.get()
+
+    def _next(self) -> None:
+        waiter = self._line.popleft()
+        if self._line:
+            self._timer.start(self._next)
+        waiter.switch(None)
+
+
+class GreenletSlot:
+    """Runs passes, one after the other, in one greenlet.
+
+    Args:
+        turns: Of the slots of its gate.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
         self._work: queue.SimpleQueue[_Work] = queue.SimpleQueue()
         self._spawn()
 
@@ -208,7 +261,13 @@ class GreenletSlot:
 
     def _publish(self) -> None:
         while True:
-            self._work.get()()
+            self._publish_next(self._work.get())
+
+    def _publish_next(self, work: "_Work") -> None:
+        try:
+            self._turns.wait()
+        finally:  # also where something kills this greenlet: the pass is waited for
+            work()
 
 
 class _Work:

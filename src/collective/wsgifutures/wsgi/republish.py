@@ -45,7 +45,7 @@ import time
 logger = logging.getLogger(__name__)
 
 _TOO_LATE = "A service that this page needs did not answer in time. Please try again in a moment."
-_BUSY = "The site is busy. Please try again in a moment."
+BUSY = "The site is busy. Please try again in a moment."
 
 
 class NotConfigured(RuntimeError):
@@ -105,6 +105,14 @@ class Republish:
             response = self._text(environ, "499 Client Closed Request", "")  # nginx's, for the log
         return response.send(start_response)
 
+    def refuses(self) -> str | None:
+        """Return the limit for which a new request would be refused now, None for none."""
+        try:
+            self._gate.check()
+        except Refused as refused:
+            return refused.limit
+        return None
+
     def _answer(self, environ: Environ) -> Response:
         self._gate.check()
         settings = self.settings
@@ -159,7 +167,7 @@ class Republish:
 
     def _busy(self, environ: Environ) -> Response:
         headers = [("Retry-After", str(RETRY_AFTER)), ("Cache-Control", "no-store")]
-        return self._text(environ, "503 Service Unavailable", _BUSY, headers)
+        return self._text(environ, "503 Service Unavailable", BUSY, headers)
 
     def _slots(self) -> int:
         good = [joint.good_slots() for joint in joints]
