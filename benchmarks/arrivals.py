@@ -100,12 +100,13 @@ class Visitors:
         """Ask for *view* at *rate* per second, whatever comes back; return ``Figures``.
 
         Args:
-            view: What to ask for.
+            view: What to ask for; several are asked for in turn.
             rate: Requests in a second.
             seconds: For how long.
             until: An ``asyncio.Event`` that ends it before.
         """
         figures = Figures()
+        views = _in_turn(view)
         tasks = []
         for number in itertools.count():
             due = figures.began + number / rate
@@ -113,7 +114,7 @@ class Visitors:
                 break
             await asyncio.sleep(due - time.monotonic())
             figures.late = max(figures.late, time.monotonic() - due)
-            tasks.append(asyncio.create_task(self.ask(view, **how)))
+            tasks.append(asyncio.create_task(self.ask(next(views), **how)))
         figures.ended = time.monotonic()
         figures.answers = list(await asyncio.gather(*tasks))
         return figures
@@ -122,20 +123,21 @@ class Visitors:
         """Ask for *view* from so many *clients*, one request after the other.
 
         Args:
-            view: What to ask for.
+            view: What to ask for; several are asked for in turn.
             clients: How many ask at a time.
             seconds: For how long.
             requests: How many, in all.
             tell: Called with the number of answers at each of them.
         """
         figures = Figures()
+        views = _in_turn(view)
         left = iter(range(requests)) if requests else itertools.count()
 
         async def client():
             for _ in left:
                 if seconds is not None and time.monotonic() > figures.began + seconds:
                     return
-                figures.answers.append(await self.ask(view))
+                figures.answers.append(await self.ask(next(views)))
                 tell(len(figures.answers))
 
         await asyncio.gather(*(client() for _ in range(clients)))
@@ -176,6 +178,10 @@ class _Exchange(asyncio.Protocol):
             self._answered.set_exception(error or ConnectionResetError("no answer"))
         else:
             self._answered.set_result(int(self._received[9:12]))
+
+
+def _in_turn(view):
+    return itertools.cycle([view] if isinstance(view, str) else view)
 
 
 def _is_set(event):

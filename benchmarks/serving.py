@@ -13,6 +13,7 @@ import contextlib
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -200,6 +201,7 @@ def measured(**settings):
     first, *others = sorted(os.sched_getaffinity(0))
     if not others:
         sys.exit("This takes two cores: one for the worker, one for the load.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing it started is left behind
     os.sched_setaffinity(0, {others[0]})
     allow_open_files()
     with a_site() as site, a_service(ROOT / "benchmarks" / "upstream.py") as service:
