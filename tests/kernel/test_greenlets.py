@@ -21,6 +21,7 @@ import pytest
 import queue
 import socket
 import time
+import weakref
 
 pytestmark = pytest.mark.concurrency
 
@@ -128,14 +129,50 @@ def test_who_is_killed_at_the_moment_its_pass_ends_has_it_closed_once():
             closed.append("closed")
 
     def ends():
-        gevent.spawn(waiter.kill, block=False)  # runs before the waiter is woken
+        waiter.kill(block=False)  # before the waiter is woken
         return Response()
 
     waiter = gevent.spawn(lambda: gate.run_new(ends))
     waiter.join(SECONDS)
-    assert isinstance(waiter.value, (gevent.GreenletExit, Response))
-    assert closed == (["closed"] if isinstance(waiter.value, gevent.GreenletExit) else [])
-    assert free_slots(gate) == 1
+    assert isinstance(waiter.value, gevent.GreenletExit)
+    assert (closed, free_slots(gate)) == (["closed"], 1)
+
+
+def test_who_is_killed_before_its_pass_begins_is_not_published():
+    """It has its slot, and the slot has not begun."""
+    gate = Gate(1)
+    published = []
+    waiter = gevent.spawn(lambda: gate.run_new(lambda: published.append("published")))
+    gevent.sleep(0)
+    assert free_slots(gate) == 0
+    waiter.kill()
+    wait_until(lambda: free_slots(gate) == 1)
+    assert published == []
+
+
+def test_pass_that_fails_when_nobody_waits_for_it_leaves_nothing_behind():
+    """Its exception and the pass would keep each other."""
+    gate = Gate(1)
+    slow = Blocking()
+    kept = []
+
+    def fails():
+        local = Box()
+        kept.append(weakref.ref(local))
+        slow()
+        raise ValueError(local)
+
+    waiter = gevent.spawn(gate.run_new, fails)
+    assert slow.running.wait(SECONDS)
+    waiter.kill()
+    gc.disable()
+    try:
+        slow.go_on.set()
+        wait_until(lambda: free_slots(gate) == 1)
+        gevent.sleep(0)
+        assert kept[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_who_is_killed_in_line_leaves_it():

@@ -188,6 +188,23 @@ def test_stop_ends_all_waits(interrupts, connection):
     assert answered.ended in ("answered", WorkerStops)
 
 
+def test_request_that_is_answered_meanwhile_is_left_alone(interrupts):
+    """It sends what it has; nothing is raised outside of its wait."""
+    go_on = gevent.event.Event()
+
+    def request():
+        with interrupts.allowed({}):
+            go_on.wait(SECONDS)
+        gevent.sleep(0.02)
+        return "sent"
+
+    greenlet = gevent.spawn(request)
+    gevent.sleep(0)
+    go_on.set()
+    interrupts.stop()
+    assert greenlet.get(timeout=SECONDS) == "sent"
+
+
 def test_stop_in_time_when_the_worker_is_told_to_end_waits_for_what_may_finish():
     """Not before its time, but before it is killed."""
     stopped = []
@@ -197,10 +214,11 @@ def test_stop_in_time_when_the_worker_is_told_to_end_waits_for_what_may_finish()
     gevent.sleep(0.3)
     worker.alive, began = False, time.monotonic()
     until = began + 2
-    while not stopped and time.monotonic() < until:
+    while len(stopped) < 2 and time.monotonic() < until:
         gevent.sleep(0.01)
     greenlet.kill()
     assert 0.5 < stopped[0] - began < 1.8
+    assert len(stopped) == 2  # who comes by a connection that is open is stopped too
 
 
 def test_descriptors_are_not_leaked(interrupts, connection):

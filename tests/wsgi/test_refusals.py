@@ -11,7 +11,9 @@ from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
 
 import io
+import os
 import pytest
+import tempfile
 import threading
 import time
 
@@ -160,3 +162,17 @@ def test_liveness_path_is_off_where_it_is_not_set(site):
     served = site()
     assert served.ask("", PATH_INFO="").body == b"text"
     assert log == ["pass"]
+
+
+def test_request_that_waits_for_a_slot_has_no_file_open(site, tmp_path, monkeypatch):
+    """Its body is on disk until its pass begins: there may be many who wait."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    served = site(slots=1, body_in_memory=10)
+    served.begin("busy")
+    body = {"CONTENT_LENGTH": "100", "wsgi.input": io.BytesIO(b"x" * 100)}
+    served.begin("text", line=served.app._gate._new, **body)
+    (kept,) = tmp_path.iterdir()
+    links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+    assert str(kept) not in [os.readlink(link) for link in links if os.path.lexists(link)]
+    assert served.finish() == ["200 OK"] * 2
+    assert list(tmp_path.iterdir()) == []

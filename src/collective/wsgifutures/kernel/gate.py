@@ -282,6 +282,9 @@ class _Work:
         self._error: BaseException | None = None
 
     def __call__(self) -> None:
+        if self._abandoned:  # before it has begun
+            self._free()
+            return
         try:
             self._result = self._function()
         except Exception as error:
@@ -294,7 +297,7 @@ class _Work:
             self._free()
             self._ended.set()
         if self._abandoned:
-            _close(self._result)
+            self._drop()
 
     def result(self, until: float) -> Any:
         try:
@@ -303,7 +306,7 @@ class _Work:
         except BaseException:  # out of time, or this greenlet is killed
             self._abandoned = True
             if self._ended.is_set():
-                _close(self._result)
+                self._drop()
             raise
         error, self._error = self._error, None
         if error is not None:
@@ -312,6 +315,10 @@ class _Work:
             finally:
                 del error  # its traceback keeps this frame
         return self._result
+
+    def _drop(self) -> None:
+        _close(self._result)
+        self._result = self._error = None  # its traceback keeps this object, and the pass
 
 
 def _seconds(until: float) -> float | None:

@@ -38,11 +38,12 @@ class Publication:
         self._hold = hold
         self._monitor = monitor
         self._context = contextvars.copy_context()  # the request's, seen from the slot
-        self._input = body.open()
+        self._input: Any = None
         self._response = Response()
 
     def __call__(self) -> "Response | None":
         """Publish."""
+        self._input = self._body.open()  # not before: who waits for a slot opens no file
         last = False
         try:
             path = self._environ.get("PATH_INFO", "")
