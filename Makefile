@@ -26,8 +26,8 @@ test: test-kernel test-docs test-plone test-server  ## Run the tests
 
 .PHONY: test-kernel
 test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
-	$(PYTEST) $(PURE) tests/kernel tests/wsgi
-	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m concurrency tests/kernel tests/wsgi
+	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams
+	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m concurrency tests/kernel tests/wsgi tests/upstreams
 
 .PHONY: test-docs
 test-docs: $(READY)  ## The code in the docs

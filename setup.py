@@ -41,6 +41,8 @@ setup(
     python_requires=">=3.11,<3.14",
     install_requires=[
         "AccessControl",
+        "cachetools",  # the answers of upstreams in memory, bounded
+        "dogpile.cache",  # the same in Redis and Memcached
         "gevent>=24.10.1",  # what gunicorn's gevent worker asks for
         "gunicorn",
         "packaging",
@@ -49,7 +51,9 @@ setup(
         "plone.base",
         "Products.CMFPlone",
         "requests",
+        "tenacity",  # retries of upstreams
         "transaction",
+        "urllib3>=2",  # upstreams; measured cheaper than requests on top of it
         "zope.component",
         "zope.interface",
         "zope.processlifetime",
@@ -66,6 +70,9 @@ setup(
             "waitress",
         ],
         "docs": ["sphinx"],
+        # Where the answers of upstreams are kept for all workers: WSGIFUTURES_CACHE.
+        "memcached": ["pymemcache"],
+        "redis": ["redis"],
         # A storage for more than one worker. The driver is for PostgreSQL, with its libpq
         # inside; SQLite's is a part of Python.
         "relstorage": ["psycopg2-binary", "RelStorage"],

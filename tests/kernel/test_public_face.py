@@ -26,6 +26,8 @@ def test_the_public_names_are_those_of_the_package():
         *("future", "Future", "gather", "held", "FuturesError", "FutureTimeout"),
         *("HoldExpired", "FutureCancelled", "TooManyPasses", "AskedAfterCommit"),
         *("ArgumentRefused", "ResultRefused", "Suspended"),
+        *("Upstream", "Answer", "UpstreamError", "UpstreamTimeout", "UpstreamRefused"),
+        *("UpstreamTooLarge", "UpstreamStatus", "UpstreamBusy", "UpstreamOff", "OverrideRefused"),
     }
     assert set(testing.__all__) == {"HELD", "ByHand", "Clock", "HeldRequest"}
     assert set(config.__all__) == {

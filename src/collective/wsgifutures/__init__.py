@@ -13,8 +13,19 @@ from .kernel.futures import Future
 from .kernel.futures import future
 from .kernel.futures import gather
 from .kernel.futures import held
+from .upstreams.answers import Answer
+from .upstreams.errors import OverrideRefused
+from .upstreams.errors import UpstreamBusy
+from .upstreams.errors import UpstreamError
+from .upstreams.errors import UpstreamOff
+from .upstreams.errors import UpstreamRefused
+from .upstreams.errors import UpstreamStatus
+from .upstreams.errors import UpstreamTimeout
+from .upstreams.errors import UpstreamTooLarge
+from .upstreams.upstream import Upstream
 
 __all__ = [
+    "Answer",
     "ArgumentRefused",
     "AskedAfterCommit",
     "Future",
@@ -22,9 +33,18 @@ __all__ = [
     "FutureTimeout",
     "FuturesError",
     "HoldExpired",
+    "OverrideRefused",
     "ResultRefused",
     "Suspended",
     "TooManyPasses",
+    "Upstream",
+    "UpstreamBusy",
+    "UpstreamError",
+    "UpstreamOff",
+    "UpstreamRefused",
+    "UpstreamStatus",
+    "UpstreamTimeout",
+    "UpstreamTooLarge",
     "future",
     "gather",
     "held",

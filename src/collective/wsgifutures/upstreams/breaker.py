@@ -1,0 +1,112 @@
+"""Stops asking an upstream that fails, and finds out when it is back.
+
+Ours and not a library's: pybreaker and circuitbreaker count failures in a row, which a busy
+upstream that fails every other time never reaches; those with a rate are for asyncio or do
+not tell when to ask again::
+
+    CLOSED --the share of failures is reached--> OPEN
+      ^                                           | after a pause
+      +--it succeeds-- HALF_OPEN: one call <------+
+                           +--it fails--> OPEN
+"""
+
+from .locks import native_lock
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+
+import time
+
+#: In so many parts the window moves on.
+_PARTS = 10
+
+#: Seconds after which to look again while the one call is made that finds out.
+_WHILE_PROBING = 1.0
+
+
+class BreakerState(Enum):
+    """Whether an upstream is asked."""
+
+    CLOSED = "asked"
+    OPEN = "not asked"
+    HALF_OPEN = "asked by one call"
+
+
+class Breaker:
+    """Counts what became of the calls to one upstream.
+
+    Args:
+        rate: The share of failures at which it opens.
+        window: How long it looks back, in seconds.
+        calls: How many calls there have to be in that time.
+        pause: How long it stays open, in seconds.
+        clock: Gives the time in seconds.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        window: float,
+        calls: int,
+        pause: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.state = BreakerState.CLOSED
+        self._rate = rate
+        self._part = window / _PARTS
+        self._calls = calls
+        self._pause = pause
+        self._clock = clock
+        self._counts: deque[list[float]] = deque()  # begin of the part, calls, failures
+        self._again_at = 0.0
+        self._probe: object = None
+        self._lock = native_lock()
+
+    def closed_for(self, now: float | None = None) -> float:
+        """Return in how many seconds it may be asked, 0 where that is now."""
+        if self.state is BreakerState.CLOSED:
+            return 0.0
+        if self._probe is not None:
+            return _WHILE_PROBING
+        return max(0.0, self._again_at - (self._clock() if now is None else now))
+
+    def enter(self, call: object) -> float:
+        """Let *call* be made, or return in how many seconds it may be asked."""
+        with self._lock:
+            patience = self.closed_for()
+            if not patience and self.state is not BreakerState.CLOSED:
+                self.state = BreakerState.HALF_OPEN
+                self._probe = call
+            return patience
+
+    def leave(self, call: object, failed: bool | None) -> None:
+        """Count *call*, which had entered; None where it was given up and tells nothing."""
+        with self._lock:
+            if self._probe is call:
+                self._probe = None
+                if failed is None:
+                    return  # another call finds out
+                self.state = BreakerState.CLOSED
+                self._counts.clear()
+                if failed:
+                    self._open()
+            elif self.state is BreakerState.CLOSED and failed is not None:
+                self._count(failed)
+
+    def _count(self, failed: bool) -> None:
+        now = self._clock()
+        counts = self._counts
+        while counts and counts[0][0] <= now - _PARTS * self._part:
+            counts.popleft()
+        if not counts or counts[-1][0] <= now - self._part:
+            counts.append([now, 0, 0])
+        counts[-1][1] += 1
+        counts[-1][2] += failed
+        calls = sum(part[1] for part in counts)
+        if failed and calls >= self._calls and sum(p[2] for p in counts) >= self._rate * calls:
+            self._open()
+
+    def _open(self) -> None:
+        self.state = BreakerState.OPEN
+        self._again_at = self._clock() + self._pause
+        self._counts.clear()

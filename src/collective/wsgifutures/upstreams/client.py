@@ -1,0 +1,379 @@
+"""One pool of connections of one upstream, on urllib3.
+
+Made when the first call is made, so after the fork and after gevent has patched. A
+connection differs from urllib3's in two things. It looks at the time before it reads, so
+that an answer which trickles ends in time even where nobody could kill the call. And under
+gevent it waits for the first byte before http.client makes its response, with a buffer of
+8 KB for each call that waits.
+
+urllib3 logs addresses with their queries. Of the calls that are made here it logs nothing.
+"""
+
+from ..kernel.executors import under_gevent
+from .answers import Answer
+from .answers import Headers
+from .errors import UpstreamError
+from .errors import UpstreamRefused
+from .errors import UpstreamTimeout
+from .errors import UpstreamTooLarge
+from .request import Request
+from .settings import UpstreamSettings
+from contextvars import ContextVar
+from dataclasses import replace
+from http.client import HTTPException
+from http.client import HTTPResponse
+from typing import Any
+from urllib.parse import urljoin
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+from urllib.request import proxy_bypass
+from urllib3 import exceptions
+from urllib3 import HTTPConnectionPool
+from urllib3 import HTTPResponse as PoolResponse
+from urllib3 import HTTPSConnectionPool
+from urllib3 import PoolManager
+from urllib3 import ProxyManager
+from urllib3 import Retry
+from urllib3 import Timeout
+from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPSConnection
+from urllib3.util import make_headers
+from urllib3.util.ssl_ import create_urllib3_context
+
+import functools
+import io
+import logging
+import select
+import socket
+import ssl
+import time
+
+#: Bodies are read in parts: between them others run, and the size is looked at.
+PART = 64 * 1024
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+#: What another host may be told.
+_HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "user-agent"})
+
+_NO_RETRY = Retry(False)
+
+#: When the call that is made here has to be over; None outside of one.
+_until: ContextVar[float | None] = ContextVar("wsgifutures.upstream", default=None)
+
+
+class _NothingOfOurs(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return _until.get() is None
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_NothingOfOurs())
+
+
+class _InTime(io.RawIOBase):
+    """What comes from a socket, for as long as there is time."""
+
+    def __init__(self, sock: Any, until: float, patience: float) -> None:
+        self._raw = sock.makefile("rb", buffering=0)
+        self._sock = sock
+        self._until = until
+        self._patience = patience
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> Any:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(min(left, self._patience))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Socket:
+    """A socket as http.client's response wants it."""
+
+    def __init__(self, *args: Any) -> None:
+        self._args = args
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_InTime(*self._args))
+
+
+class _Lean(HTTPConnection):
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether it is open, and nothing has come that was not asked for."""
+        # Without waiting: gevent's poll goes through its loop even for no time at all.
+        if self.sock is None:
+            return False
+        poll = _plain_poll()()
+        poll.register(self.sock, select.POLLIN)
+        return not poll.poll(0)
+
+    def getresponse(self) -> Any:
+        """Return the answer."""
+        if under_gevent():
+            self._wait_for_first_byte()
+        return super().getresponse()
+
+    def response_class(  # type: ignore[override]
+        self, sock: Any, *args: Any, **kwargs: Any
+    ) -> HTTPResponse:
+        """Return http.client's own response, reading in time."""
+        until = _until.get()
+        patience = self.timeout
+        if until is None or not isinstance(patience, int | float):
+            return HTTPResponse(sock, *args, **kwargs)
+        return HTTPResponse(_Socket(sock, until, patience), *args, **kwargs)  # type: ignore[arg-type]
+
+    def _wait_for_first_byte(self) -> None:
+        from gevent.socket import wait_read
+
+        sock: Any = self.sock
+        until = _until.get()
+        # Other than sockets are TLS inside of TLS; and what TLS has unpacked is no event.
+        if until is None or not isinstance(sock, socket.socket) or _pending(sock):
+            return
+        left = max(0.0, until - time.monotonic())
+        patience: Any = self.timeout
+        wait_read(sock.fileno(), min(left, patience), TimeoutError("timed out"))
+
+
+class _LeanTLS(_Lean, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Lean
+
+
+class _PoolTLS(HTTPSConnectionPool):
+    ConnectionCls = _LeanTLS
+
+
+def _pending(sock: Any) -> int:
+    return sock.pending() if isinstance(sock, ssl.SSLSocket) else 0
+
+
+@functools.cache
+def _plain_poll() -> Any:
+    if not under_gevent():
+        return select.poll
+    from gevent.monkey import get_original
+
+    return get_original("select", "poll")
+
+
+@functools.cache
+def _context(ca_file: str) -> ssl.SSLContext:
+    """Return what verifies certificates. It takes milliseconds to make, and is shared."""
+    context = create_urllib3_context()
+    context.load_default_certs()
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+class Client:
+    """Makes the calls of one upstream, as one process sees it.
+
+    Args:
+        name: The upstream's.
+        settings: The upstream's.
+    """
+
+    def __init__(self, name: str, settings: UpstreamSettings) -> None:
+        self._name = name
+        self._settings = settings
+        self._own = urlsplit(settings.base_url)
+        self._manager = self._new_manager(self._own.scheme, self._own.hostname or "")
+        self._pool, self._whole_url = self._pool_of(settings.base_url)
+
+    def send(self, request: Request, until: float, *, read: float | None = None) -> Answer:
+        """Return the answer, redirects followed.
+
+        Args:
+            request: What to send.
+            until: When it has to be over, in seconds of ``time.monotonic``.
+            read: How long it may send nothing, where not as the settings say.
+
+        Raises:
+            UpstreamError: There is none.
+        """
+        for _ in range(self._settings.max_redirects + 1):
+            answer, target = self._send(request, until, read or self._settings.read)
+            if target is None:
+                return answer
+            request = self._redirected(request, answer.status, target)
+        raise UpstreamRefused(
+            self._name, request.host, f"more than {self._settings.max_redirects} redirects"
+        )
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._pool.close()
+        self._manager.clear()
+
+    def _send(self, request: Request, until: float, read: float) -> tuple[Answer, str | None]:
+        token = _until.set(until)
+        error: Exception | None = None
+        try:
+            return self._exchange(request, until, read)
+        except (exceptions.HTTPError, HTTPException, OSError, ValueError) as raised:
+            error = raised.with_traceback(None)
+        except UpstreamError as raised:
+            error = raised
+        finally:
+            _until.reset(token)
+        # Outside of the clause above: what urllib3 raised has addresses in it, and would be kept.
+        raise self._told(error, request.host, until, read)
+
+    def _exchange(self, request: Request, until: float, read: float) -> tuple[Answer, str | None]:
+        pool, whole = self._pool_of(request.url)
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        response = pool.urlopen(
+            request.method,
+            request.url if whole else _target(request.url),
+            body=request.body,
+            headers=dict(request.headers),
+            retries=_NO_RETRY,
+            redirect=False,
+            assert_same_host=False,
+            timeout=Timeout(connect=min(self._settings.connect, left), read=read, total=left),
+            preload_content=False,
+            decode_content=True,
+        )
+        complete = False
+        try:
+            answer = self._answer(response, request)
+            complete = True
+        finally:
+            if not complete:
+                response.close()
+            response.release_conn()
+        moved = answer.status in _REDIRECTS and answer.headers.get("location")
+        return answer, moved or None
+
+    def _answer(self, response: Any, request: Request) -> Answer:
+        host = request.host
+        headers = Headers(tuple(response.headers.items()))
+        length = headers.get("content-length", "")
+        if (
+            length.isdecimal()
+            and int(length) > self._settings.max_size
+            and request.method != "HEAD"
+        ):
+            raise UpstreamTooLarge(self._name, host, self._settings.max_size)
+        return Answer(response.status, headers, self._body(response, host), self._name, host)
+
+    def _body(self, response: PoolResponse, host: str) -> bytes:
+        parts = []
+        size = 0
+        while part := response.read(PART):
+            size += len(part)
+            if size > self._settings.max_size:
+                raise UpstreamTooLarge(self._name, host, self._settings.max_size)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _redirected(self, request: Request, status: int, target: str) -> Request:
+        url = urljoin(request.url, target).partition("#")[0]
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise UpstreamRefused(
+                self._name, request.host, "a redirect to something else than HTTP"
+            )
+        method, body = request.method, request.body
+        if status == 303 or (status in (301, 302) and method == "POST"):
+            method, body = ("HEAD" if method == "HEAD" else "GET"), None
+        headers = request.headers
+        if _origin(url) != _origin(request.url):
+            if body is not None:
+                raise UpstreamRefused(
+                    self._name, request.host, "a redirect of a body to another host"
+                )
+            headers = tuple(h for h in headers if h[0].lower() in _HARMLESS)
+        if body is None:
+            headers = tuple(h for h in headers if h[0].lower() != "content-type")
+        return replace(request, method=method, url=url, headers=headers, body=body)
+
+    def _told(self, error: Exception | None, host: str, until: float, read: float) -> UpstreamError:
+        settings = self._settings
+        match error:
+            case UpstreamError():
+                return error
+            case exceptions.NewConnectionError():  # a timeout too, for urllib3
+                pass
+            case exceptions.ConnectTimeoutError():
+                return UpstreamTimeout(self._name, host, settings.connect, "connect")
+            case exceptions.TimeoutError() | TimeoutError():
+                if time.monotonic() >= until - 0.01:
+                    return UpstreamTimeout(self._name, host, settings.total, "total")
+                return UpstreamTimeout(self._name, host, read, "read")
+        return UpstreamRefused(self._name, host, _reason(error))
+
+    def _pool_of(self, url: str) -> tuple[HTTPConnectionPool, bool]:
+        """Return the pool for *url*, and whether a proxy wants the whole address."""
+        parts = urlsplit(url)
+        own = self._own
+        if (parts.scheme, parts.netloc) == (own.scheme, own.netloc) and hasattr(self, "_pool"):
+            return self._pool, self._whole_url
+        manager = self._manager
+        if (parts.scheme, parts.netloc) != (own.scheme, own.netloc):
+            manager = self._new_manager(parts.scheme, parts.hostname or "")
+        pool = manager.connection_from_host(parts.hostname, parts.port, parts.scheme)
+        whole = isinstance(manager, ProxyManager) and parts.scheme == "http"
+        return pool, whole
+
+    def _new_manager(self, scheme: str, host: str) -> PoolManager:
+        options: dict[str, Any] = {"maxsize": self._settings.max_calls, "block": False}
+        options["ssl_context"] = _context(self._settings.ca_file)
+        proxy = None if proxy_bypass(host) else getproxies().get(scheme)
+        manager = (
+            ProxyManager(proxy, **_proxy(proxy), **options) if proxy else PoolManager(**options)
+        )
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _PoolTLS}
+        return manager
+
+
+def _proxy(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    if parts.username is None:
+        return {}
+    return {"proxy_headers": make_headers(proxy_basic_auth=f"{parts.username}:{parts.password}")}
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    path = parts.path or "/"
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+def _reason(error: object) -> str:
+    """Return what happened without what anybody said: a text may have an address in it."""
+    seen: Any = error
+    while inner := _inside(seen):
+        seen = inner
+    if isinstance(seen, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted ({seen.verify_message})"
+    if isinstance(seen, OSError) and seen.strerror and not isinstance(seen, ssl.SSLError):
+        return seen.strerror
+    kinds = dict.fromkeys([type(error).__name__, type(seen).__name__])
+    return ", ".join(kinds)
+
+
+def _inside(error: Any) -> BaseException | None:
+    parts = (error.__cause__, *error.args)
+    return next((p for p in parts if isinstance(p, BaseException) and p is not error), None)

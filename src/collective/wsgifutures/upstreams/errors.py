@@ -1,0 +1,138 @@
+"""What can go wrong with an upstream, as one small tree::
+
+    FuturesError
+     └ UpstreamError
+        ├ UpstreamTimeout   also TimeoutError
+        ├ UpstreamRefused   also ConnectionError
+        ├ UpstreamTooLarge
+        ├ UpstreamStatus
+        ├ UpstreamBusy
+        └ UpstreamOff
+    OverrideRefused         a ValueError
+
+An error tells the upstream's name and its host. Paths, queries, headers and bodies may hold
+secrets, so no error has them: neither in its text nor in what caused it.
+"""
+
+from ..kernel.errors import FuturesError
+
+import math
+
+#: Seconds after which to ask again, where nothing says when.
+RETRY_AFTER = 5.0
+
+
+class UpstreamError(FuturesError):
+    """An upstream gave no answer that can be used. Answers 503 where no view catches it."""
+
+    #: Seconds after which it may be asked again.
+    retry_after = RETRY_AFTER
+
+    def __init__(self, name: str, host: str, *facts: object) -> None:
+        super().__init__(name, host, *facts)
+        self.name = name  #: the upstream's name
+        self.host = host  #: where it was called, without path and query
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What Zope sends with an error that no view catches."""
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
+
+
+class UpstreamTimeout(UpstreamError, TimeoutError):
+    """An upstream did not answer in time. Answers 504 where no view catches it."""
+
+    def __init__(self, name: str, host: str, timeout: float, what: str) -> None:
+        super().__init__(name, host, timeout, what)
+        self.timeout = timeout  #: the limit that ran out, in seconds
+        self.what = what  #: ``connect``, ``read`` or ``total``
+
+    def __str__(self) -> str:
+        return (
+            f"The upstream {self.name} ({self.host}) did not answer within {self.timeout:g} s "
+            f"({self.what}). Raise the limit where it is declared, or catch UpstreamTimeout and "
+            "render without it."
+        )
+
+
+class UpstreamRefused(UpstreamError, ConnectionError):
+    """No connection to an upstream, or what came over it is no HTTP."""
+
+    def __init__(self, name: str, host: str, reason: str) -> None:
+        super().__init__(name, host, reason)
+        self.reason = reason  #: what happened, in a few words
+
+    def __str__(self) -> str:
+        return (
+            f"The upstream {self.name} ({self.host}) cannot be talked to: {self.reason}. Look at "
+            "its address and whether it is up; or catch UpstreamRefused and render without it."
+        )
+
+
+class UpstreamTooLarge(UpstreamError):
+    """An answer has more bytes than the upstream may send."""
+
+    def __init__(self, name: str, host: str, max_size: int) -> None:
+        super().__init__(name, host, max_size)
+        self.max_size = max_size  #: the limit, in bytes, unpacked
+
+    def __str__(self) -> str:
+        return (
+            f"The answer of the upstream {self.name} ({self.host}) is larger than "
+            f"{self.max_size} bytes. Ask it for less, or raise max_size where it is declared."
+        )
+
+
+class UpstreamStatus(UpstreamError):
+    """An upstream answered with an error's status. Raised by ``Answer.raise_for_status``."""
+
+    def __init__(self, name: str, host: str, status: int) -> None:
+        super().__init__(name, host, status)
+        self.status = status  #: the status of its answer
+
+    def __str__(self) -> str:
+        return (
+            f"The upstream {self.name} ({self.host}) answered {self.status}. Look at status and "
+            "body of the answer before raise_for_status(), or catch UpstreamStatus."
+        )
+
+
+class UpstreamBusy(UpstreamError):
+    """An upstream is not asked now: too many calls at once, or it failed too often."""
+
+    def __init__(self, name: str, host: str, retry_after: float, reason: str) -> None:
+        super().__init__(name, host, retry_after, reason)
+        self.retry_after = retry_after
+        self.reason = reason  #: which limit it is
+
+    def __str__(self) -> str:
+        return (
+            f"The upstream {self.name} ({self.host}) is not asked now: {self.reason}. Ask again "
+            f"in {max(1, math.ceil(self.retry_after))} s, or catch UpstreamBusy and render "
+            "without it."
+        )
+
+
+class UpstreamOff(UpstreamError):
+    """An upstream was switched off by an operator."""
+
+    retry_after = 60.0
+
+    def __str__(self) -> str:
+        return (
+            f"The upstream {self.name} ({self.host}) is switched off. Switch it on again, or "
+            "catch UpstreamOff and render without it."
+        )
+
+
+class OverrideRefused(ValueError):
+    """A setting of an upstream has a value that it cannot have."""
+
+    def __init__(self, name: str, value: object, takes: str) -> None:
+        super().__init__(name, value, takes)
+        self.name = name  #: of the setting, or of its environment variable
+        self.value = value  #: what it was given
+        self.takes = takes  #: what it may be
+
+    def __str__(self) -> str:
+        return f"The setting {self.name} is {self.value!r}; it takes {self.takes}."

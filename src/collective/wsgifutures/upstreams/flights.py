@@ -1,0 +1,104 @@
+"""One call for all who want the same answer at the same time.
+
+The call belongs to its upstream: who asked first may go, and it goes on for the others. It
+is cancelled when the last of them has gone. Each waits for as long as it wants to itself.
+"""
+
+from ..kernel.executors import Executors
+from ..kernel.executors import Job
+from ..kernel.inbox import Inbox
+from ..kernel.inbox import inbox
+from ..kernel.outcomes import Outcome
+from .locks import native_lock
+from collections.abc import Callable
+from collections.abc import Hashable
+from typing import Any
+
+import contextlib
+import contextvars
+import queue
+import time
+
+
+class _Flight:
+    """A call, and who waits for it. What an executor is given."""
+
+    def __init__(self, name: str, make: Callable[[], Outcome], owned: bool) -> None:
+        self.name = name
+        self.parts = None
+        self.work = make
+        self.owned = owned  #: nobody need wait for it
+        self.waiters: list[Inbox] = []
+        self.job: Job | None = None
+
+
+class Flights:
+    """The shared calls of one upstream that are being made."""
+
+    def __init__(self) -> None:
+        self._flights: dict[Hashable, _Flight] = {}
+        self._executors = Executors()
+        self._lock = native_lock()
+
+    def join(
+        self, key: Hashable, name: str, make: Callable[[], Outcome], until: float
+    ) -> tuple[Outcome, bool] | None:
+        """Wait for the call *key*; return its outcome and whether it was started for us.
+
+        Args:
+            key: Tells which call it is.
+            name: For people.
+            make: Makes it, where it is not made already. Raises nothing.
+            until: Up to when to wait, in seconds of ``time.monotonic``; None is returned then.
+        """
+        mine = inbox()
+        with self._lock:
+            flight = self._flights.get(key)
+            first = flight is None
+            flight = flight or _Flight(name, make, owned=False)
+            flight.waiters.append(mine)
+            self._flights[key] = flight
+        try:
+            if first:
+                self._start(key, flight)
+            with contextlib.suppress(queue.Empty):
+                return mine.get(timeout=max(0.0, until - time.monotonic())), first
+            return None
+        finally:
+            self._leave(key, flight, mine)
+
+    def renew(self, key: Hashable, name: str, make: Callable[[], Outcome]) -> None:
+        """Make the call *key* for nobody, where it is not made already."""
+        with self._lock:
+            if key in self._flights:
+                return
+            flight = self._flights[key] = _Flight(name, make, owned=True)
+        self._start(key, flight)
+
+    def _start(self, key: Hashable, flight: _Flight) -> None:
+        def done(outcome: Any) -> None:
+            with self._lock:
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
+                waiters = list(flight.waiters)
+            for one in waiters:
+                one.put(outcome)
+
+        # In a context of nobody's: it must keep nothing of the request that happens to be first.
+        start = self._executors.get(None).start
+        try:
+            flight.job = contextvars.Context().run(start, flight, done)
+        except BaseException:
+            with self._lock:
+                self._flights.pop(key, None)
+            raise
+
+    def _leave(self, key: Hashable, flight: _Flight, mine: Inbox) -> None:
+        with self._lock:
+            flight.waiters.remove(mine)
+            last = not flight.waiters and not flight.owned
+            last = last and self._flights.get(key) is flight
+            if last:
+                del self._flights[key]
+        if last and flight.job is not None:
+            flight.job.cancel()

@@ -1,0 +1,335 @@
+"""The words that a view uses: ``Upstream``, and its ``get``, ``post`` and so on."""
+
+from ..kernel.arguments import take_arguments
+from ..kernel.arguments import Taken
+from ..kernel.arguments import Unfit
+from ..kernel.errors import ArgumentRefused
+from ..kernel.futures import Future
+from ..kernel.hold import Call
+from ..kernel.hold import Pass
+from ..kernel.outcomes import Outcome
+from ..kernel.outcomes import Raised
+from ..kernel.outcomes import run_to_end
+from ..kernel.passes import current_pass
+from .answers import Answer
+from .cache import Freshness
+from .request import build
+from .request import check_headers
+from .request import Params
+from .request import Request
+from .service import Service
+from .settings import declared
+from .settings import for_site
+from .settings import UpstreamSettings
+from .sharing import Shared
+from .sharing import SharedCalls
+from collections.abc import Callable
+from collections.abc import Hashable
+from collections.abc import Mapping
+from typing import Any
+from typing import cast
+from typing import Generic
+from typing import ParamSpec
+
+import functools
+import hashlib
+import inspect
+import math
+import os
+import re
+import time
+import uuid
+import weakref
+
+P = ParamSpec("P")
+
+#: How long before a hold's deadline a call gives up: its own error says more than the deadline.
+_BEFORE_DEADLINE = 0.1
+
+#: How much longer a future may take than its upstream: whose limit always comes first.
+_AFTER_TOTAL = 1.0
+
+#: So many services are kept for the sites of one process that change an upstream.
+_MOST_SERVICES = 100
+
+#: The upstreams of this process by name, for whoever looks at them.
+upstreams: "weakref.WeakValueDictionary[str, Upstream]" = weakref.WeakValueDictionary()
+
+
+class UpstreamCall(Call):
+    """One call to an upstream, as a hold keeps it."""
+
+    __slots__ = ("_ends_at", "_freshness", "_known", "_request")
+
+    def __init__(
+        self,
+        name: str,
+        identity: Hashable,
+        arguments: Any,
+        known: "_Known",
+        request: Request,
+        freshness: Freshness | None,
+    ) -> None:
+        total = known.service.settings.total
+        super().__init__(name, identity, _not_run, total + _AFTER_TOTAL, arguments)
+        self._known = known
+        self._request = request
+        self._freshness = freshness
+        self._ends_at = math.inf
+
+    def held_until(self, ends_at: float) -> None:
+        """Its hold ends then, by the hold's own clock."""
+        self._ends_at = ends_at
+
+    def work(self) -> Outcome:
+        """Make the call for a hold."""
+        started = self.due - self.timeout
+        left = self._ends_at - started - _BEFORE_DEADLINE
+        return run_to_end(self.name, functools.partial(self.make, left))
+
+    def make(self, left: float = math.inf) -> Outcome:
+        """Make the call, in *left* seconds at most."""
+        service = self._known.service
+        until = time.monotonic() + min(left, service.settings.total)
+        try:
+            if self._freshness is None:
+                return Shared(service.call(self._request, until, self._is_stopped))
+            return Shared(self._known.shared.answer(self._request, self._freshness, until))
+        except Exception as error:
+            return Raised(error)
+
+    def ready(self) -> Outcome | None:
+        """Return the outcome that is there without a call: a kept answer, or a refusal."""
+        service = self._known.service
+        if self._freshness is not None and not service.settings.off:
+            answer = self._known.shared.ready(self._request, self._freshness)
+            if answer is not None:
+                return Shared(answer)
+        refusal = service.refusal()
+        if refusal is None:
+            return None
+        service.counts["refused"] += 1
+        return Raised(refusal)
+
+    def _is_stopped(self) -> bool:
+        return self.stopped
+
+
+class _Known:
+    """What this process knows of an upstream with the settings of one site."""
+
+    def __init__(self, name: str, settings: UpstreamSettings) -> None:
+        self.service = Service(name, settings)
+        self.shared = SharedCalls(self.service)
+
+
+def _not_run() -> Outcome:
+    raise RuntimeError("an upstream's call is made by its work()")
+
+
+class Method(Generic[P]):
+    """One way to call an upstream: a future, as ``@future`` declares one.
+
+    Calling it gives the answer or suspends the pass.
+    """
+
+    def __init__(self, upstream: "Upstream", name: str, template: Callable[P, Answer]) -> None:
+        self._upstream = upstream
+        self._name = name
+        self._signature = inspect.signature(template)
+        self.__signature__ = self._signature
+
+    def __repr__(self) -> str:
+        return f"<future {self._upstream.name}.{self._name}>"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        """Return the answer; where it is not there yet, suspend the pass."""
+        return self.submit(*args, **kwargs).result()
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[Answer]:
+        """Register the call and go on; where there is no hold, make it in place, now.
+
+        Raises:
+            ArgumentRefused: An argument is not plain data, or cannot be sent.
+            TypeError: There is no such argument.
+            OverrideRefused: The site has a setting that is not what it takes.
+        """
+        name = f"{self._upstream.name}.{self._name}"
+        try:
+            taken = take_arguments(self._signature, args, kwargs)
+            return self._upstream._submit(name, self._name, taken, current_pass())
+        except Unfit as unfit:
+            raise ArgumentRefused(name, unfit.where, unfit.reason) from None
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+
+
+def _without_body(
+    path: str = "/",
+    *,
+    params: Params = None,
+    headers: Mapping[str, str] | None = None,
+    cache: float | None = None,
+    stale: float | None = None,
+    stale_if_error: float | None = None,
+) -> Answer:
+    raise NotImplementedError  # only its signature is used
+
+
+def _with_body(
+    path: str = "/",
+    *,
+    json: Any = None,
+    data: Any = None,
+    params: Params = None,
+    headers: Mapping[str, str] | None = None,
+    idempotency_key: bool | str | None = None,
+    cache: float | None = None,
+    stale: float | None = None,
+    stale_if_error: float | None = None,
+) -> Answer:
+    raise NotImplementedError
+
+
+def _with_method(
+    method: str,
+    path: str = "/",
+    *,
+    json: Any = None,
+    data: Any = None,
+    params: Params = None,
+    headers: Mapping[str, str] | None = None,
+    idempotency_key: bool | str | None = None,
+    cache: float | None = None,
+    stale: float | None = None,
+    stale_if_error: float | None = None,
+) -> Answer:
+    raise NotImplementedError
+
+
+class Upstream:
+    """A named external HTTP service, with its limits and its failure policy.
+
+    Declared once, in a module. ``get``, ``head``, ``delete``, ``post``, ``put``, ``patch`` and
+    ``request`` are futures that give an ``Answer``.
+
+    Args:
+        name: Letters, digits, ``-`` and ``_``. In messages, and in the names of variables.
+        base_url: Where it is; each path is below it.
+        timeout: How long a connection may take, and how long it may send nothing, in seconds.
+        headers: Sent with every call.
+        options: The other settings, as in ``UpstreamSettings``.
+
+    Raises:
+        ValueError: A header or the name cannot be used.
+        OverrideRefused: A setting, or a variable of the environment, is not what it takes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        *,
+        timeout: tuple[float, float] = (3.0, 10.0),
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+            raise ValueError(f"{name!r} is no name for an upstream: letters, digits, - and _")
+        connect, read = timeout
+        options = {"base_url": base_url, "connect": connect, "read": read, **options}
+        self.name = name
+        self.settings = declared(name, options)
+        self._headers = check_headers(headers or {})
+        self._all_known: dict[UpstreamSettings, _Known] = {}
+        self._pid = 0
+        self.get = Method(self, "get", _without_body)
+        self.head = Method(self, "head", _without_body)
+        self.delete = Method(self, "delete", _with_body)
+        self.post = Method(self, "post", _with_body)
+        self.put = Method(self, "put", _with_body)
+        self.patch = Method(self, "patch", _with_body)
+        self.request = Method(self, "request", _with_method)
+        upstreams[name] = self
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self.name} at {self.settings.host}>"
+
+    def service(self) -> Service:
+        """Return what this process knows of it."""
+        return self._known(self.settings).service
+
+    def _known(self, settings: UpstreamSettings) -> _Known:
+        if self._pid != os.getpid():  # a fork has nothing of its parent's
+            self._all_known, self._pid = {}, os.getpid()
+        known = self._all_known.get(settings)
+        if known is None:
+            if len(self._all_known) >= _MOST_SERVICES:
+                self._all_known.pop(next(iter(self._all_known)), None)
+            known = self._all_known.setdefault(settings, _Known(self.name, settings))
+        return known
+
+    def _submit(self, name: str, method: str, taken: Taken, this: Pass | None) -> Future[Answer]:
+        settings = for_site(self.name, self.settings)
+        identity: Hashable = (self, method, settings, taken.identity)
+        if this is not None and identity in this.hold.calls:
+            return Future(this.hold.calls[identity], this)
+        request, freshness = self._described(method, settings, taken, this)
+        told = cast(Any, taken.identity)
+        call = UpstreamCall(name, identity, told, self._known(settings), request, freshness)
+        return Future(_registered(call, this), this)
+
+    def _described(
+        self, method: str, settings: UpstreamSettings, taken: Taken, this: Pass | None
+    ) -> tuple[Request, Freshness | None]:
+        """Return what is asked for, and how long its answer is kept."""
+        positional, named = taken.copy
+        if method == "request":
+            method, *positional = positional
+            if not isinstance(method, str) or not re.fullmatch("[A-Za-z]+", method):
+                raise Unfit("method", "it is no method of HTTP.")
+        freshness = _freshness(method.upper(), settings, named)
+        wanted = named.pop("idempotency_key", None)
+        request = build(method.upper(), settings.base_url, self._headers, *positional, **named)
+        if wanted is None:
+            wanted = settings.idempotency_key
+        if wanted and request.method in ("POST", "PATCH") and not request.may_be_repeated:
+            key = wanted if isinstance(wanted, str) else _key(request, this)
+            return request.with_header("Idempotency-Key", key), freshness
+        return request, freshness
+
+
+def _registered(call: UpstreamCall, this: Pass | None) -> Call:
+    """Return the call as it is known in *this* pass; without one, made in place."""
+    outcome = call.ready()
+    if this is None:
+        call.settle(outcome or call.make())
+        return call
+    call.held_until(this.hold.ends_at)
+    return this.submit(call) if outcome is None else this.give(call, outcome)
+
+
+def _freshness(method: str, settings: UpstreamSettings, named: dict[str, Any]) -> Freshness | None:
+    """Take what the call says of keeping its answer out of *named*; None: it is not kept."""
+    here = [named.pop(one) for one in ("cache", "stale", "stale_if_error")]
+    if here[0] is None and method not in ("GET", "HEAD"):
+        return None
+    declared_ones = (settings.cache, settings.stale, settings.stale_if_error)
+    values = [d if h is None else _checked(h) for h, d in zip(here, declared_ones, strict=True)]
+    return Freshness(*values) if values[0] else None
+
+
+def _checked(seconds: Any) -> float:
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds >= 0:
+        raise Unfit("cache", "cache=, stale= and stale_if_error= take seconds, 0 or more.")
+    return float(seconds)
+
+
+def _key(request: Request, this: Pass | None) -> str:
+    """Return the same key in each pass of a request, and for each call in place another one."""
+    if this is None:
+        return uuid.uuid4().hex
+    told = (request.method, request.url, request.headers, request.body)
+    return hashlib.blake2b(
+        repr(told).encode(), key=this.hold.key.encode(), digest_size=16
+    ).hexdigest()

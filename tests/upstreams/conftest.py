@@ -1,0 +1,41 @@
+"""Upstreams are tested against real sockets, without Zope and without a WSGI server."""
+
+from .outside import Outside
+from collective.wsgifutures import Upstream
+from collective.wsgifutures.upstreams import settings
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    """What the machine has set is not what is tested."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_overrides():
+    """Each test begins without what a site says."""
+    yield
+    settings.site_overrides.clear()
+
+
+@pytest.fixture
+def outside():
+    """A service that does what the test says."""
+    service = Outside()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def weather(outside):
+    """Declare an upstream there, with short limits."""
+
+    def declare(**options):
+        options = {"timeout": (1.0, 1.0), "total": 3.0, **options}
+        return Upstream(options.pop("name", "weather"), options.pop("at", outside.url), **options)
+
+    return declare

@@ -1,0 +1,129 @@
+"""An HTTP service on a real socket that answers as a test tells it, and remembers."""
+
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
+from typing import NamedTuple
+
+import pytest
+import threading
+import time
+
+
+class Asked(NamedTuple):
+    """A request as it arrived."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Outside:
+    """The service.
+
+    ``answer`` is called with what was asked and returns status, headers and body.
+    """
+
+    def __init__(self):
+        self.asked = []  #: the first one first
+        self.connections = 0
+        self.answer = lambda asked: (200, {}, b"sunny")
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.outside = self
+        self.host = f"127.0.0.1:{self._server.server_port}"
+        self.url = f"http://{self.host}"
+        arguments = {"poll_interval": 0.01}
+        threading.Thread(target=self._server.serve_forever, kwargs=arguments, daemon=True).start()
+
+    @property
+    def targets(self):
+        """What was asked for, in short."""
+        return [f"{one.method} {one.target}" for one in self.asked]
+
+    def says(self, status=200, headers=(), body=b"sunny", after=0.0):
+        """Answer like this from now on."""
+
+        def answer(asked):
+            time.sleep(after)
+            return status, dict(headers), body
+
+        self.answer = answer
+
+    def says_in_turn(self, *statuses, headers=()):
+        """Answer with one status after the other; the last one stays."""
+        left = list(statuses)
+        self.answer = lambda asked: (left.pop(0) if left[1:] else left[0], dict(headers), b"")
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 500
+
+    def handle_error(self, request, client_address):
+        """Whoever leaves in the middle of an answer may."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+
+    def setup(self):
+        super().setup()
+        self.server.outside.connections += 1
+
+    def handle_one_request(self):
+        super().handle_one_request()
+
+    def _answer(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        asked = Asked(self.command, self.path, headers, body)
+        outside = self.server.outside
+        outside.asked.append(asked)
+        status, headers, body = outside.answer(asked)
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
+
+
+def until(condition, seconds=3.0):
+    """Wait for *condition*; tell whether it came."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+    return bool(condition())
+
+
+def side_by_side(function, times):
+    """Call *function* so often at once; return what it gave or raised, as it came."""
+    results = []
+
+    def one():
+        try:
+            results.append(function())
+        except Exception as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    return results
+
+
+def raised_by(kind, function, *args, **kwargs):
+    """Return the error of that *kind* that *function* raises."""
+    with pytest.raises(kind) as raised:
+        function(*args, **kwargs)
+    return raised.value
