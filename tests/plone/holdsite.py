@@ -233,7 +233,7 @@ class Request:
         application = self._recorded(HTTPExceptionHandler(publish_module))
         if held:
             application = Republish(application, Settings(**settings))
-            application._executor = Told(application._executor, waiting)
+            application._executors = Told(application._executors, waiting)
         self._application = application
 
     def __call__(self):
@@ -268,18 +268,16 @@ class Request:
 
 
 class Told:
-    """An executor that calls *waiting*, in the request's thread, when it starts a future."""
+    """Executors that call *waiting*, in the request's thread, when a future is to start."""
 
-    name = "told"
-
-    def __init__(self, executor, waiting):
-        self._executor = executor
+    def __init__(self, executors, waiting):
+        self._executors = executors
         self._waiting = waiting
 
-    def start(self, function, done):
+    def get(self, name):
         if self._waiting is not None:
             self._waiting()
-        return self._executor.start(function, done)
+        return self._executors.get(name)
 
 
 def left_over() -> list[str]:

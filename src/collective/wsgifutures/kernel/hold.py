@@ -497,6 +497,7 @@ class Pass:
         self.closed = True
         self.awaited.clear()
         self.values.clear()
+        self.forgotten = []
         self.on_suspend = self.on_end = self.view = None
         self._commit_failed = None
 

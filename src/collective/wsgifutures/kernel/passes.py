@@ -72,4 +72,9 @@ def publish_once(
 
 def _publish(this: Pass, function: Callable[[], bool]) -> bool:
     _publishing.set(this)
-    return function()
+    try:
+        return function()
+    except Exception as error:
+        if not this.waits_for(error):
+            raise
+    return this.suspend(this.hold.pending)

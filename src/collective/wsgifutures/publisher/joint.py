@@ -6,6 +6,7 @@ begins there. Greenlets come and go, their identities are used again: without th
 next one could find somebody else's user.
 """
 
+from ..compat import FutureNotResolvedError
 from ..kernel.errors import FutureTimeout
 from ..kernel.errors import HoldExpired
 from ..wsgi.audit import Finding
@@ -19,7 +20,8 @@ from ZPublisher.HTTPResponse import status_codes
 
 #: Zope, plone.rest and plone.transformchain each take the status of an exception that no
 #: view caught from this table, by the name of its class in lower case.
-TOO_LATE = {error.__name__.lower(): 504 for error in (FutureTimeout, HoldExpired)}
+_LATE = (FutureTimeout, HoldExpired, FutureNotResolvedError)
+TOO_LATE = {error.__name__.lower(): 504 for error in _LATE}
 
 
 #: The packages of storages which wait for a database, so that others can publish meanwhile.

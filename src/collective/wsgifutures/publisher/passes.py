@@ -11,6 +11,8 @@ suspended and somebody swallowed that, it is raised again here:
 - An exception that follows on a swallowed suspension has nobody to tell: the mark
   ``x-wsgiorg.throw_errors``, set when the pass suspends, makes Zope raise it at once,
   without an error page or log entry. A second mark switches plone.transformchain off.
+- An error that stands for a suspension suspends where Zope reads that mark, before it renders
+  an error page.
 - ``IPubBeforeAbort`` is the look at an exception view that suspended, and at a conflict.
 """
 
@@ -27,7 +29,8 @@ import sys
 import transaction
 
 #: What a pass that is going to be discarded has in its environ.
-DISCARD_MARKS = ("x-wsgiorg.throw_errors", "plone.transformchain.disable")
+THROW_ERRORS = "x-wsgiorg.throw_errors"
+DISCARD_MARKS = (THROW_ERRORS, "plone.transformchain.disable")
 
 #: How often the second look lets other hooks go before it, so that two that each want
 #: to be the last one do not run for ever.
@@ -43,8 +46,21 @@ def pass_starts(event: Any) -> None:
     request.retry_count = this.hold.conflicts  # Zope gives up where it would without us
     this.view = lambda: _view_name(request)
     this.on_suspend = lambda: _is_discarded(this, request)
+    request.environ.setdefault(THROW_ERRORS, _SuspendIfItWaits(this))
     if this.awaited:  # something suspended already, and its suspension was lost
         this.on_suspend()
+
+
+class _SuspendIfItWaits:
+    """False; where it is looked at while an error is handled that stands for it: suspends."""
+
+    def __init__(self, this: Pass) -> None:
+        self._pass = this
+
+    def __bool__(self) -> bool:
+        if self._pass.waits_for(sys.exc_info()[1]):
+            self._pass.suspend(self._pass.hold.pending)
+        return False
 
 
 def pass_is_about_to_commit(event: Any) -> None:

@@ -1,0 +1,439 @@
+"""The function names of ``collective.futures``, for views that were written for it.
+
+A future has a key here, in place of being known again by its arguments: the key names one
+call of one request. A view runs after its import is changed::
+
+    from collective.wsgifutures import compat as futures
+
+What is written anew is better off with ``@future``: there is no key to keep unique, no
+placeholder to render, and a mistake is told where it is made.
+
+In a pass:
+
+=================  ==================  =====================  ==============  =============
+the key is         ``result(key)``     ``result(key, d)``     ``submit``      ``cancel``
+=================  ==================  =====================  ==============  =============
+not submitted      not submitted       ``d``                  registers       False
+submitted          not resolved        ``d``                  the last wins   True
+running            not resolved        ``d``                  it goes on      True
+resolved           value or exception  value or exception     is refused      False
+=================  ==================  =====================  ==============  =============
+
+That is so in the last pass at the deadline too, where what is submitted never starts.
+Without a hold a call runs in place, when it is submitted, and its outcome is kept with the
+request that Zope publishes.
+"""
+
+from .kernel.arguments import foreign
+from .kernel.arguments import take
+from .kernel.arguments import take_closure
+from .kernel.arguments import Unfit
+from .kernel.errors import ArgumentRefused
+from .kernel.errors import FuturesError
+from .kernel.errors import ResultRefused
+from .kernel.futures import Future
+from .kernel.hold import Call
+from .kernel.hold import CallState
+from .kernel.hold import Pass
+from .kernel.outcomes import Outcome
+from .kernel.outcomes import Returned
+from .kernel.outcomes import run
+from .kernel.passes import current_pass
+from collections.abc import Callable
+from collections.abc import Hashable
+from types import FunctionType
+from types import MethodType
+from typing import Any
+from zope.globalrequest import getRequest
+from zope.interface import alsoProvides
+from zope.interface import Interface
+
+import logging
+import math
+import pickle
+
+__all__ = [
+    "FutureAlreadyResolvedError",
+    "FutureNotResolvedError",
+    "FutureNotSubmittedError",
+    "FuturesException",
+    "IContainsPromises",
+    "cancel",
+    "clear",
+    "reset",
+    "result",
+    "resultOrSubmit",
+    "resultOrSubmitMultiprocess",
+    "submit",
+    "submitMultiprocess",
+]
+
+logger = logging.getLogger(__name__)
+
+_MISSING: Any = object()
+
+#: Where a request keeps what ran in place.
+_KEPT = "_collective_wsgifutures_compat"
+
+_GUIDE = "See 'Port from collective.futures' in the documentation."
+
+
+class IContainsPromises(Interface):  # type: ignore[misc]
+    """On a request in whose pass something was submitted.
+
+    A view that takes it away, by ``noLongerProvides(self.request, IContainsPromises)``,
+    has its page sent as it is. Nothing of what was submitted runs.
+    """
+
+
+class FuturesException(FuturesError):
+    """Something is wrong with what is kept under a key."""
+
+    def __init__(self, key: Hashable) -> None:
+        super().__init__(key)
+        self.key = key  #: what was asked for
+
+
+class FutureNotSubmittedError(FuturesException):
+    """Nothing was submitted under the key."""
+
+    def __str__(self) -> str:
+        return f"Nothing was submitted as {self.key!r}. Submit it, or use resultOrSubmit."
+
+
+class FutureNotResolvedError(FuturesException):
+    """What was submitted under the key has no outcome yet.
+
+    Where it leaves the view, the request is published again when the outcome is there. In
+    the last pass at the deadline it answers 504.
+    """
+
+    def __str__(self) -> str:
+        return f"{self.key!r} was submitted and has no result yet. Catch this, or give a default."
+
+
+class FutureAlreadyResolvedError(FuturesException):
+    """Something was submitted under a key that has its outcome."""
+
+    def __str__(self) -> str:
+        return f"{self.key!r} has its result already. To run it again, clear it first."
+
+
+def result(key: Hashable, default: Any = _MISSING) -> Any:
+    """Return the value of *key*, or raise what its call raised.
+
+    Args:
+        key: A ``str``, an integer or a tuple of those.
+        default: Returned where there is no outcome yet, in place of the first two errors.
+
+    Raises:
+        FutureNotSubmittedError: Nothing was submitted under *key*.
+        FutureNotResolvedError: It was, and has no outcome yet.
+        TooManyPasses: The same, and the request may not be published again.
+        Exception: What the call raised, whatever the default.
+    """
+    call = _find(key)
+    if call is not None and call.outcome is not None:
+        return _value(call)
+    if default is not _MISSING:
+        return default
+    if call is None:
+        raise FutureNotSubmittedError(key)
+    this = current_pass()
+    if this is not None and this.hold.out_of_passes and not this.hold.expired:
+        raise this.hold.too_many_passes()
+    raise FutureNotResolvedError(key)
+
+
+def submit(key: Hashable, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> bool:
+    """Register the call of *fn* under *key*; it starts when the pass has ended by waiting.
+
+    Registered twice in a pass, the last call counts and the first never runs. Under a key
+    that runs already, nothing is registered.
+
+    Args:
+        key: A ``str``, an integer or a tuple of those.
+        fn: Makes the call, outside of Zope.
+        args: For *fn*; copied. Plain data, functions, or what pickles; nothing of Zope.
+        kwargs: For *fn*, too.
+
+    Returns:
+        True.
+
+    Raises:
+        FutureAlreadyResolvedError: *key* has its outcome.
+        ArgumentRefused: *fn* or an argument belongs to Zope or to this pass.
+        TypeError: *fn* is not callable.
+    """
+    return _submit(key, None, fn, args, kwargs)
+
+
+def submitMultiprocess(key: Hashable, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> bool:
+    """Register as ``submit`` does; *fn* runs in another process.
+
+    Raises:
+        ArgumentRefused: It cannot be sent to another process, too.
+    """
+    return _submit(key, "processes", fn, args, kwargs)
+
+
+def resultOrSubmit(
+    key: Hashable, placeholder: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    """Return the value of *key*; where it is not there, submit *fn* and return *placeholder*.
+
+    Raises:
+        Exception: As ``result`` and ``submit`` do.
+    """
+    return _result_or_submit(key, placeholder, None, fn, args, kwargs)
+
+
+def resultOrSubmitMultiprocess(
+    key: Hashable, placeholder: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    """Do as ``resultOrSubmit`` does; *fn* runs in another process."""
+    return _result_or_submit(key, placeholder, "processes", fn, args, kwargs)
+
+
+def cancel(key: Hashable) -> bool:
+    """Cancel what was submitted under *key*; False where it is resolved or there is none."""
+    call, this = _find(key), current_pass()
+    return call is not None and this is not None and this.cancel(call)
+
+
+def clear(key: Hashable) -> bool:
+    """Forget the outcome of *key*, so that it may run again; False where there is none."""
+    call = _find(key)
+    if call is None or call.outcome is None:
+        return False
+    _forget(call)
+    return True
+
+
+def reset(key: Hashable) -> bool:
+    """Cancel or clear *key*; False where nothing was submitted under it."""
+    return clear(key) or cancel(key)
+
+
+# Keys
+
+
+def _identity(key: Hashable) -> Hashable:
+    if not _is_key(key):
+        raise TypeError(
+            f"A key is a str, an integer or a tuple of those, not a {type(key).__qualname__}."
+        )
+    return (__name__, take(key, "the key").identity)
+
+
+def _is_key(key: object) -> bool:
+    if type(key) is tuple:
+        return all(map(_is_key, key))
+    return type(key) in (str, int)
+
+
+def _calls() -> dict[Hashable, Call]:
+    """Return what is known: in this hold, or in this request where there is none."""
+    this = current_pass()
+    if this is not None:
+        return this.hold.calls
+    request = getRequest()
+    if request is None:
+        return {}
+    calls: dict[Hashable, Call] = vars(request).setdefault(_KEPT, {})
+    return calls
+
+
+def _find(key: Hashable) -> Call | None:
+    """Return the call of *key*. One that was cancelled was never submitted."""
+    call = _calls().get(_identity(key))
+    return None if call is None or call.cancelled else call
+
+
+def _value(call: Call) -> Any:
+    return Future[Any](call, current_pass()).result()
+
+
+def _forget(call: Call) -> None:
+    this = current_pass()
+    if this is None:
+        del _calls()[call.identity]
+    else:
+        this.forget(call)
+
+
+# Calls
+
+
+class _Work:
+    """What runs for a key."""
+
+    __slots__ = ("args", "function", "kwargs", "name")
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+
+    def run(self) -> Outcome:
+        return run(self.name, self.call)
+
+    def call(self) -> Any:
+        try:
+            return self.function(*self.args, **self.kwargs)
+        except Exception:
+            logger.exception("%s failed", self.name)
+            raise
+
+
+def _submit(
+    key: Hashable,
+    executor: str | None,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> bool:
+    if current_pass() is None and getRequest() is None:
+        raise FuturesError(
+            f"There is neither a hold nor a request that could keep what comes of {key!r}: "
+            "call the function itself, or resultOrSubmit."
+        )
+    _register(key, executor, function, args, kwargs)
+    return True
+
+
+def _register(
+    key: Hashable,
+    executor: str | None,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Call:
+    known = _find(key)
+    if known is not None and known.state is CallState.SETTLED:
+        raise FutureAlreadyResolvedError(key)
+    this = current_pass()
+    call = _call(key, executor, function, args, kwargs)
+    if this is None:
+        return _run_in_place(call)
+    if known is not None and known.state is CallState.RUNNING:
+        return known
+    if this.hold.done:  # given up: nobody waits for what the view would make of it
+        this.suspend([call])
+    _mark(this)
+    replaced = this.hold.calls.get(call.identity)
+    if replaced is not None:
+        this.forget(replaced)
+    return this.submit(call)
+
+
+def _result_or_submit(
+    key: Hashable,
+    placeholder: Any,
+    executor: str | None,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    call = _find(key) or _register(key, executor, function, args, kwargs)
+    return placeholder if call.outcome is None else _value(call)
+
+
+def _run_in_place(call: Call) -> Call:
+    call.settle(call.run())
+    _calls()[call.identity] = call
+    return call
+
+
+def _call(
+    key: Hashable,
+    executor: str | None,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Call:
+    name = key if isinstance(key, str) else repr(key)
+    work = _Work(
+        name,
+        _taken_function(name, function),
+        tuple(_taken(name, f"argument {n}", value) for n, value in enumerate(args, 1)),
+        {word: _taken(name, word, value) for word, value in kwargs.items()},
+    )
+    if executor == "processes":
+        parts = {"its function": work.function, **kwargs}
+        parts.update((f"argument {n}", value) for n, value in enumerate(work.args, 1))
+        for where, part in parts.items():
+            _check_pickles(name, where, part)
+    # Ends with its hold: there was no time limit in collective.futures.
+    return Call(name, _identity(key), work.run, math.inf, executor=executor)
+
+
+# What a call is made of
+
+
+def _taken_function(name: str, function: Any) -> Any:
+    if not callable(function):
+        kind = type(function).__qualname__
+        raise TypeError(f"{name}: a function is submitted, and its arguments; this is a {kind}")
+    if isinstance(function, MethodType) and foreign(function):
+        reason = (
+            f"it is {foreign(function)}. Move {function.__name__} out of its class, and submit "
+            f"the plain values that it takes from self. {_GUIDE}"
+        )
+        raise ArgumentRefused(name, "its function", reason)
+    try:
+        return _function(function)
+    except Unfit as unfit:
+        raise ArgumentRefused(name, unfit.where, f"{unfit.reason} {_GUIDE}") from None
+
+
+def _function(function: Any) -> Any:
+    """Return a copy that keeps what it closes over; itself, for pickle, where that is nothing."""
+    taken = take_closure(function)
+    return taken.copy if taken.identity else function
+
+
+def _taken(name: str, where: str, value: Any) -> Any:
+    """Return a copy of *value*: plain data, a function, or what pickles; nothing of Zope."""
+    try:
+        return _function(value) if type(value) is FunctionType else take(value, where).copy
+    except Unfit as unfit:
+        place = unfit.where if unfit.where.startswith(where) else where
+        refused = ArgumentRefused(name, place, f"{unfit.reason} {_GUIDE}")
+        if unfit.foreign:
+            raise refused from None
+    try:
+        return Returned(name, value).get()
+    except ResultRefused:
+        raise refused from None
+
+
+def _check_pickles(name: str, where: str, value: Any) -> None:
+    """Only what pickles gets to another process."""
+    try:
+        pickle.dumps(value)
+    except Exception as error:
+        reason = f"it does not pickle ({error}); declare it at the top of a module. {_GUIDE}"
+        raise ArgumentRefused(name, where, reason) from None
+
+
+# What ends a pass
+
+
+def _mark(this: Pass) -> None:
+    """Hold the pass where ``FutureNotResolvedError`` leaves it, not where it is opted out."""
+    this.waiting_errors = (FutureNotResolvedError,)
+    request = getRequest()
+    if request is not None:
+        alsoProvides(request, IContainsPromises)
+        this.on_end = lambda: _look_for_opting_out(this, request)
+
+
+def _look_for_opting_out(this: Pass, request: Any) -> None:
+    if not IContainsPromises.providedBy(request):
+        for call in this.hold.pending:
+            if isinstance(call.identity, tuple) and call.identity[0] == __name__:
+                this.cancel(call)
