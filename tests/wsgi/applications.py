@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from wsgiref.util import setup_testing_defaults
 
 import io
+import os
 import threading
 
 SECONDS = 5  # until a test gives up
@@ -40,6 +41,14 @@ class Answer:
     @property
     def headers(self):
         return dict(self.starts[0][1])
+
+
+def open_files_in(folder):
+    """Return how many files are open there; none has a name that a killed process leaves."""
+    assert os.listdir(folder) == []
+    links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+    names = [os.readlink(link) for link in links if os.path.lexists(link)]
+    return sum(name.startswith(str(folder)) for name in names)
 
 
 def make_environ(**environ):

@@ -1,5 +1,6 @@
 """The request body: read once, before a slot is taken; read by each pass from its start."""
 
+from .applications import open_files_in
 from collective.wsgifutures.kernel.gate import Refused
 from collective.wsgifutures.wsgi.body import BodyRefused
 from collective.wsgifutures.wsgi.body import RequestBody
@@ -69,7 +70,7 @@ def test_the_body_is_what_its_headers_say(data, environ, expected, in_memory, fo
     """By length, or to the end where the server tells it; small or large, in each pass."""
     kept = body(data, in_memory, **environ)
     assert kept.size == len(expected)
-    assert len(os.listdir(folder)) == (len(expected) > in_memory)
+    assert open_files_in(folder) == (len(expected) > in_memory)
     for _ in range(2):
         stream = kept.open()
         assert stream.read() == expected
@@ -77,7 +78,7 @@ def test_the_body_is_what_its_headers_say(data, environ, expected, in_memory, fo
         assert stream.read(2) == expected[:2]
         stream.close()
     kept.close()
-    assert os.listdir(folder) == []
+    assert open_files_in(folder) == 0
 
 
 def test_no_more_is_read_than_was_announced():
@@ -94,7 +95,7 @@ def test_a_body_that_is_too_short_is_refused(in_memory, folder):
     with pytest.raises(BodyRefused) as raised:
         body(b"text", in_memory, room, CONTENT_LENGTH="9")
     assert raised.value.args == ("its body ended after 4 of 9 bytes", "400 Bad Request")
-    assert os.listdir(folder) == []
+    assert open_files_in(folder) == 0
     room.take(9)
 
 
@@ -119,7 +120,7 @@ def test_a_connection_that_breaks_leaves_no_file(folder):
     room = Room(len(BIG))
     with pytest.raises(ConnectionResetError):
         RequestBody({"wsgi.input": Broken(BIG), **CHUNKED}, 10, room, SECONDS)
-    assert os.listdir(folder) == []
+    assert open_files_in(folder) == 0
     room.take(len(BIG))
 
 
@@ -133,7 +134,7 @@ def test_a_body_larger_than_the_whole_room_is_refused_for_ever(environ, in_memor
         RequestBody({"wsgi.input": stream, **environ}, in_memory, room, SECONDS)
     assert raised.value.args == ("its body is larger than 1000 bytes", "413 Content Too Large")
     assert stream.taken == (0 if "CONTENT_LENGTH" in environ else 1001)
-    assert os.listdir(folder) == []
+    assert open_files_in(folder) == 0
     room.take(1000)
 
 
@@ -143,13 +144,17 @@ def test_a_body_for_which_the_room_is_too_full_is_refused_for_now(environ, in_me
     """503: others' bodies take it; when they are closed it fits."""
     room = Room(1000)
     first = body(b"x" * 401, in_memory, room, CONTENT_LENGTH="401")
+    stream = Input(b"x" * 600, most=100)
     with pytest.raises(Refused, match="max_bodies"):
-        body(b"x" * 600, in_memory, room, **environ)
+        RequestBody({"wsgi.input": stream, **environ}, in_memory, room, SECONDS)
+    assert stream.taken == (0 if "CONTENT_LENGTH" in environ else 600)
+    with pytest.raises(Refused):
+        room.take(600)  # no more was given back than was taken
     first.close()
     second = body(b"x" * 600, in_memory, room, **environ)
     assert second.open().read() == b"x" * 600
     second.close()
-    assert os.listdir(folder) == []
+    assert open_files_in(folder) == 0
     room.take(1000)
 
 
@@ -177,6 +182,21 @@ def test_what_was_opened_stays_readable_when_the_body_is_closed():
     kept.close()
     assert stream.read() == BIG
     stream.close()
+
+
+def test_a_body_in_a_file_is_read_by_several_passes_at_a_time():
+    """One that was left alone may still read; each has a position of its own."""
+    kept = body(BIG, 10, **CHUNKED)
+    one, other = kept.open(), kept.open()
+    assert (one.read(7), other.read(3), one.readline(5)) == (BIG[:7], BIG[:3], BIG[7:12])
+    assert (one.seek(-4, os.SEEK_END), one.read(), one.tell()) == (len(BIG) - 4, BIG[-4:], len(BIG))
+    assert (other.seek(2, os.SEEK_CUR), other.read(2), other.seek(0)) == (5, BIG[5:7], 0)
+    with pytest.raises(ValueError, match="before the start"):
+        other.seek(-1, os.SEEK_CUR)
+    kept.close()
+    assert other.read() == BIG
+    one.close()
+    other.close()
 
 
 def test_a_pass_cannot_change_the_body_of_the_next():

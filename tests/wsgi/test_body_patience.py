@@ -90,3 +90,23 @@ def test_body_whose_reading_broke_off_is_not_read_again(how):
     connection.send(Unread([], connection.environ, 1))
     assert connection.closed
     assert time.monotonic() - began < 0.5
+
+
+def test_body_that_comes_fast_lets_others_run():
+    """Its server never has to wait for it."""
+    turns = []
+
+    class Fast:
+        def read(self, size):
+            turns.append("read")
+            return b"x" * size
+
+    def other():
+        for _ in range(5):
+            turns.append("other")
+            gevent.sleep(0)
+
+    gevent.spawn(other)
+    environ = {"wsgi.input": Fast(), "CONTENT_LENGTH": str(5 * 64 * 1024)}
+    RequestBody(environ, 10**6, Room(10**6), 1).close()
+    assert turns == ["read", "other"] * 5

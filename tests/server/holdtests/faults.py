@@ -16,6 +16,7 @@ import json
 import os
 import requests
 import sys
+import tempfile
 import time
 import weakref
 
@@ -236,7 +237,8 @@ class Process(View):
                 name = os.readlink(f"/proc/self/fd/{fd}")
             except OSError:
                 continue
-            if name.partition(" ")[0].endswith(".blob") or "wsgifutures-" in name:
+            body = name.startswith(tempfile.gettempdir()) and name.endswith(" (deleted)")
+            if (body and "wgunicorn" not in name) or name.partition(" ")[0].endswith(".blob"):
                 found.append(name)
         return json.dumps(found)
 

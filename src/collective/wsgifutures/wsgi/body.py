@@ -61,7 +61,7 @@ class RequestBody:
         self.size = 0  #: in bytes
         self._room = room
         self._data = b""
-        self._path: str | None = None
+        self._file: io.FileIO | None = None
         length = _length(environ)
         if length == 0:
             return
@@ -79,18 +79,18 @@ class RequestBody:
 
     def open(self) -> BinaryIO:
         """Return the body as a new file at its start."""
-        if self._path is None:
+        if self._file is None:
             return io.BytesIO(self._data)
-        return open(self._path, "rb")
+        return io.BufferedReader(_Reader(os.dup(self._file.fileno()), self.size))
 
     def close(self) -> None:
         """Drop the body. What was opened before stays readable."""
         self._data = b""
         self._room.give(self.size)
         self.size = 0
-        if self._path is not None:
-            os.unlink(self._path)
-            self._path = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -115,9 +115,50 @@ class RequestBody:
         self._data = b"".join(small)
 
     def _keep_in_file(self, small: list[bytes], chunks: Iterator[bytes]) -> None:
-        with tempfile.NamedTemporaryFile(prefix="wsgifutures-", delete=False) as kept:
-            self._path = kept.name
-            kept.writelines(itertools.chain(small, chunks))
+        # Without a name: nothing is left of it where the process is killed.
+        self._file = file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  until close
+        for chunk in itertools.chain(small, chunks):
+            left = memoryview(chunk)
+            while left:
+                left = left[file.write(left) :]
+
+
+class _Reader(io.RawIOBase):
+    """Reads an open file from its start, wherever others read it.
+
+    Args:
+        descriptor: Of the file. It is closed with this one.
+        size: How long the file is, in bytes.
+    """
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = os.pread(self._descriptor, len(buffer), self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            raise ValueError(f"there is nothing before the start ({start + offset})")
+        self._position = start + offset
+        return self._position
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            os.close(self._descriptor)
 
 
 class Unread:
