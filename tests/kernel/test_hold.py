@@ -377,6 +377,19 @@ def test_check_suspends_where_the_pass_would_wait():
     assert isinstance(raised_by(this.check, successful=False), Suspended)
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_on_end_is_called_before_it_is_decided_whether_the_pass_waits(check):
+    """It may cancel what the pass would wait for."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    a = this.submit(call("a"))
+    this.on_end = lambda: this.cancel(a)
+    if check:
+        this.check(successful=True)
+    hold.end(0.0, successful=True)
+    assert (hold.state, this.on_end) == (DONE, None)
+
+
 def test_a_committed_pass_neither_registers_nor_suspends():
     """After the commit, publishing again would do all work twice."""
     this = Hold(0.0).begin(0.0)
@@ -420,6 +433,47 @@ def test_conflict_forgets_what_this_pass_asked_for_and_keeps_what_ran():
     this = hold.begin(12.0)
     assert this.submit(call("a")) is a
     assert not this.waits(successful=True)
+
+
+@pytest.mark.parametrize("state", CallState)
+def test_forget_in_each_state_makes_room_for_another_call(state):
+    """What ran is stopped; the other one starts when the pass has ended."""
+    hold = Hold(0.0)
+    this = hold.begin(0.0)
+    old = this.submit(call("a"))
+    if state is not REGISTERED:
+        (other,) = suspend(this, "other")
+        hold.end(1.0, successful=False)
+        hold.take_starts()
+        for one in (old, other) if state is SETTLED else (other,):
+            hold.settle(one, done(1))
+        this = hold.begin(2.0)
+    assert old.state is state
+
+    this.forget(old)
+    new = this.submit(call("a"))
+    suspend(this, "a")
+    hold.end(3.0, successful=False)
+    assert hold.take_stops() == ([old] if state is RUNNING else [])
+    assert hold.take_starts() == [new]
+    hold.settle(old, done("late"))
+    assert new.state is RUNNING
+
+
+def test_conflict_undoes_what_this_pass_forgot():
+    """It is published again from its start: with the outcomes that were there."""
+    hold = hold_in(WAITING)
+    old = hold.calls["a"]
+    hold.settle(old, done(1))
+    hold.take_starts()
+    this = hold.begin(3.0)
+    this.forget(old)
+    for _ in range(2):
+        this.forget(this.submit(call("a")))
+    this.submit(call("a"))
+    conflict(hold)
+    assert (hold.calls, hold.take_starts()) == ({"a": old}, [])
+    assert old.outcome.get() == 1
 
 
 def test_conflict_tells_the_publisher_as_a_suspension_does():

@@ -45,6 +45,49 @@ def test_the_context_of_a_pass_that_has_ended_has_no_pass():
     assert contexts[0].run(current_pass) is None
 
 
+def raise_waiting(error, submits=True):
+    """Return a view that *error* leaves; LookupError stands for a suspension in its pass."""
+
+    def view():
+        this = current_pass()
+        this.waiting_errors = (LookupError,)
+        if submits:
+            this.submit(Call("a", "a", None, 30.0))
+        raise error
+
+    return view
+
+
+@pytest.mark.parametrize("error", [LookupError("x"), KeyError("x")])
+def test_an_error_that_stands_for_a_suspension_holds(error):
+    """All that is pending is waited for."""
+    hold = Hold(0.0)
+    assert publish(raise_waiting(error), hold) is False
+    assert (hold.state, [c.name for c in hold.take_starts()]) == (HoldState.WAITING, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("error", "submits", "options"),
+    [
+        (ValueError("x"), True, {}),
+        (LookupError("x"), False, {}),
+        (LookupError("x"), True, {"deadline": 0.0}),
+    ],
+    ids=["another error", "nothing pending", "the last pass"],
+)
+def test_an_error_that_stands_for_none_is_raised(error, submits, options):
+    """It is the answer."""
+    hold = Hold(0.0, **options)
+    assert raised_by(publish, raise_waiting(error, submits), hold) is error
+    assert (hold.state, hold.take_starts()) == (HoldState.DONE, [])
+
+
+def test_an_error_that_stands_for_a_suspension_when_out_of_passes_is_too_many_passes():
+    """As the suspension would be."""
+    error = raised_by(publish, raise_waiting(LookupError("x")), Hold(0.0, max_passes=1))
+    assert type(error) is TooManyPasses
+
+
 @pytest.mark.parametrize(
     ("function", "last", "state"),
     [
