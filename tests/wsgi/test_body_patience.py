@@ -84,8 +84,10 @@ def test_body_whose_reading_broke_off_is_not_read_again(how):
     limit = gevent.Timeout(0.02, KeyboardInterrupt)
     if how == "interrupted":
         limit.start()
+    room = Room(9)
     with pytest.raises((BodyRefused, KeyboardInterrupt)):
-        RequestBody(connection.environ, 100, Room(9), 0.05)
+        RequestBody(connection.environ, 100, room, 0.05)
+    room.take(9)  # it was given back
     began = time.monotonic()
     connection.send(Unread([], connection.environ, 1))
     assert connection.closed
