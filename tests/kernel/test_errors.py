@@ -35,6 +35,16 @@ ALL = {
         "do all of its work twice. Ask in the view or in a before-commit hook, not in "
         "IPubSuccess or an after-commit hook.",
     ),
+    errors.ExecutorBusy("shop.price", "threads", 64, 1000): (
+        {"name": "shop.price", "executor": "threads", "limit": 64, "queued": 1000},
+        "shop.price was not started: all 64 threads for futures are busy and 1000 calls wait "
+        "for one. Catch ExecutorBusy and answer without it, or raise max_threads or max_queued.",
+    ),
+    errors.ProcessEnded("shop.price", -9): (
+        {"name": "shop.price", "status": -9},
+        "The process that ran shop.price ended by signal 9. What killed it, the system for want "
+        "of memory say, is not in this log.",
+    ),
     errors.ArgumentRefused("shop.price", "items[2]", "it is a view; pass its URL."): (
         {"name": "shop.price", "argument": "items[2]", "reason": "it is a view; pass its URL."},
         "shop.price cannot take items[2]: it is a view; pass its URL.",
@@ -70,6 +80,8 @@ def test_an_error_survives_pickling_and_copying(error, facts, message, again):
         (errors.FutureCancelled, CancelledError),
         (errors.TooManyPasses, Exception),
         (errors.AskedAfterCommit, Exception),
+        (errors.ExecutorBusy, Exception),
+        (errors.ProcessEnded, Exception),
         (errors.ArgumentRefused, TypeError),
         (errors.ResultRefused, TypeError),
     ],
@@ -97,3 +109,9 @@ def test_suspended_refuses_to_be_made_an_exception():
     with pytest.raises(TypeError, match="Suspended cannot be subclassed"):
         type("Both", (errors.Suspended, RuntimeError), {})
     assert copy.copy(errors.Suspended("shop.price")).args == ("shop.price",)
+
+
+def test_who_is_refused_a_thread_is_told_when_to_ask_again():
+    """Zope sends it with the answer."""
+    assert errors.ExecutorBusy("shop.price", "threads", 1, 1).headers == {"Retry-After": "5"}
+    assert "ended with status 3" in str(errors.ProcessEnded("shop.price", 3))

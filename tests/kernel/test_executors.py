@@ -5,10 +5,10 @@ from collective.wsgifutures.kernel.executors import Executors
 from collective.wsgifutures.kernel.executors import Greenlets
 from collective.wsgifutures.kernel.executors import Threads
 from collective.wsgifutures.kernel.hold import Call
+from collective.wsgifutures.kernel.inbox import inbox
 
 import logging
 import pytest
-import queue
 import threading
 
 pytestmark = pytest.mark.concurrency
@@ -49,92 +49,99 @@ def test_futures_run_on_what_suits_the_process():
 
 
 def test_an_executor_that_does_not_exist_is_refused():
-    """Both kinds may be declared anywhere: a module is imported in scripts too."""
-    for name in (None, "greenlets", "threads"):
+    """All kinds may be declared anywhere: a module is imported in scripts too."""
+    for name in (None, "greenlets", "threads", "processes", "asyncio"):
         executors.check_name(name)
     with pytest.raises(ValueError, match="executor='elsewhere' does not exist; there are: greenl"):
         executors.check_name("elsewhere")
+    with pytest.raises(ValueError, match="executor='elsewhere' does not exist"):
+        Executors().get("elsewhere")
 
 
-def test_an_executor_of_another_kind_of_process_is_refused():
-    """Nothing falls back in silence."""
-    other = "threads" if executors.under_gevent() else "greenlets"
-    with pytest.raises(ValueError, match=f"executor='{other}' is not available in this process"):
-        executors.check_available(other)
+def test_greenlets_are_refused_where_gevent_has_not_patched():
+    """Nothing falls back in silence. The others are everywhere."""
+    for name in ("threads", "processes", "asyncio"):
+        executors.check_available(name)
+    if executors.under_gevent():
+        executors.check_available("greenlets")
+        return
+    for ask in (executors.check_available, Executors().get):
+        with pytest.raises(ValueError, match="executor='greenlets' is not available in this pro"):
+            ask("greenlets")
 
 
 @pytest.mark.parametrize("kind", kinds())
 def test_functions_run_side_by_side_and_are_told_when_done(kind):
     """Each gives what it returned, in whatever order they end."""
-    inbox = queue.SimpleQueue()
+    box = inbox()
     executor = kind()
     one, other = Blocking("one"), Blocking("other")
     for function in (one, other):
-        executor.start(made(function), inbox.put)
+        executor.start(made(function), box.put)
     assert one.running.wait(SECONDS)
     assert other.running.wait(SECONDS)
     other.go_on.set()
-    assert inbox.get(timeout=SECONDS) == "other"
+    assert box.get(timeout=SECONDS) == "other"
     one.go_on.set()
-    assert inbox.get(timeout=SECONDS) == "one"
+    assert box.get(timeout=SECONDS) == "one"
 
 
 def test_threads_beyond_the_limit_stand_in_line_and_that_is_logged_once(caplog):
     """The limit holds; the first in line comes first."""
     caplog.set_level(logging.WARNING)
-    inbox = queue.SimpleQueue()
+    box = inbox()
     threads = Threads(limit=1)
     functions = [Blocking(n) for n in range(3)]
     for function in functions:
-        threads.start(made(function), inbox.put)
+        threads.start(made(function), box.put)
     assert functions[0].running.wait(SECONDS)
     assert not functions[1].running.is_set()
     for number, function in enumerate(functions):
         function.go_on.set()
-        assert inbox.get(timeout=SECONDS) == number
+        assert box.get(timeout=SECONDS) == number
     assert [r.getMessage() for r in caplog.records] == ["All 1 threads for futures are busy."]
 
 
 def test_a_cancelled_function_that_stands_in_line_never_runs():
     """It leaves its place to the next."""
-    inbox = queue.SimpleQueue()
+    box = inbox()
     threads = Threads(limit=1)
     first, never, last = Blocking("first"), Blocking("never"), Blocking("last")
     last.go_on.set()
-    jobs = [threads.start(made(function), inbox.put) for function in (first, never, last)]
+    jobs = [threads.start(made(function), box.put) for function in (first, never, last)]
     jobs[1].cancel()
-    assert len(threads._line) == 1  # nothing of it stays behind a thread that hangs
+    assert len(threads._line._waiting) == 1  # nothing of it stays behind a thread that hangs
     first.go_on.set()
-    assert [inbox.get(timeout=SECONDS) for _ in range(2)] == ["first", "last"]
+    assert [box.get(timeout=SECONDS) for _ in range(2)] == ["first", "last"]
     assert not never.running.is_set()
 
 
 def test_a_thread_cannot_be_stopped_and_counts_until_it_returns():
     """Its place is taken for so long."""
-    inbox = queue.SimpleQueue()
+    box = inbox()
     threads = Threads(limit=1)
     slow, next_one = Blocking("slow"), Blocking("next")
     next_one.go_on.set()
-    job = threads.start(made(slow), inbox.put)
+    job = threads.start(made(slow), box.put)
     assert slow.running.wait(SECONDS)
     job.cancel()
-    threads.start(made(next_one), inbox.put)
+    threads.start(made(next_one), box.put)
     assert not next_one.running.is_set()
     slow.go_on.set()
-    assert [inbox.get(timeout=SECONDS) for _ in range(2)] == ["slow", "next"]
+    assert [box.get(timeout=SECONDS) for _ in range(2)] == ["slow", "next"]
 
 
 def test_a_thread_that_cannot_be_started_does_not_count(monkeypatch):
     """The next one finds its place free."""
-    inbox = queue.SimpleQueue()
+    box = inbox()
     threads = Threads(limit=1)
 
-    def no_thread_left(self):
+    def no_thread_left(function):
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as broken:
-        broken.setattr(threading.Thread, "start", no_thread_left)
+        broken.setattr(threads._line, "_start", no_thread_left)
         with pytest.raises(RuntimeError):
-            threads.start(made(lambda: 1), inbox.put)
-    threads.start(made(lambda: 2), inbox.put)
-    assert inbox.get(timeout=SECONDS) == 2
+            threads.start(made(lambda: 1), box.put)
+    threads.start(made(lambda: 2), box.put)
+    assert box.get(timeout=SECONDS) == 2

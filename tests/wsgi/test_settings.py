@@ -30,6 +30,9 @@ def test_the_defaults():
         "max_bodies": 1073741824,
         "body_in_memory": 262144,
         "body_timeout": 30.0,
+        "max_threads": 64,
+        "max_processes": None,
+        "max_queued": 1000,
         "liveness_path": "",
         "slow_pass": 5.0,
         "blocked": 1.0,
@@ -60,6 +63,7 @@ def test_the_environment_is_that_of_the_process_where_none_is_given(monkeypatch)
         *[("grace", value, SECONDS) for value in ["0", "x"]],
         *[("body_in_memory", value, BYTES) for value in ["-1", "1k", "1.0"]],
         *[("max_held", value, COUNT) for value in ["0", "x"]],
+        *[(f"max_{what}", "0", COUNT) for what in ["threads", "processes", "queued"]],
         *[("liveness_path", value, PATH) for value in ["alive", "http://x/"]],
         *[("debug", value, SWITCH) for value in ["maybe", "2", ""]],
     ],
@@ -105,7 +109,8 @@ def test_an_option_that_there_is_none_of_is_refused_with_those_that_there_are(th
     assert str(raised.value) == (
         "The setting slot is '3'; it takes nothing: there is none of that name (slots, "
         "deadline, grace, max_passes, max_held, max_held_per_client, max_waiting, max_wait, "
-        "max_bodies, body_in_memory, body_timeout, liveness_path, slow_pass, blocked, debug)."
+        "max_bodies, body_in_memory, body_timeout, max_threads, max_processes, max_queued, "
+        "liveness_path, slow_pass, blocked, debug)."
     )
 
 

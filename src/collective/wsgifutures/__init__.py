@@ -2,10 +2,12 @@
 
 from .kernel.errors import ArgumentRefused
 from .kernel.errors import AskedAfterCommit
+from .kernel.errors import ExecutorBusy
 from .kernel.errors import FutureCancelled
 from .kernel.errors import FuturesError
 from .kernel.errors import FutureTimeout
 from .kernel.errors import HoldExpired
+from .kernel.errors import ProcessEnded
 from .kernel.errors import ResultRefused
 from .kernel.errors import Suspended
 from .kernel.errors import TooManyPasses
@@ -28,12 +30,14 @@ __all__ = [
     "Answer",
     "ArgumentRefused",
     "AskedAfterCommit",
+    "ExecutorBusy",
     "Future",
     "FutureCancelled",
     "FutureTimeout",
     "FuturesError",
     "HoldExpired",
     "OverrideRefused",
+    "ProcessEnded",
     "ResultRefused",
     "Suspended",
     "TooManyPasses",

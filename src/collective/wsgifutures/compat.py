@@ -48,6 +48,7 @@ from zope.globalrequest import getRequest
 from zope.interface import alsoProvides
 from zope.interface import Interface
 
+import inspect
 import logging
 import math
 import pickle
@@ -282,11 +283,19 @@ class _Work:
         return run(self.name, self.call)
 
     def call(self) -> Any:
-        try:
-            return self.function(*self.args, **self.kwargs)
-        except Exception:
-            logger.exception("%s failed", self.name)
-            raise
+        return self.function(*self.args, **self.kwargs)
+
+
+class _Call(Call):
+    """One of a key. Its failure is logged, whatever ran it."""
+
+    __slots__ = ()
+
+    def settle(self, outcome: Outcome) -> None:
+        super().settle(outcome)
+        error = outcome.exception()
+        if error is not None and not self.cancelled:
+            logger.error("%s failed", self.name, exc_info=error)
 
 
 def _submit(
@@ -363,12 +372,9 @@ def _call(
         {word: _taken(name, word, value) for word, value in kwargs.items()},
     )
     if executor == "processes":
-        parts = {"its function": work.function, **kwargs}
-        parts.update((f"argument {n}", value) for n, value in enumerate(work.args, 1))
-        for where, part in parts.items():
-            _check_pickles(name, where, part)
+        _check_pickles(work)
     # Ends with its hold: there was no time limit in collective.futures.
-    return Call(name, _identity(key), work.run, math.inf, executor=executor)
+    return _Call(name, _identity(key), work.run, math.inf, executor=executor, parts=work)
 
 
 # What a call is made of
@@ -378,6 +384,8 @@ def _taken_function(name: str, function: Any) -> Any:
     if not callable(function):
         kind = type(function).__qualname__
         raise TypeError(f"{name}: a function is submitted, and its arguments; this is a {kind}")
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"{name}: {function.__qualname__} is async def, which is for @future")
     if isinstance(function, MethodType) and foreign(function):
         reason = (
             f"it is {foreign(function)}. Move {function.__name__} out of its class, and submit "
@@ -411,13 +419,16 @@ def _taken(name: str, where: str, value: Any) -> Any:
         raise refused from None
 
 
-def _check_pickles(name: str, where: str, value: Any) -> None:
-    """Only what pickles gets to another process."""
-    try:
-        pickle.dumps(value)
-    except Exception as error:
-        reason = f"it does not pickle ({error}); declare it at the top of a module. {_GUIDE}"
-        raise ArgumentRefused(name, where, reason) from None
+def _check_pickles(work: _Work) -> None:
+    """Only what pickles gets to another process; a function goes by its name."""
+    parts = {"its function": work.function}
+    parts.update((f"argument {n}", value) for n, value in enumerate(work.args, 1))
+    for where, part in {**parts, **work.kwargs}.items():
+        try:
+            pickle.dumps(part)
+        except Exception as error:
+            reason = f"it does not pickle ({error}); declare it at the top of a module. {_GUIDE}"
+            raise ArgumentRefused(work.name, where, reason) from None
 
 
 # What ends a pass

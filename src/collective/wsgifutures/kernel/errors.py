@@ -4,6 +4,7 @@
      ├ FutureTimeout, HoldExpired      both also TimeoutError
      ├ FutureCancelled                 also concurrent.futures.CancelledError
      ├ TooManyPasses, AskedAfterCommit
+     ├ ExecutorBusy, ProcessEnded
      └ ArgumentRefused, ResultRefused  both also TypeError
     Suspended                          a BaseException, outside of the tree
 
@@ -119,6 +120,48 @@ class ResultRefused(FuturesError, TypeError):
 
     def __str__(self) -> str:
         return f"The result of {self.name} cannot be kept: {self.reason}"
+
+
+class ExecutorBusy(FuturesError):
+    """A future was not started: too many wait for a thread or a process already.
+
+    Answers 503 where no view catches it.
+    """
+
+    def __init__(self, name: str, executor: str, limit: int, queued: int) -> None:
+        super().__init__(name, executor, limit, queued)
+        self.name = name  #: the future's name
+        self.executor = executor  #: ``threads`` or ``processes``
+        self.limit = limit  #: how many run side by side
+        self.queued = queued  #: how many may wait for one of those
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What Zope sends with an error that no view catches."""
+        return {"Retry-After": "5"}
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} was not started: all {self.limit} {self.executor} for futures are "
+            f"busy and {self.queued} calls wait for one. Catch ExecutorBusy and answer without "
+            f"it, or raise max_{self.executor} or max_queued."
+        )
+
+
+class ProcessEnded(FuturesError):
+    """The process of a future ended before it had an outcome."""
+
+    def __init__(self, name: str, status: int) -> None:
+        super().__init__(name, status)
+        self.name = name  #: the future's name
+        self.status = status  #: of the process; the number of a signal is negative
+
+    def __str__(self) -> str:
+        how = f"by signal {-self.status}" if self.status < 0 else f"with status {self.status}"
+        return (
+            f"The process that ran {self.name} ended {how}. What killed it, the system for "
+            "want of memory say, is not in this log."
+        )
 
 
 class Suspended(BaseException):

@@ -21,6 +21,7 @@ from .outcomes import Outcome
 from .outcomes import run
 from .passes import current_pass
 from collections.abc import Callable
+from collections.abc import Coroutine
 from collections.abc import Hashable
 from typing import Any
 from typing import cast
@@ -147,6 +148,17 @@ class _Work:
         return self.function(*self.args, **self.kwargs)
 
 
+class _AsyncWork(_Work):
+    """The same of an ``async def``, which asyncio's executor awaits."""
+
+    __slots__ = ()
+
+    def call(self) -> Any:
+        from .executors.asyncio import run_in_place
+
+        return run_in_place(self.function, self.args, self.kwargs)
+
+
 class FutureFunction(Generic[P, T]):
     """A function declared with ``@future``. Calling it gives its value or suspends."""
 
@@ -160,7 +172,7 @@ class FutureFunction(Generic[P, T]):
         functools.update_wrapper(self, function)
         self._function = function
         self._timeout = timeout
-        self._executor = executor
+        self._executor = _executor(function, executor)
         self._name = key or f"{function.__module__}.{function.__qualname__}"
         self._signature = _signature(function)
 
@@ -180,7 +192,7 @@ class FutureFunction(Generic[P, T]):
         Raises:
             ArgumentRefused: An argument is not plain data.
             TypeError: The arguments do not fit the function.
-            ValueError: Its ``executor`` is not the one of this process.
+            ValueError: This process does not have its ``executor``.
         """
         this = current_pass()
         call = self._call(args, kwargs)
@@ -211,11 +223,30 @@ class FutureFunction(Generic[P, T]):
             raise TypeError(f"{self._name}: {error}") from None
         identity: Hashable = (self._name, arguments.identity, closure.identity)
         positional, named = arguments.copy
-        work = _Work(self._name, closure.copy, positional, named)
+        work = self._work(closure.copy, positional, named)
         told = cast(tuple[tuple[str, Hashable], ...], arguments.identity)
         return Call(self._name, identity, work.run, self._timeout, told, self._executor, work)
 
+    def _work(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> _Work:
+        if self._executor == "asyncio":
+            return _AsyncWork(self._name, function, args, kwargs)
+        if self._executor == "processes":
+            from .executors.channel import pack
 
+            pack(self._name, self._function, args, kwargs)  # is refused here, in the view
+            return _Work(self._name, self._function, args, kwargs)
+        return _Work(self._name, function, args, kwargs)
+
+    @property
+    def plain(self) -> Callable[P, T]:
+        """The function that was declared."""
+        return self._function
+
+
+@overload
+def future(function: Callable[P, Coroutine[Any, Any, T]], /) -> FutureFunction[P, T]: ...
 @overload
 def future(function: Callable[P, T], /) -> FutureFunction[P, T]: ...
 @overload
@@ -241,11 +272,14 @@ def future(
         timeout: How long it may take, in seconds; 30 where it is not given.
         key: The name to know it by instead of its dotted name. A lambda or a function
             inside of a function needs one.
-        executor: What runs it while its response is held: ``"greenlets"`` under gevent,
-            ``"threads"`` elsewhere, which is what it is where it is not given.
+        executor: What runs it while its response is held. ``"greenlets"``: the default
+            under gevent. ``"threads"``: the default elsewhere; under gevent for C code that
+            waits by itself. ``"processes"``: for what computes. ``"asyncio"``: for
+            ``async def``, and its default.
 
     Raises:
-        ValueError: ``timeout`` or ``executor`` is not one of those.
+        ValueError: ``timeout`` or ``executor`` is not one of those, or does not suit the
+            function.
         TypeError: *function* cannot be a future, or has no name and no ``key``.
     """
     seconds = _checked_timeout(timeout)
@@ -378,10 +412,8 @@ def _check_function(function: Any, key: str | None) -> None:
             "as in @future(timeout=10)"
         )
     name = getattr(function, "__qualname__", None)
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(
-            f"{name} is async def, and no executor runs that yet; declare a plain function"
-        )
+    if inspect.isasyncgenfunction(function):
+        raise TypeError(f"{name} yields; a future returns one value, a list say")
     found = foreign(function)
     if found:
         raise ArgumentRefused(key or str(name), "its function", f"it is {found}.")
@@ -395,6 +427,19 @@ def _check_function(function: Any, key: str | None) -> None:
             f"{name or function!r} has no dotted name by which it is known again in the next "
             "pass; give it one: @future(key=...)"
         )
+
+
+def _executor(function: Callable[..., Any], executor: str | None) -> str | None:
+    """Return what runs *function*: asyncio what is ``async def``, and nothing else."""
+    is_async = inspect.iscoroutinefunction(function)
+    if is_async and executor not in (None, "asyncio"):
+        raise ValueError(f"executor={executor!r} does not run async def; asyncio does")
+    if executor == "asyncio" and not is_async:
+        raise ValueError(
+            f"executor='asyncio' runs async def; {function.__qualname__} is none, and would stop "
+            "the others in its loop"
+        )
+    return "asyncio" if is_async else executor
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:

@@ -7,11 +7,11 @@ from .arguments import Unfit
 from .errors import FuturesError
 from .errors import ResultRefused
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 from typing import Protocol
 
 import copy
+import functools
 import io
 import pickle
 import traceback
@@ -63,7 +63,7 @@ def run(name: str, function: Callable[[], Any]) -> Outcome:
     try:
         return Returned(name, function())
     except Exception as error:
-        return Raised(error.with_traceback(_without_own_frame(error.__traceback__)))
+        return Raised(without_own_frame(error))
 
 
 def run_to_end(name: str, function: Callable[[], Outcome]) -> Outcome:
@@ -75,7 +75,12 @@ def run_to_end(name: str, function: Callable[[], Outcome]) -> Outcome:
     try:
         return function()
     except BaseException as error:
-        return Raised(FuturesError(f"{name} raised {_told(error)}, which ends a thread or process"))
+        return Raised(no_end(name, error))
+
+
+def no_end(name: str, error: BaseException) -> FuturesError:
+    """Return what a view gets for an *error* that would end a thread or process."""
+    return FuturesError(f"{name} raised {_told(error)}, which ends a thread or process")
 
 
 def _told(error: BaseException) -> str:
@@ -116,8 +121,10 @@ def _without_own_init(error: BaseException) -> BaseException:
     return new
 
 
-def _without_own_frame(tb: TracebackType | None) -> TracebackType | None:
-    return tb.tb_next if tb and tb.tb_next else tb
+def without_own_frame(error: Exception) -> Exception:
+    """Return *error* without the outermost frame of its traceback, which is its catcher's."""
+    tb = error.__traceback__
+    return error.with_traceback(tb.tb_next if tb and tb.tb_next else tb)
 
 
 def _clear_locals(error: BaseException | None, seen: set[int]) -> None:
@@ -144,17 +151,21 @@ class _Pickler(pickle.Pickler):
 
 def _pack(name: str, value: Any) -> Callable[[], Any]:
     if is_immutable(value):
-        return lambda: value
+        return functools.partial(_itself, value)
     packed = io.BytesIO()
     try:
         _Pickler(packed, pickle.HIGHEST_PROTOCOL).dump(value)
         data = packed.getvalue()
         pickle.loads(data)  # some things pickle and cannot be loaded
-        return lambda: pickle.loads(data)
+        return functools.partial(pickle.loads, data)
     except Unfit as unfit:
         raise ResultRefused(name, unfit.reason) from None
     except Exception as error:
         return _pack_plain(name, value, error)
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _pack_plain(name: str, value: Any, error: Exception) -> Callable[[], Any]:

@@ -61,6 +61,9 @@ class ByHand:
         self.jobs.append(job)
         return job
 
+    def close(self) -> None:
+        """There is nothing to end."""
+
     def run_all(self) -> None:
         """Run every job that was neither run nor cancelled."""
         for job in self.jobs:

@@ -78,7 +78,9 @@ class Republish:
         self.interrupts = Interrupts() if executors.under_gevent() else NoInterrupts()
         self._bodies = Room(settings.max_bodies)
         self._gate = Gate(self._slots(), settings.max_waiting, settings.max_wait)
-        self._executors = executors.Executors()
+        self._executors = executors.Executors(
+            settings.max_threads, settings.max_processes, settings.max_queued
+        )
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, as WSGI has it."""

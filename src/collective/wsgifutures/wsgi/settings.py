@@ -108,6 +108,12 @@ class Settings:
     body_in_memory: int = _setting(256 * 1024, _BYTES)
     #: How long each 64 KiB of a request body may take to come, in seconds. Under gevent.
     body_timeout: float = _setting(30.0, _SECONDS)
+    #: How many threads run futures at a time.
+    max_threads: int = _setting(64, _COUNT)
+    #: How many processes run futures at a time. None is as many as there are cores.
+    max_processes: int | None = _setting(None, _COUNT)
+    #: How many futures may wait for a thread, and as many for a process.
+    max_queued: int = _setting(1000, _COUNT)
     #: A path that is answered without a slot, for whoever asks whether the worker lives.
     liveness_path: str = _setting("", _PATH)
     #: A pass that takes longer is logged, in seconds.

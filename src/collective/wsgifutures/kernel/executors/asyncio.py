@@ -1,0 +1,154 @@
+"""Futures that are ``async def``: one loop of asyncio, in a thread of its own.
+
+Where gevent has patched, that thread has a hub of its own, and asyncio waits in it: the
+selectors, sockets, locks and threads that asyncio and its libraries use are gevent's, and
+they work as they do in any thread.
+"""
+
+from ..inbox import inbox
+from ..outcomes import no_end
+from ..outcomes import Outcome
+from ..outcomes import Raised
+from ..outcomes import run
+from ..outcomes import without_own_frame
+from .base import Job
+from .base import under_gevent
+from .base import Work
+from .threads import start_thread
+from collections.abc import Callable
+from typing import Any
+
+import asyncio
+import contextlib
+import contextvars
+import queue
+import threading
+
+#: How long a new loop may take until it runs, and an old one until it has ended, in seconds.
+PATIENCE = 10.0
+
+
+class Asyncio:
+    """A task for each call. A cancelled one is cancelled as asyncio does it."""
+
+    name = "asyncio"
+
+    def __init__(self) -> None:
+        self._loop: _Loop | None = None
+        self._lock = threading.Lock()
+
+    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+        """Make a task for *call*."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = _Loop()
+        job = _TaskJob(call, done, self._loop.loop)
+        self._loop.loop.call_soon_threadsafe(job.begin)
+        return job
+
+    def close(self) -> None:
+        """Cancel all tasks and end the loop."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.stop()
+
+
+class _Loop:
+    """A loop that runs in its thread until it is stopped."""
+
+    def __init__(self) -> None:
+        self._box = inbox()
+        start_thread(self._run)
+        self.loop, self._stop = self._box.get(timeout=PATIENCE)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._until_stopped())
+        finally:
+            self._box.put(None)
+
+    async def _until_stopped(self) -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        self._box.put((loop, stop))
+        await stop.wait()
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self._stop.set)
+        with contextlib.suppress(queue.Empty):
+            self._box.get(timeout=PATIENCE)
+
+
+class _TaskJob:
+    def __init__(
+        self, call: Work, done: Callable[[Any], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._call = call
+        self._done = done
+        self._loop = loop
+        self._context = contextvars.copy_context()
+        self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
+
+    def begin(self) -> None:
+        if not self._cancelled:
+            self._task = self._loop.create_task(self._run(), context=self._context)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        outcome = await _outcome(self._call)
+        if not self._cancelled:
+            self._done(outcome)
+
+
+async def _outcome(call: Work) -> Outcome:
+    """Await *call* and return what came of it; as ``run`` and ``run_to_end`` do."""
+    parts = call.parts
+    try:
+        value = await parts.function(*parts.args, **parts.kwargs)
+    except Exception as error:
+        return Raised(without_own_frame(error))
+    except BaseException as error:  # a CancelledError that nobody asked for, too
+        return Raised(no_end(call.name, error))
+    return run(call.name, lambda: value)
+
+
+def run_in_place(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Run a coroutine to its end and return its value, where there is no hold.
+
+    Where this thread has a loop that runs, or under gevent, whose greenlets share a
+    thread, it runs in a thread of its own meanwhile.
+    """
+
+    async def await_it() -> Any:
+        return await function(*args, **kwargs)
+
+    if not under_gevent() and asyncio._get_running_loop() is None:
+        return asyncio.run(await_it())
+    box, context = inbox(), contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            box.put((context.run(asyncio.run, await_it()), None))
+        except BaseException as error:
+            box.put((None, error))
+
+    start_thread(work)
+    value, error = _wait(box)
+    if error is not None:
+        raise error
+    return value
+
+
+def _wait(box: Any) -> Any:
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return box.get(timeout=3600.0)

@@ -1,0 +1,215 @@
+"""Futures in processes of their own, for what computes.
+
+A process is a fresh Python, started by its name and not forked from this one: here
+greenlets and threads run. It imports the module of the future, and nothing of what
+started the server. ``multiprocessing`` and what stands on it would import that script
+again in each of them, and with it Zope; and their processes outlive a killed server.
+"""
+
+from ..errors import ProcessEnded
+from ..outcomes import Outcome
+from ..outcomes import Raised
+from .base import Job
+from .base import Work
+from .channel import pack
+from .channel import receive
+from .channel import send
+from .line import Line
+from .line import real_lock
+from collections.abc import Callable
+from typing import Any
+
+import contextlib
+import json
+import os
+import pickle
+import signal
+import socket
+import sys
+import threading
+import time
+
+#: What a process runs: told where modules are, it waits for calls.
+_PROGRAM = (
+    "import json, os, sys; sys.path[:] = json.loads(os.environ.pop('WSGIFUTURES_SYS_PATH')); "
+    "from collective.wsgifutures.kernel.executors.child import main; main()"
+)
+
+
+class Processes:
+    """A process for each call, up to a limit; it serves one call after the other.
+
+    A cancelled call is killed with its process, and the next one gets a new one.
+
+    Args:
+        limit: How many run side by side.
+        length: How many calls may wait for one.
+    """
+
+    name = "processes"
+
+    def __init__(self, limit: int, length: int = 1000) -> None:
+        self._line = Line(self.name, limit, length, _start_waiting)
+        self._idle: list[Child] = []
+        self._all: set[Child] = set()
+        self._lock = real_lock()
+
+    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+        """Send *call* to a process, or let it stand in line."""
+        parts = call.parts
+        message = pack(call.name, parts.function, parts.args, parts.kwargs)
+        job = _ProcessJob(call.name, message, done, self)
+        self._line.enter(job)
+        return job
+
+    def close(self) -> None:
+        """Kill them all."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for child in list(self._all):
+            child.kill()
+        for child in idle:
+            self.drop(child)
+
+    def leave(self, job: "_ProcessJob") -> None:
+        """Take *job* out of the line."""
+        self._line.leave(job)
+
+    def take(self) -> "Child":
+        """Return a process that waits for a call."""
+        while True:
+            with self._lock:
+                child = self._idle.pop() if self._idle else None
+            if child is None:
+                break
+            if child.status is None:
+                return child
+            self.drop(child)
+        child = Child()
+        self._all.add(child)
+        return child
+
+    def give_back(self, child: "Child") -> None:
+        """Keep *child* for the next call."""
+        with self._lock:
+            self._idle.append(child)
+
+    def drop(self, child: "Child") -> int:
+        """Forget *child*, which has ended or is to end; return its status."""
+        self._all.discard(child)
+        return child.end()
+
+
+class _ProcessJob:
+    def __init__(
+        self, name: str, message: bytes, done: Callable[[Any], None], pool: Processes
+    ) -> None:
+        self.name = name
+        self._message = message
+        self._done = done
+        self._pool = pool
+        self._child: Child | None = None
+        self._cancelled = False
+        self._lock = real_lock()
+
+    def run(self) -> None:
+        try:
+            outcome = self._run()
+        except Exception as error:  # no process can be started, say
+            outcome = Raised(error)
+        self._done(outcome)
+
+    def _run(self) -> Any:
+        if self._cancelled:
+            return None
+        child = self._pool.take()
+        with self._lock:
+            self._child = child
+            cancelled = self._cancelled
+        answer = None if cancelled else child.ask(self._message)
+        with self._lock:
+            self._child = None
+        if answer is None:
+            return Raised(ProcessEnded(self.name, self._pool.drop(child)))
+        self._pool.give_back(child)
+        return _unpacked(answer)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._pool.leave(self)
+        with self._lock:
+            if self._child is not None:
+                self._child.kill()
+
+
+class Child:
+    """One process, and the socket on which it is talked to."""
+
+    def __init__(self) -> None:
+        self._channel, theirs = socket.socketpair()
+        self._lock = real_lock()
+        self._status: int | None = None
+        with theirs:
+            self._pid = os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-c", _PROGRAM],
+                {**os.environ, "WSGIFUTURES_SYS_PATH": json.dumps(sys.path)},
+                file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)],
+            )
+
+    @property
+    def status(self) -> int | None:
+        """What it ended with, the number of a signal negative; None while it lives."""
+        with self._lock:
+            return self._look()
+
+    def _look(self) -> int | None:
+        if self._status is None:
+            self._status = _status(self._pid)
+        return self._status
+
+    def ask(self, message: bytes) -> bytes | None:
+        """Send a call and return what came of it; None where the process has ended."""
+        try:
+            send(self._channel, message)
+            return receive(self._channel)
+        except OSError:
+            return None
+
+    def kill(self) -> None:
+        """End it now; who asks it is told."""
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if self._look() is None:  # else its number may be another's by now
+                os.kill(self._pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):  # a process of its own may have the other end
+            self._channel.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> int:
+        """Kill it where it still runs, and return its status."""
+        self.kill()
+        self._channel.close()
+        while (status := self.status) is None:
+            time.sleep(0.005)
+        return status
+
+
+def _status(pid: int) -> int | None:
+    try:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:  # somebody else has waited for it
+        return 0
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def _unpacked(answer: bytes) -> Outcome:
+    """Return an outcome that came from a process, an exception with its story there."""
+    outcome, note = pickle.loads(answer)
+    error = outcome.exception()
+    if error is not None:
+        error.add_note(note)
+        outcome = Raised(error)
+    return outcome  # type: ignore[no-any-return]
+
+
+def _start_waiting(function: Callable[[], None]) -> None:
+    threading.Thread(target=function, daemon=True, name="future").start()  # or a greenlet

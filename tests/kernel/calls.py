@@ -1,0 +1,101 @@
+"""What futures call in the tests of executors: a process of its own imports this."""
+
+from collective.wsgifutures import future
+from collective.wsgifutures.kernel.passes import current_pass
+from contextvars import ContextVar
+from pathlib import Path
+
+import asyncio
+import os
+import threading
+import time
+
+setting = ContextVar("setting", default="unset")
+
+
+class Own(Exception):
+    """Pickles, with an init that takes something else than its args."""
+
+    def __init__(self, name, *, code):
+        super().__init__(name)
+        self.code = code
+
+    def __reduce__(self):
+        return _own, (self.args[0], self.code)
+
+
+def _own(name, code):
+    return Own(name, code=code)
+
+
+class Unpicklable(Exception):
+    def __reduce__(self):
+        raise TypeError("not this one")
+
+
+def double(n):
+    return {"doubled": [2 * n]}
+
+
+def fail(n):
+    raise Own(f"number {n}", code=n)
+
+
+def fail_unpicklable():
+    raise Unpicklable("about a file")
+
+
+def leave():
+    raise SystemExit(3)
+
+
+def give_a_generator():
+    return (n for n in range(3))
+
+
+def write_later(seconds, path):
+    """Say that it runs, wait, and write what would be seen if it had not been stopped."""
+    Path(path + ".runs").touch()
+    time.sleep(seconds)
+    Path(path).write_text("went on")
+    return path
+
+
+def where():
+    return os.getpid(), threading.get_native_id()
+
+
+def look_around():
+    return setting.get(), current_pass()
+
+
+inner = future(key="inner")(lambda n: n + 1)
+
+
+def call_another(n):
+    return inner(n)
+
+
+async def write_later_async(seconds, path):
+    Path(path + ".runs").touch()
+    await asyncio.sleep(seconds)
+    Path(path).write_text("went on")
+    return path
+
+
+def asynchronous(function):
+    """Return *function* as ``async def``."""
+
+    async def call(*args):
+        await asyncio.sleep(0)
+        return function(*args)
+
+    return call
+
+
+def declare(executor, function, **options):
+    """Return *function* as a future that runs on *executor*."""
+    if executor == "asyncio":
+        in_async = {write_later: write_later_async}
+        function = in_async.get(function) or asynchronous(function)
+    return future(key=function.__qualname__, executor=executor, **options)(function)
