@@ -12,7 +12,6 @@ from collective.wsgifutures import ResultRefused
 from collective.wsgifutures import Suspended
 from collective.wsgifutures import TooManyPasses
 from collective.wsgifutures.kernel.executors import Executors
-from collective.wsgifutures.kernel.executors import NAMES
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
 from collective.wsgifutures.kernel.passes import publish_once
@@ -105,7 +104,8 @@ def submitted(key="k", function=echo, *args):
 def serve(view, **options):
     """Publish *view* as a server does, its calls on the executors of this process."""
     hold, answers = Hold(time.monotonic(), **options), []
-    waiter = Waiter(hold, Executors())
+    executors = Executors()
+    waiter = Waiter(hold, executors)
 
     def publish():
         answers.append(view())
@@ -116,6 +116,7 @@ def serve(view, **options):
             waiter.wait()
     finally:
         waiter.close()
+        executors.close()
     return answers
 
 
@@ -355,6 +356,16 @@ def test_submit_when_not_callable_is_refused_at_once(verb):
     assert str(error) == "k: a function is submitted, and its arguments; this is a str"
 
 
+def test_an_async_function_is_refused():
+    """There was none; ``@future`` takes it."""
+
+    async def fetch():
+        pass
+
+    error = passes_of(lambda: raised_by(futures.submit, "k", fetch))
+    assert (type(error), "async def, which is for @future" in str(error)) == (TypeError, True)
+
+
 def test_arguments_that_do_not_fit_are_the_futures_exception():
     """C15: as it was."""
     error = passes_of(submitted("k", fail, 1, 2), lambda: raised_by(futures.result, "k"))
@@ -393,8 +404,25 @@ def test_the_exception_of_a_future_is_logged_and_raised_whatever_the_default(cap
 
     errors = passes_of(submitted("k", fail, "x"), view)
     assert [type(error) for error in errors] == [LookupError, LookupError]
-    (record,) = [r for r in caplog.records if r.name == "collective.wsgifutures.compat"]
-    assert (record.getMessage(), record.exc_info[0]) == ("k failed", LookupError)
+    assert failures(caplog) == [("k failed", LookupError)]
+
+
+def failures(caplog):
+    """Return what was logged of futures that failed."""
+    records = [r for r in caplog.records if r.name == "collective.wsgifutures.compat"]
+    return [(record.getMessage(), record.exc_info[0]) for record in records]
+
+
+def test_what_was_cancelled_is_not_logged(caplog):
+    """It is no failure."""
+    assert serve(lambda: futures.submit("k", fail, "x") and futures.cancel("k")) == [True]
+    assert failures(caplog) == []
+
+
+def test_the_exception_of_a_call_in_place_is_logged(caplog, request_of_zope):
+    """C10: as of any."""
+    futures.submit("k", fail, "x")
+    assert failures(caplog) == [("k failed", LookupError)]
 
 
 def test_a_key_error_of_a_future_is_a_key_error():
@@ -894,16 +922,11 @@ def test_a_request_is_marked_where_something_was_submitted(request_of_zope):
 
 # Processes
 
-in_processes = pytest.mark.skipif(
-    "processes" not in NAMES, reason="there is no executor of that name yet"
-)
-
 
 def pid_of(text):
     return os.getpid(), text
 
 
-@in_processes
 def test_multiprocess_runs_in_another_process_and_in_the_same_pass_as_a_thread():
     """C21."""
 
@@ -919,14 +942,13 @@ def test_multiprocess_runs_in_another_process_and_in_the_same_pass_as_a_thread()
     assert thread == (os.getpid(), "value")
 
 
-@in_processes
-def test_multiprocess_raises_what_the_call_raised():
-    """C21, C10."""
+def test_multiprocess_raises_what_the_call_raised(caplog):
+    """C21, C10: and it is logged here."""
     view = functools.partial(futures.resultOrSubmitMultiprocess, "p", None, fail, "x")
     assert repr(raised_by(serve, view)) == "LookupError('x')"
+    assert failures(caplog) == [("p failed", LookupError)]
 
 
-@in_processes
 def test_multiprocess_with_a_result_that_does_not_pickle_is_an_exception_in_the_view():
     """C23, changed: it hung for ever."""
     view = functools.partial(futures.resultOrSubmitMultiprocess, "p", None, make_lock)

@@ -1,6 +1,5 @@
 """Views that were written for ``collective.futures``, on real servers. C01 and so on: its cases."""
 
-from collective.wsgifutures.kernel.executors import NAMES
 from conftest import Server
 from wire import request as bytes_of
 from wire import Wire
@@ -69,7 +68,6 @@ def test_client_that_goes_has_its_futures_cancelled_and_no_second_pass(gunicorn,
     assert gunicorn.get("@@old-passes", text=text).json() == 1
 
 
-@pytest.mark.skipif("processes" not in NAMES, reason="there is no executor of that name yet")
 def test_call_in_another_process_is_mixed_with_one_in_this(server, text):
     """C21: another pid, and the result is back."""
     answer = server.get("@@old-multiprocess", text=text, what="pid")
@@ -79,7 +77,6 @@ def test_call_in_another_process_is_mixed_with_one_in_this(server, text):
     assert answer.headers["X-Hold-Passes"] == "2"
 
 
-@pytest.mark.skipif("processes" not in NAMES, reason="there is no executor of that name yet")
 @pytest.mark.parametrize(
     ("what", "error"), [("fails", "LookupError"), ("unpicklable", "ResultRefused")]
 )
