@@ -2,9 +2,13 @@
 
 from .outside import Outside
 from collective.wsgifutures import Upstream
+from collective.wsgifutures.kernel.executors import under_gevent
 from collective.wsgifutures.upstreams import settings
 
 import pytest
+
+#: There are no greenlets to test where gevent has not patched.
+collect_ignore = [] if under_gevent() else ["test_greenlets.py"]
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,6 @@ from collective.wsgifutures.testing import HeldRequest
 from pathlib import Path
 
 import gzip
-import os
 import pytest
 import runpy
 import socket
@@ -189,20 +188,6 @@ def test_many_calls_at_once_are_made_side_by_side(outside, weather):
     assert [one.status for one in side_by_side(lambda: upstream.get("/"), 20)] == [200] * 20
     assert time.monotonic() - began < 2
     assert outside.connections == 20
-
-
-def test_connection_is_not_shared_with_a_child_process(outside, weather):
-    """Both would read what the other one asked for."""
-    upstream = weather()
-    upstream.get("/parent")
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os._exit(0 if upstream.get("/child").ok else 1)
-        finally:
-            os._exit(2)
-    assert os.waitpid(pid, 0)[1] == 0
-    assert (outside.targets, outside.connections) == (["GET /parent", "GET /child"], 2)
 
 
 # what comes back

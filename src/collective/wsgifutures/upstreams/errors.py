@@ -29,7 +29,8 @@ class UpstreamError(FuturesError):
     retry_after = RETRY_AFTER
 
     def __init__(self, name: str, host: str, *facts: object) -> None:
-        super().__init__(name, host, *facts)
+        super().__init__()
+        self.args = (name, host, *facts)  # those of an OSError are cut to two
         self.name = name  #: the upstream's name
         self.host = host  #: where it was called, without path and query
 

@@ -26,7 +26,8 @@ _BROKEN = re.compile(r"[\0\r\n]")
 #: What the connection itself says.
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "upgrade"})
 
-_AGENT = ("User-Agent", "collective.wsgifutures")
+#: Unless somebody says otherwise.
+_DEFAULTS = (("User-Agent", "collective.wsgifutures"), ("Accept-Encoding", "gzip, deflate"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,7 +81,7 @@ def build(
     """
     body, kind = _body(json, data)
     own = _checked(headers or {})
-    merged = {name.lower(): (name, value) for name, value in (_AGENT, *kind, *fixed, *own)}
+    merged = {name.lower(): (name, value) for name, value in (*_DEFAULTS, *kind, *fixed, *own)}
     return Request(method, base_url + _target(path, params), tuple(merged.values()), body)
 
 

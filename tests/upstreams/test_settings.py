@@ -1,0 +1,176 @@
+"""What an operator and a site change without code."""
+
+from .outside import raised_by
+from collective.wsgifutures import OverrideRefused
+from collective.wsgifutures import Upstream
+from collective.wsgifutures import UpstreamOff
+from collective.wsgifutures.kernel.passes import current_pass
+from collective.wsgifutures.testing import HELD
+from collective.wsgifutures.testing import HeldRequest
+from collective.wsgifutures.upstreams.settings import site_overrides
+from collective.wsgifutures.upstreams.settings import UpstreamSettings
+from collective.wsgifutures.upstreams.settings import variable
+
+import pytest
+
+VALUES = {
+    "base_url": ("http://other.example.com/api/", "http://other.example.com/api"),
+    "off": ("on", True),
+    "connect": ("1.5", 1.5),
+    "read": ("20", 20.0),
+    "total": ("40", 40.0),
+    "max_size": ("1000", 1000),
+    "max_redirects": ("0", 0),
+    "max_calls": ("7", 7),
+    "max_queue": ("0", 0),
+    "queue_time": ("0.5", 0.5),
+    "failure_rate": ("0.25", 0.25),
+    "failure_window": ("30", 30.0),
+    "failure_calls": ("3", 3),
+    "failure_pause": ("1", 1.0),
+    "retries": ("0", 0),
+    "retry_share": ("0", 0.0),
+    "idempotency_key": ("true", True),
+    "cache": ("60", 60.0),
+    "stale": ("300", 300.0),
+    "stale_if_error": ("3600", 3600.0),
+    "ca_file": ("/etc/ca.pem", "/etc/ca.pem"),
+}
+
+
+def declare(**options):
+    return Upstream("My-Weather", "https://example.com", **options)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_setting_is_taken_from_the_environment(monkeypatch, name):
+    """Before what the declaration says."""
+    text, value = VALUES[name]
+    monkeypatch.setenv(f"WSGIFUTURES_UPSTREAM_MY_WEATHER_{name.upper()}", text)
+    assert getattr(declare().settings, name) == value
+    assert variable("My-Weather", name) == f"WSGIFUTURES_UPSTREAM_MY_WEATHER_{name.upper()}"
+
+
+def test_each_setting_is_one_of_those():
+    """None is forgotten here."""
+    assert set(VALUES) == set(UpstreamSettings.__dataclass_fields__)
+
+
+BAD = {
+    "base_url": (
+        "ftp://a",
+        "",
+        "https://",
+        "example.com",
+        "https://a?b",
+        "https://a/\u20ac",
+        "h t",
+    ),
+    "off": ("maybe", ""),
+    "connect": ("0", "-1", "inf", "nan", "soon"),
+    "max_size": ("0", "1.5", "many"),
+    "max_redirects": ("-1", "x"),
+    "failure_rate": ("1.1", "-0.1", "nan"),
+    "cache": ("-1", "inf", "nan"),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(n, text) for n in BAD for text in BAD[n]])
+def test_value_that_it_cannot_have_is_refused(monkeypatch, name, text):
+    """With its name, what it was given and what it takes."""
+    variable = f"WSGIFUTURES_UPSTREAM_MY_WEATHER_{name.upper()}"
+    monkeypatch.setenv(variable, text)
+    error = raised_by(OverrideRefused, declare)
+    assert (error.name, error.value) == (variable, text)
+    assert str(error).startswith(f"The setting {variable} is {text!r}; it takes ")
+    monkeypatch.delenv(variable)
+    error = raised_by(ValueError, Upstream, "a", **{"base_url": "https://a", **options(name, text)})
+    assert error.name == f"a: {name}"
+
+
+def options(name, text):
+    return {"timeout": (text, 1)} if name == "connect" else {name: text}
+
+
+def test_variable_of_another_upstream_changes_nothing(monkeypatch):
+    """Nor one whose name begins alike."""
+    monkeypatch.setenv("WSGIFUTURES_UPSTREAM_MY_OFF", "on")
+    monkeypatch.setenv("WSGIFUTURES_UPSTREAM_MY_WEATHER_MAP_OFF", "on")
+    assert declare().settings.off is False
+
+
+def test_option_that_there_is_none_of_is_a_type_error():
+    """It names those that there are."""
+    error = raised_by(TypeError, declare, max_call=1)
+    assert "max_call:" in str(error)
+    assert "max_calls" in str(error)
+
+
+@pytest.mark.parametrize("name", ["", "1a", "a b", "a.b", "ä"])
+def test_name_that_cannot_be_a_variable_is_refused(name):
+    """It is in the environment, in logs and in metrics."""
+    with pytest.raises(ValueError):
+        Upstream(name, "https://example.com")
+
+
+# what a site says
+
+
+def test_site_changes_an_upstream_for_its_own_requests(outside, weather):
+    """Read in the pass where it is submitted, by the upstream's name."""
+    upstream = weather(at="http://nowhere.example.com")
+    seen = []
+
+    def read(name):
+        seen.append((name, current_pass() is not None))
+        return {"base_url": f"{outside.url}/site"}
+
+    site_overrides.append(read)
+    request = HeldRequest(lambda: upstream.get("/now").text)
+    assert request.publish() is HELD
+    site_overrides.clear()  # what was read has gone along with the call
+    request.executor.run_all()
+    site_overrides.append(read)
+    request.advance(0)
+    assert request.publish() == "sunny"
+    assert outside.targets == ["GET /site/now"]
+    assert seen == [("weather", True)] * 2
+
+
+def test_sites_of_one_process_do_not_share_what_they_know(outside, weather):
+    """The one's upstream is off, the other's is not; the calls of both are two."""
+    upstream = weather()
+    wanted = [{"off": True}, {}, {"max_calls": 1}]
+    site_overrides.append(lambda name: wanted[0])
+    with pytest.raises(UpstreamOff):
+        upstream.get("/")
+    wanted.pop(0)
+    first = upstream.get("/")
+    wanted.pop(0)
+    assert upstream.get("/") == first
+    assert len({id(known.service) for known in upstream._all_known.values()}) == 3
+
+
+def test_site_that_says_nothing_changes_nothing(outside, weather):
+    """The very same settings, and what is known of them."""
+    upstream = weather()
+    site_overrides.append(lambda name: {})
+    upstream.get("/")
+    assert list(upstream._all_known) == [upstream.settings]
+
+
+def test_value_of_a_site_that_it_cannot_have_is_refused_where_it_is_submitted(weather):
+    """As the environment's are."""
+    site_overrides.append(lambda name: {"max_calls": 0})
+    error = raised_by(OverrideRefused, weather().get.submit, "/")
+    assert (error.name, error.value) == ("weather: max_calls", 0)
+
+
+def test_services_of_sites_are_bounded(outside, weather):
+    """A site may change its mind for ever."""
+    upstream = weather()
+    numbers = iter(range(1, 500))
+    site_overrides.append(lambda name: {"max_queue": next(numbers)})
+    for _ in range(150):
+        upstream.head.submit("/")
+    assert len(upstream._all_known) <= 100
