@@ -145,8 +145,8 @@ def test_only_the_request_of_the_client_that_left_ends(interrupts):
 
 @pytest.mark.parametrize(
     "environ",
-    [{}, {"gunicorn.socket": None}, {"SERVER_PROTOCOL": "HTTP/2"}],
-    ids=["no socket", "None", "a stream of HTTP/2"],
+    [{}, {"gunicorn.socket": None}],
+    ids=["no socket", "None"],
 )
 def test_request_whose_socket_tells_nothing_is_not_watched(interrupts, connection, environ):
     """It waits to its deadline."""

@@ -190,8 +190,13 @@ class Unread:
             ConnectionResetError: Not all of it. gunicorn closes the connection then, and
                 says nothing. A shutdown would not do: what has come is still read.
         """
-        if not self._drop() and "gunicorn.socket" in self._environ:
+        if not self._drop() and self._may_be_lost():
             raise ConnectionResetError(errno.ECONNRESET, "the rest of the request is not read")
+
+    def _may_be_lost(self) -> bool:
+        """Tell whether the connection goes on where this request is believed to end."""
+        http_1 = not self._environ.get("SERVER_PROTOCOL", "").startswith("HTTP/2")
+        return http_1 and "gunicorn.socket" in self._environ
 
     def _drop(self) -> bool:
         """Read to the end; False where that is too much, takes too long or is not possible."""

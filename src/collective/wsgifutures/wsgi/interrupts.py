@@ -7,8 +7,9 @@ freed on the way out. A pass that runs in its slot is not touched.
 The kernel tells when a client is gone: all connections are in one epoll, which tells
 each of them once, when its other side is closed, reset or shut down for writing. It
 works for TCP and for Unix sockets, reads nothing of what a client sent ahead, and costs
-nothing while nobody leaves. Where there is no socket to look at (a stream of HTTP/2, a
-server that does not give it) or no epoll (not on Linux), the deadline frees the request.
+nothing while nobody leaves. Where there is no socket to look at (the server does not give
+it, a stream of HTTP/2 ends inside of its connection) or no epoll (not on Linux), the
+deadline frees the request.
 
 On a threaded server nothing can be raised in a thread that waits: ``NoInterrupts``.
 """
@@ -84,10 +85,8 @@ class Interrupts:
             self._loop.run_callback(self._interrupt, greenlet, WorkerStops)
 
     def _watch(self, environ: dict[str, Any], greenlet: Any) -> int | None:
-        if self._epoll is None or environ.get("SERVER_PROTOCOL") == "HTTP/2":
-            return None
         socket = environ.get("gunicorn.socket")
-        descriptor: int = -1 if socket is None else socket.fileno()
+        descriptor: int = -1 if socket is None or self._epoll is None else socket.fileno()
         if descriptor < 0:
             return None
         try:
