@@ -9,6 +9,13 @@ next one could find somebody else's user.
 from ..compat import FutureNotResolvedError
 from ..kernel.errors import FutureTimeout
 from ..kernel.errors import HoldExpired
+from ..upstreams.errors import UpstreamBusy
+from ..upstreams.errors import UpstreamError
+from ..upstreams.errors import UpstreamOff
+from ..upstreams.errors import UpstreamRefused
+from ..upstreams.errors import UpstreamStatus
+from ..upstreams.errors import UpstreamTimeout
+from ..upstreams.errors import UpstreamTooLarge
 from ..wsgi.audit import Finding
 from ..wsgi.joints import Joint
 from ..wsgi.joints import joints
@@ -20,9 +27,19 @@ from ZPublisher.HTTPResponse import status_codes
 
 #: Zope, plone.rest and plone.transformchain each take the status of an exception that no
 #: view caught from this table, by the name of its class in lower case.
-_LATE = (FutureTimeout, HoldExpired, FutureNotResolvedError)
+_LATE = (FutureTimeout, HoldExpired, FutureNotResolvedError, UpstreamTimeout)
 TOO_LATE = {error.__name__.lower(): 504 for error in _LATE}
 
+#: An upstream that gave nothing to work with. Retry-After is the error's own header.
+_AWAY = (
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamOff,
+    UpstreamRefused,
+    UpstreamStatus,
+    UpstreamTooLarge,
+)
+UNAVAILABLE = {error.__name__.lower(): 503 for error in _AWAY}
 
 #: The packages of storages which wait for a database, so that others can publish meanwhile.
 WAITING_STORAGES = ("ZEO", "relstorage")
@@ -63,4 +80,4 @@ class ZopeJoint(Joint):
 def zope_has_started(event: Any) -> None:
     """Join the middleware with this Zope."""
     joints[:] = [ZopeJoint(event.database)]
-    status_codes.update(TOO_LATE)
+    status_codes.update(TOO_LATE | UNAVAILABLE)

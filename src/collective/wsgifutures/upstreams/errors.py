@@ -48,6 +48,11 @@ class UpstreamTimeout(UpstreamError, TimeoutError):
         self.timeout = timeout  #: the limit that ran out, in seconds
         self.what = what  #: ``connect``, ``read`` or ``total``
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Nothing, as with a future that is out of time."""
+        return {}
+
     def __str__(self) -> str:
         return (
             f"The upstream {self.name} ({self.host}) did not answer within {self.timeout:g} s "

@@ -1,0 +1,115 @@
+"""An upstream's failure that no view catches: its status, and when to ask again."""
+
+from collective.wsgifutures import Upstream
+from collective.wsgifutures import UpstreamBusy
+from collective.wsgifutures import UpstreamOff
+from collective.wsgifutures import UpstreamStatus
+from collective.wsgifutures import UpstreamTooLarge
+from collective.wsgifutures.publisher.joint import TOO_LATE
+from collective.wsgifutures.publisher.joint import UNAVAILABLE
+from collective.wsgifutures.upstreams.errors import UpstreamError
+from plone.rest import Service
+
+import pytest
+import socket
+
+OFF = Upstream("off", "http://127.0.0.1:9", off=True)
+NOBODY = Upstream("nobody", "http://127.0.0.1:9", retries=0, failure_calls=10_000)
+BUSY = UpstreamBusy("weather", "example.com", 6.5, "too many of its calls failed")
+
+#: What raises it, the passes that this takes, and when to ask again.
+AWAY = {
+    "UpstreamBusy": (lambda: raise_it(BUSY), ["503"], "7"),
+    "UpstreamOff": (lambda: OFF.get("/"), ["503"], "60"),
+    "UpstreamRefused": (lambda: NOBODY.get("/"), ["Suspended", "503"], "5"),
+    "UpstreamStatus": (lambda: raise_it(UpstreamStatus("a", "b", 404)), ["503"], "5"),
+    "UpstreamTooLarge": (lambda: raise_it(UpstreamTooLarge("a", "b", 1)), ["503"], "5"),
+}
+
+each = pytest.mark.parametrize("name", AWAY)
+
+
+def raise_it(error):
+    raise error
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+def test_each_error_of_an_upstream_has_its_status():
+    """None is an error of the site's own, 500."""
+    names = {kind.__name__.lower() for kind in (UpstreamError, *UpstreamError.__subclasses__())}
+    assert names - UNAVAILABLE.keys() - TOO_LATE.keys() == set()
+
+
+@each
+def test_upstream_that_is_away_is_503_in_plones_error_page(site, name):
+    """With Retry-After."""
+    call, passes, seconds = AWAY[name]
+    site.view("away", lambda self: call())
+    answer = site.get("away")
+    assert (answer.status, answer.passes) == (503, passes)
+    assert answer.headers["retry-after"] == seconds
+    assert "portal-footer" in answer.body
+    assert site.errors == [name]
+
+
+def test_upstream_that_is_away_when_asked_for_in_a_template_is_503(site):
+    """Chameleon raises an exception of the same name, of a class that it makes."""
+    site.view("away", template='<b tal:content="view/call" />', call=lambda self: OFF.get("/"))
+    answer = site.get("away")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "60")
+
+
+class AwayService(Service):
+    """A service."""
+
+    def render(self):
+        return AWAY[self.request.form["name"]][0]()
+
+
+@each
+def test_upstream_that_is_away_when_in_a_service_is_503_in_json(site, name):
+    """plone.rest locks the status that it takes from the exception's name."""
+    site.zcml(
+        """<plone:service
+            name="@away" method="GET" for="*" permission="zope2.Public"
+            factory="test_upstreams.AwayService" />"""
+    )
+    answer = site.get("@away", accept="application/json", query={"name": name})
+    assert (answer.status, answer.json["type"]) == (503, name)
+    assert answer.headers["retry-after"] == AWAY[name][2]
+
+
+def test_upstream_that_does_not_answer_is_504(site):
+    """As any future that is out of time."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        slow = Upstream("slow", f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=(1, 0.1))
+        site.view("late", lambda self: slow.post("/"))
+        answer = site.get("late")
+    assert (answer.status, answer.passes) == (504, ["Suspended", "504"])
+    assert "retry-after" not in answer.headers
+    assert site.errors == ["UpstreamTimeout"]
+
+
+def test_upstream_that_is_away_is_caught_by_the_view(site):
+    """Which renders without it."""
+
+    def view(self):
+        try:
+            return OFF.get("/").text
+        except UpstreamOff as error:
+            return f"without {error.name}"
+
+    site.view("without", view)
+    answer = site.get("without")
+    assert (answer.status, answer.text, answer.passes) == (200, "without off", ["200"])
+
+
+def test_upstream_of_a_persistent_objects_value_is_refused_where_it_is_submitted(site):
+    """A future gets plain data."""
+    site.view("persistent", lambda self: OFF.post("/", json={"page": self.context}))
+    answer = site.get("persistent")
+    assert (answer.status, site.errors) == (500, ["ArgumentRefused"])
