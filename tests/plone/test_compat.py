@@ -220,6 +220,22 @@ def test_the_last_pass_when_not_resolved_leaves_the_view_is_504(site, accept):
     assert (calls, site.errors) == (["value"], ["FutureNotResolvedError"])
 
 
+def test_not_resolved_when_there_is_no_further_pass_is_too_many_passes(site):
+    """C20: an error that the site shows and logs."""
+
+    def view(self):
+        n = 0
+        while futures.result(n, None) is not None:
+            n += 1
+        futures.submit(n, echo, str(n))
+        return futures.result(n)
+
+    site.view("old", view)
+    answer = site.get("old", max_passes=3)
+    assert (answer.status, answer.passes) == (500, ["Suspended", "Suspended", "500"])
+    assert (site.errors, calls) == (["TooManyPasses"], ["0", "1"])
+
+
 def test_the_last_pass_when_the_view_has_a_placeholder_shows_it(site):
     """As ``result(default=)`` does."""
     site.view("old", lambda self: futures.resultOrSubmit("k", "placeholder", hang, "value"))

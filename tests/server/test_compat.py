@@ -4,7 +4,9 @@ from conftest import Server
 from wire import request as bytes_of
 from wire import Wire
 
+import os
 import pytest
+import requests
 import time
 
 
@@ -85,12 +87,34 @@ def test_failure_in_another_process_is_an_exception_in_the_view(server, text, wh
     assert server.get("@@old-multiprocess", text=text, what=what).json()[0] == error
 
 
-def test_old_section_in_zope_conf_is_read_past(start_gunicorn, new_instance, text):
-    """C36: ``max_workers`` has no meaning, and is no error."""
+@pytest.fixture
+def ported(start_gunicorn, new_instance):
+    """A gunicorn whose zope.conf still has the section of the old package."""
     folder = new_instance()
     conf = folder / "etc" / "zope.conf"
     old = "<product-config collective.futures>\n  max_workers 5\n</product-config>\n"
     conf.write_text(f"{conf.read_text()}\n{old}")
-    process, port = start_gunicorn(folder=folder)
-    assert Server(process, port).get("@@old", text=text).text == text
-    process.stop()
+    server = Server(*start_gunicorn(folder=folder))
+    yield server
+    server.process.stop()
+
+
+def test_old_section_in_zope_conf_is_read_past_and_a_stop_leaves_no_process(ported, text):
+    """C36: ``max_workers`` is no error. C23: orphans kept the port."""
+    assert ported.get("@@old", text=text).text == text
+    process, _, own = ported.get("@@old-multiprocess", text=text, what="pid").json()
+    ported.process.stop()
+    until = time.monotonic() + 5
+    while _is_there(process) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert (_is_there(process), _is_there(own)) == (False, False)
+    with pytest.raises(requests.ConnectionError):
+        ported.get("@@old", text=text)
+
+
+def _is_there(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
