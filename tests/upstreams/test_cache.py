@@ -3,6 +3,7 @@
 from .outside import raised_by
 from .outside import side_by_side
 from .outside import until
+from collective.wsgifutures import Upstream
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamOff
 from collective.wsgifutures import UpstreamTimeout
@@ -418,8 +419,9 @@ def test_cache_that_does_not_answer_is_done_without(outside, weather, monkeypatc
 
 
 @pytest.mark.parametrize("url", ["file:///s3cret", "memcached://", "s3cret"])
-def test_cache_of_another_kind_is_refused(url):
+def test_cache_of_another_kind_is_refused(monkeypatch, url):
     """Its name, what it is, what it takes; the address may have a password."""
-    error = raised_by(OverrideRefused, Cache, url, b"")
+    monkeypatch.setenv(caches.VARIABLE, url)
+    error = raised_by(OverrideRefused, Upstream, "weather", "https://example.com")
     assert error.name == "WSGIFUTURES_CACHE"
     assert "s3cret" not in str(error)

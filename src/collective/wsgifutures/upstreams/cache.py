@@ -176,10 +176,28 @@ def cache() -> Cache:
     return _cache_of(os.getpid())
 
 
+def check() -> None:
+    """Refuse a variable that is not what it takes, before anything is called.
+
+    Raises:
+        OverrideRefused: It is one.
+    """
+    _kind(os.environ.get(VARIABLE, "").strip())
+
+
+def _kind(url: str) -> str:
+    kind = urlsplit(url).scheme
+    known = kind in ("redis", "rediss") or re.fullmatch(r"memcached://[^/@]+/?", url)
+    if url and not known:
+        takes = "redis://host:port/number, rediss://… or memcached://host:port, or nothing"
+        raise OverrideRefused(VARIABLE, f"{kind or 'something'}://…", takes)
+    return kind
+
+
 def _region(url: str) -> Any:
     from dogpile.cache import make_region  # never at the top: it imports what gevent patches
 
-    kind = urlsplit(url).scheme
+    kind = _kind(url)
     region = make_region(serializer=_pack, deserializer=_unpack)
     if not url:
         region = make_region()
@@ -189,12 +207,9 @@ def _region(url: str) -> Any:
         patience["connection_kwargs"] = {"socket_connect_timeout": PATIENCE}
         arguments = {"url": url, "redis_expiration_time": LONGEST, **patience}
         region.configure("dogpile.cache.redis", arguments=arguments)
-    elif kind == "memcached" and re.fullmatch(r"memcached://[^/@]+/?", url):
+    else:
         arguments = {"url": urlsplit(url).netloc, "memcached_expire_time": LONGEST}
         region.configure("dogpile.cache.pymemcache", arguments=arguments)
-    else:
-        takes = "redis://host:port/number, rediss://… or memcached://host:port, or nothing"
-        raise OverrideRefused(VARIABLE, f"{kind}://…", takes)
     region.key_mangler = "wsgifutures:{}".format
     return region
 

@@ -275,6 +275,7 @@ class Client:
         return Answer(response.status, headers, self._body(response, host), self._name, host)
 
     def _body(self, response: PoolResponse, host: str) -> bytes:
+        packed = "content-encoding" in response.headers
         parts = []
         size = 0
         while part := response.read(PART):
@@ -282,6 +283,8 @@ class Client:
             if size > self._settings.max_size:
                 raise UpstreamTooLarge(self._name, host, self._settings.max_size)
             parts.append(part)
+            if response.length_remaining == 0 and len(part) < PART and not packed:
+                break
         return b"".join(parts)
 
     def _redirected(self, request: Request, status: int, target: str) -> Request:

@@ -143,7 +143,7 @@ class UpstreamSettings:
     stale: float = _setting(0.0, _SECONDS_OR_NONE)
     #: How long it is given after that where the upstream fails.
     stale_if_error: float = _setting(0.0, _SECONDS_OR_NONE)
-    #: A file with the certificates to trust. Those of the system where it is not given.
+    #: A file with certificates to trust besides those of the system.
     ca_file: str = _setting("", _TEXT)
 
     @property

@@ -1,6 +1,6 @@
 """The words that a view uses: ``Upstream``, and its ``get``, ``post`` and so on."""
 
-from ..kernel.arguments import take_arguments
+from ..kernel.arguments import take
 from ..kernel.arguments import Taken
 from ..kernel.arguments import Unfit
 from ..kernel.errors import ArgumentRefused
@@ -12,6 +12,7 @@ from ..kernel.outcomes import Raised
 from ..kernel.outcomes import run_to_end
 from ..kernel.passes import current_pass
 from .answers import Answer
+from .cache import check
 from .cache import Freshness
 from .request import build
 from .request import check_headers
@@ -136,8 +137,11 @@ class Method(Generic[P]):
     def __init__(self, upstream: "Upstream", name: str, template: Callable[P, Answer]) -> None:
         self._upstream = upstream
         self._name = name
-        self._signature = inspect.signature(template)
-        self.__signature__ = self._signature
+        self.__signature__ = inspect.signature(template)
+        parameters = self.__signature__.parameters.values()
+        self._names = frozenset(one.name for one in parameters)
+        self._first = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+        self._needed = frozenset(one.name for one in parameters if one.default is one.empty)
 
     def __repr__(self) -> str:
         return f"<future {self._upstream.name}.{self._name}>"
@@ -156,12 +160,27 @@ class Method(Generic[P]):
         """
         name = f"{self._upstream.name}.{self._name}"
         try:
-            taken = take_arguments(self._signature, args, kwargs)
+            taken = self._take(args, kwargs)
             return self._upstream._submit(name, self._name, taken, current_pass())
         except Unfit as unfit:
             raise ArgumentRefused(name, unfit.where, unfit.reason) from None
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
+
+    def _take(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Taken:
+        """Return identity and copy of what was given: None is as good as nothing.
+
+        Signature.bind takes longer than all else here, so it only tells what is wrong.
+        """
+        given = dict(zip(self._first, args, strict=False))
+        known = kwargs.keys() <= self._names and not kwargs.keys() & given.keys()
+        given.update(kwargs)
+        if not known or len(args) > len(self._first) or not self._needed <= given.keys():
+            self.__signature__.bind(*args, **kwargs)
+        given.setdefault("path", "/")
+        parts = {name: take(v, name) for name, v in given.items() if v is not None}
+        identity = tuple(sorted((name, part.identity) for name, part in parts.items()))
+        return Taken(identity, {name: part.copy for name, part in parts.items()})
 
 
 def _without_body(
@@ -240,8 +259,10 @@ class Upstream:
         options = {"base_url": base_url, "connect": connect, "read": read, **options}
         self.name = name
         self.settings = declared(name, options)
+        check()
         self._headers = check_headers(headers or {})
         self._all_known: dict[UpstreamSettings, _Known] = {}
+        self._own: _Known | None = None
         self._pid = 0
         self.get = Method(self, "get", _without_body)
         self.head = Method(self, "head", _without_body)
@@ -261,19 +282,25 @@ class Upstream:
 
     def _known(self, settings: UpstreamSettings) -> _Known:
         if self._pid != os.getpid():  # a fork has nothing of its parent's
-            self._all_known, self._pid = {}, os.getpid()
+            self._all_known, self._own, self._pid = {}, None, os.getpid()
+        if settings is self.settings and self._own is not None:
+            return self._own
         known = self._all_known.get(settings)
         if known is None:
             if len(self._all_known) >= _MOST_SERVICES:
                 self._all_known.pop(next(iter(self._all_known)), None)
             known = self._all_known.setdefault(settings, _Known(self.name, settings))
+        if settings is self.settings:
+            self._own = known
         return known
 
     def _submit(self, name: str, method: str, taken: Taken, this: Pass | None) -> Future[Answer]:
         settings = for_site(self.name, self.settings)
-        identity: Hashable = (self, method, settings, taken.identity)
-        if this is not None and identity in this.hold.calls:
-            return Future(this.hold.calls[identity], this)
+        changed = None if settings is self.settings else settings
+        identity: Hashable = (self, method, changed, taken.identity)
+        known = this and this.hold.calls.get(identity)
+        if known:
+            return Future(known, this)
         request, freshness = self._described(method, settings, taken, this)
         told = cast(Any, taken.identity)
         call = UpstreamCall(name, identity, told, self._known(settings), request, freshness)
@@ -283,14 +310,14 @@ class Upstream:
         self, method: str, settings: UpstreamSettings, taken: Taken, this: Pass | None
     ) -> tuple[Request, Freshness | None]:
         """Return what is asked for, and how long its answer is kept."""
-        positional, named = taken.copy
+        named = taken.copy
         if method == "request":
-            method, *positional = positional
+            method = named.pop("method")
             if not isinstance(method, str) or not re.fullmatch("[A-Za-z]+", method):
                 raise Unfit("method", "it is no method of HTTP.")
         freshness = _freshness(method.upper(), settings, named)
         wanted = named.pop("idempotency_key", None)
-        request = build(method.upper(), settings.base_url, self._headers, *positional, **named)
+        request = build(method.upper(), settings.base_url, self._headers, **named)
         if wanted is None:
             wanted = settings.idempotency_key
         if wanted and request.method in ("POST", "PATCH") and not request.may_be_repeated:
@@ -311,7 +338,7 @@ def _registered(call: UpstreamCall, this: Pass | None) -> Call:
 
 def _freshness(method: str, settings: UpstreamSettings, named: dict[str, Any]) -> Freshness | None:
     """Take what the call says of keeping its answer out of *named*; None: it is not kept."""
-    here = [named.pop(one) for one in ("cache", "stale", "stale_if_error")]
+    here = [named.pop(one, None) for one in ("cache", "stale", "stale_if_error")]
     if here[0] is None and method not in ("GET", "HEAD"):
         return None
     declared_ones = (settings.cache, settings.stale, settings.stale_if_error)
