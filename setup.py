@@ -64,6 +64,7 @@ setup(
         "test": [
             "Paste",
             "aiosmtpd",
+            "httpx",  # asks in futures that are async def
             "hypothesis",
             "pytest",
             "pytest-plone",

@@ -6,7 +6,10 @@ from contextvars import ContextVar
 from pathlib import Path
 
 import asyncio
+import ctypes
 import os
+import signal
+import sys
 import threading
 import time
 
@@ -67,6 +70,42 @@ def where():
 
 def look_around():
     return setting.get(), current_pass()
+
+
+def imported():
+    return sorted(
+        {name if name.startswith("kernel") else name.partition(".")[0] for name in sys.modules}
+    )
+
+
+def die():
+    time.sleep(0.1)
+    os._exit(3)
+
+
+def kill_itself():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def echo_later(seconds, value):
+    time.sleep(seconds)
+    return value
+
+
+def compute(seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+
+
+def hold_the_interpreter():
+    """In C code, so that no other thread and no signal handler of Python ever runs."""
+    ctypes.PyDLL(None).sleep(60)
+
+
+@future(executor="processes")
+def declared():
+    return os.getpid(), 1
 
 
 inner = future(key="inner")(lambda n: n + 1)

@@ -35,13 +35,6 @@ def kind(request):
     return request.param
 
 
-@pytest.fixture
-def executors():
-    made = Executors(max_threads=8, max_processes=2)
-    yield made
-    made.close()
-
-
 def test_a_value_comes_back_and_is_published(kind, executors):
     """The whole way: pass, executor, pass."""
     call = declare(kind, calls.double)

@@ -14,6 +14,7 @@ from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
 from collective.wsgifutures.kernel.inbox import inbox
 from contextvars import ContextVar
+from ctypes import CDLL
 
 import gc
 import gevent
@@ -322,3 +323,21 @@ def test_a_slot_whose_greenlet_is_killed_before_its_turn_loses_no_pass():
 
 def _publishes(one, slot):
     return isinstance(one, gevent.Greenlet) and getattr(one, "_run", None) == slot._publish
+
+
+def test_c_code_that_waits_by_itself_stops_nobody_in_a_thread(executors):
+    """What a blocking driver does, with ``executor="threads"``; greenlets stand still."""
+    beats = []
+
+    def beat():
+        while True:
+            gevent.sleep(0.02)
+            beats.append(1)
+
+    beating = gevent.spawn(beat)
+    for executor, goes_on in [("threads", True), ("greenlets", False)]:
+        beats.clear()
+        call = future(key="wait", executor=executor)(lambda: CDLL(None).usleep(500_000))
+        Request(call, executors=executors).run()
+        assert (len(beats) > 10) is goes_on
+    beating.kill()

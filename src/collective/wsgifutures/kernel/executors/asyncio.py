@@ -59,7 +59,7 @@ class _Loop:
 
     def __init__(self) -> None:
         self._box = inbox()
-        start_thread(self._run)
+        start_thread(self._run, keeps_hub=True)
         self.loop, self._stop = self._box.get(timeout=PATIENCE)
 
     def _run(self) -> None:

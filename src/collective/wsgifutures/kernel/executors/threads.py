@@ -55,14 +55,20 @@ class _ThreadJob:
         self._line.leave(self)  # one that stands in line never runs
 
 
-def start_thread(function: Callable[[], None]) -> None:
-    """Call *function*, which raises nothing, in a thread of the system."""
+def start_thread(function: Callable[[], None], *, keeps_hub: bool = False) -> None:
+    """Call *function*, which raises nothing, in a thread of the system.
+
+    Args:
+        function: What is called.
+        keeps_hub: What it leaves open, sockets say, may be closed after its end.
+    """
     if not under_gevent():
         threading.Thread(target=function, daemon=True, name="future").start()
         return
     from gevent.monkey import get_original
 
-    get_original("_thread", "start_new_thread")(_with_own_hub, (function,))
+    start = get_original("_thread", "start_new_thread")
+    start(*((function, ()) if keeps_hub else (_with_own_hub, (function,))))
 
 
 def _with_own_hub(function: Callable[[], None]) -> None:

@@ -1,0 +1,294 @@
+"""Futures that are ``async def``: a loop in a real thread, and what libraries do in it."""
+
+from .fakes import raised_by
+from .test_executors import SECONDS
+from .test_gate import wait_until
+from .test_waiting import Request
+from collective.wsgifutures import future
+from collective.wsgifutures import gather
+from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.executors.threads import start_thread
+from collective.wsgifutures.kernel.inbox import inbox
+from contextvars import ContextVar
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
+
+import anyio.to_thread
+import asyncio
+import functools
+import httpx
+import pytest
+import socket
+import threading
+import time
+
+pytestmark = pytest.mark.concurrency
+
+setting = ContextVar("setting", default="unset")
+
+
+class Box(list):
+    """Is no plain data, so a function that closes over it gets no copy."""
+
+
+class Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        time.sleep(0.2)
+        body = self.path.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    """Return the URL of a server that answers with the path, after 0.2 s."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://localhost:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def run(view, executors):
+    return Request(view, executors=executors).run()
+
+
+def test_async_def_picks_asyncio_by_itself(executors):
+    """Also where functools.partial or a wrapper that is async stands around it."""
+
+    async def one(n):
+        await asyncio.sleep(0)
+        return n
+
+    @functools.wraps(one)
+    async def wrapper(*args):
+        return await one(*args)
+
+    for function in (one, wrapper):
+        call = future(key="one")(function)
+        assert run(lambda call=call: call(3), executors) == 3
+    assert list(executors._made) == ["asyncio"]
+
+
+def test_httpx_asks_many_at_once(executors, server):
+    """By the name of the host, so that it is looked up; in the time of one or two."""
+
+    client = httpx.AsyncClient(timeout=SECONDS)  # to make one takes 0.1 s
+
+    async def get(n):
+        return (await client.get(f"{server}/{n}")).text
+
+    call = future(key="get")(get)
+    call_one = functools.partial(run, lambda: call(-1), executors)
+    assert call_one() == "/-1"  # it is warm
+    began = time.monotonic()
+    assert run(lambda: gather(*map(call.submit, range(30))), executors) == [
+        f"/{n}" for n in range(30)
+    ]
+    assert time.monotonic() - began < 30 * 0.2 / 3
+
+
+def test_a_client_is_kept_from_one_future_to_the_next(executors, server):
+    """There is one loop, so its connections stay."""
+    clients = Box()
+
+    async def get(n):
+        if not clients:
+            clients.append(httpx.AsyncClient(timeout=SECONDS))
+        assert len(clients) == 1
+        return (await clients[0].get(f"{server}/{n}")).text
+
+    call = future(key="get")(get)
+    assert [run(lambda n=n: call(n), executors) for n in range(3)] == ["/0", "/1", "/2"]
+
+
+def test_a_cancelled_task_closes_its_connection(executors):
+    """The other side sees the end, and ``finally`` runs."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.settimeout(SECONDS)
+    ended = inbox()
+
+    async def wait():
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(b"here")
+        try:
+            return await reader.read(1)
+        except asyncio.CancelledError:
+            ended.put("cancelled")
+            raise
+        finally:
+            writer.close()
+
+    request = Request(future(key="wait")(wait), executors=executors)
+    request.publish()
+    request.waiter.start()
+    with listening, listening.accept()[0] as theirs:
+        theirs.settimeout(SECONDS)
+        assert theirs.recv(4) == b"here"
+        request.waiter.close()
+        assert ended.get(timeout=SECONDS) == "cancelled"
+        assert theirs.recv(1) == b""
+
+
+def blocked(seconds):
+    time.sleep(seconds)
+    return threading.get_native_id()
+
+
+def test_what_libraries_do_in_a_loop_works(executors):
+    """Threads of asyncio and of anyio, locks, time limits, streams, a process."""
+
+    async def everything():
+        lock = asyncio.Lock()
+        async with lock, asyncio.timeout(SECONDS):
+            values = [
+                len(await asyncio.gather(*(asyncio.to_thread(blocked, 0.05) for _ in range(4)))),
+                bool(await anyio.to_thread.run_sync(blocked, 0.05)),
+                bool(await asyncio.get_running_loop().getaddrinfo("localhost", 80)),
+            ]
+        try:
+            async with asyncio.timeout(0.05):
+                await asyncio.sleep(SECONDS)
+        except TimeoutError:
+            values.append("in time")
+        return values
+
+    call = future(key="everything")(everything)
+    assert run(call, executors) == [4, True, True, "in time"]
+
+
+def test_a_task_that_never_sleeps_lets_the_others_read(executors, server):
+    """The loop looks at its sockets in each turn."""
+    done = Box()
+
+    async def spin():
+        while not done:
+            await asyncio.sleep(0)
+        return "spun"
+
+    async def get():
+        async with httpx.AsyncClient(timeout=SECONDS) as client:
+            text = (await client.get(f"{server}/x")).text
+        done.append(text)
+        return text
+
+    spinning, getting = future(key="spin")(spin), future(key="get")(get)
+    values = run(lambda: gather(spinning.submit(), getting.submit()), executors)
+    assert values == ["spun", "/x"]
+
+
+def test_a_coroutine_that_blocks_stops_its_loop_and_nobody_else(executors):
+    """This process goes on."""
+    beats = []
+    done = threading.Event()
+
+    def beat():
+        while not done.wait(0.02):
+            beats.append(1)
+
+    async def block():
+        blocked(0.5)
+        return "late"
+
+    threading.Thread(target=beat, daemon=True).start()
+    assert run(future(key="block")(block), executors) == "late"
+    done.set()
+    assert len(beats) > 10
+
+
+def test_what_raises_an_end_leaves_the_loop_running(executors):
+    """SystemExit and a CancelledError that nobody asked for."""
+
+    async def leave():
+        raise SystemExit
+
+    async def cancelled():
+        raise asyncio.CancelledError
+
+    for function in (leave, cancelled):
+        error = raised_by(run, future(key="call")(function), executors)
+        assert "which ends a thread or process" in str(error)
+    loop = executors.get("asyncio")._loop
+    assert run(future(key="fine")(fine), executors) == "fine"
+    assert executors.get("asyncio")._loop is loop
+
+
+async def fine():
+    await asyncio.sleep(0.01)
+    return "fine"
+
+
+async def look():
+    await asyncio.sleep(0)
+    return setting.get()
+
+
+def test_in_place_it_runs_to_its_end():
+    """Where there is no hold: in a script, a test, inside another future."""
+    setting.set("by the caller")
+    assert future(key="fine")(fine)() == "fine"
+    assert future(key="look")(look)() == "by the caller"
+    error = raised_by(future(key="fails")(fails))
+    assert (type(error), error.args) == (LookupError, ("nothing",))
+
+
+async def fails():
+    raise LookupError("nothing")
+
+
+def test_in_place_where_a_loop_runs_it_has_another_thread(executors):
+    """A future that is called in an ``async def``, one with a loop of its own or ours."""
+    inner = future(key="inner")(fine)
+
+    async def outer():
+        await asyncio.sleep(0)
+        return inner()
+
+    assert run(future(key="outer")(outer), executors) == "fine"
+    if not under_gevent():
+        assert asyncio.run(outer()) == "fine"
+
+
+def test_in_place_several_greenlets_or_threads_do_not_meet():
+    """Under gevent they share one thread of the system, which can have one loop."""
+    call = future(key="fine")(fine)
+    values = inbox()
+    threads = [threading.Thread(target=lambda: values.put(call()), daemon=True) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    assert [values.get(timeout=SECONDS) for _ in threads] == ["fine"] * 10
+
+
+def test_a_thread_of_the_system_does_what_gevent_has_patched_and_ends():
+    """It has a hub for so long; its files are closed."""
+    box = inbox()
+
+    def work():
+        time.sleep(0.01)
+        one, other = socket.socketpair()
+        with one, other:
+            other.sendall(b"x")
+            box.put((one.recv(1), threading.get_native_id()))
+
+    start_thread(work)
+    assert box.get(timeout=SECONDS)[0] == b"x"
+    before = open_files()
+    for _ in range(20):
+        start_thread(work)
+        value, thread = box.get(timeout=SECONDS)
+        assert (value, thread != threading.get_native_id()) == (b"x", True)
+    wait_until(lambda: open_files() <= before + 4)
+
+
+def open_files():
+    import os
+
+    return len(os.listdir("/proc/self/fd"))

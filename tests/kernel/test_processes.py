@@ -1,0 +1,208 @@
+"""Futures in processes of their own: what such a process is, and how it ends."""
+
+from . import calls
+from .calls import declare
+from .fakes import raised_by
+from .test_executors import SECONDS
+from .test_gate import wait_until
+from .test_waiting import Request
+from collective.wsgifutures import ArgumentRefused
+from collective.wsgifutures import future
+from collective.wsgifutures import gather
+from collective.wsgifutures import ProcessEnded
+from collective.wsgifutures.kernel.executors import Executors
+from enum import Enum
+from pathlib import Path
+
+import os
+import pytest
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+pytestmark = pytest.mark.concurrency
+
+
+def run(view, executors):
+    return Request(view, executors=executors).run()
+
+
+def runs(pid):
+    """Tell whether a process runs; one that has ended and is not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_process_is_a_fresh_python_that_imports_the_module_of_the_future(executors):
+    """No gevent, no Zope, nothing of what started this one."""
+    imported = set(run(lambda: declare("processes", calls.imported)(), executors))
+    assert "kernel.calls" in imported
+    foreign = {"gevent", "Zope2", "ZPublisher", "ZODB", "transaction", "pytest", "multiprocessing"}
+    assert imported & foreign == set()
+
+
+def test_a_process_serves_one_call_after_the_other(executors):
+    """It is started once, when it is first asked for."""
+    call = declare("processes", calls.where)
+    pids = {run(call, executors)[0] for _ in range(5)}
+    assert len(pids) == 1
+    assert os.getpid() not in pids
+
+
+def test_who_kills_itself_fails_alone(executors):
+    """The call beside it goes on; the next one gets a new process."""
+    die = declare("processes", calls.die)
+    slow = declare("processes", calls.echo_later)
+    values = run(
+        lambda: gather(slow.submit(0.4, "fine"), die.submit(), return_exceptions=True), executors
+    )
+    assert values[0] == "fine"
+    assert (type(values[1]), values[1].status) == (ProcessEnded, 3)
+    assert run(lambda: slow(0.0, "next"), executors) == "next"
+
+
+def test_a_process_that_is_killed_is_an_error_in_its_future(executors):
+    """As the system does it where memory runs out."""
+    kill = declare("processes", calls.kill_itself)
+    error = raised_by(run, kill, executors)
+    assert (type(error), error.status) == (ProcessEnded, -signal.SIGKILL)
+    assert str(error).startswith("The process that ran kill_itself ended by signal 9.")
+
+
+def test_a_process_that_was_killed_while_it_had_nothing_to_do_fails_nobody(executors):
+    """Another one is started."""
+    call = declare("processes", calls.where)
+    pid, _ = run(call, executors)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not runs(pid))
+    assert run(call, executors)[0] != pid
+
+
+def test_what_computes_stops_nobody_here(executors):
+    """Time goes on in this process while another one computes."""
+    beats = []
+    done = threading.Event()
+
+    def beat():
+        while not done.wait(0.02):
+            beats.append(time.monotonic())
+
+    threading.Thread(target=beat, daemon=True).start()
+    run(lambda: declare("processes", calls.compute)(0.6), executors)
+    done.set()
+    assert len(beats) > 15
+
+
+def test_a_call_that_holds_the_interpreter_is_killed_at_its_timeout(executors):
+    """No signal handler of Python is needed for that."""
+    call = declare("processes", calls.compute, timeout=0.3)
+    pid, _ = run(declare("processes", calls.where), executors)
+    raised_by(run, lambda: call(30.0), executors)
+    wait_until(lambda: not runs(pid))
+
+
+def test_large_arguments_and_results_pass(executors):
+    """More than a socket's buffer."""
+    text = "x" * 5_000_000
+    assert run(lambda: declare("processes", calls.echo_later)(0.0, text), executors) == text
+
+
+def test_close_ends_all_processes_also_those_that_work(executors):
+    """And nobody waits for ever for what they did."""
+    pid, _ = run(declare("processes", calls.where), executors)
+    request = Request(lambda: declare("processes", calls.compute)(30.0), executors=executors)
+    request.publish()
+    request.waiter.start()
+    time.sleep(0.2)
+    executors.close()
+    request.waiter.wait()
+    assert type(raised_by(request.publish)) is ProcessEnded
+    wait_until(lambda: not runs(pid))
+
+
+def test_a_call_in_line_that_is_cancelled_never_runs(tmp_path):
+    """It leaves its place."""
+    one = Executors(max_processes=1)
+    slow = declare("processes", calls.echo_later)
+    path = str(tmp_path / "file")
+    first = Request(lambda: slow(0.4, "first"), executors=one)
+    never = Request(lambda: declare("processes", calls.write_later)(0.0, path), executors=one)
+    for request in (first, never):
+        request.publish()
+        request.waiter.start()
+    never.waiter.close()
+    first.waiter.wait()
+    first.publish()
+    assert (first.answer, Path(path).exists()) == ("first", False)
+    one.close()
+
+
+class Colour(Enum):
+    RED = 1
+
+
+def test_what_a_process_cannot_be_sent_is_refused_where_it_is_submitted():
+    """A function without a name of its own, an argument that does not pickle."""
+
+    class Local(Enum):
+        RED = 1
+
+    nested = future(key="nested", executor="processes")(lambda: 1)
+    error = raised_by(nested.submit)
+    assert (type(error), error.argument) == (ArgumentRefused, "its function")
+    assert "a process cannot find it as kernel.test_processes.test_what_a_process" in error.reason
+    call = declare("processes", calls.double)
+    assert call(Colour.RED.value) == {"doubled": [2]}
+    error = raised_by(call.submit, Local.RED)
+    assert (type(error), error.argument) == (ArgumentRefused, "its arguments")
+    assert "they do not pickle" in error.reason
+
+
+def test_a_future_that_is_declared_in_the_usual_way_is_found_by_its_name(executors):
+    """Its name is that of the future, and the process calls the plain function."""
+    pid, _ = run(lambda: calls.declared(), executors)
+    assert pid != os.getpid()
+    assert calls.declared()[0] == os.getpid()  # in place
+
+
+PARENT = """
+import sys
+sys.path[:0] = {path!r}
+if {gevent}:
+    from gevent import monkey
+    monkey.patch_all()
+from collective.wsgifutures.kernel.executors import Executors
+from kernel import calls
+from kernel.test_waiting import Request
+import os
+executors = Executors(max_processes=2)
+request = Request(lambda: calls.declare("processes", calls.where)(), executors=executors)
+idle, _ = request.run()
+hold = calls.declare("processes", calls.hold_the_interpreter)
+busy = Request(lambda: hold(), executors=executors)
+busy.publish()
+other = Request(lambda: calls.declare("processes", calls.where)(), executors=executors)
+busy.waiter.start()
+import time; time.sleep(0.3)
+print(idle, other.run()[0], flush=True)
+{then}
+"""
+
+
+@pytest.mark.parametrize("gevent", [False, True])
+@pytest.mark.parametrize("then", ["sys.exit()", "os.kill(os.getpid(), 9)", "os._exit(1)"])
+def test_processes_end_with_their_server_however_it_ends(gevent, then):
+    """One that has nothing to do, and one in C code that never lets the interpreter go."""
+    tests = str(Path(__file__).parent.parent)
+    code = PARENT.format(path=[tests], gevent=gevent, then=then)
+    parent = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    pids = [int(pid) for pid in parent.stdout.split()]
+    assert len(set(pids)) == 2, parent.stderr
+    until = time.monotonic() + SECONDS
+    while any(map(runs, pids)) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert [pid for pid in pids if runs(pid)] == []
