@@ -213,7 +213,7 @@ def test_stop_in_time_when_the_worker_is_told_to_end_waits_for_what_may_finish()
     greenlet = gevent.spawn(stop_in_time, worker, interrupts)
     gevent.sleep(0.3)
     worker.alive, began = False, time.monotonic()
-    until = began + 2
+    until = began + SECONDS
     while len(stopped) < 2 and time.monotonic() < until:
         gevent.sleep(0.01)
     greenlet.kill()
