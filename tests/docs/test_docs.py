@@ -9,6 +9,7 @@ from collective.wsgifutures.kernel.executors import Threads
 from collective.wsgifutures.kernel.futures import DEFAULT_TIMEOUT
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
+from collective.wsgifutures.upstreams.settings import UpstreamSettings
 from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import PREFIX
 from collective.wsgifutures.wsgi.settings import Settings
@@ -349,6 +350,21 @@ def test_settings_page_lists_all_settings_with_their_defaults():
         [f"| ``{one.name}`` | ``{PREFIX}{one.name.upper()}``", as_written(one.default)]
         for one in fields(Settings)
     ]
+
+
+def test_settings_page_lists_all_settings_of_an_upstream_with_their_defaults():
+    """No more, no less, in their order."""
+    assert [row[:2] for row in rows_of("settings.rst", "upstream-settings")] == [
+        [f"``{one.name}``", as_written(one.default)] for one in fields(UpstreamSettings)
+    ]
+
+
+def test_view_in_the_page_of_upstreams_renders_without_it_where_it_is_off(monkeypatch):
+    """As its variable says."""
+    monkeypatch.setenv("WSGIFUTURES_UPSTREAM_WEATHER_OFF", "on")
+    view = run(blocks_of(DOCS / "howto" / "upstreams.rst", "python")[0])["Weather"]
+    request = HeldRequest(lambda: view(None, None)())
+    assert (request.run(), request.passes) == ("no weather today", 1)
 
 
 def as_written(default):
