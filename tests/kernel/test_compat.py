@@ -225,6 +225,23 @@ def test_not_resolved_when_it_leaves_the_view_holds_and_publishes_again():
     assert (request.publish(), request.passes) == (("value", "other"), 2)
 
 
+def test_not_resolved_when_submitted_in_an_earlier_pass_holds_too():
+    """C03: a pass may come before the outcome is there, where something else was waited for."""
+
+    def view():
+        if ask_for("k") == "FutureNotSubmittedError":
+            futures.submit("k", echo, "value")
+        ask("more")
+        return futures.result("k")
+
+    request = HeldRequest(view)
+    assert request.publish() is HELD
+    request.settle(ask._name, value="MORE")
+    assert request.publish() is HELD
+    request.settle("k", value="value")
+    assert (request.publish(), request.passes) == ("value", 3)
+
+
 def test_any_other_exception_is_the_response_and_nothing_runs():
     """C09, changed: a pass that does not end by waiting starts nothing."""
 
@@ -341,11 +358,18 @@ def test_result_or_submit_twice_in_a_pass_gives_the_placeholder_twice():
     assert log == ["value"]
 
 
-def test_the_arguments_of_the_call_are_passed_whatever_their_names():
-    """C15: also those that are called as ours are."""
-    view = functools.partial(futures.submit, "k", echo, 1, [2], key=3, fn=4, placeholder=5)
+def test_the_arguments_of_the_call_are_passed():
+    """C15: by position and by name."""
+    view = functools.partial(futures.submit, "k", echo, 1, [2], three=3)
     value = passes_of(view, lambda: futures.result("k"))
-    assert value == (1, [2], {"key": 3, "fn": 4, "placeholder": 5})
+    assert value == (1, [2], {"three": 3})
+
+
+def test_the_parameters_may_be_given_by_their_names():
+    """As they were called."""
+    view = functools.partial(futures.submit, key="k", fn=echo, value=1)
+    value = passes_of(view, lambda: futures.resultOrSubmit(key="k", placeholder=None, fn=echo))
+    assert value == ({"value": 1},)
 
 
 @pytest.mark.parametrize("verb", [futures.submit, futures.submitMultiprocess])
@@ -465,6 +489,18 @@ def test_an_error_of_ours_that_a_future_raises_is_raised_as_it_is(kind):
 def raise_ours(name):
     log.append(name)
     raise getattr(futures, name)("inner")
+
+
+def test_not_resolved_that_a_future_raises_holds_nothing():
+    """C13: it is not that of a key, whatever else is pending."""
+
+    def second():
+        futures.submit("other", echo, "other")
+        return futures.result("k")
+
+    first = submitted("k", raise_ours, "FutureNotResolvedError")
+    assert type(raised_by(passes_of, first, second)) is futures.FutureNotResolvedError
+    assert log == ["FutureNotResolvedError"]
 
 
 def test_a_future_that_would_end_its_process_is_an_exception_in_the_view():

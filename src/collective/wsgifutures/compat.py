@@ -141,12 +141,14 @@ def result(key: Hashable, default: Any = _MISSING) -> Any:
     if call is None:
         raise FutureNotSubmittedError(key)
     this = current_pass()
-    if this is not None and this.hold.out_of_passes and not this.hold.expired:
-        raise this.hold.too_many_passes()
+    if this is not None:
+        if this.hold.out_of_passes and not this.hold.expired:
+            raise this.hold.too_many_passes()
+        this.waiting_errors = (FutureNotResolvedError,)
     raise FutureNotResolvedError(key)
 
 
-def submit(key: Hashable, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> bool:
+def submit(key: Hashable, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
     """Register the call of *fn* under *key*; it starts when the pass has ended by waiting.
 
     Registered twice in a pass, the last call counts and the first never runs. Under a key
@@ -169,7 +171,7 @@ def submit(key: Hashable, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) 
     return _submit(key, None, fn, args, kwargs)
 
 
-def submitMultiprocess(key: Hashable, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> bool:
+def submitMultiprocess(key: Hashable, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
     """Register as ``submit`` does; *fn* runs in another process.
 
     Raises:
@@ -179,7 +181,7 @@ def submitMultiprocess(key: Hashable, fn: Callable[..., Any], /, *args: Any, **k
 
 
 def resultOrSubmit(
-    key: Hashable, placeholder: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    key: Hashable, placeholder: Any, fn: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
     """Return the value of *key*; where it is not there, submit *fn* and return *placeholder*.
 
@@ -190,7 +192,7 @@ def resultOrSubmit(
 
 
 def resultOrSubmitMultiprocess(
-    key: Hashable, placeholder: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    key: Hashable, placeholder: Any, fn: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
     """Do as ``resultOrSubmit`` does; *fn* runs in another process."""
     return _result_or_submit(key, placeholder, "processes", fn, args, kwargs)
@@ -435,8 +437,7 @@ def _check_pickles(work: _Work) -> None:
 
 
 def _mark(this: Pass) -> None:
-    """Hold the pass where ``FutureNotResolvedError`` leaves it, not where it is opted out."""
-    this.waiting_errors = (FutureNotResolvedError,)
+    """Let the view opt out."""
     request = getRequest()
     if request is not None:
         alsoProvides(request, IContainsPromises)
