@@ -52,7 +52,7 @@ def main():
     parser.add_argument("--clients", type=int, default=2000)
     options = parser.parse_args()
     limits = {"max_held_per_client": 5000, "max_waiting": options.clients * 2}
-    with measured(**limits, max_wait=60) as (server, _):
+    with measured(**limits, max_wait=86_400) as (server, _):
         result = asyncio.run(study(server, options))
     print(f"\n{table(result)}\n")
 
