@@ -24,12 +24,13 @@ class Outside:
     ``answer`` is called with what was asked and returns status, headers and body.
     """
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.asked = []  #: the first one first
         self.connections = 0
         self.answer = lambda asked: (200, {}, b"sunny")
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.outside = self
+        self._server.tls = tls
         self.host = f"127.0.0.1:{self._server.server_port}"
         self.url = f"http://{self.host}"
         arguments = {"poll_interval": 0.01}
@@ -63,6 +64,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 500
 
+    def finish_request(self, request, client_address):
+        if self.tls is not None:
+            request = self.tls.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
+
     def handle_error(self, request, client_address):
         """Whoever leaves in the middle of an answer may."""
 
@@ -74,9 +80,6 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self):
         super().setup()
         self.server.outside.connections += 1
-
-    def handle_one_request(self):
-        super().handle_one_request()
 
     def _answer(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))

@@ -272,11 +272,13 @@ def test_redirect_to_another_host_takes_no_secret_along(outside, weather):
         upstream.post("/", data=b"s3cret")
 
 
-def test_redirect_to_something_else_than_http_is_refused(outside, weather):
-    """Whatever it is."""
-    outside.answer = to("file:///etc/passwd")
-    with pytest.raises(UpstreamRefused):
-        weather().get("/")
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "http://[s3cret", "a:b"])
+def test_redirect_to_something_else_than_a_host_is_refused(outside, weather, place):
+    """Whatever it is, and without telling it."""
+    outside.answer = to(place)
+    error = raised_by(UpstreamRefused, weather(retries=0).get, "/")
+    assert error.reason == "a redirect to something less safe"
+    assert len(outside.asked) == 1
 
 
 # proxies
@@ -284,7 +286,7 @@ def test_redirect_to_something_else_than_http_is_refused(outside, weather):
 
 def test_proxy_of_the_environment_is_used(outside, weather, monkeypatch):
     """With its password; and not for who is on the list."""
-    monkeypatch.setenv("http_proxy", f"http://user:pass@{outside.host}")
+    monkeypatch.setenv("http_proxy", f"user:p%61ss@{outside.host}")
     upstream = weather(at="http://weather.example.com/api")
     assert upstream.get("/now").text == "sunny"
     assert outside.targets == ["GET http://weather.example.com/api/now"]
@@ -292,6 +294,14 @@ def test_proxy_of_the_environment_is_used(outside, weather, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     weather().get("/")
     assert outside.targets[1:] == ["GET /"]
+
+
+def test_proxy_of_another_kind_is_refused(weather, monkeypatch):
+    """Without its address, which may have a password."""
+    monkeypatch.setenv("http_proxy", "socks5://user:s3cret@127.0.0.1:9")
+    error = raised_by(UpstreamRefused, weather(at="http://weather.example.com", retries=0).get)
+    assert error.reason == "its proxy is none for HTTP"
+    assert "s3cret" not in repr(error)
 
 
 # what does not get through

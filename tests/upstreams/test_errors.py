@@ -123,7 +123,7 @@ def test_secret_is_in_no_log_error_key_or_repr(outside, weather, caplog, place, 
     request = HeldRequest(view)
     try:
         request.run() if held else view()
-    except Exception as error:
+    except UpstreamError as error:
         told += traceback.TracebackException.from_exception(error).format()
         told += [repr(error), str(error), repr(error.__dict__), repr(error.args)]
     else:

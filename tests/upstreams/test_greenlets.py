@@ -1,9 +1,12 @@
 """What is only so where threads are greenlets."""
 
 from .outside import until
+from collective.wsgifutures import Upstream
+from pathlib import Path
 
 import gevent
 import pytest
+import runpy
 
 pytestmark = pytest.mark.concurrency
 
@@ -21,3 +24,25 @@ def test_call_that_is_killed_gives_its_place_back(outside, weather, where):
     assert (bulkhead.taken, bulkhead.waiting) == (0, 0)
     assert len(outside.asked) == (2 if where == "in its place" else 1)
     assert upstream.service().counts["failures"] == 0
+
+
+@pytest.mark.parametrize("mode", ["silent", "stalls", "trickles", "trickles-headers"])
+def test_call_that_is_killed_leaves_its_upstream_at_once(mode):
+    """Whatever it was waiting for: a connection that is half read is nobody's."""
+    bad = runpy.run_path(str(Path(__file__).parent.parent / "server" / "upstreams.py"))["Hostile"]()
+    upstream = Upstream("bad", bad.url("")[:-1], timeout=(1, 5))
+    call = gevent.spawn(upstream.get, f"/{mode}")
+    gevent.sleep(0.1)
+    call.kill()
+    assert bad.is_left(mode, 1)
+    bad.stop()
+
+
+def test_call_in_a_real_thread_has_connections_of_its_own(outside, weather):
+    """A socket of one loop cannot be waited for in another one."""
+    upstream = weather(max_calls=2)
+    assert upstream.get("/").ok
+    pool = gevent.get_hub().threadpool
+    assert [call.get(5) for call in [pool.spawn(upstream.get, "/") for _ in range(4)]]
+    assert upstream.get("/").ok
+    assert 2 <= outside.connections <= 5

@@ -34,15 +34,24 @@ def running(kind):
     command, address = SERVERS[kind]
     if not shutil.which(command[0]):
         pytest.skip(f"there is no {command[0]} here")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen([*command, str(port)], stdout=subprocess.DEVNULL)
+    process, port = _started(command)
     try:
-        assert until(lambda: _listens(port), 30)
         yield address.format(port)
     finally:
         process.kill()
         process.wait()
+
+
+def _started(command):
+    """Start a server on a free port; another program may take that first."""
+    for _ in range(5):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        process = subprocess.Popen([*command, str(port)], stdout=subprocess.DEVNULL)
+        assert until(lambda: process.poll() is not None or _listens(port), 30)  # noqa: B023
+        if process.poll() is None:
+            return process, port
+    raise AssertionError(f"{command[0]} does not start")
 
 
 def _listens(port):

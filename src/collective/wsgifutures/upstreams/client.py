@@ -23,6 +23,7 @@ from dataclasses import replace
 from http.client import HTTPException
 from http.client import HTTPResponse
 from typing import Any
+from urllib.parse import unquote
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -288,11 +289,9 @@ class Client:
         return b"".join(parts)
 
     def _redirected(self, request: Request, status: int, target: str) -> Request:
-        url = urljoin(request.url, target).partition("#")[0]
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise UpstreamRefused(
-                self._name, request.host, "a redirect to something else than HTTP"
-            )
+        url = _joined(request.url, target)
+        if urlsplit(url).scheme not in ("https", urlsplit(request.url).scheme):
+            raise UpstreamRefused(self._name, request.host, "a redirect to something less safe")
         method, body = request.method, request.body
         if status == 303 or (status in (301, 302) and method == "POST"):
             method, body = ("HEAD" if method == "HEAD" else "GET"), None
@@ -339,6 +338,10 @@ class Client:
         options: dict[str, Any] = {"maxsize": self._settings.max_calls, "block": False}
         options["ssl_context"] = _context(self._settings.ca_file)
         proxy = None if proxy_bypass(host) else getproxies().get(scheme)
+        if proxy and not proxy.startswith(("http://", "https://")):
+            if "://" in proxy:
+                raise UpstreamRefused(self._name, host, "its proxy is none for HTTP")
+            proxy = f"http://{proxy}"
         manager = (
             ProxyManager(proxy, **_proxy(proxy), **options) if proxy else PoolManager(**options)
         )
@@ -350,7 +353,17 @@ def _proxy(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.username is None:
         return {}
-    return {"proxy_headers": make_headers(proxy_basic_auth=f"{parts.username}:{parts.password}")}
+    secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"proxy_headers": make_headers(proxy_basic_auth=secret)}
+
+
+def _joined(url: str, target: str) -> str:
+    """Return where a redirect leads; nothing where *target* is no address."""
+    try:
+        joined = urljoin(url, target).partition("#")[0]
+        return joined if urlsplit(joined).hostname else ""
+    except ValueError:
+        return ""
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

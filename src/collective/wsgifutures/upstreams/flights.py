@@ -9,6 +9,7 @@ from ..kernel.executors import Job
 from ..kernel.inbox import Inbox
 from ..kernel.inbox import inbox
 from ..kernel.outcomes import Outcome
+from ..kernel.outcomes import Raised
 from .locks import native_lock
 from collections.abc import Callable
 from collections.abc import Hashable
@@ -85,13 +86,11 @@ class Flights:
                 one.put(outcome)
 
         # In a context of nobody's: it must keep nothing of the request that happens to be first.
-        start = self._executors.get(None).start
         try:
+            start = self._executors.get(None).start
             flight.job = contextvars.Context().run(start, flight, done)
-        except BaseException:
-            with self._lock:
-                self._flights.pop(key, None)
-            raise
+        except Exception as error:  # the line is full, say: it is so for all of them
+            done(Raised(error))
 
     def _leave(self, key: Hashable, flight: _Flight, mine: Inbox) -> None:
         with self._lock:

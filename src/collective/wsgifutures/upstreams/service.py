@@ -97,7 +97,11 @@ class Service:
         return retried(lambda: self._attempt(request, until), retries, until, allowed)
 
     def _attempt(self, request: Request, until: float) -> Answer:
-        patience = min(self.settings.queue_time, until - time.monotonic())
+        settings = self.settings
+        left = until - time.monotonic()
+        if left <= 0:  # no failure of the upstream's
+            raise UpstreamTimeout(self.name, settings.host, settings.total, "total")
+        patience = min(settings.queue_time, left)
         try:
             with self.bulkhead.place(patience):
                 return self._counted(request, until)
@@ -115,11 +119,17 @@ class Service:
                 self.name, self.settings.host, patience, "too many of its calls failed"
             )
         failed: bool | None = None
+        began = time.monotonic()
         try:
             answer = self._client().send(request, until)
             failed = answer.status >= 500
             return answer
-        except (UpstreamTimeout, UpstreamRefused):
+        except UpstreamTimeout as error:
+            # Where its request had no more time left, that says little of the upstream.
+            enough = time.monotonic() - began >= self.settings.read / 2
+            failed = True if enough or error.what == "connect" else None
+            raise
+        except UpstreamRefused:
             failed = True
             raise
         except UpstreamError:

@@ -235,7 +235,8 @@ class Upstream:
     Args:
         name: Letters, digits, ``-`` and ``_``. In messages, and in the names of variables.
         base_url: Where it is; each path is below it.
-        timeout: How long a connection may take, and how long it may send nothing, in seconds.
+        timeout: How long a connection may take, and how long it may send nothing, in seconds;
+            one number is both.
         headers: Sent with every call.
         options: The other settings, as in ``UpstreamSettings``.
 
@@ -249,13 +250,13 @@ class Upstream:
         name: str,
         base_url: str,
         *,
-        timeout: tuple[float, float] = (3.0, 10.0),
+        timeout: float | tuple[float, float] = (3.0, 10.0),
         headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
             raise ValueError(f"{name!r} is no name for an upstream: letters, digits, - and _")
-        connect, read = timeout
+        connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         options = {"base_url": base_url, "connect": connect, "read": read, **options}
         self.name = name
         self.settings = declared(name, options)
