@@ -97,9 +97,9 @@ def test_what_computes_stops_nobody_here(executors):
     assert len(beats) > 15
 
 
-def test_a_call_that_holds_the_interpreter_is_killed_at_its_timeout(executors):
-    """No signal handler of Python is needed for that."""
-    call = declare("processes", calls.compute, timeout=0.3)
+def test_a_call_that_hears_no_signal_is_killed_at_its_timeout(executors):
+    """Nothing in its process has to agree."""
+    call = declare("processes", calls.compute_deaf, timeout=0.3)
     pid, _ = run(declare("processes", calls.where), executors)
     raised_by(run, lambda: call(30.0), executors)
     wait_until(lambda: not runs(pid))
@@ -199,7 +199,8 @@ def test_processes_end_with_their_server_however_it_ends(gevent, then):
     """One that has nothing to do, and one in C code that never lets the interpreter go."""
     tests = str(Path(__file__).parent.parent)
     code = PARENT.format(path=[tests], gevent=gevent, then=then)
-    parent = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    command = [sys.executable, "-c", code]
+    parent = subprocess.run(command, capture_output=True, text=True, timeout=4 * SECONDS)
     pids = [int(pid) for pid in parent.stdout.split()]
     assert len(set(pids)) == 2, parent.stderr
     until = time.monotonic() + SECONDS

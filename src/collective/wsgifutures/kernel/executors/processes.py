@@ -82,7 +82,7 @@ class Processes:
                 child = self._idle.pop() if self._idle else None
             if child is None:
                 break
-            if child.status is None:
+            if child.lives():
                 return child
             self.drop(child)
         child = Child()
@@ -156,6 +156,18 @@ class Child:
                 {**os.environ, "WSGIFUTURES_SYS_PATH": json.dumps(sys.path)},
                 file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)],
             )
+
+    def lives(self) -> bool:
+        """Tell whether it waits for a call. Its end is seen here before its status is there."""
+        self._channel.settimeout(0.0)
+        try:
+            return bool(self._channel.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            self._channel.settimeout(None)
 
     @property
     def status(self) -> int | None:
