@@ -7,7 +7,12 @@ from collective.wsgifutures.kernel.executors import under_gevent
 
 import pytest
 
-GEVENT = ["test_body_patience.py", "test_interrupts.py", "test_monitor_blocked.py"]
+GEVENT = [
+    "test_body_patience.py",
+    "test_interrupted_requests.py",
+    "test_interrupts.py",
+    "test_monitor_blocked.py",
+]
 collect_ignore = [] if under_gevent() else GEVENT
 
 

@@ -8,9 +8,11 @@ from .applications import open_files_in
 from .applications import page
 from .applications import SECONDS
 from collective.wsgifutures import future
+from collective.wsgifutures.kernel.passes import current_pass
 from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
 
+import functools
 import io
 import pytest
 import tempfile
@@ -128,6 +130,31 @@ def test_client_that_has_too_many_held_is_refused_and_others_are_not(site):
     assert_refused(served.ask("echo", REMOTE_ADDR="10.0.0.1"))
     assert served.ask("echo", REMOTE_ADDR="10.0.0.2").body == b"x"
     assert served.app.refusals.counts == {"max_held_per_client": 1}
+
+
+def test_client_is_the_one_that_the_publisher_tells(site):
+    """A user has one limit from wherever, and users behind one proxy have each their own."""
+
+    def held_by(user):
+        current_pass().hold.client = ("user", user)
+        return served.views["held"]()
+
+    served = site(max_held_per_client=1)
+    served.views.update({name: functools.partial(held_by, name) for name in ("alice", "bob")})
+    served.begin("alice", REMOTE_ADDR="10.0.0.1")
+    served.begin("bob", REMOTE_ADDR="10.0.0.1")
+    assert_refused(served.ask("alice", REMOTE_ADDR="10.0.0.2"))
+    assert served.finish() == ["200 OK"] * 2
+
+
+def test_new_request_is_refused_before_its_body_is_looked_at(site):
+    """Nothing is done for it."""
+    served = site(slots=1, max_waiting=1, max_bodies=10)
+    served.begin("busy")
+    served.begin("text", line=served.app._gate._new)
+    body = {"CONTENT_LENGTH": "11", "wsgi.input": io.BytesIO(b"x" * 11)}
+    assert_refused(served.ask("text", **body))
+    assert served.app.refusals.counts == {"max_waiting": 1}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""A request whose client goes or whose worker stops is freed wherever it stands."""
+
+from .applications import Answer
+from .applications import echo
+from .applications import log
+from .applications import make_environ
+from .applications import page
+from .applications import SECONDS
+from collective.wsgifutures import future
+from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.wsgi.settings import Settings
+
+import gevent
+import pytest
+import socket
+
+pytestmark = pytest.mark.concurrency
+
+
+@future(key="sleep")
+def sleep():
+    log.append("sleeps")
+    try:
+        gevent.sleep(SECONDS)
+    finally:
+        log.append("ended")
+
+
+@pytest.fixture
+def connection():
+    """A client and the server's end of its connection."""
+    client, server = socket.socketpair()
+    yield client, server
+    client.close()
+    server.close()
+
+
+class Asked:
+    """A request that is under way."""
+
+    def __init__(self, app, **environ):
+        self.app = app
+        environ = make_environ(**environ)
+        self._greenlet = gevent.spawn(lambda: Answer(app, environ))
+        gevent.sleep(0.05)
+
+    def status(self):
+        """Wait for the answer and return its status."""
+        return self._greenlet.get(timeout=SECONDS / 2).status
+
+
+def test_client_that_goes_while_held_ends_its_call_and_is_published_no_more(connection):
+    """What it kept is free at once."""
+    client, server = connection
+    app = Republish(page(lambda environ: sleep()), Settings())
+    asked = Asked(app, **{"gunicorn.socket": server})
+    assert (log, app.held.count) == (["pass", "sleeps"], 1)
+    client.close()
+    assert asked.status() == "499 Client Closed Request"
+    gevent.sleep(0)
+    assert (log, app.held.count) == (["pass", "sleeps", "ended"], 0)
+
+
+def test_stop_reaches_a_request_that_is_held(connection):
+    """503, and its call is ended."""
+    app = Republish(page(lambda environ: sleep()), Settings())
+    asked = Asked(app)
+    app.interrupts.stop()
+    assert asked.status() == "503 Service Unavailable"
+    gevent.sleep(0)
+    assert log == ["pass", "sleeps", "ended"]
+
+
+def test_stop_reaches_an_upload():
+    """503; nothing is published."""
+
+    class Slow:
+        def read(self, size):
+            gevent.sleep(SECONDS)
+
+    app = Republish(page(lambda environ: "text"), Settings())
+    asked = Asked(app, **{"CONTENT_LENGTH": "9", "wsgi.input": Slow()})
+    app.interrupts.stop()
+    assert (asked.status(), log) == ("503 Service Unavailable", [])
+
+
+def test_call_that_still_runs_when_its_request_is_answered_is_ended():
+    """Nobody will ask for its result."""
+
+    def view(environ):
+        sleep.submit()
+        return echo("x")
+
+    app = Republish(page(view, "302 Found"), Settings())
+    assert Asked(app).status() == "302 Found"
+    gevent.sleep(0)
+    assert log == ["pass", "sleeps", "call x", "pass", "ended"]
