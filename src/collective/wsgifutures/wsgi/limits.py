@@ -142,7 +142,7 @@ class Refusals:
         self._logged_at[limit] = now
         logger.warning(
             "Refused %d request(s) with 503 since the last such line: %s is %s. %s",
-            self._unlogged.pop(limit),
+            self._unlogged.pop(limit, 0),
             limit,
             self._value(limit),
             _HINTS[limit],
