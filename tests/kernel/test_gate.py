@@ -4,7 +4,9 @@ from .fakes import raised_by
 from .test_executors import Blocking
 from .test_executors import SECONDS
 from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.gate import _Ticket
 from collective.wsgifutures.kernel.gate import Gate
+from collective.wsgifutures.kernel.gate import NewLine
 from collective.wsgifutures.kernel.gate import NoAnswer
 from collective.wsgifutures.kernel.gate import Refused
 
@@ -236,20 +238,50 @@ def test_new_one_that_waited_for_all_of_its_time_is_refused_and_loses_no_slot():
     assert free_slots(lines.gate) == 1
 
 
-def test_line_that_lasts_is_kept_short():
-    """A burst may wait for half of max_wait, a lasting overload for a tenth of that."""
-    lines = Lines(max_wait=SECONDS)
-    lines.stand("a")
-    lines.gate._new[0]._since -= 0.1 * SECONDS
-    lines.gate.check()
-    lines.gate._new_since -= 1.1 * SECONDS
-    assert refused_limit(lines.gate.check) == "max_wait"
-    assert lines.open() == ["a"]
-    second = Blocking()
-    lines._start(lines.gate.run_new, second)
-    assert second.running.wait(SECONDS)
-    lines.stand("b")
-    lines.gate._new[0]._since -= 0.1 * SECONDS
-    lines.gate.check()  # the line was empty meanwhile
-    second.go_on.set()
-    assert lines.open() == ["a", "b"]
+def line_of(number, *, pace, max_wait=10.0):
+    """Return a line in which so many wait, and which moves at that pace, in seconds."""
+    line = NewLine(1000, max_wait)
+    for _ in range(number + 1):
+        line.append(_Ticket())
+    line._moved_at = time.monotonic() - pace
+    line._pace = pace
+    line.popleft()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("number", "pace", "lasting", "refused"),
+    [
+        (49, 0.1, False, False),
+        (51, 0.1, False, True),
+        (4, 0.1, True, False),
+        (6, 0.1, True, True),
+        (6, 0.01, True, False),
+    ],
+)
+def test_new_one_is_refused_when_it_would_wait_for_too_long_at_the_lines_pace(
+    number, pace, lasting, refused
+):
+    """Half of max_wait in a burst, a tenth of that in an overload that lasts."""
+    line = line_of(number, pace=pace)
+    if lasting:
+        line._since -= 10.1
+    assert isinstance(raised_by_or_none(line.check), Refused) is refused
+
+
+def raised_by_or_none(function):
+    try:
+        function()
+    except Exception as error:
+        return error
+
+
+def test_line_that_was_empty_begins_a_new_burst_at_a_pace_that_it_has_to_show():
+    """The time in which nobody waited is no pace."""
+    line = line_of(0, pace=0.1)
+    line._since -= 20
+    line._moved_at -= 1000
+    line.append(_Ticket())
+    line.check()
+    line.popleft()
+    assert line._pace == pytest.approx(0.1, rel=0.1)

@@ -20,6 +20,9 @@ import time
 #: In a lasting overload the line of new requests is so many times shorter than in a burst.
 LASTING = 10
 
+#: Of so many that were served last the pace of the line is an average.
+_PACE_OF = 20
+
 #: While new requests wait, at least one of so many passes goes to one of them.
 SHARE = 4
 
@@ -51,11 +54,7 @@ class Gate:
     """A few slots and two lines of passes that wait for one.
 
     Resumed passes are limited by how many responses are held. Of new ones only so many
-    may wait, and each only for so long. They are refused when they come, as soon as the
-    first in their line has waited for half of that: who has waited longest is served,
-    and who is refused is told at once. Where the line was never empty for ``max_wait``,
-    and so this is no burst, the line is kept a tenth as long: to wait longer serves
-    nobody better then, and when it is over, the worker is back to normal soon.
+    may wait, and each only for so long: ``NewLine`` refuses those that would wait longer.
 
     Args:
         slots: How many passes run at a time.
@@ -68,11 +67,9 @@ class Gate:
     ) -> None:
         make = _greenlet_slots() if executors.under_gevent() else ThreadSlot
         self.slots = slots
-        self._max_waiting = max_waiting
         self._max_wait = max_wait
         self._free: deque[Slot] = deque(make() for _ in range(slots))
-        self._new: deque[_Ticket] = deque()
-        self._new_since = 0.0  # since when new ones have waited without a break
+        self._new = NewLine(max_waiting, max_wait)
         self._resumed: deque[_Ticket] = deque()
         self._resumed_in_a_row = 0
         self._lock = threading.Lock()
@@ -84,7 +81,7 @@ class Gate:
             Refused: ``max_waiting`` wait, or the first of them has waited for too long.
         """
         with self._lock:
-            self._check()
+            self._new.check()
 
     def run_new(self, function: Callable[[], Any]) -> Any:
         """Call *function*, the first pass of a request, in a slot; return what it returns.
@@ -93,7 +90,7 @@ class Gate:
             Refused: As ``check``; or no slot was free within ``max_wait``.
         """
         with self._lock:
-            self._check()
+            self._new.check()
             ticket = self._enter(self._new)
         try:
             slot = self._wait(ticket, self._new, time.monotonic() + self._max_wait)
@@ -116,22 +113,11 @@ class Gate:
         slot = self._wait(ticket, self._resumed, until)
         return slot.run(function, until, lambda: self._give_back(slot))
 
-    def _check(self) -> None:
-        if len(self._new) >= self._max_waiting:
-            raise Refused("max_waiting")
-        if not self._new:
-            return
-        lasting = time.monotonic() - self._new_since > self._max_wait
-        if self._new[0].waited() > self._max_wait / (2 * LASTING if lasting else 2):
-            raise Refused("max_wait")
-
     def _enter(self, line: "deque[_Ticket]") -> "_Ticket":
         ticket = _Ticket()
         if self._free:
             ticket.serve(self._free.popleft())
         else:
-            if not self._new and line is self._new:
-                self._new_since = time.monotonic()
             line.append(ticket)
         return ticket
 
@@ -165,6 +151,55 @@ class Gate:
             return self._resumed
         self._resumed_in_a_row = 0
         return self._new
+
+
+class NewLine(deque["_Ticket"]):
+    """New requests that wait for a slot, in their order; refuses who would wait for too long.
+
+    How long one more would wait is told by how fast the line has moved lately, and by how
+    long its first has waited, where it does not move at all. Half of ``max_wait`` is too
+    long. Where the line has not been empty for all of ``max_wait``, this is no burst but an
+    overload, and a tenth of that is: to wait longer serves nobody better then, and when it
+    is over, the worker is soon back to normal.
+
+    Args:
+        most: How many may wait.
+        max_wait: How long each of them may wait, in seconds.
+    """
+
+    def __init__(self, most: float, max_wait: float) -> None:
+        super().__init__()
+        self._most = most
+        self._max_wait = max_wait
+        self._since = 0.0  # when the first one came, after the line was empty
+        self._moved_at: float | None = None
+        self._pace = 0.0  # seconds from one that is served to the next, lately
+
+    def check(self) -> None:
+        """Raise ``Refused`` where one more may not wait."""
+        if len(self) >= self._most:
+            raise Refused("max_waiting")
+        if not self:
+            return
+        lasting = time.monotonic() - self._since > self._max_wait
+        too_long = self._max_wait / (2 * LASTING if lasting else 2)
+        if self[0].waited() > self._max_wait / 2 or len(self) * self._pace > too_long:
+            raise Refused("max_wait")
+
+    def append(self, ticket: "_Ticket") -> None:
+        """Let *ticket* be the last."""
+        if not self:
+            self._since = time.monotonic()
+            self._moved_at = None
+        super().append(ticket)
+
+    def popleft(self) -> "_Ticket":
+        """Take the first, which is served."""
+        now = time.monotonic()
+        if self._moved_at is not None:
+            self._pace += (now - self._moved_at - self._pace) / _PACE_OF
+        self._moved_at = now
+        return super().popleft()
 
 
 class _Ticket:
