@@ -13,6 +13,7 @@ from collective.wsgifutures.upstreams import cache as caches
 from collective.wsgifutures.upstreams.answers import Answer
 from collective.wsgifutures.upstreams.answers import Headers
 from collective.wsgifutures.upstreams.cache import Cache
+from collective.wsgifutures.upstreams.cache import Freshness
 from collective.wsgifutures.upstreams.cache import Kept
 from collective.wsgifutures.upstreams.errors import OverrideRefused
 from collective.wsgifutures.upstreams.flights import Flights
@@ -193,6 +194,21 @@ def test_same_call_at_the_same_time_is_made_by_each_where_the_answer_is_private(
     upstream = weather(cache=60)
     answers = side_by_side(lambda: upstream.get("/"), 5)
     assert (len(outside.asked), len(set(map(id, answers)))) == (5, 5)
+
+
+def test_call_is_not_made_when_its_answer_came_in_between(outside, weather):
+    """Another one ended after this one had looked."""
+    upstream = weather(cache=60)
+    answer = upstream.get("/")
+    known = upstream._known(upstream.settings)
+    request = Request("GET", f"{outside.url}/", tuple(_sent(outside)))
+    until = time.monotonic() + 5
+    assert known.shared.answer(request, Freshness(60), until) is answer
+    assert len(outside.asked) == 1
+
+
+def _sent(outside):
+    return [header for header in outside.asked[0].headers.items() if header[0] != "host"]
 
 
 def test_failure_of_a_shared_call_is_everybodys(outside, weather):

@@ -339,6 +339,15 @@ def test_hostile_upstream_is_an_error_in_time(bad, mode, error, how):
     assert (raised.value.__cause__, raised.value.__context__) == (None, None)
 
 
+def test_connection_with_the_rest_of_an_answer_is_closed(bad):
+    """The next call would read what is not its own."""
+    upstream = Upstream("bad", bad.url("")[:-1], max_size=1000)
+    bad.left.clear()
+    with pytest.raises(UpstreamTooLarge):
+        upstream.get("/trickles")
+    assert bad.is_left("trickles", 1)
+
+
 def test_host_that_is_not_there_is_refused(weather):
     """The words are those of the system."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -38,6 +38,19 @@ def test_call_that_is_killed_leaves_its_upstream_at_once(mode):
     bad.stop()
 
 
+def test_shared_call_is_cancelled_when_the_last_one_who_waits_is_killed():
+    """And not before."""
+    bad = runpy.run_path(str(Path(__file__).parent.parent / "server" / "upstreams.py"))["Hostile"]()
+    upstream = Upstream("bad", bad.url("")[:-1], timeout=(1, 5), cache=60)
+    first, last = (gevent.spawn(upstream.get, "/silent") for _ in range(2))
+    gevent.sleep(0.1)
+    first.kill()
+    assert not bad.is_left("silent", 0.2)
+    last.kill()
+    assert bad.is_left("silent", 1)
+    bad.stop()
+
+
 def test_call_in_a_real_thread_has_connections_of_its_own(outside, weather):
     """A socket of one loop cannot be waited for in another one."""
     upstream = weather(max_calls=2)

@@ -17,6 +17,7 @@ from collective.wsgifutures.upstreams.retries import Budget
 from collective.wsgifutures.upstreams.retries import retry_after
 from email.utils import formatdate
 
+import contextlib
 import pytest
 import threading
 import time
@@ -72,6 +73,14 @@ def test_places_are_all_free_when_calls_failed(outside, weather):
     assert (bulkhead.taken, bulkhead.waiting) == (0, 0)
 
 
+def test_place_when_there_is_no_line_is_refused():
+    """Nobody waits, for however long they would."""
+    bulkhead = Bulkhead(1, 0)
+    with bulkhead.place(5):
+        error = raised_by(Full, _enter, bulkhead, 5)
+    assert (error.waited, bulkhead.taken) == (0.0, 0)
+
+
 def test_place_that_is_given_to_who_just_left_goes_to_the_next():
     """No place is lost between the two."""
     bulkhead = Bulkhead(1, 5)
@@ -85,10 +94,12 @@ def test_place_that_is_given_to_who_just_left_goes_to_the_next():
 
 
 def _try(bulkhead, patience):
-    try:
-        with bulkhead.place(patience):
-            pass
-    except Full:
+    with contextlib.suppress(Full):
+        _enter(bulkhead, patience)
+
+
+def _enter(bulkhead, patience):
+    with bulkhead.place(patience):
         pass
 
 

@@ -93,7 +93,8 @@ def options(name, text):
 
 
 def test_variable_of_another_upstream_changes_nothing(monkeypatch):
-    """Nor one whose name begins alike."""
+    """Nor one whose name begins alike, nor one of somebody else's."""
+    monkeypatch.setenv("OFF", "on")
     monkeypatch.setenv("WSGIFUTURES_UPSTREAM_MY_OFF", "on")
     monkeypatch.setenv("WSGIFUTURES_UPSTREAM_MY_WEATHER_MAP_OFF", "on")
     assert declare().settings.off is False
