@@ -66,8 +66,10 @@ setup(
             "aiosmtpd",
             "httpx",  # asks in futures that are async def
             "hypothesis",
+            "pymemcache",
             "pytest",
             "pytest-plone",
+            "redis",
             "waitress",
         ],
         "docs": ["sphinx"],
