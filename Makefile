@@ -42,7 +42,11 @@ test-server: $(READY)  ## Real servers on a real site
 	$(PYTEST) $(PURE) tests/server
 
 .PHONY: test-all
-test-all: test test-storages test-pythons  ## The tests, and what needs more than this environment
+test-all: test test-operation test-storages test-pythons  ## The tests, and what needs more than this environment
+
+.PHONY: test-operation
+test-operation: $(READY)  ## Limits, stops, memory and the audit: servers that start for one test
+	$(PYTEST) $(PURE) -m operation tests/server
 
 .PHONY: test-storages
 test-storages: $(STORAGES)/.ready  ## RelStorage on SQLite and PostgreSQL, and ZEO, with two workers

@@ -17,6 +17,8 @@ OWN_HOOK = IMPORT + "def nworkers_changed(server, new, old):\n    pass\n"
 #: Tells when a worker serves.
 SERVING = """
 from collective.wsgifutures import gunicorn as wsgifutures
+
+pytestmark = pytest.mark.operation
 def post_worker_init(worker):
     wsgifutures.post_worker_init(worker)
     worker.log.info("serving %s", worker.pid)

@@ -7,6 +7,8 @@ import os
 import pytest
 import subprocess
 
+pytestmark = pytest.mark.operation
+
 #: Until a test gives up: Zope is loaded in it.
 SECONDS = 120
 

@@ -11,6 +11,8 @@ import statistics
 import threading
 import time
 
+pytestmark = pytest.mark.operation
+
 
 @pytest.fixture
 def limited(start_gunicorn, new_instance):

@@ -14,6 +14,8 @@ import os
 import pytest
 import time
 
+pytestmark = pytest.mark.operation
+
 #: How many of each outcome; together they are more than 2,000.
 REQUESTS = int(os.environ.get("HOLDTESTS_REQUESTS", 230))
 

@@ -10,6 +10,8 @@ import socket
 import threading
 import time
 
+pytestmark = pytest.mark.operation
+
 SILENT = "GET /Plone/@@silent?url={url} HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 

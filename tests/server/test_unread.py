@@ -9,6 +9,8 @@ import pytest
 import signal
 import time
 
+pytestmark = pytest.mark.operation
+
 CHUNKED = "Transfer-Encoding: chunked"
 
 
