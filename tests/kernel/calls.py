@@ -104,6 +104,10 @@ def compute_deaf(seconds):
     compute(seconds)
 
 
+def block(seconds):
+    ctypes.CDLL(None).sleep(seconds)
+
+
 def hold_the_interpreter():
     """In C code, so that no other thread and no signal handler of Python ever runs."""
     ctypes.PyDLL(None).sleep(60)

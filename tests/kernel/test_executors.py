@@ -99,6 +99,9 @@ def test_threads_beyond_the_limit_stand_in_line_and_that_is_logged_once(caplog):
     for number, function in enumerate(functions):
         function.go_on.set()
         assert box.get(timeout=SECONDS) == number
+    for number in range(3):  # another line, in the same ten seconds
+        threads.start(made(lambda n=number: n), box.put)
+    assert [box.get(timeout=SECONDS) for _ in range(3)] == [0, 1, 2]
     assert [r.getMessage() for r in caplog.records] == ["All 1 threads for futures are busy."]
 
 

@@ -9,6 +9,7 @@ from .test_gate import wait_until
 from .test_waiting import Request
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
+from collective.wsgifutures import gather
 from collective.wsgifutures.kernel.executors import Greenlets
 from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
@@ -18,6 +19,7 @@ from ctypes import CDLL
 
 import gc
 import gevent
+import logging
 import pytest
 import queue
 import socket
@@ -341,3 +343,27 @@ def test_c_code_that_waits_by_itself_stops_nobody_in_a_thread(executors):
         Request(call, executors=executors).run()
         assert (len(beats) > 10) is goes_on
     beating.kill()
+
+
+def test_threads_and_greenlets_log_at_the_same_time_and_none_stands_for_ever(executors, tmp_path):
+    """Nobody waits in one thread for a lock of gevent's that another one has."""
+    handler = logging.FileHandler(tmp_path / "log")
+    logger = logging.getLogger("both")
+    logger.addHandler(handler)
+
+    def log():
+        for number in range(500):
+            logger.warning("line %d", number)
+        return "logged"
+
+    call = future(key="log", executor="threads", timeout=SECONDS)(lambda n: log())
+    request = Request(lambda: gather(*map(call.submit, range(8))), executors=executors)
+    request.publish()
+    request.waiter.start()
+    log()
+    request.waiter.wait()
+    request.publish()
+    assert request.answer == ["logged"] * 8
+    logger.removeHandler(handler)
+    handler.close()
+    assert len((tmp_path / "log").read_text().splitlines()) == 9 * 500

@@ -207,3 +207,36 @@ def test_processes_end_with_their_server_however_it_ends(gevent, then):
     while any(map(runs, pids)) and time.monotonic() < until:
         time.sleep(0.02)
     assert [pid for pid in pids if runs(pid)] == []
+
+
+ENDING = """
+import sys
+sys.path[:0] = {path!r}
+if {gevent}:
+    from gevent import monkey
+    monkey.patch_all()
+from collective.wsgifutures.kernel.executors import Executors
+from kernel import calls
+from kernel.test_waiting import Request
+import time
+executors = Executors()
+call = calls.declare({kind!r}, calls.block)
+request = Request(lambda: call(60), executors=executors)
+request.publish()
+request.waiter.start()
+time.sleep(0.5)
+print("end", flush=True)
+"""
+
+
+@pytest.mark.parametrize("gevent", [False, True])
+@pytest.mark.parametrize("kind", ["threads", "processes", "asyncio"])
+def test_a_server_ends_though_its_futures_do_not(kind, gevent):
+    """In C code, which nothing interrupts."""
+    tests = str(Path(__file__).parent.parent)
+    code = ENDING.format(path=[tests], gevent=gevent, kind=kind)
+    began = time.monotonic()
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=4 * SECONDS)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("end\n", "", 0)
+    assert time.monotonic() - began < 2 * SECONDS

@@ -24,8 +24,12 @@ import contextvars
 import queue
 import threading
 
-#: How long a new loop may take until it runs, and an old one until it has ended, in seconds.
-PATIENCE = 10.0
+#: How long a new loop may take until it runs, in seconds.
+TO_START = 10.0
+
+#: How long its tasks may take to end when it is stopped, in seconds. A process that ends
+#: does not wait for longer.
+TO_END = 1.0
 
 
 class Asyncio:
@@ -60,7 +64,7 @@ class _Loop:
     def __init__(self) -> None:
         self._box = inbox()
         start_thread(self._run, keeps_hub=True)
-        self.loop, self._stop = self._box.get(timeout=PATIENCE)
+        self.loop, self._stop = self._box.get(timeout=TO_START)
 
     def _run(self) -> None:
         try:
@@ -76,7 +80,7 @@ class _Loop:
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self._stop.set)
         with contextlib.suppress(queue.Empty):
-            self._box.get(timeout=PATIENCE)
+            self._box.get(timeout=TO_END)
 
 
 class _TaskJob:

@@ -10,8 +10,12 @@ from typing import Protocol
 import contextlib
 import logging
 import threading
+import time
 
 logger = logging.getLogger(__name__)
+
+#: That a line has formed is logged once in so many seconds.
+TELL_EVERY = 10.0
 
 
 class Queued(Protocol):
@@ -41,6 +45,7 @@ class Line:
         self._length = length
         self._start = start
         self._running = 0
+        self._told = -TELL_EVERY
         self._waiting: deque[Queued] = deque()
         self._lock = real_lock()
 
@@ -58,16 +63,21 @@ class Line:
                 self._waiting.append(job)
             else:
                 self._running += 1
-            first = waits and len(self._waiting) == 1
-        if first:
-            logger.warning("All %d %s for futures are busy.", self._limit, self._kind)
-        if not waits:
+        if waits:
+            self._tell()
+        else:
             self._begin(job)
 
     def leave(self, job: Queued) -> None:
         """Take *job* out, where it waits."""
         with self._lock, contextlib.suppress(ValueError):
             self._waiting.remove(job)
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now >= self._told + TELL_EVERY:
+            self._told = now
+            logger.warning("All %d %s for futures are busy.", self._limit, self._kind)
 
     def _begin(self, job: Queued) -> None:
         try:

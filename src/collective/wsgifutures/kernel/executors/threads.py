@@ -7,7 +7,9 @@ from .line import Line
 from collections.abc import Callable
 from typing import Any
 
+import _thread
 import contextvars
+import logging
 import threading
 
 
@@ -67,8 +69,23 @@ def start_thread(function: Callable[[], None], *, keeps_hub: bool = False) -> No
         return
     from gevent.monkey import get_original
 
+    _share_logging()
     start = get_original("_thread", "start_new_thread")
     start(*((function, ()) if keeps_hub else (_with_own_hub, (function,))))
+
+
+def _share_logging() -> None:
+    """Give logging locks of the system: who waits for gevent's in another thread may never wake.
+
+    Seen with gevent 26.9: one thread that logs beside the main one stands for ever, in gevent's
+    own thread pool too. One that is held just now is replaced the next time.
+    """
+    handlers = list(logging._handlerList)  # type: ignore[attr-defined]
+    locks = [(logging, "_lock"), *((ref(), "lock") for ref in handlers)]
+    for owner, name in locks:
+        lock = getattr(owner, name, None)
+        if lock is not None and type(lock) is not _thread.RLock and lock._owner is None:
+            setattr(owner, name, _thread.RLock())
 
 
 def _with_own_hub(function: Callable[[], None]) -> None:
