@@ -27,7 +27,7 @@ test: test-kernel test-docs test-plone test-server  ## Run the tests
 .PHONY: test-kernel
 test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
 	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams
-	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m concurrency tests/kernel tests/wsgi tests/upstreams
+	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m "concurrency and not storages" tests/kernel tests/wsgi tests/upstreams
 
 .PHONY: test-docs
 test-docs: $(READY)  ## The code in the docs
@@ -49,9 +49,10 @@ test-operation: $(READY)  ## Limits, stops, memory and the audit: servers that s
 	$(PYTEST) $(PURE) -m operation tests/server
 
 .PHONY: test-storages
-test-storages: $(STORAGES)/.ready  ## RelStorage on SQLite and PostgreSQL, and ZEO, with two workers
-	$(STORAGES)/bin/python tools/postgresql.py
-	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m storages tests/server
+test-storages: $(STORAGES)/.ready  ## RelStorage on SQLite and PostgreSQL, ZEO; Redis, Memcached
+	$(STORAGES)/bin/python tools/servers.py
+	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m storages tests/upstreams tests/server
+	$(STORAGES)/bin/python tests/gevented.py -p no:cacheprovider $(PURE) -m storages tests/upstreams
 
 .PHONY: test-pythons
 test-pythons: $(READY)  ## Kernel, middleware and one server test on the other Pythons

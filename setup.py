@@ -66,10 +66,8 @@ setup(
             "aiosmtpd",
             "httpx",  # asks in futures that are async def
             "hypothesis",
-            "pymemcache",
             "pytest",
             "pytest-plone",
-            "redis",
             "waitress",
         ],
         "docs": ["sphinx"],

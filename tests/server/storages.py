@@ -24,7 +24,7 @@ import tempfile
 sys.path[:0] = [str(ROOT / "tests" / "docs"), str(ROOT / "tools")]
 
 from blocks import files_of  # noqa: E402
-from postgresql import programs  # noqa: E402
+from servers import programs  # noqa: E402
 
 PAGES = ROOT / "docs" / "storages"
 
@@ -136,7 +136,7 @@ class PostgreSQL(Started, Converted):
     def __init__(self):
         self._programs = programs()
         if self._programs is None:
-            pytest.fail("PostgreSQL is not installed: python tools/postgresql.py")
+            pytest.fail("PostgreSQL is not installed: python tools/servers.py")
         super().__init__()
 
     def put(self, instance):

@@ -1,6 +1,6 @@
 """Answers that all workers share, on a real Redis and a real Memcached.
 
-``apt-get install redis-server memcached`` makes them run here.
+Run by ``make test-storages``, which installs them.
 """
 
 from .outside import raised_by
@@ -13,11 +13,10 @@ from dogpile.cache.api import NO_VALUE
 
 import os
 import pytest
-import shutil
 import socket
 import subprocess
 
-pytestmark = pytest.mark.concurrency
+pytestmark = [pytest.mark.concurrency, pytest.mark.storages]
 
 SERVERS = {
     "redis": (["redis-server", "--save", "", "--port"], "redis://127.0.0.1:{}/0"),
@@ -32,8 +31,6 @@ SERVERS = {
 def running(kind):
     """Run a server of that *kind*; give its address."""
     command, address = SERVERS[kind]
-    if not shutil.which(command[0]):
-        pytest.skip(f"there is no {command[0]} here")
     process, port = _started(command)
     try:
         yield address.format(port)

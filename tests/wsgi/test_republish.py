@@ -10,6 +10,7 @@ from .applications import page
 from .applications import SECONDS
 from .applications import setting
 from collective.wsgifutures import AskedAfterCommit
+from collective.wsgifutures import ExecutorBusy
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import HoldExpired
@@ -396,6 +397,18 @@ def test_what_runs_out_of_time_answers_504_where_nobody_catches_it(
     )
     (record,) = caplog.records
     assert record.getMessage() == f"{method} /page: {error}"
+
+
+def test_what_cannot_be_had_answers_503_where_nobody_catches_it(caplog):
+    """With the error's own Retry-After."""
+    caplog.set_level(logging.WARNING)
+    error = ExecutorBusy("shop.price", "threads", 64, 1000)
+    answer = get(page(lambda environ: raises(error)))
+    assert answer.status == "503 Service Unavailable"
+    assert answer.headers["Retry-After"] == "5"
+    text = b"A service that this page needs cannot be had now. Please try again in a moment.\n"
+    assert answer.body == text
+    assert [record.getMessage() for record in caplog.records] == [f"GET /: {error}"]
 
 
 def test_past_the_grace_a_last_pass_that_finds_no_slot_answers_504():

@@ -4,7 +4,9 @@
      ├ FutureTimeout, HoldExpired      both also TimeoutError
      ├ FutureCancelled                 also concurrent.futures.CancelledError
      ├ TooManyPasses, AskedAfterCommit
-     ├ ExecutorBusy, ProcessEnded
+     ├ ProcessEnded
+     ├ Unavailable
+     │  └ ExecutorBusy               (and what goes wrong with an upstream)
      └ ArgumentRefused, ResultRefused  both also TypeError
     Suspended                          a BaseException, outside of the tree
 
@@ -13,6 +15,8 @@ An error carries its facts as attributes and survives pickling.
 
 from collections.abc import Iterable
 from concurrent.futures import CancelledError
+
+import math
 
 
 class FuturesError(Exception):
@@ -122,11 +126,20 @@ class ResultRefused(FuturesError, TypeError):
         return f"The result of {self.name} cannot be kept: {self.reason}"
 
 
-class ExecutorBusy(FuturesError):
-    """A future was not started: too many wait for a thread or a process already.
+class Unavailable(FuturesError):
+    """Something that is needed cannot be had now. Answers 503 where no view catches it."""
 
-    Answers 503 where no view catches it.
-    """
+    #: Seconds after which it may be asked for again.
+    retry_after = 5.0
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What Zope sends with an error that no view catches."""
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
+
+
+class ExecutorBusy(Unavailable):
+    """A future was not started: too many wait for a thread or a process already."""
 
     def __init__(self, name: str, executor: str, limit: int, queued: int) -> None:
         super().__init__(name, executor, limit, queued)
@@ -134,11 +147,6 @@ class ExecutorBusy(FuturesError):
         self.executor = executor  #: ``threads`` or ``processes``
         self.limit = limit  #: how many run side by side
         self.queued = queued  #: how many may wait for one of those
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What Zope sends with an error that no view catches."""
-        return {"Retry-After": "5"}
 
     def __str__(self) -> str:
         return (

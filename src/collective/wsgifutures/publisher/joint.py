@@ -7,6 +7,7 @@ next one could find somebody else's user.
 """
 
 from ..compat import FutureNotResolvedError
+from ..kernel.errors import ExecutorBusy
 from ..kernel.errors import FutureTimeout
 from ..kernel.errors import HoldExpired
 from ..upstreams.errors import UpstreamBusy
@@ -30,8 +31,9 @@ from ZPublisher.HTTPResponse import status_codes
 _LATE = (FutureTimeout, HoldExpired, FutureNotResolvedError, UpstreamTimeout)
 TOO_LATE = {error.__name__.lower(): 504 for error in _LATE}
 
-#: An upstream that gave nothing to work with. Retry-After is the error's own header.
+#: What cannot be had now. Retry-After is the error's own header.
 _AWAY = (
+    ExecutorBusy,
     UpstreamBusy,
     UpstreamError,
     UpstreamOff,

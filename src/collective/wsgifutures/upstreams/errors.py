@@ -1,6 +1,6 @@
 """What can go wrong with an upstream, as one small tree::
 
-    FuturesError
+    FuturesError, Unavailable
      └ UpstreamError
         ├ UpstreamTimeout   also TimeoutError
         ├ UpstreamRefused   also ConnectionError
@@ -14,30 +14,19 @@ An error tells the upstream's name and its host. Paths, queries, headers and bod
 secrets, so no error has them: neither in its text nor in what caused it.
 """
 
-from ..kernel.errors import FuturesError
+from ..kernel.errors import Unavailable
 
 import math
 
-#: Seconds after which to ask again, where nothing says when.
-RETRY_AFTER = 5.0
 
-
-class UpstreamError(FuturesError):
+class UpstreamError(Unavailable):
     """An upstream gave no answer that can be used. Answers 503 where no view catches it."""
-
-    #: Seconds after which it may be asked again.
-    retry_after = RETRY_AFTER
 
     def __init__(self, name: str, host: str, *facts: object) -> None:
         super().__init__()
         self.args = (name, host, *facts)  # those of an OSError are cut to two
         self.name = name  #: the upstream's name
         self.host = host  #: where it was called, without path and query
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What Zope sends with an error that no view catches."""
-        return {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
 
 
 class UpstreamTimeout(UpstreamError, TimeoutError):

@@ -7,8 +7,10 @@ the passes run in slots.
 """
 
 from ..kernel import executors
+from ..kernel.errors import FuturesError
 from ..kernel.errors import FutureTimeout
 from ..kernel.errors import HoldExpired
+from ..kernel.errors import Unavailable
 from ..kernel.gate import Gate
 from ..kernel.gate import NoAnswer
 from ..kernel.gate import Refused
@@ -45,6 +47,7 @@ import time
 logger = logging.getLogger(__name__)
 
 _TOO_LATE = "A service that this page needs did not answer in time. Please try again in a moment."
+_AWAY = "A service that this page needs cannot be had now. Please try again in a moment."
 BUSY = "The site is busy. Please try again in a moment."
 
 
@@ -100,9 +103,9 @@ class Republish:
             response = self._busy(environ)
         except NoAnswer:
             response = self._text(environ, "504 Gateway Timeout", _TOO_LATE)
-        except (FutureTimeout, HoldExpired) as error:
+        except (FutureTimeout, HoldExpired, Unavailable) as error:
             logger.warning("%s %s: %s", environ["REQUEST_METHOD"], environ.get("PATH_INFO"), error)
-            response = self._text(environ, "504 Gateway Timeout", _TOO_LATE)
+            response = self._without(environ, error)
         except ClientGone:
             response = self._text(environ, "499 Client Closed Request", "")  # nginx's, for the log
         return response.send(start_response)
@@ -166,6 +169,13 @@ class Republish:
         ]
         chunks = [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
         return Response(status, headers, Unread(chunks, environ, self.settings.body_timeout))
+
+    def _without(self, environ: Environ, error: FuturesError) -> Response:
+        """Answer for an error that nobody caught: what was needed was late, or is away."""
+        if isinstance(error, TimeoutError):
+            return self._text(environ, "504 Gateway Timeout", _TOO_LATE)
+        headers = getattr(error, "headers", {}).items()
+        return self._text(environ, "503 Service Unavailable", _AWAY, headers)
 
     def _busy(self, environ: Environ) -> Response:
         headers = [("Retry-After", str(RETRY_AFTER)), ("Cache-Control", "no-store")]
