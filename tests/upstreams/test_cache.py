@@ -213,8 +213,8 @@ def _sent(outside):
 
 def test_failure_of_a_shared_call_is_everybodys(outside, weather):
     """Each has a copy of its own."""
-    outside.says(after=0.5)
-    upstream = weather(cache=60, retries=0, timeout=(1, 0.2))
+    outside.says(after=3)
+    upstream = weather(cache=60, retries=0, timeout=(1, 1))
     errors = side_by_side(lambda: upstream.get("/"), 5)
     assert {type(one) for one in errors} == {UpstreamTimeout}
     assert (len(outside.asked), len(set(map(id, errors)))) == (1, 5)
