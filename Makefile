@@ -55,7 +55,7 @@ test-storages: $(STORAGES)/.ready  ## RelStorage on SQLite and PostgreSQL, ZEO; 
 	$(STORAGES)/bin/python tests/gevented.py -p no:cacheprovider $(PURE) -m storages tests/upstreams
 
 .PHONY: test-pythons
-test-pythons: $(READY)  ## Kernel, middleware and one server test on the other Pythons
+test-pythons: $(READY)  ## What needs no Zope, and one server test, on the other Pythons
 	$(BIN)/python tools/pythons.py
 
 .PHONY: lint

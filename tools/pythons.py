@@ -19,6 +19,8 @@ import sys
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSIONS = [f"3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)]
+#: The tests that need neither a server nor Zope.
+PURE = ["tests/kernel", "tests/wsgi", "tests/upstreams"]
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:plone"]
 
 
@@ -45,8 +47,8 @@ def test(version: str, python: str) -> bool:
             return False
     runner = str(venv / "bin" / "python")
     suites = [
-        [*PYTEST, "tests/kernel", "tests/wsgi"],
-        ["tests/gevented.py", *PYTEST[2:], "-m", "concurrency", "tests/kernel", "tests/wsgi"],
+        [*PYTEST, *PURE],
+        ["tests/gevented.py", *PYTEST[2:], "-m", "concurrency and not storages", *PURE],
         [*PYTEST, "tests/server", "-m", "smoke"],
     ]
     return all(subprocess.run([runner, *suite], cwd=ROOT).returncode == 0 for suite in suites)
