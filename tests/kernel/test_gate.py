@@ -218,13 +218,13 @@ def test_new_one_is_refused_at_once_when_as_many_wait_as_may():
     lines.gate.check()
 
 
-def test_new_one_is_refused_at_once_when_the_first_in_line_has_waited_half_of_its_time():
+def test_new_one_is_refused_at_once_when_the_line_has_not_moved_for_half_of_its_time():
     """It would not be served in time; those that stand in line keep their places."""
     lines = Lines(max_wait=SECONDS)
     lines.stand("a")
     lines.stand("b")
     lines.gate.check()
-    lines.gate._new[0]._since -= 0.6 * SECONDS
+    lines.gate._new._since -= 0.6 * SECONDS
     assert refused_limit(lines.gate.run_new, lambda: "never") == "max_wait"
     assert lines.open() == ["a", "b"]
 
@@ -285,3 +285,13 @@ def test_line_that_was_empty_begins_a_new_burst_at_a_pace_that_it_has_to_show():
     line.check()
     line.popleft()
     assert line._pace == pytest.approx(0.1, rel=0.1)
+
+
+def test_line_of_old_ones_that_moves_refuses_nobody():
+    """It was longer, and is about to be empty: who comes now does not wait."""
+    line = line_of(5, pace=0.01)
+    line._since -= 9
+    line.check()
+    line._moved_at -= 6
+    with pytest.raises(Refused):
+        line.check()

@@ -78,7 +78,7 @@ class Gate:
         """Refuse, before anything is done for it, a new request that would have to wait.
 
         Raises:
-            Refused: ``max_waiting`` wait, or the first of them has waited for too long.
+            Refused: ``max_waiting`` wait, or it would wait for too long.
         """
         with self._lock:
             self._new.check()
@@ -157,7 +157,8 @@ class NewLine(deque["_Ticket"]):
     """New requests that wait for a slot, in their order; refuses who would wait for too long.
 
     How long one more would wait is told by how fast the line has moved lately, and by how
-    long its first has waited, where it does not move at all. Half of ``max_wait`` is too
+    long it has not moved at all. (How long its first has waited would tell it too late:
+    while the line gets shorter, all that are in it are old.) Half of ``max_wait`` is too
     long. Where the line has not been empty for all of ``max_wait``, this is no burst but an
     overload, and a tenth of that is: to wait longer serves nobody better then, and when it
     is over, the worker is soon back to normal.
@@ -181,9 +182,10 @@ class NewLine(deque["_Ticket"]):
             raise Refused("max_waiting")
         if not self:
             return
-        lasting = time.monotonic() - self._since > self._max_wait
-        too_long = self._max_wait / (2 * LASTING if lasting else 2)
-        if self[0].waited() > self._max_wait / 2 or len(self) * self._pace > too_long:
+        now, half = time.monotonic(), self._max_wait / 2
+        still = now - (self._since if self._moved_at is None else self._moved_at)
+        lasting = now - self._since > self._max_wait
+        if still > half or len(self) * self._pace > (half / LASTING if lasting else half):
             raise Refused("max_wait")
 
     def append(self, ticket: "_Ticket") -> None:
@@ -208,11 +210,7 @@ class _Ticket:
     slot: Slot
 
     def __init__(self) -> None:
-        self._since = time.monotonic()
         self._served = threading.Event()
-
-    def waited(self) -> float:
-        return time.monotonic() - self._since
 
     def wait(self, until: float) -> bool:
         return self._served.wait(_seconds(until))
