@@ -32,7 +32,7 @@ pytestmark = pytest.mark.concurrency
 def empty(monkeypatch):
     """Each test begins with nothing kept."""
     monkeypatch.delenv(caches.VARIABLE, raising=False)
-    caches._cache_of.cache_clear()
+    caches._caches.clear()
 
 
 @pytest.fixture
@@ -442,3 +442,20 @@ def test_cache_of_another_kind_is_refused(monkeypatch, url):
     error = raised_by(OverrideRefused, Upstream, "weather", "https://example.com")
     assert error.name == "WSGIFUTURES_CACHE"
     assert "s3cret" not in str(error)
+
+
+def test_threads_that_come_first_at_the_same_time_share_one_cache(monkeypatch):
+    """Each cache has a secret of its own for its keys: two would keep everything twice."""
+    caches._caches.clear()
+    made = []
+    slow = caches._new_cache
+
+    def new_cache():
+        time.sleep(0.05)
+        made.append(slow())
+        return made[-1]
+
+    monkeypatch.setattr(caches, "_new_cache", new_cache)
+    found = side_by_side(caches.cache, 5)
+    assert len(set(map(id, found))) == 1
+    assert made

@@ -138,7 +138,7 @@ def test_secret_is_in_no_log_error_key_or_repr(outside, weather, caplog, place, 
 
 def test_secret_of_a_kept_answer_is_in_no_key(outside, weather, monkeypatch):
     """Whatever the cache is, its keys may be looked at."""
-    caches._cache_of.cache_clear()
+    caches._caches.clear()
     weather(cache=60).get("/", params={"key": SECRET}, headers={"Cookie": SECRET})
     region = caches.cache()._region
     keys = [region.key_mangler(key) for key in _keys(region)]

@@ -60,9 +60,9 @@ def _listens(port):
 def shared(request, monkeypatch):
     with running(request.param) as url:
         monkeypatch.setenv(caches.VARIABLE, url)
-        caches._cache_of.cache_clear()
+        caches._caches.clear()
         yield url
-    caches._cache_of.cache_clear()
+    caches._caches.clear()
 
 
 def test_answer_is_there_for_another_worker(outside, weather, shared):
@@ -71,7 +71,7 @@ def test_answer_is_there_for_another_worker(outside, weather, shared):
     upstream = weather(cache=60)
     first = HeldRequest(lambda: upstream.get("/"))
     answer = first.run()
-    caches._cache_of.cache_clear()  # another process has made no connection yet
+    caches._caches.clear()  # another process has made no connection yet
     other = HeldRequest(lambda: weather(cache=60).get("/"))
     assert (other.run(), other.passes, len(outside.asked)) == (answer, 1, 1)
 
@@ -82,7 +82,7 @@ def test_key_is_the_same_for_all_workers_and_another_one_under_another_secret(sh
     keys = []
     for secret in ("", "", "one", "one", "two"):
         monkeypatch.setenv(caches.SECRET, secret)
-        caches._cache_of.cache_clear()
+        caches._caches.clear()
         keys.append(caches.cache().key(request))
     assert keys[0] == keys[1] != keys[2] == keys[3] != keys[4]
 
@@ -108,7 +108,7 @@ def test_cache_that_is_gone_is_done_without(outside, weather, monkeypatch, caplo
     for kind in SERVERS:
         with running(kind) as url:
             monkeypatch.setenv(caches.VARIABLE, url)
-            caches._cache_of.cache_clear()
+            caches._caches.clear()
             upstream = weather(cache=60)
             upstream.get("/")
         caplog.clear()
@@ -116,7 +116,7 @@ def test_cache_that_is_gone_is_done_without(outside, weather, monkeypatch, caplo
         assert [upstream.get("/").text for _ in range(3)] == ["sunny"] * 3
         assert len(outside.asked) == 3
         assert len(caplog.messages) == 1
-    caches._cache_of.cache_clear()
+    caches._caches.clear()
 
 
 def test_redis_without_its_package_is_told(monkeypatch):

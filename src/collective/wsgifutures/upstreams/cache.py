@@ -22,7 +22,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import contextlib
-import functools
 import hashlib
 import json
 import logging
@@ -159,8 +158,11 @@ class Cache:
             logger.warning("The cache does not answer (%s): done without.", type(error).__name__)
 
 
-@functools.cache
-def _cache_of(pid: int) -> Cache:
+#: By the process: a fork has nothing of its parent's.
+_caches: dict[int, Cache] = {}
+
+
+def _new_cache() -> Cache:
     url = os.environ.get(VARIABLE, "").strip()
     shared = os.environ.get(SECRET, "") or url
     secret = hashlib.sha256(shared.encode()).digest() if url else secrets.token_bytes(32)
@@ -173,7 +175,10 @@ def cache() -> Cache:
     Raises:
         OverrideRefused: The variable is not what it takes.
     """
-    return _cache_of(os.getpid())
+    pid = os.getpid()
+    found = _caches.get(pid)
+    # Of two threads that come first at the same time both get what one of them has made.
+    return found or _caches.setdefault(pid, _new_cache())
 
 
 def check() -> None:
