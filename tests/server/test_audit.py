@@ -9,6 +9,8 @@ import pytest
 import re
 import signal
 
+pytestmark = pytest.mark.operation
+
 IMPORT = "from collective.wsgifutures.gunicorn import *\n"
 
 #: A configuration whose hook replaces the one that the arbiter would refuse in.
@@ -18,7 +20,6 @@ OWN_HOOK = IMPORT + "def nworkers_changed(server, new, old):\n    pass\n"
 SERVING = """
 from collective.wsgifutures import gunicorn as wsgifutures
 
-pytestmark = pytest.mark.operation
 def post_worker_init(worker):
     wsgifutures.post_worker_init(worker)
     worker.log.info("serving %s", worker.pid)
