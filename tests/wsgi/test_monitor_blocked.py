@@ -80,17 +80,22 @@ def test_no_greenlet_waits_for_ever_for_a_lock_of_the_log(monitor):
     """A handler's lock is gevent's, and the monitor's thread is none of gevent's."""
     taken = []
 
-    class Handler(logging.Handler):
-        def createLock(self):
-            self.lock = None
-
+    class Lock:
         def acquire(self):
             taken.append(get_original("threading", "get_ident")())
 
-        def emit(self, record):
+        __enter__ = acquire  # of Python 3.13
+
+        def release(self, *raised):
             pass
 
-        def release(self):
+        __exit__ = release
+
+    class Handler(logging.Handler):
+        def createLock(self):
+            self.lock = Lock()
+
+        def emit(self, record):
             pass
 
     handler = Handler()
