@@ -43,7 +43,7 @@ import time
 
 sys.path.insert(0, str(ROOT / "tests" / "server"))
 
-from upstreams import Hostile
+from hostile import Hostile
 from wire import post
 from wire import request
 from wire import Wire

@@ -5,7 +5,7 @@ the next request. gunicorn keeps an idle connection for longer than a test waits
 is closed, that is the answer.
 """
 
-from upstreams import Hostile
+from hostile import Hostile
 from wire import post
 from wire import request
 from wire import Wire
