@@ -24,7 +24,7 @@ import time
 pytestmark = pytest.mark.concurrency
 
 #: The hostile upstream of the tests with real servers.
-hostile = runpy.run_path(str(Path(__file__).parent.parent / "server" / "upstreams.py"))
+hostile = runpy.run_path(str(Path(__file__).parent.parent / "server" / "hostile.py"))
 
 
 # what is sent
