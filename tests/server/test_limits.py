@@ -206,7 +206,7 @@ def test_storm_of_conflicts_keeps_nobody_out(limited):
 
 def test_future_that_never_yields_is_named_and_its_worker_replaced(limited):
     """The monitor tells which, gunicorn's timeout kills the worker, the next one serves."""
-    server = limited("--timeout", "3")
+    server = limited("--timeout", "3", blocked=1)
     pid = server.state()["pid"]
     with pytest.raises(requests.ConnectionError):
         server.get("@@compute", future="in C")
@@ -219,7 +219,7 @@ def test_future_that_never_yields_is_named_and_its_worker_replaced(limited):
 
 def test_future_that_computes_for_too_long_is_named_and_its_worker_replaced(limited):
     """Python code can be ended: its client gets an error, and the next worker serves."""
-    server = limited("--timeout", "3")
+    server = limited("--timeout", "3", blocked=1)
     pid = server.state()["pid"]
     assert server.get("@@compute", future="yes", seconds=20).status_code == 500
     until(lambda: answers(server), 30)

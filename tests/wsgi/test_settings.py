@@ -35,7 +35,7 @@ def test_the_defaults():
         "max_queued": 1000,
         "liveness_path": "",
         "slow_pass": 5.0,
-        "blocked": 1.0,
+        "blocked": 2.0,
         "debug": False,
     }
 

@@ -119,7 +119,7 @@ class Settings:
     #: A pass that takes longer is logged, in seconds.
     slow_pass: float = _setting(5.0, _SECONDS)
     #: A greenlet that lets no other run for longer is logged, in seconds.
-    blocked: float = _setting(1.0, _SECONDS)
+    blocked: float = _setting(2.0, _SECONDS)
     #: Tell in the header ``X-Hold-Passes`` how often the request was published.
     debug: bool = _setting(False, _SWITCH)
 
