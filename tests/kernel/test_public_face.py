@@ -27,7 +27,7 @@ def test_the_public_names_are_those_of_the_package():
         *("HoldExpired", "FutureCancelled", "TooManyPasses", "AskedAfterCommit"),
         *("ArgumentRefused", "ResultRefused", "Suspended", "ExecutorBusy", "ProcessEnded"),
         *("Upstream", "Answer", "UpstreamError", "UpstreamTimeout", "UpstreamRefused"),
-        *("UpstreamTooLarge", "UpstreamStatus", "UpstreamBusy", "UpstreamOff", "OverrideRefused"),
+        *("UpstreamTooLarge", "UpstreamStatus", "UpstreamBusy", "UpstreamOff", "SettingRefused"),
     }
     assert set(testing.__all__) == {"HELD", "ByHand", "Clock", "HeldRequest"}
     assert set(config.__all__) == {

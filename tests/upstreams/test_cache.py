@@ -3,6 +3,7 @@
 from .outside import raised_by
 from .outside import side_by_side
 from .outside import until
+from collective.wsgifutures import SettingRefused
 from collective.wsgifutures import Upstream
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamOff
@@ -15,7 +16,6 @@ from collective.wsgifutures.upstreams.answers import Headers
 from collective.wsgifutures.upstreams.cache import Cache
 from collective.wsgifutures.upstreams.cache import Freshness
 from collective.wsgifutures.upstreams.cache import Kept
-from collective.wsgifutures.upstreams.errors import OverrideRefused
 from collective.wsgifutures.upstreams.flights import Flights
 from collective.wsgifutures.upstreams.request import Request
 from dogpile.cache.api import CantDeserializeException
@@ -439,7 +439,7 @@ def test_cache_that_does_not_answer_is_done_without(outside, weather, monkeypatc
 def test_cache_of_another_kind_is_refused(monkeypatch, url):
     """Its name, what it is, what it takes; the address may have a password."""
     monkeypatch.setenv(caches.VARIABLE, url)
-    error = raised_by(OverrideRefused, Upstream, "weather", "https://example.com")
+    error = raised_by(SettingRefused, Upstream, "weather", "https://example.com")
     assert error.name == "WSGIFUTURES_CACHE"
     assert "s3cret" not in str(error)
 

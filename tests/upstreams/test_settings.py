@@ -1,7 +1,7 @@
 """What an operator and a site change without code."""
 
 from .outside import raised_by
-from collective.wsgifutures import OverrideRefused
+from collective.wsgifutures import SettingRefused
 from collective.wsgifutures import Upstream
 from collective.wsgifutures import UpstreamOff
 from collective.wsgifutures.kernel.passes import current_pass
@@ -80,7 +80,7 @@ def test_value_that_it_cannot_have_is_refused(monkeypatch, name, text):
     """With its name, what it was given and what it takes."""
     variable = f"WSGIFUTURES_UPSTREAM_MY_WEATHER_{name.upper()}"
     monkeypatch.setenv(variable, text)
-    error = raised_by(OverrideRefused, declare)
+    error = raised_by(SettingRefused, declare)
     assert (error.name, error.value) == (variable, text)
     assert str(error).startswith(f"The setting {variable} is {text!r}; it takes ")
     monkeypatch.delenv(variable)
@@ -163,7 +163,7 @@ def test_site_that_says_nothing_changes_nothing(outside, weather):
 def test_value_of_a_site_that_it_cannot_have_is_refused_where_it_is_submitted(weather):
     """As the environment's are."""
     site_overrides.append(lambda name: {"max_calls": 0})
-    error = raised_by(OverrideRefused, weather().get.submit, "/")
+    error = raised_by(SettingRefused, weather().get.submit, "/")
     assert (error.name, error.value) == ("weather: max_calls", 0)
 
 

@@ -1,7 +1,7 @@
 """The settings: where they come from, and what they may be."""
 
+from collective.wsgifutures import SettingRefused
 from collective.wsgifutures.wsgi.republish import filter_app
-from collective.wsgifutures.wsgi.settings import SettingRefused
 from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import asdict
 

@@ -15,8 +15,8 @@ from .kernel.futures import Future
 from .kernel.futures import future
 from .kernel.futures import gather
 from .kernel.futures import held
+from .kernel.settings import SettingRefused
 from .upstreams.answers import Answer
-from .upstreams.errors import OverrideRefused
 from .upstreams.errors import UpstreamBusy
 from .upstreams.errors import UpstreamError
 from .upstreams.errors import UpstreamOff
@@ -36,9 +36,9 @@ __all__ = [
     "FutureTimeout",
     "FuturesError",
     "HoldExpired",
-    "OverrideRefused",
     "ProcessEnded",
     "ResultRefused",
+    "SettingRefused",
     "Suspended",
     "TooManyPasses",
     "Upstream",

@@ -32,12 +32,12 @@ from .kernel.errors import ArgumentRefused
 from .kernel.errors import FuturesError
 from .kernel.errors import ResultRefused
 from .kernel.futures import Future
+from .kernel.futures import Parts
 from .kernel.hold import Call
 from .kernel.hold import CallState
 from .kernel.hold import Pass
 from .kernel.outcomes import Outcome
 from .kernel.outcomes import Returned
-from .kernel.outcomes import run
 from .kernel.passes import current_pass
 from collections.abc import Callable
 from collections.abc import Hashable
@@ -48,6 +48,7 @@ from zope.globalrequest import getRequest
 from zope.interface import alsoProvides
 from zope.interface import Interface
 
+import functools
 import inspect
 import logging
 import math
@@ -168,7 +169,7 @@ def submit(key: Hashable, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> 
         ArgumentRefused: *fn* or an argument belongs to Zope or to this pass.
         TypeError: *fn* is not callable.
     """
-    return _submit(key, None, fn, args, kwargs)
+    return _submit(key, functools.partial(_call, key, None, fn, args, kwargs))
 
 
 def submitMultiprocess(key: Hashable, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
@@ -177,7 +178,7 @@ def submitMultiprocess(key: Hashable, fn: Callable[..., Any], *args: Any, **kwar
     Raises:
         ArgumentRefused: It cannot be sent to another process, too.
     """
-    return _submit(key, "processes", fn, args, kwargs)
+    return _submit(key, functools.partial(_call, key, "processes", fn, args, kwargs))
 
 
 def resultOrSubmit(
@@ -188,14 +189,16 @@ def resultOrSubmit(
     Raises:
         Exception: As ``result`` and ``submit`` do.
     """
-    return _result_or_submit(key, placeholder, None, fn, args, kwargs)
+    make = functools.partial(_call, key, None, fn, args, kwargs)
+    return _result_or_submit(key, placeholder, make)
 
 
 def resultOrSubmitMultiprocess(
     key: Hashable, placeholder: Any, fn: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
     """Do as ``resultOrSubmit`` does; *fn* runs in another process."""
-    return _result_or_submit(key, placeholder, "processes", fn, args, kwargs)
+    make = functools.partial(_call, key, "processes", fn, args, kwargs)
+    return _result_or_submit(key, placeholder, make)
 
 
 def cancel(key: Hashable) -> bool:
@@ -268,26 +271,6 @@ def _forget(call: Call) -> None:
 # Calls
 
 
-class _Work:
-    """What runs for a key."""
-
-    __slots__ = ("args", "function", "kwargs", "name")
-
-    def __init__(
-        self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        self.name = name
-        self.function = function
-        self.args = args
-        self.kwargs = kwargs
-
-    def run(self) -> Outcome:
-        return run(self.name, self.call)
-
-    def call(self) -> Any:
-        return self.function(*self.args, **self.kwargs)
-
-
 class _Call(Call):
     """One of a key. Its failure is logged, whatever ran it."""
 
@@ -300,34 +283,22 @@ class _Call(Call):
             logger.error("%s failed", self.name, exc_info=error)
 
 
-def _submit(
-    key: Hashable,
-    executor: str | None,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> bool:
+def _submit(key: Hashable, make: Callable[[], Call]) -> bool:
     if current_pass() is None and getRequest() is None:
         raise FuturesError(
             f"There is neither a hold nor a request that could keep what comes of {key!r}: "
             "call the function itself, or resultOrSubmit."
         )
-    _register(key, executor, function, args, kwargs)
+    _register(key, make)
     return True
 
 
-def _register(
-    key: Hashable,
-    executor: str | None,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Call:
+def _register(key: Hashable, make: Callable[[], Call]) -> Call:
     known = _find(key)
     if known is not None and known.state is CallState.SETTLED:
         raise FutureAlreadyResolvedError(key)
     this = current_pass()
-    call = _call(key, executor, function, args, kwargs)
+    call = make()
     if this is None:
         return _run_in_place(call)
     if known is not None and known.state is CallState.RUNNING:
@@ -341,15 +312,8 @@ def _register(
     return this.submit(call)
 
 
-def _result_or_submit(
-    key: Hashable,
-    placeholder: Any,
-    executor: str | None,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
-    call = _find(key) or _register(key, executor, function, args, kwargs)
+def _result_or_submit(key: Hashable, placeholder: Any, make: Callable[[], Call]) -> Any:
+    call = _find(key) or _register(key, make)
     return placeholder if call.outcome is None else _value(call)
 
 
@@ -367,7 +331,7 @@ def _call(
     kwargs: dict[str, Any],
 ) -> Call:
     name = key if isinstance(key, str) else repr(key)
-    work = _Work(
+    work = Parts(
         name,
         _taken_function(name, function),
         tuple(_taken(name, f"argument {n}", value) for n, value in enumerate(args, 1)),
@@ -421,7 +385,7 @@ def _taken(name: str, where: str, value: Any) -> Any:
         raise refused from None
 
 
-def _check_pickles(work: _Work) -> None:
+def _check_pickles(work: Parts) -> None:
     """Only what pickles gets to another process; a function goes by its name."""
     parts = {"its function": work.function}
     parts.update((f"argument {n}", value) for n, value in enumerate(work.args, 1))

@@ -8,13 +8,13 @@ A database is opened as a worker would. Where another process has it, what can b
 without is told from ``zope.conf``.
 """
 
+from .kernel.settings import SettingRefused
 from .wsgi import audit
 from .wsgi.audit import error
 from .wsgi.audit import Finding
 from .wsgi.audit import Level
 from .wsgi.audit import ok
 from .wsgi.audit import warning
-from .wsgi.settings import SettingRefused
 from .wsgi.settings import Settings
 from collections.abc import Iterable
 from collections.abc import Iterator

@@ -13,8 +13,8 @@ loads Zope. A configuration may have a hook of its own, so a worker repeats what
 has looked at.
 """
 
+from .kernel.settings import SettingRefused
 from .wsgi import audit
-from .wsgi.settings import SettingRefused
 from .wsgi.settings import Settings
 from collections.abc import Callable
 from typing import Any

@@ -128,8 +128,15 @@ class Future(Generic[T]):
         this.suspend([self._call])
 
 
-class _Work:
-    """A function with the arguments of one call, kept for as long as its response is held."""
+class Parts:
+    """What a call is made of: a function and its arguments, kept while its response is held.
+
+    Args:
+        name: The future's.
+        function: What makes the call.
+        args: For it.
+        kwargs: For it, too.
+    """
 
     __slots__ = ("args", "function", "kwargs", "name")
 
@@ -142,13 +149,15 @@ class _Work:
         self.kwargs = kwargs
 
     def run(self) -> Outcome:
+        """Make the call and return its outcome."""
         return run(self.name, self.call)
 
     def call(self) -> Any:
+        """Make the call and return its value."""
         return self.function(*self.args, **self.kwargs)
 
 
-class _AsyncWork(_Work):
+class _AsyncParts(Parts):
     """The same of an ``async def``, which asyncio's executor awaits."""
 
     __slots__ = ()
@@ -223,21 +232,21 @@ class FutureFunction(Generic[P, T]):
             raise TypeError(f"{self._name}: {error}") from None
         identity: Hashable = (self._name, arguments.identity, closure.identity)
         positional, named = arguments.copy
-        work = self._work(closure.copy, positional, named)
+        parts = self._parts(closure.copy, positional, named)
         told = cast(tuple[tuple[str, Hashable], ...], arguments.identity)
-        return Call(self._name, identity, work.run, self._timeout, told, self._executor, work)
+        return Call(self._name, identity, parts.run, self._timeout, told, self._executor, parts)
 
-    def _work(
+    def _parts(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> _Work:
+    ) -> Parts:
         if self._executor == "asyncio":
-            return _AsyncWork(self._name, function, args, kwargs)
+            return _AsyncParts(self._name, function, args, kwargs)
         if self._executor == "processes":
             from .executors.channel import pack
 
             pack(self._name, self._function, args, kwargs)  # is refused here, in the view
-            return _Work(self._name, self._function, args, kwargs)
-        return _Work(self._name, function, args, kwargs)
+            return Parts(self._name, self._function, args, kwargs)
+        return Parts(self._name, function, args, kwargs)
 
     @property
     def plain(self) -> Callable[P, T]:

@@ -1,8 +1,8 @@
 """Limits how many calls one upstream gets at once; the next ones wait in a short line."""
 
+from ..kernel.executors import real_lock
 from ..kernel.inbox import Inbox
 from ..kernel.inbox import inbox
-from .locks import native_lock
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ class Bulkhead:
         self._places = places
         self._length = line
         self._line: deque[Inbox] = deque()
-        self._lock = native_lock()
+        self._lock = real_lock()
 
     @property
     def waiting(self) -> int:

@@ -10,10 +10,10 @@ set; ``redis://…`` or ``memcached://host:port`` for all workers together. Noth
 unpickled from there.
 """
 
+from ..kernel.executors import real_lock
+from ..kernel.settings import SettingRefused
 from .answers import Answer
 from .answers import Headers
-from .errors import OverrideRefused
-from .locks import native_lock
 from .request import Request
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -76,16 +76,19 @@ class Kept:
 
 def may_be_kept(answer: Answer) -> bool:
     """Tell whether *answer* is one for everybody."""
-    control = answer.headers.get("cache-control", "").lower()
-    words = {word.strip().partition("=")[0] for word in control.split(",")}
-    return answer.ok and may_be_shared(answer) and not words & {"no-cache"}
+    return answer.ok and may_be_shared(answer) and "no-cache" not in _control(answer)
 
 
 def may_be_shared(answer: Answer) -> bool:
     """Tell whether those who asked for the same at the same time may have *answer*."""
+    alone = _control(answer) & {"no-store", "private"}
+    return not alone and "*" not in answer.headers.get("vary", "")
+
+
+def _control(answer: Answer) -> set[str]:
+    """Return the words of ``Cache-Control``."""
     control = answer.headers.get("cache-control", "").lower()
-    words = {word.strip().partition("=")[0] for word in control.split(",")}
-    return not words & {"no-store", "private"} and "*" not in answer.headers.get("vary", "")
+    return {word.strip().partition("=")[0] for word in control.split(",")}
 
 
 def without_cookies(answer: Answer) -> Answer:
@@ -100,7 +103,7 @@ class _Locked(dict[str, Any]):
     def __init__(self, mapping: MutableMapping[str, Any]) -> None:
         super().__init__()
         self._mapping = mapping
-        self._lock = native_lock()
+        self._lock = real_lock()
 
     def get(self, key: str, default: Any = None) -> Any:
         with self._lock:
@@ -173,7 +176,7 @@ def cache() -> Cache:
     """Return the cache of this process.
 
     Raises:
-        OverrideRefused: The variable is not what it takes.
+        SettingRefused: The variable is not what it takes.
     """
     pid = os.getpid()
     found = _caches.get(pid)
@@ -185,7 +188,7 @@ def check() -> None:
     """Refuse a variable that is not what it takes, before anything is called.
 
     Raises:
-        OverrideRefused: It is one.
+        SettingRefused: It is one.
     """
     _kind(os.environ.get(VARIABLE, "").strip())
 
@@ -195,7 +198,7 @@ def _kind(url: str) -> str:
     known = kind in ("redis", "rediss") or re.fullmatch(r"memcached://[^/@]+/?", url)
     if url and not known:
         takes = "redis://host:port/number, rediss://… or memcached://host:port, or nothing"
-        raise OverrideRefused(VARIABLE, f"{kind or 'something'}://…", takes)
+        raise SettingRefused(VARIABLE, f"{kind or 'something'}://…", takes)
     return kind
 
 

@@ -23,6 +23,7 @@ from dataclasses import replace
 from http.client import HTTPException
 from http.client import HTTPResponse
 from typing import Any
+from urllib.parse import SplitResult
 from urllib.parse import unquote
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
@@ -193,8 +194,8 @@ class Client:
         self._name = name
         self._settings = settings
         self._own = urlsplit(settings.base_url)
-        self._manager = self._new_manager(self._own.scheme, self._own.hostname or "")
-        self._pool, self._whole_url = self._pool_of(settings.base_url)
+        self._manager = self._new_manager(self._own)
+        self._pool = _pool(self._manager, self._own)
 
     def send(self, request: Request, until: float, *, read: float | None = None) -> Answer:
         """Return the answer, redirects followed.
@@ -236,13 +237,13 @@ class Client:
         raise self._told(error, request.host, until, read)
 
     def _exchange(self, request: Request, until: float, read: float) -> tuple[Answer, str | None]:
-        pool, whole = self._pool_of(request.url)
+        pool = self._pool_for(request.url)
         left = until - time.monotonic()
         if left <= 0:
             raise TimeoutError
         response = pool.urlopen(
             request.method,
-            request.url if whole else _target(request.url),
+            _target(request.url, pool.proxy is not None),
             body=request.body,
             headers=dict(request.headers),
             retries=_NO_RETRY,
@@ -321,23 +322,17 @@ class Client:
                 return UpstreamTimeout(self._name, host, read, "read")
         return UpstreamRefused(self._name, host, _reason(error))
 
-    def _pool_of(self, url: str) -> tuple[HTTPConnectionPool, bool]:
-        """Return the pool for *url*, and whether a proxy wants the whole address."""
+    def _pool_for(self, url: str) -> HTTPConnectionPool:
         parts = urlsplit(url)
-        own = self._own
-        if (parts.scheme, parts.netloc) == (own.scheme, own.netloc) and hasattr(self, "_pool"):
-            return self._pool, self._whole_url
-        manager = self._manager
-        if (parts.scheme, parts.netloc) != (own.scheme, own.netloc):
-            manager = self._new_manager(parts.scheme, parts.hostname or "")
-        pool = manager.connection_from_host(parts.hostname, parts.port, parts.scheme)
-        whole = isinstance(manager, ProxyManager) and parts.scheme == "http"
-        return pool, whole
+        if (parts.scheme, parts.netloc) == (self._own.scheme, self._own.netloc):
+            return self._pool
+        return _pool(self._new_manager(parts), parts)
 
-    def _new_manager(self, scheme: str, host: str) -> PoolManager:
+    def _new_manager(self, parts: SplitResult) -> PoolManager:
+        host = parts.hostname or ""
         options: dict[str, Any] = {"maxsize": self._settings.max_calls, "block": False}
         options["ssl_context"] = _context(self._settings.ca_file)
-        proxy = None if proxy_bypass(host) else getproxies().get(scheme)
+        proxy = None if proxy_bypass(host) else getproxies().get(parts.scheme)
         if proxy and not proxy.startswith(("http://", "https://")):
             if "://" in proxy:
                 raise UpstreamRefused(self._name, host, "its proxy is none for HTTP")
@@ -347,6 +342,10 @@ class Client:
         )
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _PoolTLS}
         return manager
+
+
+def _pool(manager: PoolManager, parts: SplitResult) -> HTTPConnectionPool:
+    return manager.connection_from_host(parts.hostname, parts.port, parts.scheme)
 
 
 def _proxy(url: str) -> dict[str, Any]:
@@ -371,8 +370,11 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def _target(url: str) -> str:
+def _target(url: str, proxy: bool) -> str:
+    """Return what is asked for: of a proxy for plain HTTP, the whole address."""
     parts = urlsplit(url)
+    if proxy and parts.scheme == "http":
+        return url
     path = parts.path or "/"
     return f"{path}?{parts.query}" if parts.query else path
 

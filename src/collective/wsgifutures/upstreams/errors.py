@@ -8,7 +8,6 @@
         ├ UpstreamStatus
         ├ UpstreamBusy
         └ UpstreamOff
-    OverrideRefused         a ValueError
 
 An error tells the upstream's name and its host. Paths, queries, headers and bodies may hold
 secrets, so no error has them: neither in its text nor in what caused it.
@@ -118,16 +117,3 @@ class UpstreamOff(UpstreamError):
             f"The upstream {self.name} ({self.host}) is switched off. Switch it on again, or "
             "catch UpstreamOff and render without it."
         )
-
-
-class OverrideRefused(ValueError):
-    """A setting of an upstream has a value that it cannot have."""
-
-    def __init__(self, name: str, value: object, takes: str) -> None:
-        super().__init__(name, value, takes)
-        self.name = name  #: of the setting, or of its environment variable
-        self.value = value  #: what it was given
-        self.takes = takes  #: what it may be
-
-    def __str__(self) -> str:
-        return f"The setting {self.name} is {self.value!r}; it takes {self.takes}."

@@ -6,11 +6,11 @@ is cancelled when the last of them has gone. Each waits for as long as it wants 
 
 from ..kernel.executors import Executors
 from ..kernel.executors import Job
+from ..kernel.executors import real_lock
 from ..kernel.inbox import Inbox
 from ..kernel.inbox import inbox
 from ..kernel.outcomes import Outcome
 from ..kernel.outcomes import Raised
-from .locks import native_lock
 from collections.abc import Callable
 from collections.abc import Hashable
 from typing import Any
@@ -39,7 +39,7 @@ class Flights:
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight] = {}
         self._executors = Executors()
-        self._lock = native_lock()
+        self._lock = real_lock()
 
     def join(
         self, key: Hashable, name: str, make: Callable[[], Outcome], until: float

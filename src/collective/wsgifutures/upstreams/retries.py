@@ -3,11 +3,11 @@
 The first time it is made without tenacity: of the calls that succeed none pays for it.
 """
 
+from ..kernel.executors import real_lock
 from .answers import Answer
 from .errors import UpstreamError
 from .errors import UpstreamRefused
 from .errors import UpstreamTimeout
-from .locks import native_lock
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -35,7 +35,7 @@ class Budget:
     def __init__(self, share: float) -> None:
         self._share = share
         self._there = _TO_BEGIN_WITH if share else 0.0
-        self._lock = native_lock()
+        self._lock = real_lock()
 
     def earn(self) -> None:
         """A call is made."""

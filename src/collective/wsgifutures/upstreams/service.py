@@ -4,6 +4,7 @@ A call that fails is put together here, from the outside in: retries, place, bre
 client. All of it is the same with a hold and without.
 """
 
+from ..kernel.executors import real_lock
 from ..kernel.executors import under_gevent
 from .answers import Answer
 from .breaker import Breaker
@@ -14,7 +15,6 @@ from .errors import UpstreamError
 from .errors import UpstreamOff
 from .errors import UpstreamRefused
 from .errors import UpstreamTimeout
-from .locks import native_lock
 from .request import Request
 from .retries import Budget
 from .retries import retried
@@ -54,7 +54,7 @@ class Service:
         self.counts: Counter[str] = Counter()
         self._budget = Budget(settings.retry_share)
         self._clients = _clients()
-        self._lock = native_lock()
+        self._lock = real_lock()
 
     def refusal(self) -> UpstreamError | None:
         """Return the error of a call that would not be made now, None where it would."""

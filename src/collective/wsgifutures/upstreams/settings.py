@@ -6,17 +6,22 @@ What the declaration says comes first; an environment variable
 submitted, and travels with the call as plain data.
 """
 
-from .errors import OverrideRefused
+from ..kernel.settings import COUNT
+from ..kernel.settings import COUNT_OR_NONE
+from ..kernel.settings import read
+from ..kernel.settings import SECONDS
+from ..kernel.settings import SECONDS_OR_NONE
+from ..kernel.settings import setting
+from ..kernel.settings import SHARE
+from ..kernel.settings import SWITCH
+from ..kernel.settings import TEXT
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import field
 from dataclasses import fields
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlsplit
 
-import math
 import os
 import re
 
@@ -26,50 +31,6 @@ PREFIX = "WSGIFUTURES_UPSTREAM_"
 #: changes of it, by the names of its settings; nothing where there is no site. Only called
 #: in the thread that submits. The last one wins.
 site_overrides: list[Callable[[str], Mapping[str, object]]] = []
-
-
-def _seconds(value: str) -> float:
-    number = float(value)
-    if not 0 < number < math.inf:
-        raise ValueError
-    return number
-
-
-def _seconds_or_none(value: str) -> float:
-    number = float(value)
-    if not 0 <= number < math.inf:
-        raise ValueError
-    return number
-
-
-def _share(value: str) -> float:
-    number = float(value)
-    if not 0 <= number <= 1:
-        raise ValueError
-    return number
-
-
-def _count(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def _count_or_none(value: str) -> int:
-    number = int(value)
-    if number < 0:
-        raise ValueError
-    return number
-
-
-def _switch(value: str) -> bool:
-    words = {"on": True, "true": True, "yes": True, "1": True}
-    words.update({"off": False, "false": False, "no": False, "0": False})
-    try:
-        return words[value.lower()]
-    except KeyError:
-        raise ValueError from None
 
 
 def _address(value: str) -> str:
@@ -82,21 +43,10 @@ def _address(value: str) -> str:
     return value.rstrip("/")
 
 
-_SECONDS = (_seconds, "a number of seconds above 0")
-_SECONDS_OR_NONE = (_seconds_or_none, "a number of seconds, 0 or more")
-_SHARE = (_share, "a number from 0 to 1")
-_COUNT = (_count, "a whole number, 1 or more")
-_COUNT_OR_NONE = (_count_or_none, "a whole number, 0 or more")
-_SWITCH = (_switch, "on or off")
 _ADDRESS = (
     _address,
     "an address that begins with http:// or https://, without query, user or password",
 )
-_TEXT = (str, "a text")
-
-
-def _setting(default: Any, form: tuple[Any, str]) -> Any:
-    return field(default=default, metadata={"form": form})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,47 +54,47 @@ class UpstreamSettings:
     """What one upstream may do. Times are seconds, sizes bytes."""
 
     #: Where it is. Everything that is asked for is below this address.
-    base_url: str = _setting("", _ADDRESS)
+    base_url: str = setting("", _ADDRESS)
     #: Switched off: each call raises ``UpstreamOff``, at once.
-    off: bool = _setting(False, _SWITCH)
+    off: bool = setting(False, SWITCH)
     #: How long a connection may take.
-    connect: float = _setting(3.0, _SECONDS)
+    connect: float = setting(3.0, SECONDS)
     #: How long it may send nothing.
-    read: float = _setting(10.0, _SECONDS)
+    read: float = setting(10.0, SECONDS)
     #: How long a call may take, with its place in the queue, redirects and retries.
-    total: float = _setting(30.0, _SECONDS)
+    total: float = setting(30.0, SECONDS)
     #: How many bytes an answer may have, unpacked.
-    max_size: int = _setting(16 * 1024 * 1024, _COUNT)
+    max_size: int = setting(16 * 1024 * 1024, COUNT)
     #: How many redirects are followed.
-    max_redirects: int = _setting(3, _COUNT_OR_NONE)
+    max_redirects: int = setting(3, COUNT_OR_NONE)
     #: How many calls a worker makes at once.
-    max_calls: int = _setting(200, _COUNT)
+    max_calls: int = setting(200, COUNT)
     #: How many more may wait for their turn.
-    max_queue: int = _setting(200, _COUNT_OR_NONE)
+    max_queue: int = setting(200, COUNT_OR_NONE)
     #: How long they may wait.
-    queue_time: float = _setting(2.0, _SECONDS)
+    queue_time: float = setting(2.0, SECONDS)
     #: Which share of the calls has to fail before it is not asked for a while.
-    failure_rate: float = _setting(0.5, _SHARE)
+    failure_rate: float = setting(0.5, SHARE)
     #: The time that is looked back for that.
-    failure_window: float = _setting(10.0, _SECONDS)
+    failure_window: float = setting(10.0, SECONDS)
     #: How many calls there have to be in that time.
-    failure_calls: int = _setting(10, _COUNT)
+    failure_calls: int = setting(10, COUNT)
     #: How long it is not asked then, before one call finds out whether it is back.
-    failure_pause: float = _setting(5.0, _SECONDS)
+    failure_pause: float = setting(5.0, SECONDS)
     #: How often a call is made again that failed and may be repeated.
-    retries: int = _setting(2, _COUNT_OR_NONE)
+    retries: int = setting(2, COUNT_OR_NONE)
     #: How many retries there may be for each call, on the whole.
-    retry_share: float = _setting(0.1, _SHARE)
+    retry_share: float = setting(0.1, SHARE)
     #: Send an Idempotency-Key with POST and PATCH, which may be repeated then.
-    idempotency_key: bool = _setting(False, _SWITCH)
+    idempotency_key: bool = setting(False, SWITCH)
     #: How long the answer of a GET or HEAD is kept for everybody. 0: not at all.
-    cache: float = _setting(0.0, _SECONDS_OR_NONE)
+    cache: float = setting(0.0, SECONDS_OR_NONE)
     #: How long it is given after that, while it is renewed.
-    stale: float = _setting(0.0, _SECONDS_OR_NONE)
+    stale: float = setting(0.0, SECONDS_OR_NONE)
     #: How long it is given after that where the upstream fails.
-    stale_if_error: float = _setting(0.0, _SECONDS_OR_NONE)
+    stale_if_error: float = setting(0.0, SECONDS_OR_NONE)
     #: A file with certificates to trust besides those of the system.
-    ca_file: str = _setting("", _TEXT)
+    ca_file: str = setting("", TEXT)
 
     @property
     def host(self) -> str:
@@ -165,7 +115,7 @@ def declared(name: str, options: Mapping[str, object]) -> UpstreamSettings:
 
     Raises:
         TypeError: There is no such option.
-        OverrideRefused: A value is not what it takes.
+        SettingRefused: A value is not what it takes.
     """
     settings = changed(UpstreamSettings(), options, f"{name}: {{}}".format)
     prefix = variable(name, "")
@@ -181,10 +131,10 @@ def for_site(name: str, settings: UpstreamSettings) -> UpstreamSettings:
     """Return *settings* as the site that is being published wants them.
 
     Raises:
-        TypeError, OverrideRefused: As ``declared``.
+        TypeError, SettingRefused: As ``declared``.
     """
-    for read in site_overrides:
-        wanted = read(name)
+    for override in site_overrides:
+        wanted = override(name)
         if wanted:
             settings = changed(settings, wanted, f"{name}: {{}}".format)
     return settings
@@ -202,12 +152,4 @@ def changed(
     forms = {one.name: one.metadata["form"] for one in fields(UpstreamSettings)}
     for unknown in values.keys() - forms.keys():
         raise TypeError(f"{name(unknown)}: there is no such setting; there are {', '.join(NAMES)}")
-    return replace(settings, **{one: _read(name(one), values[one], *forms[one]) for one in values})
-
-
-def _read(name: str, value: object, parse: Callable[[str], Any], takes: str) -> Any:
-    try:
-        return parse(str(value).strip())
-    except ValueError:
-        shown = "an address with a user" if "@" in str(value) else value
-        raise OverrideRefused(name, shown, takes) from None
+    return replace(settings, **{one: read(name(one), values[one], forms[one]) for one in values})

@@ -156,7 +156,7 @@ class Method(Generic[P]):
         Raises:
             ArgumentRefused: An argument is not plain data, or cannot be sent.
             TypeError: There is no such argument.
-            OverrideRefused: The site has a setting that is not what it takes.
+            SettingRefused: The site has a setting that is not what it takes.
         """
         name = f"{self._upstream.name}.{self._name}"
         try:
@@ -242,7 +242,7 @@ class Upstream:
 
     Raises:
         ValueError: A header or the name cannot be used.
-        OverrideRefused: A setting, or a variable of the environment, is not what it takes.
+        SettingRefused: A setting, or a variable of the environment, is not what it takes.
     """
 
     def __init__(

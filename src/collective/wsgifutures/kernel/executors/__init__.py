@@ -20,6 +20,7 @@ locks, sockets or asyncio is imported when it is first used.
 from ..errors import ExecutorBusy
 from .base import Executor
 from .base import Job
+from .base import real_lock
 from .base import Registry
 from .base import under_gevent
 from .base import Work
@@ -43,6 +44,7 @@ __all__ = [
     "check_available",
     "check_name",
     "default_name",
+    "real_lock",
     "under_gevent",
 ]
 

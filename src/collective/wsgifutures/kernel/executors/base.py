@@ -5,6 +5,7 @@ from typing import Any
 from typing import Protocol
 
 import sys
+import threading
 
 
 class Work(Protocol):
@@ -53,3 +54,17 @@ def under_gevent() -> bool:
     """Tell whether threads are greenlets here."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and monkey.is_module_patched("threading")
+
+
+def real_lock() -> Any:
+    """Return a lock of the system, for a few steps that never wait.
+
+    Under gevent a call may run in a real thread beside the greenlets. The locks that gevent
+    has put in place of Python's would switch greenlets between two loops; this one stops the
+    loop while it is waited for.
+    """
+    if not under_gevent():
+        return threading.Lock()
+    from gevent.monkey import get_original
+
+    return get_original("_thread", "allocate_lock")()

@@ -1,15 +1,13 @@
 """Who waits for a thread or a process, of which there are only so many."""
 
 from ..errors import ExecutorBusy
-from .base import under_gevent
+from .base import real_lock
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 from typing import Protocol
 
 import contextlib
 import logging
-import threading
 import time
 
 logger = logging.getLogger(__name__)
@@ -94,12 +92,3 @@ class Line:
                 job = self._waiting.popleft() if self._waiting else None
                 if job is None:
                     self._running -= 1
-
-
-def real_lock() -> Any:
-    """Return a lock for threads of the system, to be held for moments: it stops the hub."""
-    if not under_gevent():
-        return threading.Lock()
-    from gevent.monkey import get_original
-
-    return get_original("_thread", "allocate_lock")()

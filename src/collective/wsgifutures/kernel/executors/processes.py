@@ -10,12 +10,12 @@ from ..errors import ProcessEnded
 from ..outcomes import Outcome
 from ..outcomes import Raised
 from .base import Job
+from .base import real_lock
 from .base import Work
 from .channel import pack
 from .channel import receive
 from .channel import send
 from .line import Line
-from .line import real_lock
 from collections.abc import Callable
 from typing import Any
 
