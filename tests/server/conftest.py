@@ -48,6 +48,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def wait_until(true, seconds=30):
+    """Wait until *true* gives something."""
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "that was not so in time"
+        time.sleep(0.02)
+
+
 class Process:
     """A server process; its output goes to a file, for the message of a failure."""
 
@@ -117,10 +125,11 @@ class Server:
         self.name = name
         self.root = f"http://127.0.0.1:{port}"
         self.site = self.root + site
-        process.wait_for(self._answers)
+        process.wait_for(self.serves)
 
-    def get(self, view, auth=None, headers=None, **params):
-        return self.request("GET", view, auth=auth, headers=headers, params=params)
+    def get(self, view, auth=None, headers=None, timeout=120, **params):
+        options = {"auth": auth, "headers": headers, "timeout": timeout}
+        return self.request("GET", view, params=params, **options)
 
     def post(self, view, **kwargs):
         return self.request("POST", view, **kwargs)
@@ -156,10 +165,11 @@ class Server:
             thread.join()
         return results
 
-    def _answers(self):
+    def serves(self):
+        """Tell whether it answers now."""
         try:
-            return self.get("@@fast").status_code == 200
-        except requests.ConnectionError:
+            return self.get("@@fast", timeout=5).status_code == 200
+        except requests.RequestException:
             return False
 
 
@@ -249,6 +259,21 @@ def start_gunicorn(running, new_instance, environment):
         return process, port
 
     return start
+
+
+@pytest.fixture
+def started(start_gunicorn):
+    """Start another gunicorn for one test; it stops when the test ends."""
+    processes = []
+
+    def start(*flags, site="/Plone", **kwargs):
+        process, port = start_gunicorn(*flags, **kwargs)
+        processes.append(process)
+        return Server(process, port, site=site)
+
+    yield start
+    for process in processes:
+        process.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """What only gunicorn with a gevent worker does."""
 
+from conftest import wait_until
+
 import pytest
 import requests
 import signal
@@ -7,29 +9,9 @@ import threading
 import time
 
 
-@pytest.fixture
-def flagged(start_gunicorn):
-    """Start another gunicorn for one test; it stops when the test ends."""
-    from conftest import Server
-
-    running = []
-
-    def start(*flags, **kwargs):
-        process, port = start_gunicorn(*flags, **kwargs)
-        running.append(process)
-        return Server(process, port)
-
-    yield start
-    for process in running:
-        process.stop()
-
-
 def wait_for_calls(service, text, number):
     """Wait until *number* requests are held, each with its call under way."""
-    until = time.monotonic() + 30
-    while service.calls(text) < number:
-        assert time.monotonic() < until, f"{service.calls(text)} of {number} calls"
-        time.sleep(0.02)
+    wait_until(lambda: service.calls(text) >= number)
 
 
 def test_thousand_are_held_at_once_with_four_connections(gunicorn, service):
@@ -84,13 +66,13 @@ def test_future_out_of_time_closes_its_socket(gunicorn, silent):
     assert silent.left.wait(2)
 
 
-def test_passes_are_told_only_with_the_debug_setting(flagged):
+def test_passes_are_told_only_with_the_debug_setting(started):
     """X-Hold-Passes is off by default."""
-    server = flagged(env={"WSGIFUTURES_DEBUG": "off"})
+    server = started(env={"WSGIFUTURES_DEBUG": "off"})
     assert "X-Hold-Passes" not in server.get("@@fast").headers
 
 
-def test_own_configuration_with_its_own_hook(flagged, tmp_path, text):
+def test_own_configuration_with_its_own_hook(started, tmp_path, text):
     """`import *` in it, and a post_worker_init of theirs that calls ours."""
     config = tmp_path / "gunicorn.conf.py"
     config.write_text(
@@ -101,16 +83,16 @@ def test_own_configuration_with_its_own_hook(flagged, tmp_path, text):
         "    wsgifutures.post_worker_init(worker)\n"
         "    worker.log.info('mine: %s', worker.cfg.worker_connections)\n"
     )
-    server = flagged(config=str(config))
+    server = started(config=str(config))
     assert server.get("@@hold", text=text).headers["X-Hold-Passes"] == "2"
     assert "mine: 4321" in server.process.output
 
 
-def test_configuration_with_nothing_but_the_import(flagged, tmp_path, text):
+def test_configuration_with_nothing_but_the_import(started, tmp_path, text):
     """`from collective.wsgifutures.gunicorn import *` is all that is needed."""
     config = tmp_path / "gunicorn.conf.py"
     config.write_text("from collective.wsgifutures.gunicorn import *\n")
-    server = flagged(config=str(config))
+    server = started(config=str(config))
     assert server.get("@@hold", text=text).headers["X-Hold-Passes"] == "2"
 
 
@@ -130,7 +112,7 @@ def test_flags_and_gunicorn_cmd_args_win(start_gunicorn, how):
 
 
 @pytest.mark.parametrize(("first", "limit"), [(True, "4"), (False, "25")])
-def test_filter_and_hook_together_are_one_hold(flagged, new_instance, text, first, limit):
+def test_filter_and_hook_together_are_one_hold(started, new_instance, text, first, limit):
     """The filter's, with its options, where it is first; else it passes through."""
     folder = new_instance()
     ini = folder / "etc" / "zope.ini"
@@ -142,13 +124,13 @@ def test_filter_and_hook_together_are_one_hold(flagged, new_instance, text, firs
     )
     conf = ini.read_text().replace("    egg:Zope#httpexceptions", pipeline)
     ini.write_text(conf.replace("[pipeline:main]", hold + "[pipeline:main]"))
-    server = flagged(folder=folder)
+    server = started(folder=folder)
     answer = server.get("@@hold", text=text)
     assert (answer.text, answer.headers["X-Hold-Passes"]) == (f"{text} in nowhere", "2")
     assert server.get("@@forever", text=text).headers["X-Hold-Passes"] == limit
 
 
-def test_filters_inside_of_the_hold_see_each_pass(flagged, new_instance, service, text):
+def test_filters_inside_of_the_hold_see_each_pass(started, new_instance, service, text):
     """translogger logs no line for a suspended pass, a filter sees `Suspended`; then the answer."""
     folder = new_instance()
     ini = folder / "etc" / "zope.ini"
@@ -157,7 +139,7 @@ def test_filters_inside_of_the_hold_see_each_pass(flagged, new_instance, service
         f"file = {folder}/recorded\n\n[pipeline:main]\npipeline =\n    recorder\n"
     )
     ini.write_text(ini.read_text().replace("[pipeline:main]\npipeline =\n", recorder))
-    server = flagged(folder=folder)
+    server = started(folder=folder)
     recorded = folder / "recorded"
     recorded.write_text("")
     server.get("@@hold", text=text)
@@ -174,16 +156,16 @@ def test_bad_setting_stops_the_start_and_names_it(start_gunicorn):
     assert expected in process.output
 
 
-def test_more_slots_than_the_pool_has_are_cut(flagged, service, text):
+def test_more_slots_than_the_pool_has_are_cut(started, service, text):
     """Never more passes at a time than ZODB connections; said once."""
-    server = flagged(env={"WSGIFUTURES_SLOTS": "50"})
+    server = started(env={"WSGIFUTURES_SLOTS": "50"})
     assert server.get("@@hold", text=text).status_code == 200
     assert "7 slots, not 50" in server.process.output
 
 
-def test_held_response_is_finished_at_a_graceful_stop(flagged, service, text):
+def test_held_response_is_finished_at_a_graceful_stop(started, service, text):
     """SIGTERM while held: the client gets its answer."""
-    server = flagged()
+    server = started()
     answers = []
 
     def ask():
@@ -198,9 +180,9 @@ def test_held_response_is_finished_at_a_graceful_stop(flagged, service, text):
     assert server.process.wait() == 0
 
 
-def test_deadline_of_the_hold_gives_the_view_one_last_pass(flagged, silent, text):
+def test_deadline_of_the_hold_gives_the_view_one_last_pass(started, silent, text):
     """Past it the view gets HoldExpired; uncaught, that is 504."""
-    server = flagged(env={"WSGIFUTURES_DEADLINE": "1"})
+    server = started(env={"WSGIFUTURES_DEADLINE": "1"})
     answer = server.get("@@hold", seconds=30, text=text, headers={"Accept": "application/json"})
     assert (answer.status_code, answer.json()["type"]) == (504, "HoldExpired")
     assert answer.headers["X-Hold-Passes"] == "2"

@@ -1,7 +1,7 @@
 """Over a limit the answer is 503, at once; no other visitor notices."""
 
 from collections import Counter
-from conftest import Server
+from conftest import wait_until
 from wire import Wire
 
 import pytest
@@ -15,22 +15,17 @@ pytestmark = pytest.mark.operation
 
 
 @pytest.fixture
-def limited(start_gunicorn, new_instance):
+def limited(started, new_instance):
     """Start a gunicorn with settings for one test."""
-    started = []
 
     def start(*flags, conf="", **settings):
         env = {f"WSGIFUTURES_{name.upper()}": str(value) for name, value in settings.items()}
         folder = new_instance()
         zope_conf = folder / "etc" / "zope.conf"
         zope_conf.write_text(f"{zope_conf.read_text()}\n{conf}\n")
-        process, port = start_gunicorn(*flags, env=env, folder=folder)
-        started.append(process)
-        return Server(process, port)
+        return started(*flags, env=env, folder=folder)
 
-    yield start
-    for process in started:
-        process.stop()
+    return start
 
 
 class Asking:
@@ -52,13 +47,6 @@ class Asking:
         return Counter(answer.status_code for answer in self.answers)
 
 
-def until(true, seconds=10):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def assert_refused_at_once(server, view, **kwargs):
     began = time.monotonic()
     answer = server.get(view, **kwargs)
@@ -71,7 +59,7 @@ def test_so_many_responses_are_held_and_the_next_is_refused(limited, service, te
     """What needs no hold is served; a call that is refused is not made; said once in the log."""
     server = limited(max_held=3)
     held = Asking(server, 3, "@@hold", text=text, seconds=3)
-    until(lambda: service.calls(text) == 3)
+    wait_until(lambda: service.calls(text) == 3)
     for _ in range(20):
         assert_refused_at_once(server, "@@hold", text=f"{text}-refused")
     assert server.get("@@fast").text == "fast"
@@ -91,7 +79,7 @@ def test_one_user_holds_so_many_and_others_go_on(limited, service, users, text):
         Asking(server, 2, "@@hold", text=text, seconds=3, auth=(name, password)),
         Asking(server, 2, "@@hold", text=text, seconds=3, headers=visitor),
     ]
-    until(lambda: service.calls(text) == 4)
+    wait_until(lambda: service.calls(text) == 4)
     assert_refused_at_once(server, "@@hold", text=text, auth=(name, password))
     assert_refused_at_once(server, "@@hold", text=text, headers=visitor)
     another = {"X-Forwarded-For": "203.0.113.8"}
@@ -210,7 +198,7 @@ def test_future_that_never_yields_is_named_and_its_worker_replaced(limited):
     pid = server.state()["pid"]
     with pytest.raises(requests.ConnectionError):
         server.get("@@compute", future="in C")
-    until(lambda: answers(server), 30)
+    wait_until(server.serves)
     assert server.state()["pid"] != pid
     log = server.process.output
     assert log.count("holdtests.limits.compute_in_c lets nothing else run in this worker") == 1
@@ -222,18 +210,11 @@ def test_future_that_computes_for_too_long_is_named_and_its_worker_replaced(limi
     server = limited("--timeout", "3", blocked=1)
     pid = server.state()["pid"]
     assert server.get("@@compute", future="yes", seconds=20).status_code == 500
-    until(lambda: answers(server), 30)
+    wait_until(server.serves)
     assert server.state()["pid"] != pid
     log = server.process.output
     assert log.count("holdtests.limits.compute lets nothing else run in this worker") == 1
     assert "in compute\n" in log
-
-
-def answers(server):
-    try:
-        return server.get("@@fast", timeout=5).status_code == 200
-    except requests.RequestException:
-        return False
 
 
 def test_view_that_computes_is_logged_once_with_its_stack(limited):
@@ -247,19 +228,17 @@ def test_view_that_computes_is_logged_once_with_its_stack(limited):
 
 
 def test_settings_come_from_the_configuration_before_the_environment(
-    start_gunicorn, in_memory, tmp_path, text
+    started, in_memory, tmp_path, text
 ):
     """``raw_env`` of gunicorn; SIGHUP renews them, in a worker of its own."""
     config = tmp_path / "gunicorn.conf.py"
     head = "from collective.wsgifutures.gunicorn import *\n"
     config.write_text(head + 'raw_env = ["WSGIFUTURES_MAX_PASSES=3"]\n')
     env = {"WSGIFUTURES_MAX_PASSES": "9"}
-    process, port = start_gunicorn(config=str(config), env=env, folder=in_memory)
-    server = Server(process, port, site="")
+    server = started(config=str(config), env=env, folder=in_memory, site="")
     assert server.get("@@forever", text=text).headers["X-Hold-Passes"] == "3"
     pid = server.state()["pid"]
     config.write_text(head + 'raw_env = ["WSGIFUTURES_MAX_PASSES=5"]\n')
-    process.signal(signal.SIGHUP)
-    until(lambda: server.state()["pid"] != pid, 30)
+    server.process.signal(signal.SIGHUP)
+    wait_until(lambda: server.state()["pid"] != pid)
     assert server.get("@@forever", text=text).headers["X-Hold-Passes"] == "5"
-    process.stop()

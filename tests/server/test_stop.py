@@ -1,7 +1,7 @@
 """Clients that go away, and workers that stop."""
 
-from conftest import Server
 from conftest import START_SECONDS
+from conftest import wait_until
 
 import pytest
 import requests
@@ -19,21 +19,6 @@ def held_request(text, seconds):
     """Return a request that is held for so long, and whose passes are counted."""
     path = f"/Plone/@@counted-passes?seconds={seconds}&text={text}"
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
-@pytest.fixture
-def started(start_gunicorn):
-    """Start a gunicorn for one test."""
-    processes = []
-
-    def start(*flags, site="/Plone", **kwargs):
-        process, port = start_gunicorn(*flags, **kwargs)
-        processes.append(process)
-        return Server(process, port, site=site)
-
-    yield start
-    for process in processes:
-        process.stop()
 
 
 class Client:
@@ -63,13 +48,6 @@ def address_of(server):
     return host, int(port)
 
 
-def wait_for(true, seconds=30):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def leave(client):
     client.socket.close()
 
@@ -96,12 +74,10 @@ def test_client_that_goes_while_held_frees_its_call_within_a_second(gunicorn, si
 
 
 @pytest.fixture
-def behind_unix_socket(start_gunicorn, new_instance, environment, tmp_path):
+def behind_unix_socket(started, tmp_path):
     """A gunicorn that listens at a Unix socket, as behind nginx."""
-    process, port = start_gunicorn("-b", f"unix:{tmp_path}/site")
-    Server(process, port)  # it listens at both
-    yield f"{tmp_path}/site"
-    process.stop()
+    started("-b", f"unix:{tmp_path}/site")  # at its port, too
+    return f"{tmp_path}/site"
 
 
 def test_client_behind_a_unix_socket_that_goes_frees_its_call_within_a_second(
@@ -119,7 +95,7 @@ def test_client_behind_a_unix_socket_that_goes_frees_its_call_within_a_second(
 def test_nothing_is_published_for_a_client_that_has_gone(gunicorn, service, text):
     """Not when its call has settled, either."""
     client = Client(address_of(gunicorn), held_request(text, seconds=1))
-    wait_for(lambda: service.calls(text))
+    wait_until(lambda: service.calls(text))
     client.socket.close()
     time.sleep(1.5)
     assert gunicorn.get("@@passes-of", text=text).text == "1"
@@ -145,7 +121,7 @@ def test_what_cannot_be_finished_at_a_stop_is_answered_503(started, service, tex
     server = started("--graceful-timeout", "5")
     clients = [Client(address_of(server), held_request(text, seconds=40)) for _ in range(10)]
     finished = Client(address_of(server), held_request(f"{text}-short", seconds=2))
-    wait_for(lambda: service.calls(text) == 10 and service.calls(f"{text}-short") == 1)
+    wait_until(lambda: service.calls(text) == 10 and service.calls(f"{text}-short") == 1)
     server.process.signal(signal.SIGTERM)
     time.sleep(1.5)
     with pytest.raises(ConnectionRefusedError):
@@ -164,9 +140,9 @@ def test_reload_finishes_what_is_held_while_the_next_worker_serves(
     server = started(folder=in_memory, site="")
     pid = server.state()["pid"]
     held = Client(address_of(server), held_request(text, seconds=15).replace("/Plone", ""))
-    wait_for(lambda: service.calls(text))
+    wait_until(lambda: service.calls(text))
     server.process.signal(signal.SIGHUP)
-    wait_for(lambda: server.state()["pid"] != pid)
+    wait_until(lambda: server.state()["pid"] != pid)
     assert held.answer()[0] == 200
 
 
@@ -175,32 +151,25 @@ def test_reload_on_a_filestorage_lets_the_next_worker_wait_for_the_file(started,
     server = started()
     pid = server.state()["pid"]
     held = Client(address_of(server), held_request(text, seconds=6))
-    wait_for(lambda: service.calls(text))
+    wait_until(lambda: service.calls(text))
     server.process.signal(signal.SIGHUP)
     assert held.answer()[0] == 200
-    wait_for(lambda: serves(server), START_SECONDS)
+    wait_until(server.serves, START_SECONDS)
     assert server.state()["pid"] != pid
     server.process.signal(signal.SIGTERM)
     assert server.process.wait() == 0
-
-
-def serves(server):
-    try:
-        return server.get("@@fast", timeout=5).status_code == 200
-    except OSError:
-        return False
 
 
 def test_only_worker_at_max_requests_finishes_what_it_holds(started, service, text):
     """It warns at the start; new visitors wait for its replacement."""
     server = started("--max-requests", "5")
     held = Client(address_of(server), held_request(text, seconds=3))
-    wait_for(lambda: service.calls(text))
+    wait_until(lambda: service.calls(text))
     pid = server.state()["pid"]
     for _ in range(8):
-        wait_for(lambda: serves(server), START_SECONDS)
+        wait_until(server.serves, START_SECONDS)
     assert held.answer()[0] == 200
-    wait_for(lambda: serves(server), START_SECONDS)
+    wait_until(server.serves, START_SECONDS)
     assert server.state()["pid"] != pid
     assert "max-requests" in server.process.output
 
@@ -209,7 +178,7 @@ def test_worker_at_max_requests_leaves_others_that_serve(started, in_memory, ser
     """With two workers, new visitors do not wait for what the first one holds."""
     server = started("-w", "2", "--max-requests", "20", folder=in_memory, site="")
     busy = Client(address_of(server), held_request(text, seconds=8).replace("/Plone", ""))
-    wait_for(lambda: service.calls(text))
+    wait_until(lambda: service.calls(text))
     with requests.Session() as session:  # keep-alive: all of it goes to one worker
         while "Autorestarting worker" not in server.process.output:
             assert session.get(f"{server.site}/@@fast").text == "fast"

@@ -1,6 +1,5 @@
 """What a refused or stopped request leaves unread of its body is never taken for a request."""
 
-from conftest import Server
 from wire import request
 from wire import Wire
 
@@ -12,21 +11,6 @@ import time
 pytestmark = pytest.mark.operation
 
 CHUNKED = "Transfer-Encoding: chunked"
-
-
-@pytest.fixture
-def started(start_gunicorn):
-    """Start a gunicorn for one test."""
-    processes = []
-
-    def start(*flags, **kwargs):
-        process, port = start_gunicorn(*flags, **kwargs)
-        processes.append(process)
-        return Server(process, port)
-
-    yield start
-    for process in processes:
-        process.stop()
 
 
 def test_what_follows_on_an_upload_that_a_stop_has_ended_is_no_request(started):

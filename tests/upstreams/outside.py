@@ -2,11 +2,16 @@
 
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import runpy
 import threading
 import time
+
+#: The hostile upstream of the tests with real servers.
+hostile = runpy.run_path(str(Path(__file__).parent.parent / "server" / "hostile.py"))
 
 
 class Asked(NamedTuple):

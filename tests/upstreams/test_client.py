@@ -1,5 +1,6 @@
 """Calls over real sockets: what is sent, what comes back, and what never gets through."""
 
+from .outside import hostile
 from .outside import raised_by
 from .outside import side_by_side
 from collective.wsgifutures import Answer
@@ -13,19 +14,13 @@ from collective.wsgifutures import UpstreamTimeout
 from collective.wsgifutures import UpstreamTooLarge
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
-from pathlib import Path
 
 import gzip
 import pytest
-import runpy
 import socket
 import time
 
 pytestmark = pytest.mark.concurrency
-
-#: The hostile upstream of the tests with real servers.
-hostile = runpy.run_path(str(Path(__file__).parent.parent / "server" / "hostile.py"))
-
 
 # what is sent
 

@@ -1,12 +1,11 @@
 """What is only so where threads are greenlets."""
 
+from .outside import hostile
 from .outside import until
 from collective.wsgifutures import Upstream
-from pathlib import Path
 
 import gevent
 import pytest
-import runpy
 
 pytestmark = pytest.mark.concurrency
 
@@ -29,7 +28,7 @@ def test_call_that_is_killed_gives_its_place_back(outside, weather, where):
 @pytest.mark.parametrize("mode", ["silent", "stalls", "trickles", "trickles-headers"])
 def test_call_that_is_killed_leaves_its_upstream_at_once(mode):
     """Whatever it was waiting for: a connection that is half read is nobody's."""
-    bad = runpy.run_path(str(Path(__file__).parent.parent / "server" / "hostile.py"))["Hostile"]()
+    bad = hostile["Hostile"]()
     upstream = Upstream("bad", bad.url("")[:-1], timeout=(1, 5))
     call = gevent.spawn(upstream.get, f"/{mode}")
     gevent.sleep(0.1)
@@ -40,7 +39,7 @@ def test_call_that_is_killed_leaves_its_upstream_at_once(mode):
 
 def test_shared_call_is_cancelled_when_the_last_one_who_waits_is_killed():
     """And not before."""
-    bad = runpy.run_path(str(Path(__file__).parent.parent / "server" / "hostile.py"))["Hostile"]()
+    bad = hostile["Hostile"]()
     upstream = Upstream("bad", bad.url("")[:-1], timeout=(1, 5), cache=60)
     first, last = (gevent.spawn(upstream.get, "/silent") for _ in range(2))
     gevent.sleep(0.1)
