@@ -677,3 +677,32 @@ def test_a_call_knows_what_runs_it():
     """None is what suits the process."""
     assert call("a").executor is None
     assert Call("a", "a", lambda: done(1), 30.0, executor="processes").executor == "processes"
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ("by waiting", ["called"]),
+        ("with 2xx", ["called"]),
+        ("with another answer", []),
+        ("in a conflict", []),
+        ("given up", []),
+    ],
+)
+def test_follow_up_is_called_where_a_future_would_start_or_all_went_well(ends, expected):
+    """Promise 3: Unauthorized, a redirect or an error starts nothing."""
+    hold, log = Hold(0.0), []
+    this = hold.begin(0.0)
+    this.follow_up(lambda: log.append("called"))
+    if ends == "by waiting":
+        suspend(this, "a")
+    if ends == "in a conflict":
+        conflict(hold)
+    elif ends == "given up":
+        hold.close()
+    else:
+        hold.end(0.0, successful=ends == "with 2xx")
+    for _ in range(2):
+        for follow_up in hold.take_follow_ups():
+            follow_up()
+    assert log == expected

@@ -226,3 +226,22 @@ def test_each_call_runs_on_the_executor_that_it_was_declared_with():
     one, other = future(key="one", executor=name)(lambda: 1), future(key="other")(lambda: 2)
     request = Request(lambda: gather(one.submit(), other.submit()), executors=Told())
     assert (request.run(), asked) == ([1, 2], [name, None])
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_follows_up_a_pass_is_called_once_and_after_it(waits):
+    """Before the wait, or when all is answered."""
+    log = []
+    call = future(key="call")(lambda: 3)
+
+    def view():
+        if current_pass().hold.passes == 1:
+            current_pass().follow_up(lambda: log.append("follow-up"))
+        log.append("pass")
+        if waits:
+            call()
+
+    request = Request(view)
+    request.run()
+    request.waiter.close()
+    assert log == (["pass", "follow-up", "pass"] if waits else ["pass", "follow-up"])

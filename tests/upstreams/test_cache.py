@@ -330,6 +330,23 @@ def test_stale_answer_is_given_at_once_and_renewed_for_the_next_one(outside, wea
     assert len(outside.asked) == 2
 
 
+def test_stale_answer_is_not_renewed_by_a_pass_that_ends_with_an_error(outside, weather, age):
+    """Promise 3: what is not answered well starts nothing."""
+    upstream = weather(cache=60, stale=300)
+    upstream.get("/")
+    age(61)
+
+    def view():
+        raise LookupError(upstream.get("/").text)
+
+    with pytest.raises(LookupError, match="sunny"):
+        HeldRequest(view).run()
+    time.sleep(0.2)
+    assert len(outside.asked) == 1
+    assert HeldRequest(lambda: upstream.get("/").text).run() == "sunny"
+    assert until(lambda: len(outside.asked) == 2)
+
+
 def test_stale_answer_is_renewed_by_one_call(outside, weather, age):
     """However many ask for it meanwhile."""
     upstream = weather(cache=60, stale=300)

@@ -160,6 +160,7 @@ class Hold:
         self._arrived: list[tuple[Call, Outcome]] = []
         self._to_start: list[Call] = []
         self._to_stop: list[Call] = []
+        self._follow_ups: list[Callable[[], None]] = []
 
     @functools.cached_property
     def key(self) -> str:
@@ -198,6 +199,8 @@ class Hold:
             raise RuntimeError(f"the hold is {self.state.value}, not being published")
         waits, again_in, forgotten = this.waits(successful), this.again_in, this.forgotten
         awaited = tuple(this.awaited) or self.pending
+        if again_in is None and (waits or successful):
+            self._follow_ups += this.follow_ups
         this.close()
         if again_in is not None:
             self._publish_again(now + again_in, forgotten)
@@ -257,6 +260,11 @@ class Hold:
         """Return the calls to stop now, each of them once."""
         stops, self._to_stop = self._to_stop, []
         return stops
+
+    def take_follow_ups(self) -> list[Callable[[], None]]:
+        """Return what is to be called now that a pass has ended, each of them once."""
+        found, self._follow_ups = self._follow_ups, []
+        return found
 
     # what comes from outside
 
@@ -365,6 +373,7 @@ class Pass:
         #: Errors that stand for a suspension where they leave the pass.
         self.waiting_errors: tuple[type[Exception], ...] = ()
         self.forgotten: list[Call] = []
+        self.follow_ups: list[Callable[[], None]] = []
         self._answered = False
         self._commit_failed: Callable[[], bool] | None = None
 
@@ -393,6 +402,14 @@ class Pass:
             call.first_pass = self.hold.passes
             call.settle(outcome)
         return known
+
+    def follow_up(self, function: Callable[[], None]) -> None:
+        """Have *function* called when this pass has ended by waiting, or with 2xx.
+
+        As with a future: where it ends with another answer or an error, or in a conflict,
+        it is not. For what is nobody's to wait for.
+        """
+        self.follow_ups.append(function)
 
     def suspend(self, calls: Iterable[Call]) -> NoReturn:
         """End this pass until all *calls* have settled.
@@ -498,6 +515,7 @@ class Pass:
         self.awaited.clear()
         self.values.clear()
         self.forgotten = []
+        self.follow_ups = []
         self.on_suspend = self.on_end = self.view = None
         self._commit_failed = None
 

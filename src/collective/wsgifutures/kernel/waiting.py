@@ -52,6 +52,7 @@ class Waiter:
     def start(self) -> None:
         """Start what the last pass registered, stop what it cancelled."""
         self._stop()
+        self._follow_up()
         for call in self._hold.take_starts():
             done = functools.partial(self._put, call)
             try:
@@ -77,6 +78,7 @@ class Waiter:
         """Drop the hold and stop whatever runs."""
         self._hold.close()
         self._stop()
+        self._follow_up()
 
     def _put(self, call: Call, outcome: Outcome) -> None:
         self._inbox.put((call, outcome))
@@ -90,6 +92,10 @@ class Waiter:
             job = self._jobs.pop(call, None)
             if job is not None:
                 job.cancel()
+
+    def _follow_up(self) -> None:
+        for follow_up in self._hold.take_follow_ups():
+            follow_up()
 
     def _patience(self) -> float:
         return max(0.0, self._hold.next_time_out - self._clock())

@@ -48,14 +48,23 @@ class SharedCalls:
         self._service = service
         self._flights = Flights()
 
-    def ready(self, request: Request, freshness: Freshness) -> Answer | None:
-        """Return a kept answer that may be given now; renew it where it is stale."""
+    def ready(
+        self, request: Request, freshness: Freshness, later: Callable[[Callable[[], None]], None]
+    ) -> Answer | None:
+        """Return a kept answer that may be given now.
+
+        Args:
+            request: What is asked for.
+            freshness: How old it may be.
+            later: Is given what renews it, where it is stale.
+        """
         key = cache().key(request)
         kept = cache().get(key)
         if kept is None or kept.age >= freshness.fresh + freshness.stale:
             return self._instead(kept, freshness) if self._service.refusal() else None
         if kept.age >= freshness.fresh and not self._service.refusal():
-            self._flights.renew(key, self._service.name, self._making(request, key, freshness))
+            make = self._making(request, key, freshness)
+            later(functools.partial(self._flights.renew, key, self._service.name, make))
         return kept.answer
 
     def answer(self, request: Request, freshness: Freshness, until: float) -> Answer:

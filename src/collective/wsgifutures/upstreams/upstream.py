@@ -99,11 +99,15 @@ class UpstreamCall(Call):
         except Exception as error:
             return Raised(error)
 
-    def ready(self) -> Outcome | None:
-        """Return the outcome that is there without a call: a kept answer, or a refusal."""
+    def ready(self, later: Callable[[Callable[[], None]], None]) -> Outcome | None:
+        """Return the outcome that is there without a call: a kept answer, or a refusal.
+
+        Args:
+            later: Is given what renews a stale one.
+        """
         service = self._known.service
         if self._freshness is not None and not service.settings.off:
-            answer = self._known.shared.ready(self._request, self._freshness)
+            answer = self._known.shared.ready(self._request, self._freshness, later)
             if answer is not None:
                 return Shared(answer)
         refusal = service.refusal()
@@ -329,10 +333,10 @@ class Upstream:
 
 def _registered(call: UpstreamCall, this: Pass | None) -> Call:
     """Return the call as it is known in *this* pass; without one, made in place."""
-    outcome = call.ready()
     if this is None:
-        call.settle(outcome or call.make())
+        call.settle(call.ready(lambda renew: renew()) or call.make())
         return call
+    outcome = call.ready(this.follow_up)
     call.held_until(this.hold.ends_at)
     return this.submit(call) if outcome is None else this.give(call, outcome)
 
