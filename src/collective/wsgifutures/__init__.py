@@ -11,6 +11,7 @@ from .kernel.errors import ProcessEnded
 from .kernel.errors import ResultRefused
 from .kernel.errors import Suspended
 from .kernel.errors import TooManyPasses
+from .kernel.fragments import fragment
 from .kernel.futures import Future
 from .kernel.futures import future
 from .kernel.futures import gather
@@ -49,6 +50,7 @@ __all__ = [
     "UpstreamStatus",
     "UpstreamTimeout",
     "UpstreamTooLarge",
+    "fragment",
     "future",
     "gather",
     "held",

@@ -17,6 +17,7 @@ settles: what arrives then is put aside, so nothing changes within a pass.
 
 from .errors import AskedAfterCommit
 from .errors import FutureCancelled
+from .errors import FuturesError
 from .errors import FutureTimeout
 from .errors import HoldExpired
 from .errors import Suspended
@@ -24,6 +25,8 @@ from .errors import TooManyPasses
 from .outcomes import Outcome
 from .outcomes import Raised
 from .outcomes import run_to_end
+from .placeholders import Fragment
+from .placeholders import kept_by_a_cache
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
@@ -141,14 +144,18 @@ class Hold:
         now: The time at which the request was there, in seconds.
         deadline: How long its response may be held, in seconds.
         max_passes: How often it may be published.
+        debug: Somebody develops: refuse what is only careless.
     """
 
-    def __init__(self, now: float, *, deadline: float = 55.0, max_passes: int = 25) -> None:
+    def __init__(
+        self, now: float, *, deadline: float = 55.0, max_passes: int = 25, debug: bool = False
+    ) -> None:
         self.state = HoldState.READY
         self.passes = 0
         self.conflicts = 0  #: passes that are only published again, by ``Pass.conflict``
         self.expired = False
         self.deadline = deadline
+        self.debug = debug
         #: Whose request it is, where the publisher can tell.
         self.client: Hashable = None
         self.ends_at = now + deadline
@@ -198,7 +205,7 @@ class Hold:
         if this is None:
             raise RuntimeError(f"the hold is {self.state.value}, not being published")
         waits, again_in, forgotten = this.waits(successful), this.again_in, this.forgotten
-        awaited = tuple(this.awaited) or self.pending
+        awaited = this.suspended_on or self.pending
         if again_in is None and (waits or successful):
             self._follow_ups += this.follow_ups
         this.close()
@@ -362,6 +369,14 @@ class Pass:
         self.closed = False
         self.awaited: dict[Call, None] = {}
         self.values: dict[Call, Any] = {}
+        #: The fragments that are being made, the innermost one last.
+        self.fragments: list[Fragment] = []
+        #: What fragments suspended on: the pass goes on to its end, and is discarded then.
+        self.placed: dict[Call, None] = {}
+        #: How often a fragment suspended.
+        self.placeholders = 0
+        #: The viewlets and the like which suspended, by their identity: not asked again.
+        self.suspended_parts: dict[int, object] = {}
         #: Called with nothing when the pass suspends, before ``Suspended`` is raised.
         self.on_suspend: Callable[[], None] | None = None
         #: Returns the name of what is being published, where the publisher can tell.
@@ -370,6 +385,8 @@ class Pass:
         self.again_in: float | None = None
         #: Called with nothing before it is decided whether the pass waits at its end.
         self.on_end: Callable[[], None] | None = None
+        #: Tells whether an error is an answer: Unauthorized, NotFound, a redirect.
+        self.is_answer: Callable[[BaseException], bool] = lambda error: False
         #: Errors that stand for a suspension where they leave the pass.
         self.waiting_errors: tuple[type[Exception], ...] = ()
         self.forgotten: list[Call] = []
@@ -412,7 +429,7 @@ class Pass:
         self.follow_ups.append(function)
 
     def suspend(self, calls: Iterable[Call]) -> NoReturn:
-        """End this pass until all *calls* have settled.
+        """End this pass until all *calls* have settled; inside of a fragment, only that.
 
         Args:
             calls: One or more pending ones.
@@ -429,11 +446,46 @@ class Pass:
         if self.hold.expired and not self.hold.done:
             raise HoldExpired(calls[0].name, self.hold.deadline)
         self._check_passes()
-        for call in calls:
-            self.awaited[self.submit(call)] = None
-        if self.on_suspend:
+        fragment = self.fragment()
+        kept = self.awaited if fragment is None else self.placed
+        kept.update((self.submit(call), None) for call in calls)
+        if fragment is not None:
+            fragment.suspended = True
+            self.placeholders += 1
+        elif self.on_suspend:
             self.on_suspend()
         raise Suspended(*(call.name for call in calls))
+
+    def wait(self) -> NoReturn:
+        """Suspend on what something suspended on already, or else on all that is pending.
+
+        Raises:
+            Suspended, HoldExpired, AskedAfterCommit, TooManyPasses: As ``suspend``.
+        """
+        self.suspend(self.suspended_on or self.hold.pending)
+
+    @property
+    def suspended_on(self) -> tuple[Call, ...]:
+        """The calls that the page and its fragments suspended on."""
+        return (*self.awaited, *self.placed)
+
+    def fragment(self) -> Fragment | None:
+        """Return the fragment that a suspension here ends, None where it ends the pass.
+
+        Raises:
+            FuturesError: A cache would keep its placeholder, and somebody develops.
+        """
+        if not self.fragments:
+            return None
+        kept_by, inside = kept_by_a_cache()
+        if kept_by and self.hold.debug:
+            raise FuturesError(
+                f"{self.fragments[-1].name} is a fragment and suspends while {kept_by} caches "
+                "what it gives: its placeholder would be kept for everybody. Make the cached "
+                "function the one that gets the result as an argument, or keep the answer of "
+                "the call itself with cache= of an Upstream."
+            )
+        return self.fragments[-1 - inside] if inside < len(self.fragments) else None
 
     def cancel(self, call: Call) -> bool:
         """Cancel a pending *call*; it is stopped when the pass ends."""
@@ -453,9 +505,15 @@ class Pass:
         self.forgotten.append(call)
 
     def waits_for(self, error: object) -> bool:
-        """Tell whether *error*, where it leaves the pass, stands for a suspension."""
-        waiting = isinstance(error, self.waiting_errors) and not self.hold.expired
-        return waiting and not self._committed and bool(self.hold.pending)
+        """Tell whether *error*, where it leaves the pass, is no reason not to wait.
+
+        It stands for a suspension, or may come from a fragment's placeholder.
+        """
+        if self._committed or self._answered or self.hold.expired:
+            return False
+        if self.placed and isinstance(error, Exception) and not self.is_answer(error):
+            return True
+        return isinstance(error, self.waiting_errors) and bool(self.hold.pending)
 
     def waits(self, successful: bool) -> bool:
         """Tell whether the pass, ending now, is to be discarded and its response held."""
@@ -465,9 +523,8 @@ class Pass:
             self.on_end()
         if self.awaited or self.again_in is not None:
             return True
-        return (
-            successful and not self.hold.expired and not self._answered and bool(self.hold.pending)
-        )
+        open_ones = bool(self.placed or self.hold.pending)
+        return successful and not self.hold.expired and not self._answered and open_ones
 
     def check(self, *, successful: bool) -> None:
         """Suspend now where the pass would wait at its end.
@@ -479,7 +536,7 @@ class Pass:
             TooManyPasses: It would wait and may not be published again.
         """
         if self.waits(successful):
-            self.suspend(tuple(self.awaited) or self.hold.pending)
+            self.wait()
 
     def answer(self) -> None:
         """Whatever is pending, an error's answer is final: it only waits if it suspended."""
@@ -505,6 +562,7 @@ class Pass:
         """
         self.again_in = again_in
         self.awaited.clear()
+        self.placed.clear()
         if self.on_suspend:
             self.on_suspend()
         raise Suspended("conflict")
@@ -513,6 +571,9 @@ class Pass:
         """Nothing can be asked for in it from here on."""
         self.closed = True
         self.awaited.clear()
+        self.placed.clear()
+        self.fragments = []
+        self.suspended_parts = {}
         self.values.clear()
         self.forgotten = []
         self.follow_ups = []

@@ -49,7 +49,7 @@ def publish_once(
     try:
         successful = (copy_context() if context is None else context).run(_publish, this, function)
     except Suspended:
-        if not this.awaited and this.again_in is None:
+        if not this.suspended_on and this.again_in is None:
             error = FuturesError(
                 "Suspended was raised, but no future was asked for in this pass. "
                 "Only result(), exception() and gather() may raise it."
@@ -77,4 +77,4 @@ def _publish(this: Pass, function: Callable[[], bool]) -> bool:
     except Exception as error:
         if not this.waits_for(error):
             raise
-    return this.suspend(this.hold.pending)
+    return this.wait()

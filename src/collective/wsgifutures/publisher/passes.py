@@ -11,8 +11,8 @@ suspended and somebody swallowed that, it is raised again here:
 - An exception that follows on a swallowed suspension has nobody to tell: the mark
   ``x-wsgiorg.throw_errors``, set when the pass suspends, makes Zope raise it at once,
   without an error page or log entry. A second mark switches plone.transformchain off.
-- An error that stands for a suspension suspends where Zope reads that mark, before it renders
-  an error page.
+- An error that stands for a suspension, or may come from a fragment's placeholder, suspends
+  where Zope reads that mark, before it renders an error page.
 - ``IPubBeforeAbort`` is the look at an exception view that suspended, and at a conflict.
 """
 
@@ -22,6 +22,8 @@ from AccessControl import getSecurityManager
 from Acquisition import aq_base
 from transaction._transaction import Status
 from typing import Any
+from zExceptions import HTTPException
+from zExceptions import upgradeException
 from ZPublisher.interfaces import IPubBeforeCommit
 
 import random
@@ -46,6 +48,7 @@ def pass_starts(event: Any) -> None:
     request.retry_count = this.hold.conflicts  # Zope gives up where it would without us
     this.view = lambda: _view_name(request)
     this.on_suspend = lambda: _is_discarded(this, request)
+    this.is_answer = _is_answer
     request.environ.setdefault(THROW_ERRORS, _SuspendIfItWaits(this))
     if this.awaited:  # something suspended already, and its suspension was lost
         this.on_suspend()
@@ -59,7 +62,7 @@ class _SuspendIfItWaits:
 
     def __bool__(self) -> bool:
         if self._pass.waits_for(sys.exc_info()[1]):
-            self._pass.suspend(self._pass.hold.pending)
+            self._pass.wait()
         return False
 
 
@@ -84,6 +87,8 @@ def pass_has_failed(event: Any) -> None:
         return
     if event.retry:
         this.conflict(again_in=_pause(this.hold.conflicts))
+    if this.waits_for(event.exc_info[1]):
+        this.wait()
     this.answer()
     this.check(successful=False)
 
@@ -98,6 +103,16 @@ def _is_discarded(this: Pass, request: Any) -> None:
     user = getSecurityManager().getUser()
     name = user.getId() if user is not None else None
     this.hold.client = ("user", name) if name else ("address", request.getClientAddr())
+
+
+def _is_answer(error: BaseException) -> bool:
+    """Tell whether *error* is what the client is to be told: Unauthorized, NotFound, Redirect."""
+    kind, _ = upgradeException(type(error), None)  # as ZPublisher does: by the class's name
+    return issubclass(kind, HTTPException) and _status(kind, error) < 500
+
+
+def _status(kind: type[HTTPException], error: BaseException) -> int:
+    return int(error.getStatus() if isinstance(error, HTTPException) else kind.status)
 
 
 def _view_name(request: Any) -> str:

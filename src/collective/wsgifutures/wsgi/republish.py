@@ -134,7 +134,12 @@ class Republish:
     def _hold(self, environ: Environ, body: RequestBody) -> Response:
         """Publish, hold, and publish again, up to the last response."""
         settings = self.settings
-        hold = Hold(time.monotonic(), deadline=settings.deadline, max_passes=settings.max_passes)
+        hold = Hold(
+            time.monotonic(),
+            deadline=settings.deadline,
+            max_passes=settings.max_passes,
+            debug=settings.debug,
+        )
         waiter = Waiter(hold, self._executors)
         try:
             response: Response | None = self._gate.run_new(self._pass(environ, body, hold))

@@ -1,0 +1,178 @@
+"""``fragment``: a part of a page that suspends without stopping the other parts.
+
+A part is made in several steps: a viewlet is updated and then rendered, a portlet is asked
+before whether it is available. Each step of a class is guarded, whether the class has it
+itself, inherits it, or gets it in a subclass that ZCML makes for ``template=``. Where one
+has suspended, the later ones are not run in that pass.
+"""
+
+from .passes import current_pass
+from .placeholders import Fragment
+from .placeholders import made
+from collections.abc import Callable
+from typing import Any
+from typing import overload
+from typing import TypeVar
+
+import contextlib
+import functools
+import inspect
+
+T = TypeVar("T")
+
+#: What a class gives for each step that is not run, or ends early: None is its placeholder.
+_STEPS: dict[str, Callable[[str], Any]] = {
+    "update": lambda placeholder: None,
+    "available": lambda placeholder: True,
+    "render": lambda placeholder: placeholder,
+    "__call__": lambda placeholder: placeholder,
+}
+
+
+@overload
+def fragment(part: T, /) -> T: ...
+@overload
+def fragment(*, placeholder: str = "") -> Callable[[T], T]: ...
+def fragment(part: Any = None, /, *, placeholder: str = "") -> Any:
+    """Declare a part of a page, which suspends without stopping the page's other parts.
+
+    Where it asks for a result that is pending, its placeholder stands in its place and the
+    page goes on, so that the other parts ask for theirs: all are waited for together, and
+    the page is published again once. The placeholder is only ever sent where the hold's
+    deadline has passed.
+
+    Args:
+        part: The class of a viewlet, portlet renderer, tile or view (its ``update``,
+            ``available``, ``render`` and ``__call__`` are guarded), or any callable.
+        placeholder: Text or markup. It is put into the page as what the part gives is.
+
+    Raises:
+        TypeError: *part* is neither a class with such a method nor callable, or
+            *placeholder* is not a str.
+    """
+    if not isinstance(placeholder, str):
+        raise TypeError(f"placeholder={placeholder!r} is not a str")
+
+    def declare(part: Any) -> Any:
+        if isinstance(part, type):
+            return _guarded_class(part, placeholder)
+        if not callable(part):
+            raise TypeError(f"fragment is for a class or a callable, not for {part!r}")
+        return _guarded_function(part, placeholder)
+
+    return declare if part is None else declare(part)
+
+
+def _guarded_function(function: Callable[..., Any], placeholder: str) -> Any:
+    name = _name(function)
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        this = current_pass()
+        if this is None:
+            return function(*args, **kwargs)
+        return made(this, Fragment(name, placeholder), lambda: function(*args, **kwargs))
+
+    return _with_signature(guarded, function)
+
+
+def _guarded_class(class_: type, placeholder: str) -> type:
+    own = vars(class_).get("__init_subclass__")
+
+    def guard_subclass(subclass: type, /, **options: Any) -> None:
+        above: Any = super(class_, subclass)
+        (own.__get__(None, subclass) if own else above.__init_subclass__)(**options)
+        _guard_steps(subclass, placeholder)
+
+    class_.__init_subclass__ = classmethod(guard_subclass)  # type: ignore[assignment]
+    _guard_steps(class_, placeholder)
+    return class_
+
+
+def _guard_steps(class_: type, placeholder: str) -> None:
+    """Guard the steps of *class_*, whichever class has them, that are not guarded already."""
+    for name, otherwise in _STEPS.items():
+        step = next((vars(c)[name] for c in class_.__mro__ if name in vars(c)), None)
+        if step is not None and not getattr(step, "is_guarded", False):
+            guarded = _guarded_step(step, _name(class_), placeholder, otherwise(placeholder))
+            setattr(class_, name, guarded)
+
+
+def _guarded_step(step: Any, name: str, placeholder: str, otherwise: Any) -> Any:
+    """Return *step*, as it is in a class, guarded: a function stays a function."""
+
+    def run(part: Any, function: Callable[[], Any]) -> Any:
+        this = current_pass()
+        part = getattr(part, "aq_base", part)  # Zope wraps it anew each time
+        if this is None or any(part is one.part for one in this.fragments):
+            return function()
+        if id(part) in this.suspended_parts:
+            return otherwise
+        fragment = Fragment(name, placeholder, part)
+        value = made(this, fragment, function)
+        if not fragment.suspended:
+            return value
+        this.suspended_parts[id(part)] = part
+        return otherwise
+
+    if not inspect.isfunction(step):
+        return _Step(step, run)
+
+    @functools.wraps(step)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return run(self, lambda: step(self, *args, **kwargs))
+
+    guarded.is_guarded = True  # type: ignore[attr-defined]
+    return _with_signature(guarded, step)
+
+
+class _Step:
+    """A guarded property or page template, in its class.
+
+    Args:
+        step: What is in the class without this.
+        run: Runs it for a part.
+    """
+
+    is_guarded = True
+
+    def __init__(self, step: Any, run: Callable[[Any, Callable[[], Any]], Any]) -> None:
+        self._step = step
+        self._run = run
+
+    def __get__(self, part: Any, class_: type | None = None) -> Any:
+        if part is None:
+            return self._bound(None, class_)
+        if callable(self._step):
+            return _BoundStep(part, self._bound(part, class_), self._run)
+        return self._run(part, lambda: self._bound(part, class_))
+
+    def _bound(self, part: Any, class_: type | None) -> Any:
+        return self._step.__get__(part, class_) if hasattr(self._step, "__get__") else self._step
+
+
+class _BoundStep:
+    """A guarded page template of one part; its macros and the like are as they are."""
+
+    def __init__(self, part: Any, bound: Any, run: Callable[[Any, Callable[[], Any]], Any]) -> None:
+        self._part = part
+        self._bound = bound
+        self._run = run
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._run(self._part, lambda: self._bound(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bound, name)
+
+
+def _with_signature(guarded: Any, function: Any) -> Any:
+    """ZPublisher.mapply fills the arguments that it finds here from the request."""
+    with contextlib.suppress(TypeError, ValueError):  # what C code takes nobody can tell
+        guarded.__signature__ = inspect.signature(function)
+    return guarded
+
+
+def _name(part: Any) -> str:
+    named = part if hasattr(part, "__qualname__") else type(part)
+    return f"{named.__module__}.{named.__qualname__}"

@@ -1,0 +1,101 @@
+"""What stands for a fragment that suspended, and where it may stand.
+
+A fragment's placeholder is for one pass. A function that keeps what it gave, as
+``plone.memoize.ram`` does, must never see it: a fragment that is made inside of one
+does not give its placeholder but suspends what is around that function, up to the page.
+"""
+
+from .errors import HoldExpired
+from .errors import Suspended
+from collections.abc import Callable
+from types import CodeType
+from types import FrameType
+from typing import Any
+from typing import TYPE_CHECKING
+
+import sys
+
+if TYPE_CHECKING:
+    from .hold import Pass
+
+#: The code of functions that keep what another one gives, with the name of their variable
+#: which has that one.
+caches: dict[CodeType, str] = {}
+
+
+class Fragment:
+    """A fragment that is being made in a pass.
+
+    Args:
+        name: For people.
+        placeholder: What stands for it where it suspends.
+        part: The object that it is a step of, where it is one.
+    """
+
+    __slots__ = ("name", "part", "placeholder", "suspended")
+
+    def __init__(self, name: str, placeholder: str, part: object = None) -> None:
+        self.name = name
+        self.placeholder = placeholder
+        self.part = part
+        self.suspended = False
+
+
+def made(this: "Pass", fragment: Fragment, function: Callable[[], Any]) -> Any:
+    """Return what *function* gives, the placeholder where it suspends or comes too late.
+
+    Args:
+        this: The pass that is being published.
+        fragment: Of *function*; ``suspended`` tells afterwards what became of it.
+        function: Makes the fragment.
+
+    Raises:
+        Suspended: It is not the fragment that suspends, but what is around it.
+        Exception: What *function* raised.
+    """
+    this.fragments.append(fragment)
+    placeholders = this.placeholders
+    try:
+        value = function()
+    except Suspended:
+        if not fragment.suspended or this.hold.done:
+            raise
+    except HoldExpired:
+        if this.fragment() is not fragment:
+            raise
+        fragment.suspended = True
+    except Exception as error:
+        # A suspension that was swallowed, or the placeholder of one inside, may be the cause.
+        if placeholders == this.placeholders or this.is_answer(error):
+            raise
+        fragment.suspended = True
+    else:
+        if not fragment.suspended:
+            return value
+    finally:
+        this.fragments.pop()
+    return fragment.placeholder
+
+
+def kept_by_a_cache() -> tuple[str, int]:
+    """Return which function keeps what the fragments that are made here give.
+
+    Returns:
+        The function's dotted name, empty where there is none; and how many of the innermost
+        fragments are inside of it.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    seen = inside = 0
+    name = ""
+    while frame is not None:
+        code = frame.f_code
+        if code is made.__code__:
+            seen += 1
+        elif seen and code in caches:
+            inside, name = seen, _name(frame.f_locals.get(caches[code]))
+        frame = frame.f_back
+    return name, inside
+
+
+def _name(function: Any) -> str:
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
