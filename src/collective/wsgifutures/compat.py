@@ -20,8 +20,8 @@ resolved           value or exception  value or exception     is refused      Fa
 =================  ==================  =====================  ==============  =============
 
 That is so in the last pass at the deadline too, where what is submitted never starts.
-Without a hold a call runs in place, when it is submitted, and its outcome is kept with the
-request that Zope publishes.
+Without a hold, or where the site wants none, a call runs in place, when it is submitted,
+and its outcome is kept with the request that Zope publishes.
 """
 
 from .kernel.arguments import foreign
@@ -38,7 +38,7 @@ from .kernel.hold import CallState
 from .kernel.hold import Pass
 from .kernel.outcomes import Outcome
 from .kernel.outcomes import Returned
-from .kernel.passes import current_pass
+from .kernel.passes import holding_pass
 from collections.abc import Callable
 from collections.abc import Hashable
 from types import FunctionType
@@ -141,7 +141,7 @@ def result(key: Hashable, default: Any = _MISSING) -> Any:
         return default
     if call is None:
         raise FutureNotSubmittedError(key)
-    this = current_pass()
+    this = holding_pass()
     if this is not None:
         if this.hold.out_of_passes and not this.hold.expired:
             raise this.hold.too_many_passes()
@@ -203,7 +203,7 @@ def resultOrSubmitMultiprocess(
 
 def cancel(key: Hashable) -> bool:
     """Cancel what was submitted under *key*; False where it is resolved or there is none."""
-    call, this = _find(key), current_pass()
+    call, this = _find(key), holding_pass()
     return call is not None and this is not None and this.cancel(call)
 
 
@@ -240,7 +240,7 @@ def _is_key(key: object) -> bool:
 
 def _calls() -> dict[Hashable, Call]:
     """Return what is known: in this hold, or in this request where there is none."""
-    this = current_pass()
+    this = holding_pass()
     if this is not None:
         return this.hold.calls
     request = getRequest()
@@ -257,11 +257,11 @@ def _find(key: Hashable) -> Call | None:
 
 
 def _value(call: Call) -> Any:
-    return Future[Any](call, current_pass()).result()
+    return Future[Any](call, holding_pass()).result()
 
 
 def _forget(call: Call) -> None:
-    this = current_pass()
+    this = holding_pass()
     if this is None:
         del _calls()[call.identity]
     else:
@@ -284,7 +284,7 @@ class _Call(Call):
 
 
 def _submit(key: Hashable, make: Callable[[], Call]) -> bool:
-    if current_pass() is None and getRequest() is None:
+    if holding_pass() is None and getRequest() is None:
         raise FuturesError(
             f"There is neither a hold nor a request that could keep what comes of {key!r}: "
             "call the function itself, or resultOrSubmit."
@@ -297,7 +297,7 @@ def _register(key: Hashable, make: Callable[[], Call]) -> Call:
     known = _find(key)
     if known is not None and known.state is CallState.SETTLED:
         raise FutureAlreadyResolvedError(key)
-    this = current_pass()
+    this = holding_pass()
     call = make()
     if this is None:
         return _run_in_place(call)

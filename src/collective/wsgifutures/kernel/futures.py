@@ -20,6 +20,8 @@ from .hold import Pass
 from .outcomes import Outcome
 from .outcomes import run
 from .passes import current_pass
+from .passes import holding_pass
+from .sites import SiteSettings
 from collections.abc import Callable
 from collections.abc import Coroutine
 from collections.abc import Hashable
@@ -39,7 +41,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 D = TypeVar("D")
 
-#: Seconds that a future may take where it does not say so itself.
+#: Seconds that a future may take where neither itself nor its site says so.
 DEFAULT_TIMEOUT = 30.0
 
 _MISSING: Any = object()
@@ -174,7 +176,7 @@ class FutureFunction(Generic[P, T]):
     def __init__(
         self,
         function: Callable[P, T],
-        timeout: float,
+        timeout: float | None,
         key: str | None,
         executor: str | None,
     ) -> None:
@@ -195,16 +197,16 @@ class FutureFunction(Generic[P, T]):
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Register the call and go on; it starts when the pass has ended by waiting.
 
-        Where there is no hold it runs in place, now, and what it raises is raised by
-        ``result``.
+        Where there is no hold, or the site wants none, it runs in place, now, and what it
+        raises is raised by ``result``.
 
         Raises:
             ArgumentRefused: An argument is not plain data.
             TypeError: The arguments do not fit the function.
             ValueError: This process does not have its ``executor``.
         """
-        this = current_pass()
-        call = self._call(args, kwargs)
+        this = holding_pass()
+        call = self._call(args, kwargs, SiteSettings() if this is None else this.site)
         if this is None:
             call.settle(call.run())
         else:
@@ -222,7 +224,7 @@ class FutureFunction(Generic[P, T]):
             "@staticmethod, and pass plain values.",
         )
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], site: SiteSettings) -> Call:
         try:
             closure = take_closure(self._function)
             arguments = take_arguments(self._signature, args, kwargs)
@@ -234,7 +236,8 @@ class FutureFunction(Generic[P, T]):
         positional, named = arguments.copy
         parts = self._parts(closure.copy, positional, named)
         told = cast(tuple[tuple[str, Hashable], ...], arguments.identity)
-        return Call(self._name, identity, parts.run, self._timeout, told, self._executor, parts)
+        timeout = self._timeout or site.timeout or DEFAULT_TIMEOUT
+        return Call(self._name, identity, parts.run, timeout, told, self._executor, parts)
 
     def _parts(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -278,7 +281,8 @@ def future(
 
     Args:
         function: What makes the call.
-        timeout: How long it may take, in seconds; 30 where it is not given.
+        timeout: How long it may take, in seconds. Where it is not given, what the site
+            is set to, else 30.
         key: The name to know it by instead of its dotted name. A lambda or a function
             inside of a function needs one.
         executor: What runs it while its response is held. ``"greenlets"``: the default
@@ -405,9 +409,9 @@ def _refuse_timeout(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         )
 
 
-def _checked_timeout(timeout: float | None) -> float:
+def _checked_timeout(timeout: float | None) -> float | None:
     if timeout is None:
-        return DEFAULT_TIMEOUT
+        return None
     number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if not number or not 0 < timeout < math.inf:
         raise ValueError(f"timeout={timeout!r} is not a number of seconds above 0")

@@ -27,6 +27,8 @@ from .outcomes import Raised
 from .outcomes import run_to_end
 from .placeholders import Fragment
 from .placeholders import kept_by_a_cache
+from .sites import read
+from .sites import SiteSettings
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
@@ -160,6 +162,8 @@ class Hold:
         self.client: Hashable = None
         self.ends_at = now + deadline
         self.max_passes = max_passes
+        #: What its site wants, once that was asked for.
+        self.site: SiteSettings | None = None
         self.calls: dict[Hashable, Call] = {}
         self._pass: Pass | None = None
         self._awaited: tuple[Call, ...] = ()
@@ -305,6 +309,15 @@ class Hold:
             self._stop(self.calls.values())
             self.state = HoldState.READY
 
+    def limit(self, site: SiteSettings) -> None:
+        """Do as *site* wants: it may lower the deadline and the limit of passes."""
+        self.site = site
+        less = self.deadline - (site.deadline or self.deadline)
+        if less > 0:
+            self.deadline -= less
+            self.ends_at -= less
+        self.max_passes = min(self.max_passes, site.max_passes or self.max_passes)
+
     @property
     def publishing(self) -> "Pass | None":
         """The pass that is being published, None where there is none."""
@@ -393,6 +406,16 @@ class Pass:
         self.follow_ups: list[Callable[[], None]] = []
         self._answered = False
         self._commit_failed: Callable[[], bool] | None = None
+
+    @property
+    def site(self) -> SiteSettings:
+        """What the site that is being published wants. Read once, and kept by the hold."""
+        if self.hold.site is None:
+            found = read()
+            if found is None:  # no site yet: where the path has not got to one
+                return SiteSettings()
+            self.hold.limit(found)
+        return self.hold.site or SiteSettings()
 
     def submit(self, call: Call) -> Call:
         """Register *call*, or return the one that is known already.

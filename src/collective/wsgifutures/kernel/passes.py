@@ -25,6 +25,15 @@ def current_pass() -> Pass | None:
     return None if this is None or this.closed else this
 
 
+def holding_pass() -> Pass | None:
+    """Return the pass that holds what is asked for here, None where a call runs in place.
+
+    There is no pass, or the site that is being published wants it so.
+    """
+    this = current_pass()
+    return None if this is None or this.site.in_place else this
+
+
 def publish_once(
     hold: Hold,
     function: Callable[[], bool],

@@ -10,7 +10,7 @@ from ..kernel.hold import Pass
 from ..kernel.outcomes import Outcome
 from ..kernel.outcomes import Raised
 from ..kernel.outcomes import run_to_end
-from ..kernel.passes import current_pass
+from ..kernel.passes import holding_pass
 from .answers import Answer
 from .cache import check
 from .cache import Freshness
@@ -155,7 +155,7 @@ class Method(Generic[P]):
         return self.submit(*args, **kwargs).result()
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[Answer]:
-        """Register the call and go on; where there is no hold, make it in place, now.
+        """Register the call and go on; without a hold make it in place, now.
 
         Raises:
             ArgumentRefused: An argument is not plain data, or cannot be sent.
@@ -165,7 +165,7 @@ class Method(Generic[P]):
         name = f"{self._upstream.name}.{self._name}"
         try:
             taken = self._take(args, kwargs)
-            return self._upstream._submit(name, self._name, taken, current_pass())
+            return self._upstream._submit(name, self._name, taken, holding_pass())
         except Unfit as unfit:
             raise ArgumentRefused(name, unfit.where, unfit.reason) from None
         except TypeError as error:
