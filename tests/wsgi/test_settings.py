@@ -2,6 +2,7 @@
 
 from collective.wsgifutures import SettingRefused
 from collective.wsgifutures.wsgi.republish import filter_app
+from collective.wsgifutures.wsgi.settings import Origin
 from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import asdict
 
@@ -45,6 +46,21 @@ def test_an_option_comes_before_the_environment_and_that_before_the_default():
     environ = {"WSGIFUTURES_SLOTS": "7", "WSGIFUTURES_GRACE": "2.5", "WSGIFUTURES_OTHER": "x"}
     settings = Settings.read({"slots": "3"}, environ)
     assert (settings.slots, settings.grace, settings.deadline) == (3, 2.5, 55.0)
+
+
+def test_where_a_value_comes_from_is_known():
+    """For who looks at the settings and asks where to change them."""
+    environ = {"WSGIFUTURES_SLOTS": "7", "WSGIFUTURES_GRACE": "2.5"}
+    settings = Settings.read({"slots": "3"}, environ)
+    origins = [settings.origin(name) for name in ["slots", "grace", "deadline"]]
+    assert origins == [Origin.OPTION, Origin.VARIABLE, Origin.DEFAULT]
+    assert Settings(slots=3).origin("slots") is Origin.CODE
+    assert Settings().origin("slots") is Origin.DEFAULT
+
+
+def test_a_value_that_is_set_to_the_default_is_set():
+    """It does not follow where the default goes."""
+    assert Settings.read({}, {"WSGIFUTURES_GRACE": "4"}).origin("grace") is Origin.VARIABLE
 
 
 def test_the_environment_is_that_of_the_process_where_none_is_given(monkeypatch):

@@ -276,6 +276,13 @@ class _Call(Call):
 
     __slots__ = ()
 
+    @property
+    def function_name(self) -> str:
+        """The function's: the key may be made of what it is called with."""
+        function = self.parts.function
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        return f"{function.__module__}.{name}"
+
     def settle(self, outcome: Outcome) -> None:
         super().settle(outcome)
         error = outcome.exception()

@@ -78,6 +78,7 @@ class Call:
         "arguments",
         "cancelled",
         "due",
+        "ended",
         "executor",
         "first_pass",
         "identity",
@@ -85,6 +86,7 @@ class Call:
         "outcome",
         "parts",
         "run",
+        "started",
         "state",
         "stopped",
         "timeout",
@@ -113,6 +115,13 @@ class Call:
         self.stopped = False
         self.first_pass = 0
         self.due = 0.0
+        self.started = 0.0
+        self.ended = 0.0
+
+    @property
+    def function_name(self) -> str:
+        """Its name, without anything of what it is called with."""
+        return self.name
 
     def work(self) -> Outcome:
         """Make the call, away from whoever asked for it."""
@@ -164,10 +173,17 @@ class Hold:
         self.max_passes = max_passes
         #: What its site wants, once that was asked for.
         self.site: SiteSettings | None = None
+        #: How long it waited between its passes, in seconds.
+        self.waited = 0.0
+        #: Which calls ran, and how long each of them took, in seconds.
+        self.times: list[tuple[str, float]] = []
+        #: Whether who gets the response may know both. Decided anew in each pass.
+        self.tells_times = False
         self.calls: dict[Hashable, Call] = {}
         self._pass: Pass | None = None
         self._awaited: tuple[Call, ...] = ()
         self._again_at: float | None = None
+        self._waits_since: float | None = None
         self._arrived: list[tuple[Call, Outcome]] = []
         self._to_start: list[Call] = []
         self._to_stop: list[Call] = []
@@ -189,6 +205,9 @@ class Hold:
         if self.state is not HoldState.READY:
             raise RuntimeError(f"the hold is {self.state.value}, not ready to be published")
         self.expired = self.expired or now >= self.ends_at
+        if self._waits_since is not None:
+            self.waited += now - self._waits_since
+        self.tells_times = False
         self.state = HoldState.PUBLISHING
         self.passes += 1
         self._pass = Pass(self)
@@ -214,7 +233,7 @@ class Hold:
             self._follow_ups += this.follow_ups
         this.close()
         if again_in is not None:
-            self._publish_again(now + again_in, forgotten)
+            self._publish_again(now, again_in, forgotten)
         elif waits:
             self._wait_for(awaited, now)
         else:
@@ -228,20 +247,21 @@ class Hold:
         if now < self.ends_at:
             self._start_registered(now)
         self._awaited = awaited
-        self._begin_to_wait()
+        self._begin_to_wait(now)
 
-    def _publish_again(self, at: float, forgotten: list[Call]) -> None:
+    def _publish_again(self, now: float, again_in: float, forgotten: list[Call]) -> None:
         """Undo what this pass asked for and forgot, and wait for the time only."""
         for call in reversed(forgotten):
             self.calls[call.identity] = call
         for call in [c for c in self.calls.values() if c.first_pass == self.passes]:
             del self.calls[call.identity]
         self.conflicts += 1
-        self._again_at = at
-        self._begin_to_wait()
+        self._again_at = now + again_in
+        self._begin_to_wait(now)
 
-    def _begin_to_wait(self) -> None:
+    def _begin_to_wait(self, now: float) -> None:
         self.state = HoldState.WAITING
+        self._waits_since = now
         arrived, self._arrived = self._arrived, []
         for call, outcome in arrived:
             self.settle(call, outcome)
@@ -285,6 +305,7 @@ class Hold:
             self._arrived.append((call, outcome))
         elif call.state is CallState.RUNNING and self.calls.get(call.identity) is call:
             call.settle(outcome)
+            self._note_time(call, call.ended)
             self._resume_when_settled()
 
     def time_out(self, now: float) -> None:
@@ -294,11 +315,14 @@ class Hold:
         for call in self.pending:
             if call.due <= now:
                 self._stop([call])
+                call.ended = now
                 self.settle(call, Raised(FutureTimeout(call.name, call.timeout)))
         if self._again_at is not None and now >= self._again_at:
             self._again_at = None
             self._resume_when_settled()
         if now >= self.ends_at and self.state is HoldState.WAITING:
+            for call in self.pending:
+                self._note_time(call, now)
             self.expire()
 
     def expire(self) -> None:
@@ -358,8 +382,14 @@ class Hold:
         for call in self.pending:
             if call.state is CallState.REGISTERED:
                 call.state = CallState.RUNNING
+                call.started = now
                 call.due = now + call.timeout
                 self._to_start.append(call)
+
+    def _note_time(self, call: Call, now: float) -> None:
+        """Keep how long *call* took; not of one that was settled by hand, say."""
+        if call.state is not CallState.REGISTERED and now >= call.started:
+            self.times.append((call.function_name, now - call.started))
 
     def _resume_when_settled(self) -> None:
         settled = all(call.state is CallState.SETTLED for call in self._awaited)

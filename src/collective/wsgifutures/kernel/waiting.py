@@ -81,6 +81,7 @@ class Waiter:
         self._follow_up()
 
     def _put(self, call: Call, outcome: Outcome) -> None:
+        call.ended = self._clock()  # not when the request's thread looks for it
         self._inbox.put((call, outcome))
 
     def _settle(self, call: Call, outcome: Outcome) -> None:

@@ -16,6 +16,9 @@ import itertools
 #: In the environ of each pass: it has a hold, and a second middleware passes through.
 MARK = "collective.wsgifutures.held"
 
+#: In the environ of each pass: the settings of its process, for who shows them.
+SETTINGS = "collective.wsgifutures.settings"
+
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]

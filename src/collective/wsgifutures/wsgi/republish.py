@@ -17,6 +17,7 @@ from ..kernel.gate import Refused
 from ..kernel.hold import Hold
 from ..kernel.waiting import Waiter
 from . import audit
+from . import timing
 from .body import BodyRefused
 from .body import RequestBody
 from .body import Unread
@@ -35,6 +36,7 @@ from .publication import Environ
 from .publication import MARK
 from .publication import Publication
 from .publication import Response
+from .publication import SETTINGS
 from .publication import StartResponse
 from .settings import Settings
 from .settings import SLOTS
@@ -147,6 +149,7 @@ class Republish:
                 response = self._held(environ, body, hold, waiter)
         finally:
             waiter.close()
+        timing.tell(response.headers, hold)
         if settings.debug:
             response.headers.append(("X-Hold-Passes", str(hold.passes)))
         return response
@@ -161,6 +164,7 @@ class Republish:
         return response
 
     def _pass(self, environ: Environ, body: RequestBody, hold: Hold) -> Publication:
+        environ = {**environ, SETTINGS: self.settings}
         return Publication(self.application, environ, body, hold, self.monitor)
 
     def _text(

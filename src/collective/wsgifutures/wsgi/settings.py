@@ -15,6 +15,9 @@ from ..kernel.settings import SWITCH
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import fields
+from enum import Enum
+from types import MappingProxyType
+from typing import ClassVar
 
 import os
 
@@ -33,9 +36,26 @@ def _path(text: str) -> str:
 _PATH = (_path, "a path that begins with /, or nothing")
 
 
+def variable_of(name: str) -> str:
+    """Return the environment variable of the setting *name*."""
+    return PREFIX + name.upper()
+
+
+class Origin(Enum):
+    """Where a setting has its value from."""
+
+    DEFAULT = "default"
+    VARIABLE = "environment variable"
+    OPTION = "option of the PasteDeploy filter"
+    CODE = "code"
+
+
 @dataclass(frozen=True)
 class Settings:
     """What one worker holds responses with."""
+
+    #: Where those have their values from that were read, by their names.
+    _origins: ClassVar[Mapping[str, Origin]] = MappingProxyType({})
 
     #: How many passes run at a time; never more than the ZODB pool has connections. None
     #: is what suits the storage: 4 for one on this machine, else as many as the pool has, up
@@ -81,6 +101,12 @@ class Settings:
         """How many responses of one client are held at a time."""
         return self.max_held_per_client or max(1, self.max_held // 10)
 
+    def origin(self, name: str) -> Origin:
+        """Return where the setting *name* has its value from."""
+        (default,) = [one.default for one in fields(self) if one.name == name]
+        made = Origin.DEFAULT if getattr(self, name) == default else Origin.CODE
+        return self._origins.get(name, made)
+
     @classmethod
     def read(
         cls,
@@ -99,13 +125,18 @@ class Settings:
         options = dict(options or {})
         environ = os.environ if environ is None else environ
         values = {}
+        origins = {}
         for one in fields(cls):
-            variable = PREFIX + one.name.upper()
+            variable = variable_of(one.name)
             if one.name in options:
                 values[one.name] = read(one.name, options.pop(one.name), one.metadata["form"])
+                origins[one.name] = Origin.OPTION
             elif variable in environ:
                 values[one.name] = read(variable, environ[variable], one.metadata["form"])
+                origins[one.name] = Origin.VARIABLE
         for unknown, value in options.items():
             names = ", ".join(one.name for one in fields(cls))
             raise SettingRefused(unknown, value, f"nothing: there is none of that name ({names})")
-        return cls(**values)
+        settings = cls(**values)
+        object.__setattr__(settings, "_origins", MappingProxyType(origins))
+        return settings
