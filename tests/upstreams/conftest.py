@@ -1,6 +1,7 @@
 """Upstreams are tested against real sockets, without Zope and without a WSGI server."""
 
 from .outside import Outside
+from .outside import Raw
 from collective.wsgifutures import Upstream
 from collective.wsgifutures.kernel.executors import under_gevent
 from collective.wsgifutures.upstreams import settings
@@ -32,6 +33,20 @@ def outside():
     service = Outside()
     yield service
     service.stop()
+
+
+@pytest.fixture
+def raw():
+    """Make services that send bytes as they are."""
+    services = []
+
+    def make(handle):
+        services.append(Raw(handle))
+        return services[-1]
+
+    yield make
+    for service in services:
+        service.stop()
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
+import contextlib
 import pytest
 import runpy
+import socket
 import threading
 import time
 
@@ -102,6 +104,44 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
+
+
+class Raw:
+    """A service that does as *handle* does with each connection: bytes as they are."""
+
+    def __init__(self, handle):
+        self.connections = 0
+        self._handle = handle
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"http://{self.host}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def stop(self):
+        self._listener.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._one, args=[connection], daemon=True).start()
+
+    def _one(self, connection):
+        with connection, contextlib.suppress(OSError):
+            self._handle(connection)
+
+
+def requests_on(connection):
+    """Yield the path of each request without a body that comes on *connection*."""
+    while asked := connection.recv(65536):
+        yield asked.split()[1].decode()
+
+
+def ok(body, *headers):
+    """Return the bytes of a good answer."""
+    lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
 
 
 def until(condition, seconds=3.0):

@@ -1,11 +1,15 @@
 """What is only so where threads are greenlets."""
 
 from .outside import hostile
+from .outside import raised_by
 from .outside import until
 from collective.wsgifutures import Upstream
+from collective.wsgifutures import UpstreamTimeout
 
 import gevent
 import pytest
+import socket
+import time
 
 pytestmark = pytest.mark.concurrency
 
@@ -48,6 +52,16 @@ def test_shared_call_is_cancelled_when_the_last_one_who_waits_is_killed():
     last.kill()
     assert bad.is_left("silent", 1)
     bad.stop()
+
+
+def test_name_that_is_not_found_out_in_time_is_timed_out(weather, monkeypatch):
+    """A name server that says nothing counts as an upstream that does not connect."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args: gevent.sleep(3))
+    upstream = weather(at="http://example.com", timeout=(0.2, 5), retries=0)
+    began = time.monotonic()
+    error = raised_by(UpstreamTimeout, upstream.get, "/")
+    assert (error.what, time.monotonic() - began < 1) == ("connect", True)
+    assert upstream.service().counts["failures"] == 1
 
 
 def test_call_in_a_real_thread_has_connections_of_its_own(outside, weather):

@@ -288,6 +288,8 @@ def test_retry_of_a_call_that_nobody_waits_for_is_not_made(outside, weather):
         ("soon", 0),
         ("-1", 0),
         ("9" * 400, 999_999_999),
+        (f"Fri, 31 Dec {'9' * 20} 23:59:59 GMT", 0),
+        (f"Tue, 01 Jan 2030 {'9' * 20}:00:00 GMT", 0),
         ("", 0),
     ],
 )

@@ -1,10 +1,12 @@
 """One pool of connections of one upstream, on urllib3.
 
 Made when the first call is made, so after the fork and after gevent has patched. A
-connection differs from urllib3's in two things. It looks at the time before it reads, so
-that an answer which trickles ends in time even where nobody could kill the call. And under
-gevent it waits for the first byte before http.client makes its response, with a buffer of
-8 KB for each call that waits.
+connection differs from urllib3's in a few things. It looks at the time before it reads or
+sends, so that an answer which trickles ends in time even where nobody could kill the call,
+and a large body may take longer than a connection. Looking up a name and TLS are part of
+connecting. An interim answer (1xx) is read past, whatever its number: the next call on the
+connection would get what comes after it. And under gevent it waits for the first byte
+before http.client makes its response, with a buffer of 8 KB for each call that waits.
 
 urllib3 logs addresses with their queries. Of the calls that are made here it logs nothing.
 """
@@ -18,11 +20,16 @@ from .errors import UpstreamTimeout
 from .errors import UpstreamTooLarge
 from .request import Request
 from .settings import UpstreamSettings
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
+from http import HTTPStatus
+from http.client import BadStatusLine
 from http.client import HTTPException
 from http.client import HTTPResponse
 from typing import Any
+from typing import NamedTuple
 from urllib.parse import SplitResult
 from urllib.parse import unquote
 from urllib.parse import urljoin
@@ -60,13 +67,22 @@ _HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "user-age
 
 _NO_RETRY = Retry(False)
 
-#: When the call that is made here has to be over; None outside of one.
-_until: ContextVar[float | None] = ContextVar("wsgifutures.upstream", default=None)
+
+class _Limits(NamedTuple):
+    until: float  #: when the call has to be over
+    read: float  #: how long nothing may come, and nothing be taken
+
+    def left(self) -> float:
+        return min(self.until - time.monotonic(), self.read)
+
+
+#: Those of the call that is made here; None outside of one.
+_limits: ContextVar[_Limits | None] = ContextVar("wsgifutures.upstream", default=None)
 
 
 class _NothingOfOurs(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return _until.get() is None
+        return _limits.get() is None
 
 
 for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
@@ -76,20 +92,19 @@ for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retr
 class _InTime(io.RawIOBase):
     """What comes from a socket, for as long as there is time."""
 
-    def __init__(self, sock: Any, until: float, patience: float) -> None:
+    def __init__(self, sock: Any, limits: _Limits) -> None:
         self._raw = sock.makefile("rb", buffering=0)
         self._sock = sock
-        self._until = until
-        self._patience = patience
+        self._limits = limits
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> Any:
-        left = self._until - time.monotonic()
+        left = self._limits.left()
         if left <= 0:
             raise TimeoutError("timed out")
-        self._sock.settimeout(min(left, self._patience))
+        self._sock.settimeout(left)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -107,6 +122,15 @@ class _Socket:
         return io.BufferedReader(_InTime(*self._args))
 
 
+class _Final(HTTPResponse):
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        if status == HTTPStatus.SWITCHING_PROTOCOLS:  # nobody asked for that
+            raise BadStatusLine(str(status))
+        interim = status < HTTPStatus.OK
+        return version, HTTPStatus.CONTINUE if interim else status, reason
+
+
 class _Lean(HTTPConnection):
     @property
     def is_connected(self) -> bool:
@@ -118,6 +142,31 @@ class _Lean(HTTPConnection):
         poll.register(self.sock, select.POLLIN)
         return not poll.poll(0)
 
+    def connect(self) -> None:
+        """Connect, and be done with all of it in time."""
+        try:
+            with _in_time(self.timeout):
+                super().connect()
+        except TimeoutError as error:  # while the name was looked up, or TLS said nothing
+            raise exceptions.ConnectTimeoutError(self, "timed out") from error
+
+    def send(self, data: Any) -> None:
+        """Send *data*: a large one in parts, for as long as some of it is taken."""
+        limits = _limits.get()
+        if limits is None or not isinstance(data, bytes) or len(data) <= PART:
+            super().send(data)
+            return
+        try:
+            for begin in range(0, len(data), PART):
+                left = limits.left()
+                if left <= 0:
+                    raise TimeoutError("timed out")
+                if self.sock is not None:
+                    self.sock.settimeout(left)
+                super().send(data[begin : begin + PART])
+        except TimeoutError as error:  # of an OSError urllib3 says that the connection is broken
+            raise exceptions.TimeoutError("timed out") from error
+
     def getresponse(self) -> Any:
         """Return the answer."""
         if under_gevent():
@@ -128,23 +177,21 @@ class _Lean(HTTPConnection):
         self, sock: Any, *args: Any, **kwargs: Any
     ) -> HTTPResponse:
         """Return http.client's own response, reading in time."""
-        until = _until.get()
-        patience = self.timeout
-        if until is None or not isinstance(patience, int | float):
-            return HTTPResponse(sock, *args, **kwargs)
-        return HTTPResponse(_Socket(sock, until, patience), *args, **kwargs)  # type: ignore[arg-type]
+        limits = _limits.get()
+        if limits is None or not isinstance(self.timeout, int | float):
+            return _Final(sock, *args, **kwargs)
+        limits = limits._replace(read=self.timeout)  # while a proxy connects it is another one
+        return _Final(_Socket(sock, limits), *args, **kwargs)  # type: ignore[arg-type]
 
     def _wait_for_first_byte(self) -> None:
         from gevent.socket import wait_read
 
         sock: Any = self.sock
-        until = _until.get()
+        limits = _limits.get()
         # Other than sockets are TLS inside of TLS; and what TLS has unpacked is no event.
-        if until is None or not isinstance(sock, socket.socket) or _pending(sock):
+        if limits is None or not isinstance(sock, socket.socket) or _pending(sock):
             return
-        left = max(0.0, until - time.monotonic())
-        patience: Any = self.timeout
-        wait_read(sock.fileno(), min(left, patience), TimeoutError("timed out"))
+        wait_read(sock.fileno(), max(0.0, limits.left()), TimeoutError("timed out"))
 
 
 class _LeanTLS(_Lean, HTTPSConnection):
@@ -157,6 +204,15 @@ class _Pool(HTTPConnectionPool):
 
 class _PoolTLS(HTTPSConnectionPool):
     ConnectionCls = _LeanTLS
+
+
+def _in_time(seconds: Any) -> AbstractContextManager[Any]:
+    """Return what ends a look-up or a handshake where it can be ended: under gevent."""
+    if not under_gevent():
+        return nullcontext()
+    import gevent
+
+    return gevent.Timeout(seconds, TimeoutError("timed out"))  # type: ignore[no-any-return]
 
 
 def _pending(sock: Any) -> int:
@@ -223,7 +279,7 @@ class Client:
         self._manager.clear()
 
     def _send(self, request: Request, until: float, read: float) -> tuple[Answer, str | None]:
-        token = _until.set(until)
+        token = _limits.set(_Limits(until, read))
         error: Exception | None = None
         try:
             return self._exchange(request, until, read)
@@ -232,7 +288,7 @@ class Client:
         except UpstreamError as raised:
             error = raised
         finally:
-            _until.reset(token)
+            _limits.reset(token)
         # Outside of the clause above: what urllib3 raised has addresses in it, and would be kept.
         raise self._told(error, request.host, until, read)
 
@@ -314,11 +370,11 @@ class Client:
                 return error
             case exceptions.NewConnectionError():  # a timeout too, for urllib3
                 pass
+            case exceptions.TimeoutError() | TimeoutError() if time.monotonic() >= until - 0.01:
+                return UpstreamTimeout(self._name, host, settings.total, "total")
             case exceptions.ConnectTimeoutError():
                 return UpstreamTimeout(self._name, host, settings.connect, "connect")
             case exceptions.TimeoutError() | TimeoutError():
-                if time.monotonic() >= until - 0.01:
-                    return UpstreamTimeout(self._name, host, settings.total, "total")
                 return UpstreamTimeout(self._name, host, read, "read")
         return UpstreamRefused(self._name, host, _reason(error))
 

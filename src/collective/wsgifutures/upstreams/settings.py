@@ -57,9 +57,9 @@ class UpstreamSettings:
     base_url: str = setting("", _ADDRESS)
     #: Switched off: each call raises ``UpstreamOff``, at once.
     off: bool = setting(False, SWITCH)
-    #: How long a connection may take.
+    #: How long a connection may take, with looking up its name and TLS.
     connect: float = setting(3.0, SECONDS)
-    #: How long it may send nothing.
+    #: How long it may send nothing, or take nothing of a body.
     read: float = setting(10.0, SECONDS)
     #: How long a call may take, with its place in the queue, redirects and retries.
     total: float = setting(30.0, SECONDS)
