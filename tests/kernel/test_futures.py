@@ -544,7 +544,7 @@ def test_gather_waits_for_all_also_where_one_has_failed():
     """One wait for all of them."""
     request = HeldRequest(lambda: gather(fails.submit("no"), echo.submit(1)))
     request.publish()
-    request.fail(f"{ME}.fails", ValueError("no"))
+    request.settle(f"{ME}.fails", error=ValueError("no"))
     with pytest.raises(RuntimeError, match="waiting for its futures, not ready"):
         request.publish()
     request.settle(f"{ME}.echo", value=1)

@@ -29,7 +29,9 @@ def test_the_public_names_are_those_of_the_package():
         *("Upstream", "Answer", "UpstreamError", "UpstreamTimeout", "UpstreamRefused"),
         *("UpstreamTooLarge", "UpstreamStatus", "UpstreamBusy", "UpstreamOff", "SettingRefused"),
     }
-    assert set(testing.__all__) == {"HELD", "ByHand", "Clock", "HeldRequest"}
+    assert set(testing.__all__) == {
+        *("HELD", "ByHand", "Clock", "Futures", "HeldRequest", "UnexpectedCall", "answer")
+    }
     assert set(config.__all__) == {
         *("graceful_timeout", "nworkers_changed", "post_fork", "post_worker_init", "worker_class"),
         "worker_connections",

@@ -4,12 +4,14 @@ from .fakes import raised_by
 from .test_executors import made
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
+from collective.wsgifutures import gather
 from collective.wsgifutures import HoldExpired
 from collective.wsgifutures import ResultRefused
 from collective.wsgifutures.testing import ByHand
 from collective.wsgifutures.testing import Clock
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,6 +61,33 @@ def test_a_held_request_is_published_a_pass_at_a_time():
     assert (request.passes, log) == (2, [])
 
 
+def test_a_held_request_is_settled_by_function_and_arguments():
+    """Where several run, the one that they fit; with ``...`` the first one."""
+    request = HeldRequest(lambda: gather(*map(price.submit, ["tea", "milk", "salt"])))
+    request.publish()
+    request.settle(price, "milk", value=2)
+    request.settle(price, ..., value=1)
+    request.settle("shop.price", value=3)
+    assert request.publish() == [1, 2, 3]
+
+
+class Redirects:
+    """A view that asks, and redirects."""
+
+    def __init__(self):
+        self.request = SimpleNamespace(response=SimpleNamespace(getStatus=lambda: 302))
+
+    def __call__(self):
+        price.submit("tea")
+        return ""
+
+
+def test_a_view_that_redirects_starts_nothing():
+    """An answer is final, as in a server."""
+    request = HeldRequest(Redirects())
+    assert (request.publish(), request.executor.jobs) == ("", [])
+
+
 def test_a_future_that_was_settled_by_hand_never_runs():
     """A test that gives the value makes no call."""
     request = HeldRequest(lambda: price("tea"))
@@ -77,7 +106,7 @@ def test_a_future_fails_by_hand():
     """The view gets a copy of the error."""
     request = HeldRequest(lambda: price("tea"))
     request.publish()
-    request.fail("shop.price", KeyError("gone"))
+    request.settle(price, "tea", error=KeyError("gone"))
     assert raised_by(request.publish).args == ("gone",)
 
 

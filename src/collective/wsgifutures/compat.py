@@ -33,6 +33,7 @@ from .kernel.errors import FuturesError
 from .kernel.errors import ResultRefused
 from .kernel.futures import Future
 from .kernel.futures import Parts
+from .kernel.futures import settle_in_place
 from .kernel.hold import Call
 from .kernel.hold import CallState
 from .kernel.hold import Pass
@@ -325,7 +326,7 @@ def _result_or_submit(key: Hashable, placeholder: Any, make: Callable[[], Call])
 
 
 def _run_in_place(call: Call) -> Call:
-    call.settle(call.run())
+    settle_in_place(call, call.run)
     _calls()[call.identity] = call
     return call
 

@@ -44,6 +44,9 @@ D = TypeVar("D")
 #: Seconds that a future may take where neither itself nor its site says so.
 DEFAULT_TIMEOUT = 30.0
 
+#: While there are any, the last one gives the outcome of a call that would run in place.
+stand_ins: list[Callable[[Call], Outcome]] = []
+
 _MISSING: Any = object()
 
 _STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -130,6 +133,11 @@ class Future(Generic[T]):
         this.suspend([self._call])
 
 
+def settle_in_place(call: Call, make: Callable[[], Outcome]) -> None:
+    """Settle *call* where there is no hold: with what *make* gives, now."""
+    call.settle(stand_ins[-1](call) if stand_ins else make())
+
+
 class Parts:
     """What a call is made of: a function and its arguments, kept while its response is held.
 
@@ -208,11 +216,20 @@ class FutureFunction(Generic[P, T]):
         this = holding_pass()
         call = self._call(args, kwargs, SiteSettings() if this is None else this.site)
         if this is None:
-            call.settle(call.run())
+            settle_in_place(call, call.run)
         else:
             executors.check_available(self._executor)
             call = this.submit(call)
         return Future(call, this)
+
+    def identify(self, *args: P.args, **kwargs: P.kwargs) -> Hashable:
+        """Return what tells such a call from others of the same name.
+
+        Raises:
+            Unfit: An argument is not plain data.
+            TypeError: The arguments do not fit the function.
+        """
+        return take_arguments(self._signature, args, kwargs).identity
 
     def __get__(self, instance: object, owner: type | None = None) -> "FutureFunction[P, T]":
         if instance is None:
@@ -250,6 +267,11 @@ class FutureFunction(Generic[P, T]):
             pack(self._name, self._function, args, kwargs)  # is refused here, in the view
             return Parts(self._name, self._function, args, kwargs)
         return Parts(self._name, function, args, kwargs)
+
+    @property
+    def name(self) -> str:
+        """Its dotted name, or its ``key``."""
+        return self._name
 
     @property
     def plain(self) -> Callable[P, T]:

@@ -2,15 +2,28 @@
 
 ::
 
-    request = HeldRequest(lambda: summary("text").upper())
-    assert request.publish() is HELD              # pass 1 asked for summary("text")
-    request.settle("shop.summary", value="short")
-    assert request.publish() == "SHORT"           # pass 2 found it
+    def test_summary(futures):
+        futures.settle(summary, "text", value="short")
+        assert futures.publish(view) == "short"
+        assert futures.passes == 2
+
+The fixture is in ``fixtures`` (pytest), a layer in ``layers`` (zope.testrunner).
 """
 
 from .by_hand import ByHand
 from .by_hand import Clock
 from .by_hand import HELD
 from .by_hand import HeldRequest
+from .futures import Futures
+from .settled import answer
+from .settled import UnexpectedCall
 
-__all__ = ["HELD", "ByHand", "Clock", "HeldRequest"]
+__all__ = [
+    "HELD",
+    "ByHand",
+    "Clock",
+    "Futures",
+    "HeldRequest",
+    "UnexpectedCall",
+    "answer",
+]

@@ -4,11 +4,10 @@ from ..kernel.executors import Work
 from ..kernel.hold import Call
 from ..kernel.hold import CallState
 from ..kernel.hold import Hold
-from ..kernel.outcomes import Outcome
-from ..kernel.outcomes import Raised
-from ..kernel.outcomes import Returned
 from ..kernel.passes import publish_once
 from ..kernel.waiting import Waiter
+from .settled import MISSING
+from .settled import settled
 from collections.abc import Callable
 from typing import Any
 from typing import Final
@@ -95,8 +94,7 @@ class HeldRequest:
     """One request, published without a server, a pass at a time.
 
     Args:
-        view: What is published: a function without arguments. What it returns counts as
-            an answer with status 200.
+        view: What is published: a view, or a function without arguments.
         deadline: How long the response may be held, in seconds of ``clock``.
         max_passes: How often it may be published.
     """
@@ -131,7 +129,7 @@ class HeldRequest:
 
         def publish() -> bool:
             answer.append(self._view())
-            return True
+            return is_successful(self._view)
 
         last = False
         try:
@@ -141,13 +139,35 @@ class HeldRequest:
             self._waiter.collect()
         return answer[0] if last else HELD
 
-    def settle(self, name: str, *, value: Any) -> None:
-        """Let the future that runs under *name* return *value*."""
-        self._settle(name, Returned(name, value))
+    def settle(
+        self,
+        what: Any,
+        /,
+        *args: Any,
+        value: Any = MISSING,
+        error: Exception | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Let a future that runs give *value*, or raise *error*.
 
-    def fail(self, name: str, error: Exception) -> None:
-        """Let the future that runs under *name* raise *error*."""
-        self._settle(name, Raised(error))
+        Of several that fit, the one that was asked for first.
+
+        Args:
+            what: As in ``Futures.settle``; so are *args* and *kwargs*.
+            value: What it gives.
+            error: What it raises in place of that.
+            args: What it was asked for with.
+            kwargs: Further arguments of the call.
+
+        Raises:
+            LookupError: None that fits runs.
+        """
+        said = settled(what, args, kwargs, value, error)
+        for call in self._running():
+            if said.fits(call) and said.outcome is not None:
+                self._waiter.settle(call, said.outcome)
+                return
+        raise LookupError(f"no future {said.name!r} runs; there are: {self.running}")
 
     def advance(self, seconds: float) -> None:
         """Let *seconds* pass, and run out of time what does."""
@@ -166,9 +186,9 @@ class HeldRequest:
     def _running(self) -> list[Call]:
         return [c for c in self.hold.pending if c.state is CallState.RUNNING]
 
-    def _settle(self, name: str, outcome: Outcome) -> None:
-        for call in self._running():
-            if call.name == name:
-                self._waiter.settle(call, outcome)
-                return
-        raise LookupError(f"no future {name!r} runs; there are: {self.running}")
+
+def is_successful(view: object) -> bool:
+    """Tell whether the response of *view*, where it has one, has a status of success."""
+    response = getattr(getattr(view, "request", None), "response", None)
+    get = getattr(response, "getStatus", lambda: 200)
+    return not 300 <= get() < 599  # zope.publisher's is 599 until somebody sets it

@@ -12,6 +12,7 @@ from typing import Any
 
 import contextvars
 import itertools
+import time
 
 #: In the environ of each pass: it has a hold, and a second middleware passes through.
 MARK = "collective.wsgifutures.held"
@@ -34,12 +35,14 @@ class Publication:
         body: RequestBody,
         hold: Hold,
         monitor: Monitor,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._application = application
         self._environ = environ
         self._body = body
         self._hold = hold
         self._monitor = monitor
+        self._clock = clock
         self._context = contextvars.copy_context()  # the request's, seen from the slot
         self._input: Any = None
         self._response = Response()
@@ -66,7 +69,7 @@ class Publication:
         return name or str(self._environ.get("PATH_INFO", ""))
 
     def _publish_once(self) -> bool:
-        return publish_once(self._hold, self._publish, context=self._context)
+        return publish_once(self._hold, self._publish, self._clock, self._context)
 
     def _publish(self) -> bool:
         self._response.receive(self._application, self._pass_environ())

@@ -40,6 +40,7 @@ from .publication import SETTINGS
 from .publication import StartResponse
 from .settings import Settings
 from .settings import SLOTS
+from collections.abc import Callable
 from collections.abc import Iterable
 
 import logging
@@ -63,12 +64,21 @@ class Republish:
     Args:
         application: What publishes, loaded completely.
         settings: Where it is not given, those of the environment.
+        clock: Gives the time of a hold, in seconds.
+        waiter: Makes what runs the futures of a hold.
 
     Raises:
         NotConfigured: It is Zope, and the ZCML of this package was not loaded.
     """
 
-    def __init__(self, application: Application, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        application: Application,
+        settings: Settings | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        waiter: Callable[[Hold], Waiter] | None = None,
+    ) -> None:
         if "ZPublisher.WSGIPublisher" in sys.modules and not joints:
             raise NotConfigured(
                 "Zope runs without the ZCML of collective.wsgifutures, so a held request "
@@ -81,6 +91,8 @@ class Republish:
         self.refusals = Refusals(settings)
         self.monitor = Monitor(settings.slow_pass, settings.blocked)
         self.interrupts = Interrupts() if executors.under_gevent() else NoInterrupts()
+        self._clock = clock
+        self._waiter = waiter or (lambda hold: Waiter(hold, self._executors))
         self._bodies = Room(settings.max_bodies)
         self._gate = Gate(self._slots(), settings.max_waiting, settings.max_wait)
         self._executors = executors.Executors(
@@ -137,12 +149,12 @@ class Republish:
         """Publish, hold, and publish again, up to the last response."""
         settings = self.settings
         hold = Hold(
-            time.monotonic(),
+            self._clock(),
             deadline=settings.deadline,
             max_passes=settings.max_passes,
             debug=settings.debug,
         )
-        waiter = Waiter(hold, self._executors)
+        waiter = self._waiter(hold)
         try:
             response: Response | None = self._gate.run_new(self._pass(environ, body, hold))
             if response is None:
@@ -165,7 +177,7 @@ class Republish:
 
     def _pass(self, environ: Environ, body: RequestBody, hold: Hold) -> Publication:
         environ = {**environ, SETTINGS: self.settings}
-        return Publication(self.application, environ, body, hold, self.monitor)
+        return Publication(self.application, environ, body, hold, self.monitor, self._clock)
 
     def _text(
         self, environ: Environ, status: str, text: str, headers: Iterable[tuple[str, str]] = ()

@@ -1,0 +1,69 @@
+"""Whole publications by Zope in a test layer, held as a server holds them."""
+
+from ..publisher.joint import zope_has_started
+from ..publisher.passes import pass_starts
+from ..wsgi.joints import joints
+from AccessControl.SecurityManagement import getSecurityManager
+from AccessControl.SecurityManagement import setSecurityManager
+from collections.abc import Callable
+from plone.testing.zope import Browser
+from typing import Any
+from zope.component import getGlobalSiteManager
+from zope.component.hooks import getSite
+from zope.component.hooks import setSite
+from zope.interface import providedBy
+from zope.processlifetime import DatabaseOpenedWithRoot
+from ZPublisher.pubevents import PubStart
+
+import Zope2
+
+
+class NotLoaded(RuntimeError):
+    """The test's layer has not loaded this package."""
+
+
+def join_zope() -> Callable[[], None]:
+    """Join the hold with the layer's Zope, and return what parts them again.
+
+    Zope's start does it, which layers skip.
+
+    Raises:
+        NotLoaded: A held request would be committed in each of its passes.
+    """
+    if not _is_loaded():
+        raise NotLoaded(
+            "The ZCML of collective.wsgifutures is not loaded in this layer, so a held request "
+            "would be committed in each of its passes. Write in the layer's setUpZope:\n\n"
+            "    self.loadZCML(package=collective.wsgifutures)\n\n"
+            "or let your package's configure.zcml include it."
+        )
+    before = list(joints)
+    if not before:
+        zope_has_started(DatabaseOpenedWithRoot(Zope2.DB))
+    return lambda: joints.__setitem__(slice(None), before)
+
+
+def held_browser(app: Any, hold: Callable[[Any], Callable[..., Any]]) -> Any:
+    """Return a test browser of *app* with *hold* around what it asks."""
+    browser = Browser(app)
+    browser.testapp.app = _keeping_the_tests_own(hold(browser.testapp.app))
+    return browser
+
+
+def _is_loaded() -> bool:
+    adapters = getGlobalSiteManager().adapters
+    return pass_starts in adapters.subscriptions([providedBy(PubStart(None))], None)
+
+
+def _keeping_the_tests_own(application: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the test its user and its site back when a request was answered."""
+
+    def call(environ: dict[str, Any], start_response: Any) -> Any:
+        manager, site = getSecurityManager(), getSite()
+        try:
+            return application(environ, start_response)
+        finally:
+            setSecurityManager(manager)
+            setSite(site)
+
+    return call

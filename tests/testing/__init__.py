@@ -1,0 +1,1 @@
+"""The tools that add-on authors test with, without Zope."""
