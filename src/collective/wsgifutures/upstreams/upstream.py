@@ -5,6 +5,7 @@ from ..kernel.arguments import Taken
 from ..kernel.arguments import Unfit
 from ..kernel.errors import ArgumentRefused
 from ..kernel.futures import Future
+from ..kernel.futures import settle_in_place
 from ..kernel.hold import Call
 from ..kernel.hold import Pass
 from ..kernel.outcomes import Outcome
@@ -14,6 +15,7 @@ from ..kernel.passes import holding_pass
 from .answers import Answer
 from .cache import check
 from .cache import Freshness
+from .errors import UpstreamTimeout
 from .request import build
 from .request import check_headers
 from .request import Params
@@ -116,6 +118,13 @@ class UpstreamCall(Call):
         service.counts["refused"] += 1
         return Raised(refusal)
 
+    def out_of_time(self) -> tuple[float, UpstreamTimeout]:
+        """Return after how many seconds it gives up at the latest, and with what."""
+        settings = self._known.service.settings
+        started = self.due - self.timeout
+        left = min(settings.total, self._ends_at - started - _BEFORE_DEADLINE)
+        return left, UpstreamTimeout(self._known.service.name, settings.host, left, "total")
+
     def _is_stopped(self) -> bool:
         return self.stopped
 
@@ -170,6 +179,25 @@ class Method(Generic[P]):
             raise ArgumentRefused(name, unfit.where, unfit.reason) from None
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
+
+    def identify(self, *args: P.args, **kwargs: P.kwargs) -> Hashable:
+        """Return what tells such a call from others of the same name.
+
+        Raises:
+            Unfit: An argument is not plain data.
+            TypeError: There is no such argument.
+        """
+        return self._take(args, kwargs).identity
+
+    @property
+    def name(self) -> str:
+        """Its upstream's and its own, as ``weather.get``."""
+        return f"{self._upstream.name}.{self._name}"
+
+    @property
+    def upstream(self) -> "Upstream":
+        """Whose it is."""
+        return self._upstream
 
     def _take(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Taken:
         """Return identity and copy of what was given: None is as good as nothing.
@@ -334,7 +362,8 @@ class Upstream:
 def _registered(call: UpstreamCall, this: Pass | None) -> Call:
     """Return the call as it is known in *this* pass; without one, made in place."""
     if this is None:
-        call.settle(call.ready(lambda renew: renew()) or call.make())
+        found = call.ready(lambda renew: renew())
+        settle_in_place(call, call.make) if found is None else call.settle(found)
         return call
     outcome = call.ready(this.follow_up)
     call.held_until(this.hold.ends_at)
