@@ -7,6 +7,7 @@ from blocks import PAGES
 from blocks import ROOT
 from collective.wsgifutures.kernel.executors import Threads
 from collective.wsgifutures.kernel.futures import DEFAULT_TIMEOUT
+from collective.wsgifutures.testing import Futures
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
@@ -40,6 +41,9 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page, "python")]
 #: Named in the docs, and nothing of ours: they need not be installed.
 FOREIGN = {"sentry_sdk"}
 
+#: Files that need a Plone site: a test of their own runs them, in another process.
+WITH_A_SITE = {"testing.py", "tests/test_page.py"}
+
 #: The words of the project, and no others.
 WORDS = {
     *("future", "pending", "settled", "hold", "pass", "suspend", "slot", "gate"),
@@ -64,7 +68,8 @@ def imports_of(tree):
 
 def stands_by_itself(block):
     """Tell whether *block* uses no name and no package from elsewhere."""
-    if block.options.get("caption", "").startswith("acme/"):
+    caption = block.options.get("caption", "")
+    if caption.startswith("acme/") or caption in WITH_A_SITE:
         return False  # the tutorial's files are run together
     used, bound = set(), set(dir(builtins))
     for node in ast.walk(ast.parse(block.text)):
@@ -131,6 +136,8 @@ def test_there_is_code_to_test():
 def test_code_compiles_and_what_it_imports_is_there(block):
     """Fragments too."""
     tree = ast.parse(block.text, block.place)
+    if block.options.get("caption") in WITH_A_SITE:
+        return
     for module, name in imports_of(tree):
         found = importlib.import_module(module)
         known = name in (None, "*") or hasattr(found, name)
@@ -139,10 +146,14 @@ def test_code_compiles_and_what_it_imports_is_there(block):
 
 @pytest.mark.parametrize("block", list(filter(stands_by_itself, BLOCKS)), ids=place)
 def test_code_that_stands_by_itself_runs_with_its_tests(block):
-    """What is called test_ is a test."""
+    """What is called test_ is a test, and may take the fixture ``futures``."""
     names = run(block)
     for name in [name for name in names if name.startswith("test_")]:
-        names[name]()
+        if inspect.signature(names[name]).parameters:
+            with Futures() as futures:
+                names[name](futures)
+        else:
+            names[name]()
 
 
 def test_commands_name_what_is_there():
@@ -272,6 +283,22 @@ def test_held_page_takes_two_passes_and_its_other_arguments():
     request = HeldRequest(lambda: view(None, Request(form={"city": "Turku"}))(page="2"))
     assert request.run() == "sunny in Turku; It is sunny; page 2"
     assert request.passes == 2
+
+
+def test_layer_in_the_page_of_testing_runs_with_zope_testrunner(tmp_path):
+    """A whole publication, in a Plone site."""
+    for name, (block,) in files_of(DOCS / "howto" / "test.rst").items():
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(block.text)
+    (tmp_path / "tests" / "__init__.py").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "zope.testrunner", "--path", ".", "-s", "tests"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert "Ran 1 tests with 0 failures, 0 errors" in done.stdout, done.stdout + done.stderr
 
 
 def test_page_that_can_do_without_is_shown_without():
