@@ -229,7 +229,7 @@ class Shared:
         self.ends = threading.Event()
         self.context = []
 
-    def make(self):
+    def make(self, given_up):
         self.made += 1
         self.context.append(mark.get())
         self.ends.wait(5)
@@ -265,6 +265,16 @@ def test_shared_call_is_forgotten_when_the_last_one_has_gone():
     assert shared.join(0.05) is None
     shared.ends.set()
     assert shared.join() == (2, True)
+
+
+def test_shared_call_that_nobody_waits_for_is_not_made_again(outside, weather):
+    """A thread cannot be stopped; it makes no retry for nobody."""
+    outside.says(503, after=0.3)
+    upstream = weather(cache=60, retries=2)
+    request = HeldRequest(lambda: upstream.get("/"), deadline=0.2)
+    raised_by(UpstreamTimeout, request.run)
+    time.sleep(0.8)
+    assert len(outside.asked) == 1
 
 
 def test_shared_call_has_nothing_of_the_request_that_was_first():

@@ -4,9 +4,17 @@ from .outside import hostile
 from .outside import raised_by
 from .outside import until
 from collective.wsgifutures import Upstream
+from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamTimeout
+from collective.wsgifutures.kernel.executors.threads import start_thread
+from collective.wsgifutures.kernel.inbox import inbox
+from collective.wsgifutures.testing import HeldRequest
+from collective.wsgifutures.upstreams.breaker import BreakerState
+from collective.wsgifutures.upstreams.cache import Freshness
+from collective.wsgifutures.upstreams.request import Request
 
 import gevent
+import os
 import pytest
 import socket
 import time
@@ -62,6 +70,86 @@ def test_name_that_is_not_found_out_in_time_is_timed_out(weather, monkeypatch):
     error = raised_by(UpstreamTimeout, upstream.get, "/")
     assert (error.what, time.monotonic() - began < 1) == ("connect", True)
     assert upstream.service().counts["failures"] == 1
+
+
+def in_a_thread(function):
+    """Return where comes what *function* gives in a thread of the system."""
+    box = inbox()
+    start_thread(lambda: box.put(function()))
+    return box
+
+
+def test_shared_call_goes_on_when_the_thread_that_asked_first_has_ended(outside, weather):
+    """Its loop has ended with it."""
+    outside.says(after=0.5)
+    upstream = weather(cache=60)
+    shared = upstream._known(upstream.settings).shared
+    request = Request("GET", f"{outside.url}/", ())
+
+    def ask(seconds):
+        try:
+            return shared.answer(request, Freshness(60), time.monotonic() + seconds).text
+        except UpstreamTimeout as error:
+            return error.what
+
+    first = in_a_thread(lambda: ask(0.2))
+    assert until(lambda: outside.asked)
+    assert (ask(3), first.get(timeout=3)) == ("sunny", "total")
+    assert len(outside.asked) == 1
+
+
+def test_stale_answer_that_a_thread_asked_for_is_renewed(outside, weather):
+    """Though the thread ends at once; and later ones are renewed as ever."""
+    upstream = weather(cache=0.2, stale=60)
+    upstream.get("/")
+    for count in (2, 3):
+        time.sleep(0.25)
+        assert in_a_thread(lambda: upstream.get("/").text).get(timeout=3) == "sunny"
+        assert until(lambda count=count: len(outside.asked) == count)
+
+
+def test_shared_call_of_two_loops_is_cancelled_when_the_last_one_who_waits_has_gone():
+    """Whichever loop that is of."""
+    bad = hostile["Hostile"]()
+    upstream = Upstream("bad", bad.url("")[:-1], timeout=(1, 5), cache=60)
+    first = gevent.spawn(upstream.get, "/silent")
+    gevent.sleep(0.1)
+    held = HeldRequest(lambda: upstream.get("/silent"), deadline=0.6)
+    last = in_a_thread(lambda: raised_by(UpstreamTimeout, held.run))
+    gevent.sleep(0.1)
+    first.kill()
+    assert not bad.is_left("silent", 0.2)
+    last.get(timeout=3)
+    assert bad.is_left("silent", 1)
+    bad.stop()
+
+
+def test_probe_that_is_killed_lets_another_call_find_out(outside, weather):
+    """Its client went away: that says nothing of the upstream."""
+    outside.says(500)
+    upstream = weather(retries=0, failure_calls=1, failure_pause=0.1)
+    upstream.get("/")
+    gevent.sleep(0.15)
+    outside.says(after=0.5)
+    probe = gevent.spawn(upstream.get, "/")
+    assert until(lambda: len(outside.asked) == 2)
+    raised_by(UpstreamBusy, upstream.get, "/")
+    probe.kill()
+    assert upstream.get("/").ok
+    assert upstream.service().breaker.state is BreakerState.CLOSED
+
+
+def test_call_in_a_thread_leaves_no_connection_behind(outside, weather):
+    """It is used again in the thread, and closed with it."""
+    upstream = weather()
+    upstream.get("/")
+    files = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        answers = in_a_thread(lambda: [upstream.get("/").ok for _ in range(3)])
+        assert answers.get(timeout=3) == [True] * 3
+    assert outside.connections == 11
+    assert until(lambda: len(upstream.service()._clients) == 1)
+    assert until(lambda: len(os.listdir("/proc/self/fd")) <= files)
 
 
 def test_call_in_a_real_thread_has_connections_of_its_own(outside, weather):

@@ -2,11 +2,15 @@
 
 The call belongs to its upstream: who asked first may go, and it goes on for the others. It
 is cancelled when the last of them has gone. Each waits for as long as it wants to itself.
+
+Under gevent it is a greenlet of the loop that serves. Who asks in a thread of the system has
+a loop that ends with what that thread does: there the call gets a thread of its own.
 """
 
 from ..kernel.executors import Executors
 from ..kernel.executors import Job
 from ..kernel.executors import real_lock
+from ..kernel.executors import under_gevent
 from ..kernel.inbox import Inbox
 from ..kernel.inbox import inbox
 from ..kernel.outcomes import Outcome
@@ -20,17 +24,27 @@ import contextvars
 import queue
 import time
 
+#: Makes a call, given what tells whether nobody waits for it any more. Raises nothing.
+Make = Callable[[Callable[[], bool]], Outcome]
+
 
 class _Flight:
     """A call, and who waits for it. What an executor is given."""
 
-    def __init__(self, name: str, make: Callable[[], Outcome], owned: bool) -> None:
+    def __init__(self, name: str, make: Make, owned: bool) -> None:
         self.name = name
         self.parts = None
-        self.work = make
         self.owned = owned  #: nobody need wait for it
         self.waiters: list[Inbox] = []
         self.job: Job | None = None
+        self._make = make
+
+    def work(self) -> Outcome:
+        return self._make(lambda: not self.wanted)
+
+    @property
+    def wanted(self) -> bool:
+        return self.owned or bool(self.waiters)
 
 
 class Flights:
@@ -42,14 +56,14 @@ class Flights:
         self._lock = real_lock()
 
     def join(
-        self, key: Hashable, name: str, make: Callable[[], Outcome], until: float
+        self, key: Hashable, name: str, make: Make, until: float
     ) -> tuple[Outcome, bool] | None:
         """Wait for the call *key*; return its outcome and whether it was started for us.
 
         Args:
             key: Tells which call it is.
             name: For people.
-            make: Makes it, where it is not made already. Raises nothing.
+            make: Makes it, where it is not made already.
             until: Up to when to wait, in seconds of ``time.monotonic``; None is returned then.
         """
         mine = inbox()
@@ -68,7 +82,7 @@ class Flights:
         finally:
             self._leave(key, flight, mine)
 
-    def renew(self, key: Hashable, name: str, make: Callable[[], Outcome]) -> None:
+    def renew(self, key: Hashable, name: str, make: Make) -> None:
         """Make the call *key* for nobody, where it is not made already."""
         with self._lock:
             if key in self._flights:
@@ -87,7 +101,7 @@ class Flights:
 
         # In a context of nobody's: it must keep nothing of the request that happens to be first.
         try:
-            start = self._executors.get(None).start
+            start = self._executors.get(_kind()).start
             flight.job = contextvars.Context().run(start, flight, done)
         except Exception as error:  # the line is full, say: it is so for all of them
             done(Raised(error))
@@ -95,9 +109,17 @@ class Flights:
     def _leave(self, key: Hashable, flight: _Flight, mine: Inbox) -> None:
         with self._lock:
             flight.waiters.remove(mine)
-            last = not flight.waiters and not flight.owned
-            last = last and self._flights.get(key) is flight
+            last = not flight.wanted and self._flights.get(key) is flight
             if last:
                 del self._flights[key]
         if last and flight.job is not None:
             flight.job.cancel()
+
+
+def _kind() -> str | None:
+    """Return the name of the executor that outlives whoever asks first."""
+    if not under_gevent():
+        return None
+    import gevent
+
+    return None if gevent.get_hub().main_hub else "threads"

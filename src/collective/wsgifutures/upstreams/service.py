@@ -4,6 +4,7 @@ A call that fails is put together here, from the outside in: retries, place, bre
 client. All of it is the same with a hold and without.
 """
 
+from ..kernel.executors import at_end_of_thread
 from ..kernel.executors import real_lock
 from ..kernel.executors import under_gevent
 from .answers import Answer
@@ -155,6 +156,7 @@ class Service:
 
             with self._lock:
                 client = self._clients.setdefault(owner, Client(self.name, self.settings))
+            at_end_of_thread(lambda: self._clients.pop(owner).close())
         return cast("Client", client)
 
 

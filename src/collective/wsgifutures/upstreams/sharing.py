@@ -16,6 +16,7 @@ from .cache import without_cookies
 from .errors import UpstreamError
 from .errors import UpstreamTimeout
 from .flights import Flights
+from .flights import Make
 from .request import Request
 from .service import Service
 from collections.abc import Callable
@@ -93,17 +94,19 @@ class SharedCalls:
             return answer
         return without_cookies(self._service.call(request, until))
 
-    def _making(self, request: Request, key: str, freshness: Freshness) -> Callable[[], Outcome]:
+    def _making(self, request: Request, key: str, freshness: Freshness) -> Make:
         return functools.partial(self._make, request, key, freshness)
 
-    def _make(self, request: Request, key: str, freshness: Freshness) -> Outcome:
+    def _make(
+        self, request: Request, key: str, freshness: Freshness, given_up: Callable[[], bool]
+    ) -> Outcome:
         """Make the call, for whoever waits. Raises nothing."""
         try:
             kept = cache().get(key)  # another one may just have ended
             if kept is not None and kept.age < freshness.fresh:
                 return Shared(kept.answer)
             until = time.monotonic() + self._service.settings.total
-            answer = without_cookies(self._service.call(request, until))
+            answer = without_cookies(self._service.call(request, until, given_up))
             if may_be_kept(answer):
                 cache().set(key, answer)
             return Shared(answer)

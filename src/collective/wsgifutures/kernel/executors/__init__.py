@@ -25,6 +25,7 @@ from .base import Registry
 from .base import under_gevent
 from .base import Work
 from .greenlets import Greenlets
+from .threads import at_end_of_thread
 from .threads import Threads
 from collections.abc import Callable
 
@@ -41,6 +42,7 @@ __all__ = [
     "Registry",
     "Threads",
     "Work",
+    "at_end_of_thread",
     "check_available",
     "check_name",
     "default_name",

@@ -12,6 +12,9 @@ import contextvars
 import logging
 import threading
 
+#: What is called at the end of a thread, while it has its hub; by the thread.
+_ends: dict[int, list[Callable[[], None]]] = {}
+
 
 class Threads:
     """A daemon thread of the system for each call, up to a limit; the others wait in line.
@@ -92,9 +95,28 @@ def _with_own_hub(function: Callable[[], None]) -> None:
     """What gevent has patched gets a hub here, when it first waits: end that too."""
     from gevent._hub_local import get_hub_if_exists  # as gevent's own thread pool does
 
+    ends = _ends[_thread_id()] = []
     try:
         function()
     finally:
+        for end in ends:
+            end()
+        del _ends[_thread_id()]
         hub = get_hub_if_exists()
         if hub is not None:
             hub.destroy(destroy_loop=True)
+
+
+def at_end_of_thread(function: Callable[[], None]) -> None:
+    """Have *function* called when this thread ends, where it is one of ours with its own hub.
+
+    What waits in a hub, a socket say, can only be closed for as long as that is there.
+    """
+    if under_gevent():
+        _ends.get(_thread_id(), []).append(function)
+
+
+def _thread_id() -> int:
+    from gevent.monkey import get_original
+
+    return int(get_original("_thread", "get_ident")())
