@@ -59,6 +59,8 @@ class Future(Generic[T]):
     def __init__(self, call: Call, this: Pass | None) -> None:
         self._call = call
         self._pass = this
+        if this is not None and this.hold.watch is not None:
+            this.hold.watch.asks(call)
 
     def __repr__(self) -> str:
         return f"<Future {self._call.name}: {self._call.state.name.lower()}>"

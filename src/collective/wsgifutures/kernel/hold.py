@@ -15,6 +15,8 @@ A hold belongs to the one thread of its request. While that thread publishes not
 settles: what arrives then is put aside, so nothing changes within a pass.
 """
 
+from .checks import Watch
+from .checks import what_differs
 from .errors import AskedAfterCommit
 from .errors import FutureCancelled
 from .errors import FuturesError
@@ -138,16 +140,6 @@ class Call:
         self.settle(Raised(FutureCancelled(self.name)))
 
 
-def _what_differs(calls: list[Call]) -> str:
-    """Return the arguments in which *calls* of one function differ, as `` (city, when)``."""
-    values: dict[str, set[Hashable]] = {}
-    for call in calls:
-        for argument, value in call.arguments:
-            values.setdefault(argument, set()).add(value)
-    names = [argument for argument, different in values.items() if len(different) > 1]
-    return f" ({', '.join(names)})" if names else ""
-
-
 class Hold:
     """All that one client's request keeps while its response is held.
 
@@ -167,6 +159,8 @@ class Hold:
         self.expired = False
         self.deadline = deadline
         self.debug = debug
+        #: Looks at what the passes ask for, while somebody develops.
+        self.watch = Watch() if debug else None
         #: Whose request it is, where the publisher can tell.
         self.client: Hashable = None
         self.ends_at = now + deadline
@@ -229,6 +223,8 @@ class Hold:
             raise RuntimeError(f"the hold is {self.state.value}, not being published")
         waits, again_in, forgotten = this.waits(successful), this.again_in, this.forgotten
         awaited = this.suspended_on or self.pending
+        if self.watch is not None and waits and again_in is None:
+            self.watch.pass_waits(self)
         if again_in is None and (waits or successful):
             self._follow_ups += this.follow_ups
         this.close()
@@ -375,7 +371,7 @@ class Hold:
         for call in self.calls.values():
             if call.first_pass > recent:
                 new.setdefault(call.name, []).append(call)
-        names = [name + _what_differs(calls) for name, calls in new.items()]
+        names = [name + what_differs(calls) for name, calls in new.items()]
         return TooManyPasses(self.max_passes, names)
 
     def _start_registered(self, now: float) -> None:

@@ -18,6 +18,7 @@ suspended and somebody swallowed that, it is raised again here:
 
 from ..kernel.hold import Pass
 from ..kernel.passes import current_pass
+from . import checks
 from AccessControl import getSecurityManager
 from Acquisition import aq_base
 from transaction._transaction import Status
@@ -50,6 +51,8 @@ def pass_starts(event: Any) -> None:
     this.on_suspend = lambda: _is_discarded(this, request)
     this.is_answer = _is_answer
     request.environ.setdefault(THROW_ERRORS, _SuspendIfItWaits(this))
+    if this.hold.watch is not None:
+        checks.listen()
     if this.awaited:  # something suspended already, and its suspension was lost
         this.on_suspend()
 
@@ -100,6 +103,8 @@ def _pause(conflicts: int) -> float:
 
 def _is_discarded(this: Pass, request: Any) -> None:
     request.environ.update(dict.fromkeys(DISCARD_MARKS, True))
+    if this.hold.watch is not None:
+        checks.look(this)
     user = getSecurityManager().getUser()
     name = user.getId() if user is not None else None
     this.hold.client = ("user", name) if name else ("address", request.getClientAddr())

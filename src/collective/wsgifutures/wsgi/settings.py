@@ -93,7 +93,8 @@ class Settings:
     slow_pass: float = setting(5.0, SECONDS)
     #: A greenlet that lets no other run for longer is logged, in seconds.
     blocked: float = setting(2.0, SECONDS)
-    #: Tell in the header ``X-Hold-Passes`` how often the request was published.
+    #: Somebody develops: tell in the header ``X-Hold-Passes`` how often the request was
+    #: published, and in the log what is careless in a view.
     debug: bool = setting(False, SWITCH)
 
     @property
