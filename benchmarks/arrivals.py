@@ -7,10 +7,12 @@ that it does not run out of ports. Its time is counted from its last byte.
 from collections import Counter
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import asyncio
 import itertools
+import re
 import time
 
 #: Seconds after which a request that has no answer is given up.
@@ -29,6 +31,8 @@ HEADERS = (
     "Connection: close\r\n"
 )
 
+_PASSES = re.compile(rb"\r\nx-hold-passes: *(\d+)", re.IGNORECASE)
+
 _addresses = itertools.cycle([f"127.0.0.{n}" for n in range(1, 17)])
 
 
@@ -39,6 +43,7 @@ class Answer:
     status: int
     took: float
     at: float
+    passes: int = 0  #: where the server tells (``debug``)
 
 
 @dataclass
@@ -62,6 +67,10 @@ class Figures:
         """Return the seconds within which *percent* of the answers with *status* came."""
         times = sorted(a.took for a in self.answers if a.status == status)
         return times[min(len(times) - 1, int(len(times) * percent / 100))] if times else None
+
+    def of_one_pass(self):
+        """Return the figures of what was published once."""
+        return replace(self, answers=[a for a in self.answers if a.passes == 1])
 
     def per_second(self, status=200):
         """Return how many answers with *status* came in a second while the load lasted."""
@@ -94,7 +103,7 @@ class Visitors:
         except (OSError, TimeoutError):
             status = NO_ANSWER
         now = time.monotonic()
-        return Answer(status, now - exchange.sent, now)
+        return Answer(status, now - exchange.sent, now, exchange.passes)
 
     async def at_rate(self, view, rate, seconds=None, until=None, **how):
         """Ask for *view* at *rate* per second, whatever comes back; return ``Figures``.
@@ -119,7 +128,9 @@ class Visitors:
         figures.answers = list(await asyncio.gather(*tasks))
         return figures
 
-    async def clients(self, view, clients, seconds=None, requests=None, tell=lambda n: None):
+    async def clients(
+        self, view, clients, seconds=None, requests=None, pause=0.0, tell=lambda n: None
+    ):
         """Ask for *view* from so many *clients*, one request after the other.
 
         Args:
@@ -127,20 +138,23 @@ class Visitors:
             clients: How many ask at a time.
             seconds: For how long.
             requests: How many, in all.
+            pause: Seconds that each waits before its next one; they begin within that time.
             tell: Called with the number of answers at each of them.
         """
         figures = Figures()
         views = _in_turn(view)
         left = iter(range(requests)) if requests else itertools.count()
 
-        async def client():
+        async def client(number):
+            await asyncio.sleep(pause * number / clients)
             for _ in left:
                 if seconds is not None and time.monotonic() > figures.began + seconds:
                     return
                 figures.answers.append(await self.ask(next(views)))
                 tell(len(figures.answers))
+                await asyncio.sleep(pause)
 
-        await asyncio.gather(*(client() for _ in range(clients)))
+        await asyncio.gather(*(client(number) for number in range(clients)))
         figures.ended = time.monotonic() if seconds is None else figures.began + seconds
         return figures
 
@@ -163,6 +177,12 @@ class _Exchange(asyncio.Protocol):
             return await self._answered
         finally:
             transport.abort()
+
+    @property
+    def passes(self):
+        """How often it was published, 0 where that is not told."""
+        told = _PASSES.search(self._received)
+        return int(told[1]) if told else 0
 
     def connection_made(self, transport):
         transport.write(self._request)

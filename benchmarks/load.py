@@ -48,6 +48,11 @@ class Load:
         self._statuses = Counter()
         self._errors = Counter()
 
+    @property
+    def answered(self):
+        """How many were answered by now."""
+        return len(self._times)
+
     def run(self):
         """Send all of them and return the ``Result``."""
         began = time.monotonic()

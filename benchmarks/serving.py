@@ -10,6 +10,7 @@ from dataclasses import field
 from pathlib import Path
 
 import contextlib
+import json
 import os
 import resource
 import shutil
@@ -111,7 +112,16 @@ class Running:
 
     def worker_memory(self):
         """Return the resident memory of the worker alone, in KB."""
-        return _status(self._pids()[-1], "VmRSS")
+        return _status(self.worker, "VmRSS")
+
+    def cpu(self):
+        """Return the CPU that the worker has used, in seconds."""
+        return cpu(self.worker)
+
+    @property
+    def worker(self):
+        """The process that serves."""
+        return self._pids()[-1]
 
     def connections(self):
         """Return the most ZODB connections that were open at a time."""
@@ -187,13 +197,14 @@ def a_service(*command):
 
 def environment(service):
     """Return the environment of a server whose views call *service*."""
-    path = str(ROOT / "tests" / "server")
+    inherited = os.environ.get("PYTHONPATH", "").split()
+    path = os.pathsep.join([str(ROOT / "tests" / "server"), *inherited])
     return {**os.environ, "HOLDTESTS_SERVICE": service, "PYTHONPATH": path}
 
 
 @contextmanager
-def measured(**settings):
-    """Start site, service and held side for one program; give server and service.
+def prepared():
+    """Make site and service for one program; give what starts a held side, and the service.
 
     The worker has a core to itself. This process, which makes the load, and the service
     share another one.
@@ -205,11 +216,23 @@ def measured(**settings):
     os.sched_setaffinity(0, {others[0]})
     allow_open_files()
     with a_site() as site, a_service(ROOT / "benchmarks" / "upstream.py") as service:
-        server = Running(held_side(**settings), site, environment(service), {first})
-        try:
-            yield server, service
-        finally:
-            server.stop()
+
+        @contextmanager
+        def serve(**settings):
+            server = Running(held_side(**settings), site, environment(service), {first})
+            try:
+                yield server
+            finally:
+                server.stop()
+
+        yield serve, service
+
+
+@contextmanager
+def measured(**settings):
+    """Start site, service and held side for one program; give server and service."""
+    with prepared() as (serve, service), serve(**settings) as server:
+        yield server, service
 
 
 def allow_open_files():
@@ -217,6 +240,17 @@ def allow_open_files():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def cpu(pid):
+    """Return the CPU that the process *pid* has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def calls(service):
+    """Return when *service* got its calls, in seconds of ``time.monotonic``."""
+    return json.loads(get(service + "/calls"))
 
 
 def say(text):

@@ -1,6 +1,8 @@
 """A slow service that holds thousands of calls, and lets them all go when it is told to.
 
     GET /slow?seconds=120&text=hello   answers {"text": …} after that time, or when released
+    GET /fail                          answers 503, at once
+    GET /calls                         when it got a call of these, in seconds of time.monotonic
     GET /waiting                       how many calls it holds
     GET /release                       answers all of them now; how many they were
 
@@ -13,12 +15,14 @@ from urllib.parse import urlsplit
 import asyncio
 import json
 import resource
+import time
 
 
 class Call(asyncio.Protocol):
     """One connection, with one call at a time."""
 
     waiting = {}  #: call: the timer that ends it
+    came = []  #: when, for each call
 
     def connection_made(self, transport):
         self._transport = transport
@@ -31,8 +35,14 @@ class Call(asyncio.Protocol):
             return
         target = urlsplit(self._received.split(b" ", 2)[1].decode())
         self._received = b""
+        if target.path in ("/slow", "/fail"):
+            self.came.append(time.monotonic())
         if target.path == "/slow":
             self._wait(parse_qs(target.query))
+        elif target.path == "/fail":
+            self._send("not now", "503 Service Unavailable")
+        elif target.path == "/calls":
+            self._send(self.came)
         elif target.path == "/waiting":
             self._send(len(self.waiting))
         elif target.path == "/release":

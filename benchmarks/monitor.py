@@ -1,0 +1,67 @@
+"""What it costs that each worker is watched: by the CPU of a fast view, and of doing nothing.
+
+    .venv/bin/python benchmarks/monitor.py [--rounds 1]
+
+Two workers in turn on the same core: one with the usual settings, one whose ``blocked`` is so
+large that its main loop is looked at about once an hour. Takes four minutes; two cores. Prints a
+table in reStructuredText.
+"""
+
+from arrivals import Visitors
+from collections import defaultdict
+from serving import prepared
+from serving import say
+from serving import table
+
+import argparse
+import asyncio
+import statistics
+import time
+
+SIDES = {"usual settings": {}, "hardly watched": {"blocked": 14_400}}
+
+
+def measure(server, options):
+    """Return the CPU of a fast view, of an idle second, both in seconds, and views per second."""
+    visitors = Visitors(server.site)
+    asyncio.run(visitors.clients("@@fast", 16, options.warm_up))
+    time.sleep(2)
+    before = server.cpu()
+    time.sleep(options.seconds)
+    idle = (server.cpu() - before) / options.seconds
+    before = server.cpu()
+    figures = asyncio.run(visitors.clients("@@fast", 16, options.seconds))
+    return (server.cpu() - before) / len(figures.answers), idle, figures.per_second()
+
+
+def rows(found):
+    yield ["", *SIDES]
+    parts = [list(zip(*found[title], strict=True)) for title in SIDES]
+    titles = ["CPU of a fast view, ms", "CPU of an idle worker, ms in a second", "fast views/s"]
+    for number, (title, times) in enumerate(zip(titles, (1000, 1000, 1), strict=True)):
+        values = [[one * times for one in part[number]] for part in parts]
+        yield [title, *(_told(one) for one in values)]
+
+
+def _told(values):
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=12.0, help="of each look")
+    parser.add_argument("--warm-up", type=float, default=5.0)
+    options = parser.parse_args()
+    found = defaultdict(list)
+    with prepared() as (serve, _):
+        for number in range(options.rounds):
+            for title, settings in SIDES.items():
+                with serve(**settings) as server:
+                    found[title].append(measure(server, options))
+                say(f"round {number + 1}, {title}: {found[title][-1]}")
+    print(f"\n{table(rows(found))}\n")
+
+
+if __name__ == "__main__":
+    main()
