@@ -221,6 +221,29 @@ def test_what_raises_an_end_leaves_the_loop_running(executors):
     assert executors.get("asyncio")._loop is loop
 
 
+@pytest.mark.parametrize("how", ["stop", "SystemExit"])
+def test_a_task_that_would_end_the_loop_ends_no_call(executors, caplog, how):
+    """One of somebody's own, beside the calls; what was waiting goes on."""
+
+    async def leave():
+        raise SystemExit(3)
+
+    async def ends():
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(leave()) if how == "SystemExit" else None
+        loop.call_soon(loop.stop) if task is None else None
+        await asyncio.sleep(0.1)
+        return "went on"
+
+    ending, beside = future(key="ends")(ends), future(key="fine")(fine)
+    values = run(lambda: gather(ending.submit(), beside.submit()), executors)
+    assert values == ["went on", "fine"]
+    assert run(beside, executors) == "fine"
+    told = ["A task of asyncio would have ended its loop."] if how == "SystemExit" else []
+    assert [r.getMessage() for r in caplog.records if r.name.startswith("collective")] == told
+    executors.close()
+
+
 async def fine():
     await asyncio.sleep(0.01)
     return "fine"

@@ -21,8 +21,11 @@ from typing import Any
 import asyncio
 import contextlib
 import contextvars
+import logging
 import queue
 import threading
+
+logger = logging.getLogger(__name__)
 
 #: How long a new loop may take until it runs, in seconds.
 TO_START = 10.0
@@ -59,26 +62,37 @@ class Asyncio:
 
 
 class _Loop:
-    """A loop that runs in its thread until it is stopped."""
+    """A loop that runs in its thread until it is stopped, and by nobody else.
+
+    What a task of somebody's does to it, with ``loop.stop()`` or SystemExit, would end the
+    calls of all others.
+    """
 
     def __init__(self) -> None:
         self._box = inbox()
+        self._ends = False
         start_thread(self._run, keeps_hub=True)
-        self.loop, self._stop = self._box.get(timeout=TO_START)
+        self.loop: asyncio.AbstractEventLoop = self._box.get(timeout=TO_START)
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._until_stopped())
+            with asyncio.Runner() as runner:
+                loop = runner.get_loop()
+                loop.call_soon(self._box.put, loop)
+                while not self._ends:
+                    self._run_on(loop)
         finally:
             self._box.put(None)
 
-    async def _until_stopped(self) -> None:
-        loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        self._box.put((loop, stop))
-        await stop.wait()
+    def _run_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            loop.run_forever()
+        except BaseException as error:
+            logger.error("A task of asyncio would have ended its loop.", exc_info=error)
 
     def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self._stop.set)
+        self._ends = True
+        self.loop.call_soon_threadsafe(self.loop.stop)
         with contextlib.suppress(queue.Empty):
             self._box.get(timeout=TO_END)
 

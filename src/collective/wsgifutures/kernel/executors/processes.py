@@ -113,15 +113,16 @@ class _ProcessJob:
         self._lock = real_lock()
 
     def run(self) -> None:
+        if self._cancelled:
+            return
         try:
             outcome = self._run()
         except Exception as error:  # no process can be started, say
             outcome = Raised(error)
-        self._done(outcome)
+        if not self._cancelled:
+            self._done(outcome)
 
-    def _run(self) -> Any:
-        if self._cancelled:
-            return None
+    def _run(self) -> Outcome:
         child = self._pool.take()
         with self._lock:
             self._child = child
