@@ -168,6 +168,30 @@ def test_answer_that_differs_by_more_than_the_call_is_not_kept(outside, weather)
     assert len(outside.asked) == 2
 
 
+@pytest.mark.parametrize("says", [{"Cache-Control": "private"}, {"Vary": "Cookie, *"}])
+def test_answer_to_which_a_redirect_led_that_says_so_is_not_kept(outside, weather, says):
+    """It may have led there for one client only."""
+    outside.answer = lambda asked: (
+        (302, {"Location": "/there", **says}, b"") if asked.target == "/" else (200, {}, b"mine")
+    )
+    upstream = weather(cache=60)
+    assert [upstream.get("/").text for _ in range(2)] == ["mine"] * 2
+    assert outside.targets == ["GET /", "GET /there"] * 2
+    outside.asked.clear()
+    assert len(side_by_side(lambda: upstream.get("/"), 3)) == 3
+    assert len(outside.asked) == 6
+
+
+def test_answer_to_which_a_redirect_led_is_kept_else(outside, weather):
+    """As any other."""
+    outside.answer = lambda asked: (
+        (302, {"Location": "/there"}, b"") if asked.target == "/" else (200, {}, b"ours")
+    )
+    upstream = weather(cache=60)
+    assert [upstream.get("/").text for _ in range(2)] == ["ours"] * 2
+    assert outside.targets == ["GET /", "GET /there"]
+
+
 def test_cookie_that_is_set_is_for_nobody_else(outside, weather):
     """A shared answer has none."""
     outside.says(headers={"Set-Cookie": "session=s3cret", "X-Other": "1"})

@@ -51,6 +51,7 @@ class Answer:
     body: bytes  #: unpacked, where it came packed
     upstream: str = ""  #: the upstream's name
     host: str = ""  #: where it came from
+    redirects: tuple[Headers, ...] = ()  #: the headers of those that led there
 
     def __repr__(self) -> str:
         return f"<Answer {self.status} of {self.upstream}, {len(self.body)} bytes>"

@@ -76,19 +76,19 @@ class Kept:
 
 def may_be_kept(answer: Answer) -> bool:
     """Tell whether *answer* is one for everybody."""
-    return answer.ok and may_be_shared(answer) and "no-cache" not in _control(answer)
+    return answer.ok and may_be_shared(answer) and "no-cache" not in _words("cache-control", answer)
 
 
 def may_be_shared(answer: Answer) -> bool:
     """Tell whether those who asked for the same at the same time may have *answer*."""
-    alone = _control(answer) & {"no-store", "private"}
-    return not alone and "*" not in answer.headers.get("vary", "")
+    alone = _words("cache-control", answer) & {"no-store", "private"}
+    return not alone and "*" not in _words("vary", answer)
 
 
-def _control(answer: Answer) -> set[str]:
-    """Return the words of ``Cache-Control``."""
-    control = answer.headers.get("cache-control", "").lower()
-    return {word.strip().partition("=")[0] for word in control.split(",")}
+def _words(name: str, answer: Answer) -> set[str]:
+    """Return what the header *name* says, of *answer* or of a redirect that led to it."""
+    values = [headers.get(name, "").lower() for headers in (*answer.redirects, answer.headers)]
+    return {word.strip().partition("=")[0] for word in ",".join(values).split(",")}
 
 
 def without_cookies(answer: Answer) -> Answer:

@@ -264,11 +264,13 @@ class Client:
         Raises:
             UpstreamError: There is none.
         """
+        redirects: tuple[Headers, ...] = ()
         for _ in range(self._settings.max_redirects + 1):
             answer, target = self._send(request, until, read or self._settings.read)
             if target is None:
-                return answer
+                return replace(answer, redirects=redirects) if redirects else answer
             request = self._redirected(request, answer.status, target)
+            redirects += (answer.headers,)
         raise UpstreamRefused(
             self._name, request.host, f"more than {self._settings.max_redirects} redirects"
         )
