@@ -164,6 +164,8 @@ def assert_nothing_is_told(told):
         ({"headers": {f"{SECRET}:": "x"}}, "headers"),
         ({"headers": {"Content-Length": SECRET}}, "headers['Content-Length']"),
         ({"base_url": f"https://user:{SECRET}@example.com"}, "base_url"),
+        ({"base_url": f"https://example.com/hooks?key={SECRET}"}, "base_url"),
+        ({"base_url": f"hooks.example.com/{SECRET}"}, "base_url"),
     ],
 )
 def test_declaration_that_cannot_be_sent_is_refused_without_its_value(options, named):

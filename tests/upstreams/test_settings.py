@@ -8,6 +8,7 @@ from collective.wsgifutures.kernel.passes import current_pass
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams.settings import site_overrides
+from collective.wsgifutures.upstreams.settings import unknown_variables
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
 from collective.wsgifutures.upstreams.settings import variable
 
@@ -75,14 +76,19 @@ BAD = {
 }
 
 
+#: Of an address only the host is told.
+SHOWN = {"https://a?b": "https://a…", "https://a/\u20ac": "https://a…"}
+
+
 @pytest.mark.parametrize(("name", "text"), [(n, text) for n in BAD for text in BAD[n]])
 def test_value_that_it_cannot_have_is_refused(monkeypatch, name, text):
     """With its name, what it was given and what it takes."""
     variable = f"WSGIFUTURES_UPSTREAM_MY_WEATHER_{name.upper()}"
     monkeypatch.setenv(variable, text)
     error = raised_by(SettingRefused, declare)
-    assert (error.name, error.value) == (variable, text)
-    assert str(error).startswith(f"The setting {variable} is {text!r}; it takes ")
+    shown = SHOWN.get(text, text)
+    assert (error.name, error.value) == (variable, shown)
+    assert str(error).startswith(f"The setting {variable} is {shown!r}; it takes ")
     monkeypatch.delenv(variable)
     error = raised_by(ValueError, Upstream, "a", **{"base_url": "https://a", **options(name, text)})
     assert error.name == f"a: {name}"
@@ -98,6 +104,32 @@ def test_variable_of_another_upstream_changes_nothing(monkeypatch):
     monkeypatch.setenv("WSGIFUTURES_UPSTREAM_MY_OFF", "on")
     monkeypatch.setenv("WSGIFUTURES_UPSTREAM_MY_WEATHER_MAP_OFF", "on")
     assert declare().settings.off is False
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("MY_WEATHER_MAXCALLS", "my-weather has no setting maxcalls; there are base_url, off,"),
+        ("MY_WEATHER_MAP_OF", "my-weather-map has no setting of; there are base_url, off,"),
+        ("WETHER_OFF", "no such upstream is declared; there are my-weather, my-weather-map"),
+        ("MY_WEATHER", "no such upstream is declared; there are my-weather, my-weather-map"),
+    ],
+)
+def test_variable_that_changes_nothing_is_told(monkeypatch, key, why):
+    """With what there is; one that does is not."""
+    monkeypatch.setenv(f"WSGIFUTURES_UPSTREAM_{key}", "s3cret")
+    monkeypatch.setenv("WSGIFUTURES_UPSTREAM_MY_WEATHER_MAP_OFF", "on")
+    monkeypatch.setenv("WSGIFUTURES_UPSTREAM_MY_WEATHER_MAX_CALLS", "1")
+    ((told, reason),) = unknown_variables(["my-weather", "my-weather-map"])
+    assert told == f"WSGIFUTURES_UPSTREAM_{key}"
+    assert reason.startswith(why)
+
+
+def test_variable_of_an_upstream_where_none_is_declared_is_told(monkeypatch):
+    """The package that declares it is not there, say."""
+    monkeypatch.setenv("WSGIFUTURES_UPSTREAM_WEATHER_OFF", "on")
+    why = "no such upstream is declared; there are none"
+    assert unknown_variables([]) == [("WSGIFUTURES_UPSTREAM_WEATHER_OFF", why)]
 
 
 def test_option_that_there_is_none_of_is_a_type_error():

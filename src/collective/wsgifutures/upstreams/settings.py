@@ -8,18 +8,22 @@ submitted, and travels with the call as plain data.
 
 from ..kernel.settings import COUNT
 from ..kernel.settings import COUNT_OR_NONE
+from ..kernel.settings import Form
 from ..kernel.settings import read
 from ..kernel.settings import SECONDS
 from ..kernel.settings import SECONDS_OR_NONE
 from ..kernel.settings import setting
+from ..kernel.settings import SettingRefused
 from ..kernel.settings import SHARE
 from ..kernel.settings import SWITCH
 from ..kernel.settings import TEXT
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import fields
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import os
@@ -152,4 +156,46 @@ def changed(
     forms = {one.name: one.metadata["form"] for one in fields(UpstreamSettings)}
     for unknown in values.keys() - forms.keys():
         raise TypeError(f"{name(unknown)}: there is no such setting; there are {', '.join(NAMES)}")
-    return replace(settings, **{one: read(name(one), values[one], forms[one]) for one in values})
+    return replace(settings, **{one: _read(name(one), values[one], forms[one]) for one in values})
+
+
+def _read(name: str, value: object, form: Form) -> Any:
+    """Return what *value* says. Of an address only the host is told: the rest may be a secret."""
+    try:
+        return read(name, value, form)
+    except SettingRefused as refused:
+        if form is not _ADDRESS or "@" in str(value):
+            raise
+        host = re.match(r"(\w+://)?[^/?#]*", str(value))
+        shown = host[0] if host else ""
+        raise SettingRefused(
+            name, shown if shown == value else f"{shown}…", refused.takes
+        ) from None
+
+
+def unknown_variables(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each variable of the environment that changes nothing, and why.
+
+    Args:
+        names: Of the upstreams that are declared.
+    """
+    prefixes = {variable(name, ""): name for name in names}
+    return [
+        (key, _why_unknown(key, prefixes))
+        for key in sorted(os.environ)
+        if key.startswith(PREFIX) and not _is_known(key, prefixes)
+    ]
+
+
+def _is_known(key: str, prefixes: Iterable[str]) -> bool:
+    settings = [key.removeprefix(p).lower() for p in prefixes if key.startswith(p)]
+    return any(one in NAMES for one in settings)
+
+
+def _why_unknown(key: str, prefixes: Mapping[str, str]) -> str:
+    of = [prefix for prefix in prefixes if key.startswith(prefix)]
+    if of:
+        longest = max(of, key=len)
+        wrong = key.removeprefix(longest).lower()
+        return f"{prefixes[longest]} has no setting {wrong}; there are {', '.join(NAMES)}"
+    return f"no such upstream is declared; there are {', '.join(prefixes.values()) or 'none'}"
