@@ -1,14 +1,22 @@
 """An upstream's failure that no view catches: its status, and when to ask again."""
 
+from collective.wsgifutures import FuturesError
 from collective.wsgifutures import Upstream
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamOff
 from collective.wsgifutures import UpstreamStatus
 from collective.wsgifutures import UpstreamTooLarge
-from collective.wsgifutures.publisher.joint import TOO_LATE
-from collective.wsgifutures.publisher.joint import UNAVAILABLE
-from collective.wsgifutures.upstreams.errors import UpstreamError
+from collective.wsgifutures.compat import FutureNotResolvedError
+from collective.wsgifutures.kernel import errors as of_kernel
+from collective.wsgifutures.kernel.errors import Unavailable
+from collective.wsgifutures.publisher.joint import overrides
+from collective.wsgifutures.publisher.joint import statuses
+from collective.wsgifutures.upstreams import errors as of_upstreams
+from collective.wsgifutures.wsgi.audit import Level
 from plone.rest import Service
+from zope.event import notify
+from zope.processlifetime import DatabaseOpenedWithRoot
+from ZPublisher.HTTPResponse import status_codes
 
 import pytest
 import socket
@@ -38,10 +46,49 @@ def no_proxy(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
-def test_each_error_of_an_upstream_has_its_status():
-    """None is an error of the site's own, 500."""
-    names = {kind.__name__.lower() for kind in (UpstreamError, *UpstreamError.__subclasses__())}
-    assert names - UNAVAILABLE.keys() - TOO_LATE.keys() == set()
+def all_errors():
+    """Return each error that is declared, whatever it stands on."""
+    kinds = [*vars(of_kernel).values(), *vars(of_upstreams).values(), FutureNotResolvedError]
+    return {one for one in kinds if isinstance(one, type) and issubclass(one, FuturesError)}
+
+
+def test_each_error_has_the_status_of_its_kind(site):
+    """What came too late 504, what cannot be had now 503; the others are the site's own, 500."""
+    expected = {}
+    for kind in all_errors():
+        if issubclass(kind, (TimeoutError, FutureNotResolvedError)):
+            expected[kind.__name__.lower()] = 504
+        elif issubclass(kind, Unavailable):
+            expected[kind.__name__.lower()] = 503
+    found = statuses()
+    assert {name: found.get(name) for name in expected} == expected
+    others = {kind.__name__.lower() for kind in all_errors()} - expected.keys()
+    assert others & found.keys() == set()
+    assert {name: status_codes[name] for name in expected} == expected
+
+
+def test_error_of_a_packages_own_has_the_status_of_what_it_stands_on(site, functional):
+    """As soon as Zope starts; the names that Zope knows keep theirs."""
+
+    class WeatherIsAway(UpstreamBusy):
+        pass
+
+    class NotFound(UpstreamStatus):
+        pass
+
+    assert issubclass(NotFound, UpstreamStatus)
+    notify(DatabaseOpenedWithRoot(functional["zodbDB"]))
+    assert status_codes.pop(WeatherIsAway.__name__.lower()) == 503
+    assert status_codes["notfound"] == 404
+
+
+def test_variable_that_is_mistyped_is_a_warning_at_the_start(monkeypatch):
+    """With what there is; not with what it says."""
+    monkeypatch.setenv("WSGIFUTURES_UPSTREAM_NOBODY_MAXCALLS", "s3cret")
+    (finding,) = [one for one in overrides() if "NOBODY" in one.meaning]
+    assert (finding.level, finding.topic) == (Level.WARNING, "upstreams")
+    assert "nobody has no setting maxcalls; there are base_url" in finding.meaning
+    assert "s3cret" not in str(finding)
 
 
 @each

@@ -7,41 +7,20 @@ next one could find somebody else's user.
 """
 
 from ..compat import FutureNotResolvedError
-from ..kernel.errors import ExecutorBusy
-from ..kernel.errors import FutureTimeout
-from ..kernel.errors import HoldExpired
-from ..upstreams.errors import UpstreamBusy
-from ..upstreams.errors import UpstreamError
-from ..upstreams.errors import UpstreamOff
-from ..upstreams.errors import UpstreamRefused
-from ..upstreams.errors import UpstreamStatus
-from ..upstreams.errors import UpstreamTimeout
-from ..upstreams.errors import UpstreamTooLarge
+from ..kernel.errors import FuturesError
+from ..kernel.errors import Unavailable
+from ..upstreams.settings import unknown_variables
+from ..upstreams.upstream import upstreams
 from ..wsgi.audit import Finding
+from ..wsgi.audit import warning
 from ..wsgi.joints import Joint
 from ..wsgi.joints import joints
 from .audit import layers
 from .audit import of_zope
 from AccessControl.SecurityManagement import noSecurityManager
+from collections.abc import Iterator
 from typing import Any
 from ZPublisher.HTTPResponse import status_codes
-
-#: Zope, plone.rest and plone.transformchain each take the status of an exception that no
-#: view caught from this table, by the name of its class in lower case.
-_LATE = (FutureTimeout, HoldExpired, FutureNotResolvedError, UpstreamTimeout)
-TOO_LATE = {error.__name__.lower(): 504 for error in _LATE}
-
-#: What cannot be had now. Retry-After is the error's own header.
-_AWAY = (
-    ExecutorBusy,
-    UpstreamBusy,
-    UpstreamError,
-    UpstreamOff,
-    UpstreamRefused,
-    UpstreamStatus,
-    UpstreamTooLarge,
-)
-UNAVAILABLE = {error.__name__.lower(): 503 for error in _AWAY}
 
 #: The packages of storages which wait for a database, so that others can publish meanwhile.
 WAITING_STORAGES = ("ZEO", "relstorage")
@@ -72,14 +51,43 @@ class ZopeJoint(Joint):
 
     def findings(self, workers: int) -> list[Finding]:
         """Return what the audit has to know about this Zope."""
-        return of_zope(self._database, workers)
+        return [*of_zope(self._database, workers), *overrides()]
 
     def clean_up(self) -> None:
         """Forget who was logged in."""
         noSecurityManager()
 
 
+def overrides() -> Iterator[Finding]:
+    """Yield the variables of the environment that are meant for an upstream and change none."""
+    for variable, why in unknown_variables(sorted(upstreams)):
+        yield warning(
+            "upstreams",
+            f"The variable {variable} changes nothing: {why}.",
+            "Correct its name, or take it out of the environment.",
+        )
+
+
+def statuses() -> dict[str, int]:
+    """Return the status of each error that no view catches, by its name in lower case.
+
+    What came too late is 504, what cannot be had now 503; Retry-After is the error's own
+    header. Zope, plone.rest and plone.transformchain each look for the name in one table.
+    """
+    found = dict.fromkeys(_tree(Unavailable), 503)
+    found.update({kind: 504 for kind in _tree(FuturesError) if issubclass(kind, TimeoutError)})
+    found[FutureNotResolvedError] = 504
+    return {kind.__name__.lower(): status for kind, status in found.items()}
+
+
+def _tree(kind: type[FuturesError]) -> Iterator[type[FuturesError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _tree(below)
+
+
 def zope_has_started(event: Any) -> None:
     """Join the middleware with this Zope."""
     joints[:] = [ZopeJoint(event.database)]
-    status_codes.update(TOO_LATE | UNAVAILABLE)
+    for name, status in statuses().items():
+        status_codes.setdefault(name, status)  # one of a package's own may be called NotFound
