@@ -250,6 +250,8 @@ class Client:
         self._name = name
         self._settings = settings
         self._own = urlsplit(settings.base_url)
+        self._root = f"{self._own.scheme}://{self._own.netloc}/"
+        self._host = settings.host
         self._manager = self._new_manager(self._own)
         self._pool = _pool(self._manager, self._own)
 
@@ -295,13 +297,13 @@ class Client:
         raise self._told(error, request.host, until, read)
 
     def _exchange(self, request: Request, until: float, read: float) -> tuple[Answer, str | None]:
-        pool = self._pool_for(request.url)
+        pool, target = self._way(request.url)
         left = until - time.monotonic()
         if left <= 0:
             raise TimeoutError
         response = pool.urlopen(
             request.method,
-            _target(request.url, pool.proxy is not None),
+            target,
             body=request.body,
             headers=dict(request.headers),
             retries=_NO_RETRY,
@@ -323,9 +325,9 @@ class Client:
         return answer, moved or None
 
     def _answer(self, response: Any, request: Request) -> Answer:
-        host = request.host
+        host = self._host if request.url.startswith(self._root) else request.host
         headers = Headers(tuple(response.headers.items()))
-        length = headers.get("content-length", "")
+        length = response.headers.get("content-length", "")
         if (
             length.isdecimal()
             and int(length) > self._settings.max_size
@@ -379,6 +381,13 @@ class Client:
             case exceptions.TimeoutError() | TimeoutError():
                 return UpstreamTimeout(self._name, host, read, "read")
         return UpstreamRefused(self._name, host, _reason(error))
+
+    def _way(self, url: str) -> tuple[HTTPConnectionPool, str]:
+        """Return the pool for *url*, and what it is asked for."""
+        if url.startswith(self._root) and self._pool.proxy is None:  # spares urlsplit
+            return self._pool, url[len(self._root) - 1 :]
+        pool = self._pool_for(url)
+        return pool, _target(url, pool.proxy is not None)
 
     def _pool_for(self, url: str) -> HTTPConnectionPool:
         parts = urlsplit(url)
