@@ -32,6 +32,7 @@ import inspect
 import os
 import pytest
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -41,8 +42,9 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page, "python")]
 #: Named in the docs, and nothing of ours: they need not be installed.
 FOREIGN = {"sentry_sdk"}
 
-#: Files that need a Plone site: a test of their own runs them, in another process.
-WITH_A_SITE = {"testing.py", "tests/test_page.py"}
+#: Files that need a Plone site. A test of their own runs them, in another process; the site of
+#: the tutorial is made by whoever follows it.
+WITH_A_SITE = {"make_site.py", "testing.py", "tests/test_page.py"}
 
 #: The words of the project, and no others.
 WORDS = {
@@ -63,7 +65,7 @@ def imports_of(tree):
             found += [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found += [(node.module, alias.name) for alias in node.names]
-    return [(m, n) for m, n in found if m.partition(".")[0] not in FOREIGN | {"acme_weather"}]
+    return [(m, n) for m, n in found if m.partition(".")[0] not in FOREIGN | {"acme_summary"}]
 
 
 def stands_by_itself(block):
@@ -173,7 +175,7 @@ def test_commands_name_what_is_there():
 
 
 TUTORIAL = files_of(DOCS / "tutorial.rst")
-VIEWS = {block.options["name"]: block for block in TUTORIAL["acme/src/acme_weather/views.py"]}
+PACKAGE = "acme/src/acme_summary"
 
 
 @pytest.fixture
@@ -210,65 +212,111 @@ def test_tests_of_the_tutorial_pass(tutorial):
         "error::pytest.PytestCollectionWarning",
     )
     status, output = tutorial("-m", "pytest", *options, "acme/tests")
-    assert (status, "2 passed" in output) == (0, True), output
+    assert (status, "3 passed" in output) == (0, True), output
 
 
-@pytest.mark.parametrize(
-    ("name", "expected", "passes"),
-    [
-        ("views-that-block", "Oulu: 21 degrees\n", 1),
-        ("views-that-hold", "Oulu: 21 degrees\n", 2),
-        ("views-that-gather", "Oulu: 21 degrees\nTurku: 21 degrees\n", 2),
-        ("views-that-catch", "Oulu: 21 degrees\nTurku: 21 degrees\n", 2),
-    ],
-)
-def test_view_of_the_tutorial_answers_as_the_page_says(monkeypatch, name, expected, passes):
-    """In each of its versions, with the tutorial's own slow service, which hurries here."""
-    service = run(TUTORIAL["slow_service.py"][0])
-    monkeypatch.setattr(service["time"], "sleep", lambda seconds: None)
-    server = service["ThreadingHTTPServer"](("127.0.0.1", 0), service["Slow"])
-    service["Slow"].log_message = lambda *args: None
+#: Publishes both viewlets, as a page that has them.
+PUBLISH = """
+from acme_summary import viewlets
+from collective.wsgifutures.testing import HeldRequest
+from types import SimpleNamespace
+
+page = SimpleNamespace(text=SimpleNamespace(raw="<p>Tea is a drink of leaves.</p>"))
+classes = [getattr(viewlets, name, None) for name in ("Summary", "Keywords")]
+
+def publish():
+    return "".join(one(page, None, None, None).render() for one in classes if one)
+
+request = HeldRequest(publish)
+print(request.run(), request.passes)
+"""
+
+SHOWN = "<p><em>Tea is a drink ...</em></p>"
+
+#: The version of each file, what is shown, and in how many passes.
+VERSIONS = {
+    "viewlet-that-blocks": ("calls-of-a-future", f"{SHOWN} 1"),
+    "viewlet-that-holds": ("calls-of-a-future", f"{SHOWN} 2"),
+    "viewlets-in-a-row": ("calls-of-a-future", f"{SHOWN}{SHOWN} 3"),
+    "viewlets-that-are-fragments": ("calls-of-a-future", f"{SHOWN}{SHOWN} 2"),
+    "viewlets-that-catch": ("calls-of-an-upstream", f"{SHOWN}{SHOWN} 2"),
+}
+
+
+@pytest.fixture
+def model():
+    """Run the tutorial's own model, which hurries here."""
+    names = run(TUTORIAL["model.py"][0])
+    names["time"] = SimpleNamespace(sleep=lambda seconds: None)
+    names["Model"].log_message = lambda *args: None
+    server = names["ThreadingHTTPServer"](("127.0.0.1", 0), names["Model"])
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def write_versions(folder, viewlets, calls, port):
+    """Write the versions of these names, with the model at *port*."""
+    for file, name in (("viewlets.py", viewlets), ("calls.py", calls)):
+        blocks = TUTORIAL[f"{PACKAGE}/{file}"]
+        block = next(b for b in blocks if b.options["name"] == name)
+        (folder / PACKAGE / file).write_text(block.text.replace(":8090", f":{port}"))
+
+
+@pytest.mark.parametrize("viewlets", VERSIONS)
+def test_viewlets_of_the_tutorial_show_what_the_page_says(tutorial, model, monkeypatch, viewlets):
+    """Each of their versions, in as many passes."""
+    calls, shown = VERSIONS[viewlets]
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    try:
-        view = view_of_the_tutorial(VIEWS[name], server.server_port)
-        request = HeldRequest(lambda: view(None, Request(form={}))())
-        assert (request.run(), request.passes) == (expected, passes)
-    finally:
-        server.shutdown()
-        server.server_close()
+    write_versions(tutorial.folder, viewlets, calls, model.server_port)
+    assert tutorial("-c", PUBLISH) == (0, f"{shown}\n")
 
 
-def view_of_the_tutorial(block, port):
-    """Return the view class of *block*, which calls the service at *port*."""
-    package = importlib.util.module_from_spec(
-        importlib.machinery.ModuleSpec("acme_weather", None, is_package=True)
-    )
-    for name, text in [
-        ("calls", TUTORIAL["acme/src/acme_weather/calls.py"][0].text),
-        ("views", block.text),
-    ]:
-        module = type(sys)(f"acme_weather.{name}")
-        sys.modules.update({"acme_weather": package, module.__name__: module})
-        exec(text.replace(":8090", f":{port}"), module.__dict__)
-    return module.Weather
+def test_viewlets_of_the_tutorial_are_nothing_where_the_model_is_away(tutorial, monkeypatch):
+    """At once: nobody listens there."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    write_versions(tutorial.folder, "viewlets-that-catch", "calls-of-an-upstream", port)
+    assert tutorial("-c", PUBLISH) == (0, " 2\n")
 
 
-def test_zcml_of_the_tutorial_registers_the_view(tutorial):
+def test_versions_of_the_tutorial_are_all_tested():
+    """No more, no less."""
+    viewlets, calls = TUTORIAL[f"{PACKAGE}/viewlets.py"], TUTORIAL[f"{PACKAGE}/calls.py"]
+    assert [block.options["name"] for block in viewlets] == list(VERSIONS)
+    assert {block.options["name"] for block in calls} == {calls for calls, _ in VERSIONS.values()}
+
+
+LOOK_UP = """
+import AccessControl, Products.Five.viewlet, acme_summary
+from plone.app.contenttypes.interfaces import IDocument
+from plone.app.layout.viewlets import interfaces
+from zope.component import getMultiAdapter
+from zope.configuration import xmlconfig
+from zope.interface import implementer
+from zope.publisher.browser import BrowserView, TestRequest
+from zope.viewlet.interfaces import IViewlet
+from OFS.SimpleItem import SimpleItem
+
+context = xmlconfig.file("meta.zcml", Products.Five)
+xmlconfig.file("meta.zcml", Products.Five.viewlet, context=context)
+xmlconfig.file("permissions.zcml", AccessControl, context=context)
+xmlconfig.file("configure.zcml", acme_summary, context=context)
+page = implementer(IDocument)(type("Page", (SimpleItem,), {}))()
+request = TestRequest()
+for name, place in [("summary", "IBelowContentTitle"), ("keywords", "IBelowContentBody")]:
+    manager = implementer(getattr(interfaces, place))(type("Manager", (), {}))()
+    found = (page, request, BrowserView(page, request), manager)
+    print(type(getMultiAdapter(found, IViewlet, name=f"acme.{name}")).__mro__[1].__name__)
+"""
+
+
+def test_zcml_of_the_tutorial_registers_the_viewlets(tutorial):
     """With Plone's own ZCML directives."""
-    script = (
-        "import AccessControl, Products.Five, acme_weather\n"
-        "from zope.component import getMultiAdapter\n"
-        "from zope.configuration import xmlconfig\n"
-        "from zope.publisher.browser import TestRequest\n"
-        "from OFS.SimpleItem import SimpleItem\n"
-        "context = xmlconfig.file('meta.zcml', Products.Five)\n"
-        "xmlconfig.file('permissions.zcml', AccessControl, context=context)\n"
-        "xmlconfig.file('configure.zcml', acme_weather, context=context)\n"
-        "print(getMultiAdapter((SimpleItem(), TestRequest()), name='weather').__call__)\n"
-    )
-    status, output = tutorial("-c", script)
-    assert (status, "Weather.__call__" in output) == (0, True), output
+    status, output = tutorial("-c", LOOK_UP)
+    assert (status, output.split()[-2:]) == (0, ["Summary", "Keywords"]), output
 
 
 # The how-tos
@@ -314,7 +362,8 @@ def test_page_that_can_do_without_is_shown_without():
 
 def test_filter_in_the_docs_is_loaded_with_its_options(tmp_path, monkeypatch):
     """The section is read by PasteDeploy, as a threaded server does."""
-    monkeypatch.delitem(sys.modules, "gunicorn.workers.ggevent", raising=False)
+    for module in ("gunicorn.workers.ggevent", "ZPublisher.WSGIPublisher"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     block = next(b for b in blocks_of(DOCS / "howto" / "filter.rst", "ini") if "#hold" in b.text)
     ini = tmp_path / "zope.ini"
     ini.write_text(block.text)

@@ -1,0 +1,287 @@
+"""The how-tos on places in Plone: their files make an add-on, which does what they say."""
+
+from collective.wsgifutures import UpstreamBusy
+from collective.wsgifutures.testing import answer
+from holdsite import ADMIN
+from pathlib import Path
+from places import register
+from plone.app.blocks.interfaces import IBlocksTransformEnabled
+from plone.app.layout.viewlets import ViewletBase
+from plone.app.testing import applyProfile
+from plone.app.testing import SITE_OWNER_NAME
+from plone.portlets.interfaces import IPortletAssignmentMapping
+from plone.portlets.interfaces import IPortletManager
+from Products.Five import BrowserView
+from Products.PluggableAuthService.interfaces.plugins import IAuthenticationPlugin
+from Products.PluggableAuthService.interfaces.plugins import IExtractionPlugin
+from zope.component import getMultiAdapter
+from zope.component import getUtility
+from zope.component import hooks
+from zope.configuration import xmlconfig
+from zope.interface import implementer
+
+import importlib
+import json
+import math
+import plone.app.blocks
+import plone.tiles
+import pytest
+import runpy
+import sys
+import transaction
+
+DOCS = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "blocks.py"))
+
+pytest_plugins = ["collective.wsgifutures.testing.fixtures"]
+
+GREY = answer(json={"sky": "grey"})
+AWAY = UpstreamBusy("weather", "weather.example.com", 5, "away")
+
+
+@pytest.fixture
+def acme(site, functional, tmp_path, monkeypatch):
+    """Load the add-on of a page of the docs; return its module of that name."""
+    monkeypatch.syspath_prepend(str(tmp_path / "addon"))
+
+    def load(page, module):
+        for name, (block,) in DOCS["files_of"](DOCS["DOCS"] / "howto" / page).items():
+            file = tmp_path / "addon" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.text)
+        (tmp_path / "addon" / "acme" / "__init__.py").touch()
+        importlib.invalidate_caches()
+        package = importlib.import_module("acme")
+        if (tmp_path / "addon" / "acme" / "configure.zcml").exists():
+            with hooks.site(None):
+                context = functional["configurationContext"]
+                xmlconfig.file("configure.zcml", package, context=context)
+        return importlib.import_module(f"acme.{module}")
+
+    yield load
+    for name in [name for name in sys.modules if name.partition(".")[0] == "acme"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def browser(site, functional, futures):
+    browser = futures.browser(functional["app"])
+    browser.raiseHttpErrors = False
+    return browser
+
+
+@pytest.fixture
+def url(site):
+    return site.portal.absolute_url()
+
+
+# viewlets
+
+
+def test_viewlet_of_the_docs_is_shown_in_two_passes(acme, futures, browser, url):
+    """With its template from ZCML."""
+    futures.settle(acme("viewlet.rst", "viewlets").weather.get, "/v1/now", value=GREY)
+    browser.open(url)
+    assert '<p class="weather">grey</p>' in browser.contents
+    assert futures.waits == [["weather.get"]]
+
+
+def test_viewlet_of_the_docs_is_not_there_where_its_service_is_away(acme, futures, browser, url):
+    """The page is."""
+    futures.settle(acme("viewlet.rst", "viewlets").weather.get, ..., error=AWAY)
+    browser.open(url)
+    assert browser.headers["status"].startswith("200")
+    assert 'class="weather"' not in browser.contents
+    assert "rendering" not in browser.contents
+
+
+class Fails(ViewletBase):
+    """A viewlet that raises where it is told to."""
+
+    def update(self):
+        if "update" in self.request.form:
+            raise AWAY
+
+    def render(self):
+        raise AWAY
+
+
+def test_viewlet_that_fails_is_shown_as_the_docs_say(site, browser, url):
+    """An error of ``update`` is the page's, one of ``render`` is not."""
+    site.zcml(
+        """<browser:viewlet name="fails" class="test_howtos.Fails" permission="zope2.View"
+            manager="plone.app.layout.viewlets.interfaces.IAboveContent" />"""
+    )
+    browser.open(url)
+    assert "error while rendering fails" in browser.contents
+    browser.open(f"{url}?update=1")
+    assert browser.headers["status"].startswith("503")
+
+
+# portlets
+
+
+@pytest.fixture
+def portlets(acme, site):
+    """The site with the portlet of the docs in its left column."""
+    module = acme("portlet.rst", "portlets")
+    manager = getUtility(IPortletManager, "plone.leftcolumn")
+    column = getMultiAdapter((site.portal, manager), IPortletAssignmentMapping)
+    column["weather"] = module.Assignment()
+    transaction.commit()
+    return module
+
+
+def test_portlet_of_the_docs_is_shown_in_two_passes(portlets, futures, browser, url):
+    """Asked for twice, it is one call."""
+    futures.settle(portlets.weather.get, "/v1/now", value=GREY)
+    browser.open(url)
+    assert '<p class="weather">grey</p>' in browser.contents
+    assert futures.waits == [["weather.get"]]
+
+
+def test_portlet_of_the_docs_is_not_there_where_its_service_is_away(
+    portlets, futures, browser, url
+):
+    """It is not available."""
+    futures.settle(portlets.weather.get, ..., error=AWAY)
+    browser.open(url)
+    assert 'class="weather"' not in browser.contents
+    assert futures.passes == 2
+
+
+# tiles
+
+
+@implementer(IBlocksTransformEnabled)
+class Layout(BrowserView):
+    """A page with two tiles."""
+
+    def __call__(self):
+        self.request.response.setHeader("Content-Type", "text/html")
+        tiles = [f'<div data-tile="./@@acme.weather?city={city}"></div>' for city in "ab"]
+        return f"<html><body>{''.join(tiles)}</body></html>"
+
+
+def test_tiles_of_the_docs_are_waited_for_together(acme, functional, futures, browser, url):
+    """In a page that plone.app.blocks makes."""
+    with hooks.site(None):
+        for package in (plone.tiles, plone.app.blocks):
+            xmlconfig.file("configure.zcml", package, context=functional["configurationContext"])
+    applyProfile(functional["portal"], "plone.app.blocks:default")
+    transaction.commit()
+    weather = acme("tile.rst", "tiles").weather
+    register("layout", Layout)
+    for city, sky in (("a", "grey"), ("b", "blue")):
+        value = answer(json={"sky": sky})
+        futures.settle(weather.get, "/v1/now", params={"city": city}, value=value)
+    browser.open(f"{url}/@@layout")
+    shown = [sky for sky in ("grey", "blue") if f">{sky}</p>" in browser.contents]
+    assert (shown, futures.waits) == (["grey", "blue"], [["weather.get", "weather.get"]])
+
+
+# forms
+
+
+def test_form_of_the_docs_pays_once(acme, site, futures, browser, url):
+    """And writes what was paid."""
+    payments = acme("forms.rst", "forms").payments
+    order = {"order": "tea", "cents": 250}
+    futures.settle(payments.post, "/payments", json=order, value=answer(json={"id": "p1"}))
+    browser.open(f"{url}/@@checkout")
+    browser.getControl("Order").value = "tea"
+    browser.getControl("Amount in cents").value = "250"
+    browser.getControl("Pay").click()
+    assert "Paid: p1" in browser.contents
+    assert futures.waits == [["payments.post"]]
+    site.sync()
+    assert site.portal.paid == "p1"
+
+
+def test_form_of_the_docs_with_errors_asks_for_nothing(acme, futures, browser, url):
+    """Nothing is settled."""
+    acme("forms.rst", "forms")
+    browser.open(f"{url}/@@checkout")
+    browser.getControl("Pay").click()
+    assert "Required input is missing" in browser.contents
+    assert futures.passes == 1
+
+
+# plone.restapi
+
+
+@pytest.fixture
+def services(acme, browser):
+    browser.addHeader("Accept", "application/json")
+    browser.addHeader("Authorization", "Basic " + ":".join(ADMIN))
+    return acme("rest.rst", "services")
+
+
+def test_service_of_the_docs_asks_for_all_at_once(services, futures, browser, url):
+    """One wait."""
+    for city, sky in (("Oulu", "grey"), ("Turku", "blue")):
+        params, value = {"city": city}, answer(json={"sky": sky})
+        futures.settle(services.weather.get, "/v1/now", params=params, value=value)
+    browser.open(f"{url}/@weather")
+    assert json.loads(browser.contents) == {"Oulu": {"sky": "grey"}, "Turku": {"sky": "blue"}}
+    assert futures.waits == [["weather.get", "weather.get"]]
+
+
+def test_expander_of_the_docs_is_a_part_of_a_content(services, futures, browser, url):
+    """Where it is asked for."""
+    futures.settle(services.weather.get, "/v1/now", value=GREY)
+    browser.open(f"{url}?expand=weather")
+    assert json.loads(browser.contents)["@components"]["weather"]["sky"] == "grey"
+    assert futures.passes == 2
+    browser.open(url)
+    assert futures.passes == 1
+
+
+@pytest.mark.parametrize(("said", "status"), [({"error": AWAY}, 503), ({"after": math.inf}, 504)])
+def test_service_of_the_docs_that_fails_has_its_status(
+    services, futures, browser, url, said, status
+):
+    """In JSON, as its page says."""
+    futures.settle(services.weather.get, ..., **said)
+    browser.open(f"{url}/@weather")
+    assert browser.headers["status"].startswith(str(status))
+    assert "message" in json.loads(browser.contents)
+
+
+# PAS
+
+
+@pytest.fixture
+def plugin(acme, site):
+    """The plugin of the docs, activated as they say."""
+    module = acme("pas.rst", "plugin")
+    block = DOCS["blocks_of"](DOCS["DOCS"] / "howto" / "pas.rst", "python")[1]
+    names = {"acl_users": site.portal.acl_users, "TokenPlugin": module.TokenPlugin}
+    names.update(IExtractionPlugin=IExtractionPlugin, IAuthenticationPlugin=IAuthenticationPlugin)
+    exec(block.text, names)
+    transaction.commit()
+    site.view("who", lambda self: str(self.request.AUTHENTICATED_USER.getId()))
+    return module
+
+
+def test_plugin_of_the_docs_logs_in_by_a_token(plugin, futures, browser, url):
+    """Asked for once, and again by another token."""
+    futures.settle(
+        plugin.provider.post,
+        "/introspect",
+        data={"token": "t1"},
+        cache=30,
+        value=answer(json={"active": True, "sub": SITE_OWNER_NAME}),
+    )
+    browser.addHeader("Authorization", "Bearer t1")
+    browser.open(f"{url}/@@who")
+    assert browser.contents == SITE_OWNER_NAME
+    assert futures.waits == [["provider.post"]]
+
+
+def test_plugin_of_the_docs_lets_nobody_in_where_the_token_is_bad(plugin, futures, browser, url):
+    """Or where its provider is away."""
+    browser.addHeader("Authorization", "Bearer t1")
+    for said in ({"value": answer(json={"active": False})}, {"error": AWAY}):
+        futures.settle(plugin.provider.post, ..., **said)
+        browser.open(f"{url}/@@who")
+        assert (browser.contents, futures.passes) == ("None", 2)
