@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import asyncio
 import itertools
+import random
 import re
 import time
 
@@ -138,7 +139,8 @@ class Visitors:
             clients: How many ask at a time.
             seconds: For how long.
             requests: How many, in all.
-            pause: Seconds that each waits before its next one; they begin within that time.
+            pause: Seconds, more or less, that each waits before its next one. They begin within
+                that time.
             tell: Called with the number of answers at each of them.
         """
         figures = Figures()
@@ -152,7 +154,7 @@ class Visitors:
                     return
                 figures.answers.append(await self.ask(next(views)))
                 tell(len(figures.answers))
-                await asyncio.sleep(pause)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))
 
         await asyncio.gather(*(client(number) for number in range(clients)))
         figures.ended = time.monotonic() if seconds is None else figures.began + seconds

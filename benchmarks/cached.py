@@ -13,12 +13,11 @@ has one of them. Prints a table in reStructuredText.
 from arrivals import ms
 from arrivals import Visitors
 from serving import calls
-from serving import measured
+from serving import print_study
 from serving import say
-from serving import table
+from serving import Study
 
 import argparse
-import asyncio
 import time
 
 FAST = "@@fast"
@@ -39,18 +38,11 @@ CALLS = 3
 LIMIT = 1.5
 
 
-class Study:
-    """One worker.
-
-    Args:
-        server: The ``Running`` worker.
-        service: The address of the slow service.
-        options: Of the command line.
-    """
+class SharedStudy(Study):
+    """One run."""
 
     def __init__(self, server, service, options):
-        self._service = service
-        self._options = options
+        super().__init__(server, service, options)
         self._visitors = Visitors(server.site)
 
     async def run(self):
@@ -111,9 +103,7 @@ def main():
     options = parser.parse_args()
     # All of them wait for their turn, in both cases: none is refused.
     limits = {"max_held_per_client": 5000, "max_waiting": options.clients * 2, "max_wait": 86_400}
-    with measured(**limits, debug="on") as (server, service):
-        result = asyncio.run(Study(server, service, options).run())
-    print(f"\n{table(result)}\n")
+    print_study(lambda *args: SharedStudy(*args).run(), options, **limits, debug="on")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from arrivals import HEADERS
 from collections import Counter
 from load import Load
 from serving import BIN
-from serving import measured
+from serving import print_study
 from serving import ROOT
 from serving import say
-from serving import table
+from serving import Study
 
 import argparse
 import gevent
@@ -38,19 +38,11 @@ LIMIT = 1.0
 SETTLE = 4
 
 
-class Study:
-    """Adds up what the sides cost, round by round.
-
-    Args:
-        server: The ``Running`` worker.
-        service: The address of the slow service.
-        options: Of the command line.
-    """
+class CostStudy(Study):
+    """Adds up what the sides cost, round by round."""
 
     def __init__(self, server, service, options):
-        self._server = server
-        self._service = service
-        self._options = options
+        super().__init__(server, service, options)
         self._cpu = Counter()
         self._answers = Counter()
         self._errors = Counter()
@@ -132,9 +124,7 @@ def main():
     options = parser.parse_args()
     # Whoever waits is waited for, so that the CPU is of answers and of no refusals.
     limits = {"max_held_per_client": 5000, "max_waiting": options.clients * 2, "max_wait": 86_400}
-    with measured(**limits) as (server, service):
-        result = Study(server, service, options).run()
-    print(f"\n{table(result)}\n")
+    print_study(lambda *args: CostStudy(*args).run(), options, **limits)
 
 
 if __name__ == "__main__":

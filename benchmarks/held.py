@@ -12,9 +12,9 @@ reStructuredText.
 from arrivals import ms
 from arrivals import Visitors
 from serving import get
-from serving import measured
+from serving import print_study
 from serving import say
-from serving import table
+from serving import Study
 
 import argparse
 import asyncio
@@ -36,19 +36,11 @@ SETTLE = 3
 BUDGET = 30
 
 
-class Study:
-    """One run against *server*.
-
-    Args:
-        server: The ``Running`` worker.
-        service: The address of the slow service.
-        options: Of the command line.
-    """
+class HeldStudy(Study):
+    """One run."""
 
     def __init__(self, server, service, options):
-        self._server = server
-        self._service = service
-        self._options = options
+        super().__init__(server, service, options)
         self._visitors = Visitors(server.site)
         self._view = f"@@load-hold?client={options.client}&text=h-{{n}}"
 
@@ -147,9 +139,7 @@ def main():
     parser.add_argument("--warm-up", type=float, default=10.0, help="of each look at capacity")
     options = parser.parse_args()
     settings = {"deadline": 600, "max_held": options.held, "max_held_per_client": options.held}
-    with measured(**settings) as (server, service):
-        rows = asyncio.run(Study(server, service, options).run())
-    print(f"\n{table(rows)}\n")
+    print_study(lambda *args: HeldStudy(*args).run(), options, **settings)
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ def main():
     found = defaultdict(list)
     with prepared() as (serve, _):
         for number in range(options.rounds):
-            for title, settings in SIDES.items():
-                with serve(**settings) as server:
+            for title in list(SIDES)[:: -1 if number % 2 else 1]:
+                with serve(**SIDES[title]) as server:
                     found[title].append(measure(server, options))
                 say(f"round {number + 1}, {title}: {found[title][-1]}")
     print(f"\n{table(rows(found))}\n")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 
+import asyncio
 import contextlib
 import json
 import os
@@ -233,6 +234,35 @@ def measured(**settings):
     """Start site, service and held side for one program; give server and service."""
     with prepared() as (serve, service), serve(**settings) as server:
         yield server, service
+
+
+class Study:
+    """What a program looks for in one worker.
+
+    Args:
+        server: The ``Running`` worker.
+        service: The address of the slow service.
+        options: Of the command line.
+    """
+
+    def __init__(self, server, service, options):
+        self._server = server
+        self._service = service
+        self._options = options
+
+
+def print_study(study, options, **settings):
+    """Let *study* measure a worker with *settings*, and print the table of its rows.
+
+    Args:
+        study: Takes what ``Study`` does; returns the rows, or a coroutine that does.
+        options: Of the command line.
+    """
+    with measured(**settings) as (server, service):
+        rows = study(server, service, options)
+        if asyncio.iscoroutine(rows):
+            rows = asyncio.run(rows)
+    print(f"\n{table(rows)}\n")
 
 
 def allow_open_files():

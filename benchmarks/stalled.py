@@ -2,25 +2,24 @@
 
     .venv/bin/python benchmarks/stalled.py [--seconds 30]
 
-200 clients ask for a view that calls it, by an upstream with the usual settings, and ask again
-five seconds after each answer. Meanwhile others ask for fast views and full pages on a schedule,
-at half of what the worker can serve. Then the same without the 200. Takes three minutes; two
-cores, the worker has one of them. Prints a table in reStructuredText.
+Others ask for fast views and full pages on a schedule, at half of what the worker can serve. Then
+they do so beside 200 clients who ask for a view that calls the provider, by an upstream with the
+usual settings; each asks again some five seconds after its answer. Takes three minutes; two cores,
+the worker has one of them. Prints a table in reStructuredText.
 """
 
 from arrivals import ms
 from arrivals import Visitors
 from serving import calls
-from serving import measured
+from serving import print_study
 from serving import say
-from serving import table
 
 import argparse
 import asyncio
 
 STALLED = "@@load-upstream?upstream=usual&seconds=86400&text=s-{n}"
 
-#: Seconds until a client asks again.
+#: Seconds, on average, until a client asks again.
 PAUSE = 5.0
 
 #: What the others ask for: a quarter of the worker's time each.
@@ -98,9 +97,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=60.0, help="of each of the two cases")
     parser.add_argument("--warm-up", type=float, default=5.0, help="of each look at capacity")
     options = parser.parse_args()
-    with measured(max_held_per_client=5000) as (server, service):
-        result = asyncio.run(study(server, service, options))
-    print(f"\n{table(result)}\n")
+    print_study(study, options, max_held_per_client=5000)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,8 @@ them. Prints a table in reStructuredText.
 from arrivals import ms
 from arrivals import Visitors
 from serving import calls
-from serving import measured
+from serving import print_study
 from serving import say
-from serving import table
 
 import argparse
 import asyncio
@@ -58,9 +57,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=30.0, help="of each side")
     parser.add_argument("--rate", type=float, default=100.0, help="requests in a second")
     options = parser.parse_args()
-    with measured(max_held_per_client=5000) as (server, service):
-        result = asyncio.run(study(server, service, options))
-    print(f"\n{table(result)}\n")
+    print_study(study, options, max_held_per_client=5000)
 
 
 if __name__ == "__main__":
