@@ -53,7 +53,7 @@ setup(
         "requests",
         "tenacity",  # retries of upstreams
         "transaction",
-        "urllib3>=2",  # upstreams; measured cheaper than requests on top of it
+        "urllib3>=2.6",  # upstreams; cheaper than requests on top of it; unpacks in parts
         "zope.component",
         "zope.interface",
         "zope.processlifetime",

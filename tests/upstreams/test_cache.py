@@ -291,6 +291,15 @@ def test_shared_call_is_forgotten_when_the_last_one_has_gone():
     assert shared.join() == (2, True)
 
 
+def test_renewal_goes_on_when_who_came_to_wait_for_it_has_gone():
+    """Nobody had to wait for it in the first place."""
+    shared = Shared()
+    shared.flights.renew("key", "a", shared.make)
+    assert shared.join(0.05) is None
+    threading.Timer(0.1, shared.ends.set).start()
+    assert shared.join() == (1, False)
+
+
 def test_shared_call_that_nobody_waits_for_is_not_made_again(outside, weather):
     """A thread cannot be stopped; it makes no retry for nobody."""
     outside.says(503, after=0.3)

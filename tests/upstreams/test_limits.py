@@ -2,6 +2,7 @@
 
 from .outside import raised_by
 from .outside import side_by_side
+from .outside import until
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamOff
 from collective.wsgifutures import UpstreamRefused
@@ -62,6 +63,21 @@ def test_call_when_its_turn_does_not_come_is_refused(outside, weather):
     (busy,) = [one for one in results if isinstance(one, UpstreamBusy)]
     assert "none ended within 0.1 s" in busy.reason
     assert len(outside.asked) == 1
+
+
+def test_turn_is_waited_for_up_to_the_deadline_of_the_hold(outside, weather):
+    """The view still has its last pass, and knows why."""
+    outside.says(after=1)
+    upstream = weather(max_calls=1, queue_time=5, timeout=(1, 3))
+    first = threading.Thread(target=upstream.get, args=["/"])
+    first.start()
+    assert until(lambda: outside.asked)
+    began = time.monotonic()
+    error = raised_by(UpstreamBusy, HeldRequest(lambda: upstream.get("/2"), deadline=0.4).run)
+    assert "none ended within 0.3 s" in error.reason
+    assert time.monotonic() - began < 0.8
+    first.join()
+    assert outside.targets == ["GET /"]
 
 
 def test_places_are_all_free_when_calls_failed(outside, weather):
