@@ -61,6 +61,7 @@ def test_a_publication_is_held_and_committed_once(site, page, browser, futures):
     futures.settle(price, "tea", value=250, after=2)
     browser.open(page)
     assert browser.contents == "<p>Tea: 250</p>"
+    assert browser.headers["X-Hold-Passes"] == "2"
     assert (futures.passes, futures.waits, futures.waited) == (2, [["shop.price"]], 2)
     site.sync()
     assert (site.portal.counter, site.commits) == (1, 1)

@@ -14,6 +14,7 @@ from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamOff
 from collective.wsgifutures import UpstreamStatus
 from collective.wsgifutures import UpstreamTimeout
+from collective.wsgifutures.kernel import checks
 from collective.wsgifutures.testing import answer
 from collective.wsgifutures.testing import Futures
 from collective.wsgifutures.testing import UnexpectedCall
@@ -398,3 +399,49 @@ def test_a_view_that_redirects_starts_nothing(futures):
 
     assert futures.publish(View()) == ""
     assert futures.passes == 1
+
+
+# While somebody develops
+
+
+@future(key="shop.pictures", executor="greenlets", timeout=10)
+def pictures(item):
+    raise RuntimeError("a test must not call the shop")
+
+
+def test_a_future_is_settled_whatever_runs_it(futures):
+    """Its executor need not be there."""
+    futures.settle(pictures, "tea", value="a picture")
+    assert futures.publish(lambda: pictures("tea")) == "a picture"
+
+
+class InARow:
+    """A view that waits again and again."""
+
+    def __call__(self):
+        return [price("tea"), price("milk"), price("salt")]
+
+
+def test_what_is_careless_is_told(futures, caplog, monkeypatch):
+    """By the name of the view."""
+    monkeypatch.setattr(checks, "_told", set())
+    futures.settle(price, ..., value=1)
+    futures.publish(InARow())
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{__name__}.InARow waits again and again")
+    caplog.clear()
+    futures.publish(in_a_row)
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{__name__}.in_a_row waits again and again")
+
+
+def in_a_row():
+    return InARow()()
+
+
+def test_a_wait_without_an_end_is_an_error(futures):
+    """In a server there is always a deadline."""
+    futures.deadline = math.inf
+    futures.settle("key", after=math.inf)
+    with pytest.raises(RuntimeError, match="no deadline"):
+        futures.publish(lambda: compat.resultOrSubmit("key", "", str))

@@ -220,7 +220,8 @@ class FutureFunction(Generic[P, T]):
         if this is None:
             settle_in_place(call, call.run)
         else:
-            executors.check_available(self._executor)
+            if not stand_ins:
+                executors.check_available(self._executor)
             call = this.submit(call)
         return Future(call, this)
 

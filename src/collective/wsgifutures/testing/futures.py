@@ -120,7 +120,9 @@ class Futures:
             BaseException: What *view* raised in the last pass.
         """
         self._begin()
-        hold = Hold(self.clock(), deadline=self.deadline, max_passes=self.max_passes)
+        hold = Hold(self.clock(), deadline=self.deadline, max_passes=self.max_passes, debug=True)
+        if hold.watch is not None:
+            hold.watch.view = _name(view)
         waiter = self._waiter(hold)
         try:
             while True:
@@ -145,7 +147,7 @@ class Futures:
 
         def held(environ: dict[str, Any], start_response: Any) -> Any:
             self._begin()
-            settings = Settings(deadline=self.deadline, max_passes=self.max_passes)
+            settings = Settings(deadline=self.deadline, max_passes=self.max_passes, debug=True)
             republish = Republish(publish, settings, clock=self.clock, waiter=self._waiter)
             try:
                 return republish(environ, start_response)
@@ -232,6 +234,8 @@ class Futures:
     def let_pass(self, until: float) -> None:
         """Move the clock to when the next outcome is there, or to *until*."""
         self.clock.now = min([until, *(job.due for job in self._jobs)])
+        if self.clock.now == math.inf:
+            raise RuntimeError("a response that has no deadline waits for what never comes")
         ready = [job for job in self._jobs if job.due <= self.clock.now]
         self._jobs = [job for job in self._jobs if job not in ready]
         for job in ready:
@@ -291,6 +295,12 @@ class _WaiterByHand(Waiter):
         while self._hold.state is HoldState.WAITING:
             self._futures.let_pass(self._hold.next_time_out)
             self.collect()
+
+
+def _name(view: object) -> str:
+    """Return what a finding about *view* calls it."""
+    named = view if hasattr(view, "__qualname__") else type(view)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _savepoint() -> Callable[[], None]:
