@@ -8,6 +8,8 @@ import io
 import math
 import pytest
 
+pytestmark = pytest.mark.concurrency
+
 pytest_plugins = ["collective.wsgifutures.testing.fixtures"]
 
 
