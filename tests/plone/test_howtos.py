@@ -3,6 +3,7 @@
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures.testing import answer
 from holdsite import ADMIN
+from holdsite import ask
 from pathlib import Path
 from places import register
 from plone.app.blocks.interfaces import IBlocksTransformEnabled
@@ -11,6 +12,7 @@ from plone.app.testing import applyProfile
 from plone.app.testing import SITE_OWNER_NAME
 from plone.portlets.interfaces import IPortletAssignmentMapping
 from plone.portlets.interfaces import IPortletManager
+from plone.restapi.interfaces import IExpandableElement
 from Products.Five import BrowserView
 from Products.PluggableAuthService.interfaces.plugins import IAuthenticationPlugin
 from Products.PluggableAuthService.interfaces.plugins import IExtractionPlugin
@@ -19,6 +21,7 @@ from zope.component import getUtility
 from zope.component import hooks
 from zope.configuration import xmlconfig
 from zope.interface import implementer
+from zope.interface import Interface
 
 import importlib
 import json
@@ -234,6 +237,27 @@ def test_expander_of_the_docs_is_a_part_of_a_content(services, futures, browser,
     assert futures.passes == 2
     browser.open(url)
     assert futures.passes == 1
+
+
+class More:
+    """Another expander."""
+
+    def __init__(self, context, request):
+        pass
+
+    def __call__(self, expand=False):
+        return {"more": {"text": ask("a")} if expand else {}}
+
+
+def test_expanders_of_the_docs_are_waited_for_together(services, site, futures, browser, url):
+    """Another one beside it."""
+    site.adapter(More, (Interface, Interface), IExpandableElement, "more")
+    futures.settle(services.weather.get, "/v1/now", value=GREY, after=2)
+    futures.settle(ask, "a", value="A", after=3)
+    browser.open(f"{url}?expand=weather,more")
+    components = json.loads(browser.contents)["@components"]
+    assert (components["weather"]["sky"], components["more"]) == ("grey", {"text": "A"})
+    assert (len(futures.waits), futures.waited) == (1, 3)
 
 
 @pytest.mark.parametrize(("said", "status"), [({"error": AWAY}, 503), ({"after": math.inf}, 504)])
