@@ -47,17 +47,25 @@ setup(
         "gunicorn",
         "packaging",
         "plone.api",
+        "plone.app.registry",
+        "plone.autoform",
         "plone.autoinclude",
         "plone.base",
+        "plone.registry",
         "Products.CMFPlone",
         "requests",
         "tenacity",  # retries of upstreams
         "transaction",
         "urllib3>=2.6",  # upstreams; cheaper than requests on top of it; unpacks in parts
+        "z3c.form",
         "zope.component",
+        "zope.globalrequest",
+        "zope.i18n",
+        "zope.i18nmessageid",
         "zope.interface",
         "zope.processlifetime",
         "zope.publisher",
+        "zope.schema",
         "Zope>=5.9",  # the first whose mapply reads __signature__
     ],
     extras_require={

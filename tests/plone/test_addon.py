@@ -13,6 +13,7 @@ from zope.component import getSiteManager
 from zope.component import getUtility
 
 import pytest
+import transaction
 
 PRODUCT = "collective.wsgifutures"
 TITLE = "Held Responses"
@@ -118,3 +119,48 @@ def test_a_response_when_the_add_on_is_not_installed_is_held(site):
     site.view("asks", lambda self: ask("a"))
     answer = site.get("asks")
     assert (answer.passes, calls) == (["Suspended", "200"], ["a"])
+
+
+def make_old(portal):
+    """Put the site into the state that the profile 1000 left: the browser layer and no more."""
+    setup = portal.portal_setup
+    setup.runAllImportStepsFromProfile(f"profile-{PRODUCT}:default")
+    registry = getUtility(IRegistry, context=portal)
+    for name in [name for name in registry.records if name.startswith("wsgifutures.")]:
+        del registry.records[name]
+    portal.portal_controlpanel.unregisterConfiglet("wsgifutures")
+    setup.setLastVersionForProfile(f"{PRODUCT}:default", "1000")
+    transaction.commit()
+
+
+def test_the_add_on_when_upgraded_has_what_a_new_one_has(panel, site):
+    """Through the Add-ons form; nothing is lost on the way."""
+    press(panel, "install-products")
+    site.sync()
+    new = kept(site.portal)
+    make_old(site.portal)
+    old = kept(site.portal)
+    assert (old["installed"], old["registry"] == new["registry"]) == (("1000",), False)
+
+    panel.open(site.portal.absolute_url() + "/prefs_install_products_form")
+    assert [TITLE in t for t in listed(panel, "upgrade-products") if PRODUCT in t] == [True]
+    form = panel.getForm(action="upgrade_products")
+    form.getControl(name="form.submitted").click()
+    site.sync()
+    assert kept(site.portal) == new
+    assert new["installed"] == ("1001",)
+
+
+def test_the_upgrade_when_run_again_keeps_what_was_set(site):
+    """As when somebody runs it by hand."""
+    make_old(site.portal)
+    setup = site.portal.portal_setup
+    setup.upgradeProfile(f"{PRODUCT}:default")
+    registry = getUtility(IRegistry, context=site.portal)
+    registry["wsgifutures.deadline"] = 7.0
+    registry["wsgifutures.upstream_limits"] = ["weather.off = on"]
+    setup.setLastVersionForProfile(f"{PRODUCT}:default", "1000")
+    setup.upgradeProfile(f"{PRODUCT}:default")
+    values = registry.records._values
+    assert values["wsgifutures.deadline"] == 7.0
+    assert values["wsgifutures.upstream_limits"] == ["weather.off = on"]

@@ -1,6 +1,9 @@
 """The marks of the add-on in a Plone site."""
 
+from zope.i18nmessageid import MessageFactory
 from zope.publisher.interfaces.browser import IDefaultBrowserLayer
+
+_ = MessageFactory("collective.wsgifutures")
 
 
 class IWSGIFuturesLayer(IDefaultBrowserLayer):  # type: ignore[misc]

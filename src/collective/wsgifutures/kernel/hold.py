@@ -332,10 +332,9 @@ class Hold:
     def limit(self, site: SiteSettings) -> None:
         """Do as *site* wants: it may lower the deadline and the limit of passes."""
         self.site = site
-        less = self.deadline - (site.deadline or self.deadline)
-        if less > 0:
-            self.deadline -= less
-            self.ends_at -= less
+        if site.deadline is not None and site.deadline < self.deadline:
+            self.ends_at -= self.deadline - site.deadline
+            self.deadline = site.deadline
         self.max_passes = min(self.max_passes, site.max_passes or self.max_passes)
 
     @property

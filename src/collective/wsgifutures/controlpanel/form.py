@@ -1,0 +1,71 @@
+"""Site Setup > Held responses."""
+
+from ..interfaces import _
+from . import process
+from .guard import may_set_addresses
+from .interfaces import FIELDS
+from .interfaces import IWSGIFuturesSettings
+from .interfaces import PREFIX
+from functools import cached_property
+from plone.app.registry.browser.controlpanel import ControlPanelFormWrapper
+from plone.app.registry.browser.controlpanel import RegistryEditForm
+from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
+from typing import Any
+from zope.i18n import translate
+
+
+class SettingsForm(RegistryEditForm):  # type: ignore[misc]
+    """The settings of this site."""
+
+    schema = IWSGIFuturesSettings
+    schema_prefix = PREFIX
+    label = _("Held responses")
+    description = _(
+        "How pages of this site wait for external services. A setting that is empty is as the "
+        "server is set."
+    )
+
+    def updateWidgets(self, prefix: str | None = None) -> None:
+        """Say at each limit what the server allows, and where that cuts a value."""
+        super().updateWidgets(prefix)
+        settings = process.settings_of(self.request)
+        for name in ("deadline", "max_passes"):
+            if settings is not None:
+                self._note(name, getattr(settings, name))
+
+    def _note(self, name: str, allowed: float) -> None:
+        value = getattr(self.getContent(), name)
+        facts = {"allowed": process.shown(allowed), "value": process.shown(value)}
+        note = _("This server allows ${allowed}.", mapping=facts)
+        if value is not None and value > allowed:
+            note = _("This server allows ${allowed}: ${value} is cut to that.", mapping=facts)
+        texts = [FIELDS[name].description, note]
+        widget = self.widgets[name]
+        widget.description = " ".join(translate(text, context=self.request) for text in texts)
+
+
+class SettingsControlPanel(ControlPanelFormWrapper):  # type: ignore[misc]
+    """The page around the form, with what belongs to the server below it."""
+
+    form = SettingsForm
+    index = ViewPageTemplateFile("settings.pt")
+
+    @property
+    def may_set_addresses(self) -> bool:
+        """Tell whether the form has the field for addresses."""
+        return may_set_addresses()
+
+    @cached_property
+    def process_rows(self) -> list[process.Row] | None:
+        """The settings of this process, None where it does not run the hold."""
+        settings = process.settings_of(self.request)
+        return None if settings is None else process.rows(settings)
+
+    @cached_property
+    def upstreams(self) -> list[tuple[str, str, list[process.Row]]]:
+        """The upstreams of this process."""
+        return process.all_upstreams()
+
+    def id_of(self, upstream: Any) -> str:
+        """Return what the settings of *upstream* are found by in the page."""
+        return f"upstream-{upstream}"

@@ -1,0 +1,160 @@
+"""``@controlpanels/wsgifutures``: the settings of a site for Volto, and for scripts.
+
+plone.restapi asks for one permission for all control panels, and for none of a field. Here
+both are asked for. What is refused is told with what is allowed.
+"""
+
+from ..controlpanel import process
+from ..controlpanel.guard import ADDRESSES
+from ..controlpanel.guard import may_set_addresses
+from ..controlpanel.interfaces import FIELDS
+from ..controlpanel.interfaces import IWSGIFuturesSettings
+from ..controlpanel.interfaces import PREFIX
+from ..controlpanel.interfaces import TAKES
+from ..interfaces import _
+from ..interfaces import IWSGIFuturesLayer
+from .interfaces import IWSGIFuturesControlpanel
+from AccessControl import getSecurityManager
+from AccessControl import Unauthorized
+from plone.registry.interfaces import IRegistry
+from plone.restapi.controlpanels import RegistryConfigletPanel
+from plone.restapi.deserializer import json_body
+from plone.restapi.interfaces import IDeserializeFromJson
+from plone.restapi.interfaces import ISerializeToJson
+from plone.restapi.serializer.controlpanels import ControlpanelSerializeToJson
+from typing import Any
+from zExceptions import BadRequest
+from zExceptions import Forbidden
+from zope.component import adapter
+from zope.component import getUtility
+from zope.i18n import translate
+from zope.interface import implementer
+from zope.interface import Interface
+from zope.interface import Invalid
+from zope.schema.interfaces import IBool
+from zope.schema.interfaces import IFloat
+from zope.schema.interfaces import ValidationError
+
+MANAGE_SETTINGS = "collective.wsgifutures: Manage settings"
+
+
+@implementer(IWSGIFuturesControlpanel)
+@adapter(Interface, IWSGIFuturesLayer)
+class WSGIFuturesControlpanel(RegistryConfigletPanel):  # type: ignore[misc]
+    """The panel."""
+
+    schema = IWSGIFuturesSettings
+    schema_prefix = PREFIX
+    configlet_id = "wsgifutures"
+    configlet_category_id = "Products"
+
+    def check(self) -> None:
+        """Refuse who may not manage the settings.
+
+        Raises:
+            Unauthorized: The user may not.
+        """
+        if not getSecurityManager().checkPermission(MANAGE_SETTINGS, self.context):
+            raise Unauthorized(f"You need the permission “{MANAGE_SETTINGS}”.")
+
+
+@implementer(ISerializeToJson)
+@adapter(IWSGIFuturesControlpanel)
+class Serializer(ControlpanelSerializeToJson):  # type: ignore[misc]
+    """Shows the settings, and beside them those of the process, which nobody edits here."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Return them.
+
+        Raises:
+            Unauthorized: The user may not manage the settings.
+        """
+        self.controlpanel.check()
+        result: dict[str, Any] = super().__call__()
+        settings = process.settings_of(self.controlpanel.request)
+        result["process"] = None if settings is None else self._rows(process.rows(settings))
+        result["upstreams"] = {
+            name: {"host": host, "settings": self._rows(rows)}
+            for name, host, rows in process.all_upstreams()
+        }
+        return result
+
+    def _rows(self, rows: list[process.Row]) -> dict[str, dict[str, str]]:
+        return {
+            row.name: {
+                "value": row.value,
+                "description": self._translated(row.what),
+                "from": self._translated(row.origin),
+                "variable": row.variable,
+            }
+            for row in rows
+        }
+
+    def _translated(self, message: Any) -> str:
+        return str(translate(message, context=self.controlpanel.request))
+
+
+@implementer(IDeserializeFromJson)
+@adapter(IWSGIFuturesControlpanel)
+class Deserializer:
+    """Changes the settings that it is given, all of them or none."""
+
+    def __init__(self, controlpanel: Any) -> None:
+        self.controlpanel = controlpanel
+
+    def __call__(self, mask_validation_errors: bool = True) -> None:
+        """Read the request's JSON.
+
+        Raises:
+            Unauthorized: The user may not manage the settings.
+            Forbidden: Nor the addresses of upstreams, and they are to change.
+            BadRequest: A value is not what its setting takes.
+        """
+        self.controlpanel.check()
+        data = json_body(self.controlpanel.request)
+        proxy = getUtility(IRegistry).forInterface(IWSGIFuturesSettings, prefix=PREFIX)
+        changes = {}
+        errors = []
+        for name in [name for name in TAKES if name in data]:
+            value = _value(name, data[name])
+            if _is_same(value, getattr(proxy, name)):
+                continue  # Volto sends every field back
+            changes[name] = value
+            message = self._refusal(name, value)
+            if message is not None:
+                errors.append({"field": name, "message": message, "error": "ValidationError"})
+        if ADDRESSES in changes and not may_set_addresses():
+            raise Forbidden(self._translated(_("Only Managers set the addresses of upstreams.")))
+        if errors:
+            raise BadRequest(errors)
+        for name, value in changes.items():
+            setattr(proxy, name, value)
+
+    def _refusal(self, name: str, value: Any) -> str | None:
+        field = FIELDS[name]
+        if isinstance(value, bool) is not IBool.providedBy(field) and value is not None:
+            return self._translated(TAKES[name])  # zope.schema takes 1 for True, and True for 1
+        try:
+            field.validate(value)
+        except ValidationError:
+            return self._translated(TAKES[name])
+        except Invalid as refusal:
+            return str(refusal)
+        return None
+
+    def _translated(self, message: Any) -> str:
+        return str(translate(message, context=self.controlpanel.request))
+
+
+def _is_same(value: Any, kept: Any) -> bool:
+    """Tell whether *value* is what is kept; no lines are as good as none, and True is not 1."""
+    if value in ([], None) and kept in ([], None):
+        return True
+    return type(value) is type(kept) and bool(value == kept)
+
+
+def _value(name: str, value: Any) -> Any:
+    """Return *value* as the field *name* has it: JSON knows one kind of number."""
+    if IFloat.providedBy(FIELDS[name]) and type(value) is int:
+        return float(value)
+    return value

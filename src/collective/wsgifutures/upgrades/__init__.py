@@ -1,0 +1,1 @@
+"""What a site that has an older profile gets."""
