@@ -39,9 +39,15 @@ def open_panel(site, functional):
 
 
 def rows(contents, section):
-    """Return the tables in a *section* of the page, as lists of text."""
+    """Return name, value, what it is and where from, for each setting in a *section*."""
+
+    def text(row, part):
+        (found,) = row.cssselect(part)
+        return " ".join(found.text_content().split())
+
+    parts = ["code", "span", "td:first-child div", "td:last-child div"]
     found = fromstring(contents).cssselect(f"#{section} tbody tr")
-    return [[" ".join(cell.text_content().split()) for cell in row] for row in found]
+    return [[text(row, part) for part in parts] for row in found]
 
 
 # What it shows
@@ -92,7 +98,7 @@ def test_the_settings_of_the_process_are_shown_with_where_they_come_from(
     assert shown["slots"] == ("3", "option of the PasteDeploy filter")
     assert shown["grace"] == ("2.5", "environment variable WSGIFUTURES_GRACE")
     assert shown["deadline"] == ("55", "default")
-    assert shown["max_processes"] == ("", "default")
+    assert shown["max_processes"] == ("-", "default")
     assert "does not run the hold" not in answer.body
 
 
