@@ -1,6 +1,7 @@
 """The add-on, installed, and who changes its settings through the control panel."""
 
 from collective.wsgifutures import Upstream
+from collective.wsgifutures.upstreams.upstream import upstreams
 from holdsite import ADMIN
 from lxml.html import fromstring
 from plone.registry.interfaces import IRegistry
@@ -29,6 +30,7 @@ NAMES = (
 
 def install(portal):
     """Install the add-on, and add a Site Administrator and a member."""
+    upstreams[WEATHER.name] = WEATHER  # another test may have had one of that name
     portal.portal_setup.runAllImportStepsFromProfile("profile-collective.wsgifutures:default")
     portal.acl_users.userFolderAddUser(*SITE_ADMIN, ["Member", "Site Administrator"], [])
     portal.acl_users.userFolderAddUser(*MEMBER, ["Member"], [])
