@@ -25,6 +25,9 @@ from transaction._transaction import Status
 from typing import Any
 from zExceptions import HTTPException
 from zExceptions import upgradeException
+from zope.component import getSiteManager
+from zope.interface import implementedBy
+from zope.publisher.interfaces import EndRequestEvent
 from ZPublisher.interfaces import IPubBeforeCommit
 
 import random
@@ -108,6 +111,9 @@ def _is_discarded(this: Pass, request: Any) -> None:
     user = getSecurityManager().getUser()
     name = user.getId() if user is not None else None
     this.hold.client = ("user", name) if name else ("address", request.getClientAddr())
+    # The request is closed after the connection is, and asks the site who is to be told. A
+    # pass that suspends on its way to the view may not have loaded that from the database.
+    getSiteManager().adapters.subscriptions([implementedBy(EndRequestEvent)], None)
 
 
 def _is_answer(error: BaseException) -> bool:
