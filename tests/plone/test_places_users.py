@@ -294,6 +294,23 @@ def test_a_directory_when_its_answer_is_a_value_error_is_skipped_as_without_us(s
     assert answer.json == about(None)
 
 
+def careless(plugin, credentials):
+    """Pass what a future cannot take."""
+    return directory("authentication", plugin) if "directory" in credentials else None
+
+
+@pytest.mark.parametrize("swallow", [True, False])
+def test_a_refused_argument_when_pas_swallows_it_may_be_seen(site, monkeypatch, swallow):
+    """It is a TypeError; a plugin says that its errors are not to be dropped."""
+    install(site, "authentication")
+    monkeypatch.setattr(Directory, "authenticateCredentials", careless)
+    if not swallow:
+        monkeypatch.setattr(Directory, "_dont_swallow_my_exceptions", True, raising=False)
+    answer = site.get("who", headers=bearer("alice"))
+    assert (answer.status, calls) == (200 if swallow else 500, [])
+    assert site.errors == ([] if swallow else ["ArgumentRefused"])
+
+
 # nobody finds what is another's
 
 
