@@ -74,6 +74,8 @@ setup(
             "aiosmtpd",
             "httpx",  # asks in futures that are async def
             "hypothesis",
+            "plone.app.blocks",  # pages of tiles
+            "plone.tiles",
             "pytest",
             "pytest-plone",
             "waitress",
