@@ -47,8 +47,8 @@ def told(caplog):
                 waiter.start()
                 executor.run_all()
                 waiter.collect()
-        assert {record.name for record in caplog.records} <= {"collective.wsgifutures"}
-        return [record.getMessage() for record in caplog.records]
+        ours = (one for one in caplog.records if one.name.startswith("collective.wsgifutures"))
+        return [record.getMessage() for record in ours]
 
     return publish
 

@@ -19,6 +19,7 @@ from ZPublisher.HTTPRequest import HTTPRequest
 
 import collective.wsgifutures
 import collective.wsgifutures.wsgi.joints
+import plone.app.blocks
 import plone.restapi
 import plone.subrequest
 import Products.SiteErrorLog
@@ -32,7 +33,7 @@ class HoldLayer(PloneSandboxLayer):
     defaultBases = (PLONE_FIXTURE,)
 
     def setUpZope(self, app, configurationContext):
-        loaded = (Products.SiteErrorLog, plone.restapi, plone.subrequest)
+        loaded = (Products.SiteErrorLog, plone.restapi, plone.subrequest, plone.app.blocks)
         for package in (*loaded, collective.wsgifutures):
             self.loadZCML(package=package)
         SiteErrorLog.manage_addErrorLog(app)  # Zope's start does; test layers do not

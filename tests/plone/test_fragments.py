@@ -213,7 +213,6 @@ class Layout(BrowserView):
 
 TILE = f"""
     <include package="plone.tiles" file="meta.zcml" />
-    <include package="plone.app.blocks" />
     <plone:tile
         name="ask.tile" title="Ask" class="{ME}.AskTile"
         for="*" permission="zope2.Public" add_permission="cmf.ManagePortal" />

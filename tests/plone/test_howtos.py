@@ -26,8 +26,6 @@ from zope.interface import Interface
 import importlib
 import json
 import math
-import plone.app.blocks
-import plone.tiles
 import pytest
 import runpy
 import sys
@@ -167,9 +165,6 @@ class Layout(BrowserView):
 
 def test_tiles_of_the_docs_are_waited_for_together(acme, functional, futures, browser, url):
     """In a page that plone.app.blocks makes."""
-    with hooks.site(None):
-        for package in (plone.tiles, plone.app.blocks):
-            xmlconfig.file("configure.zcml", package, context=functional["configurationContext"])
     applyProfile(functional["portal"], "plone.app.blocks:default")
     transaction.commit()
     weather = acme("tile.rst", "tiles").weather
