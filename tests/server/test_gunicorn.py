@@ -1,5 +1,6 @@
 """What only gunicorn with a gevent worker does."""
 
+from collective.wsgifutures.gunicorn import COLLECT_AFTER
 from conftest import wait_until
 
 import pytest
@@ -57,6 +58,11 @@ def test_no_request_stays_behind(gunicorn, text):
     gunicorn.together(calls)
     gunicorn.get("@@fast")
     assert gunicorn.state()["requests"] <= 5  # each slot may keep the one it had last
+
+
+def test_collector_of_garbage_looks_less_often(gunicorn):
+    """What is held would be looked at again and again."""
+    assert gunicorn.state()["collect_after"] == COLLECT_AFTER
 
 
 def test_future_out_of_time_closes_its_socket(gunicorn, silent):

@@ -21,6 +21,7 @@ from typing import Any
 from typing import NoReturn
 
 import functools
+import gc
 import os
 import time
 
@@ -49,6 +50,11 @@ _BOOT_ERROR = 3
 #: How long a worker that is refused too waits to be stopped, in seconds. Should it end before
 #: gunicorn stops, it is only started again.
 _LET_THE_OTHER_SPEAK = 2.0
+
+
+#: After so many more objects Python's collector looks at the young ones. By itself it is 700:
+#: what is held is young for seconds, and would be looked at again and again.
+COLLECT_AFTER = 10_000
 
 
 class _Word:
@@ -131,6 +137,7 @@ def post_worker_init(worker: Any) -> None:
     # Who spawned a greenlet, kept with its stack for each of them: 3 KB of a held response.
     gevent.config.track_greenlet_tree = False
     allow_open_files()
+    _collect_less_often()
     try:
         hold = worker.wsgi  # where the filter is first in the pipeline
         if not isinstance(hold, Republish):
@@ -142,6 +149,13 @@ def post_worker_init(worker: Any) -> None:
     worker.handle = Door(worker.handle, hold)
     hold.monitor.start()
     gevent.spawn(stop_in_time, worker, hold.interrupts)
+
+
+def _collect_less_often() -> None:
+    """Raise the collector's threshold, where nobody has set a higher one or switched it off."""
+    first, *others = gc.get_threshold()
+    if 0 < first < COLLECT_AFTER:
+        gc.set_threshold(COLLECT_AFTER, *others)
 
 
 def _audit(worker: Any, settings: Settings) -> None:

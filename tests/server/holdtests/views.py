@@ -279,6 +279,7 @@ class State(View):
         gc.collect()
         return json.dumps(
             {
+                "collect_after": gc.get_threshold()[0],
                 "connections": peak.most,
                 "pid": os.getpid(),
                 "requests": sum(type(o).__name__ == "WSGIRequest" for o in gc.get_objects()),
