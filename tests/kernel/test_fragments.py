@@ -3,6 +3,7 @@
 from .fakes import raised_by
 from collective.wsgifutures import fragment
 from collective.wsgifutures import future
+from collective.wsgifutures import FutureCancelled
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import HoldExpired
 from collective.wsgifutures.kernel import placeholders
@@ -156,6 +157,41 @@ def test_a_page_that_answers_with_an_error_holds_for_none_of_its_parts():
     assert (hold.done, hold.take_starts()) == (True, [])
 
 
+def test_a_call_that_no_part_waits_for_delays_no_pass():
+    """What is only submitted may come later."""
+
+    def page():
+        late.submit("y")
+        return part("x")
+
+    request = HeldRequest(page)
+    assert request.publish() is HELD
+    request.settle(ask, "x", value="X")
+    assert request.publish() is HELD  # for what is pending still
+    request.settle(late, "y", value="Y")
+    assert request.publish() == "<X>"
+
+
+def test_a_placeholder_is_not_sent_though_its_call_was_cancelled():
+    """The part is made again, and sees that."""
+
+    def page():
+        text = part("x")
+        ask.submit("x").cancel()
+        return text
+
+    request = HeldRequest(page)
+    assert request.publish() is HELD
+    assert isinstance(raised_by(request.publish), FutureCancelled)
+
+
+def test_a_pass_that_has_ended_keeps_none_of_its_parts():
+    """A future that somebody kept has its pass, and would have the whole page."""
+    seen = []
+    HeldRequest(lambda: seen.append(current_pass()) or shown(Updates("a"))).run()
+    assert [this.suspended_parts for this in seen] == [{}, {}]
+
+
 # a part that misbehaves
 
 
@@ -175,6 +211,32 @@ def test_an_error_that_an_inner_placeholder_caused_is_no_error():
     """The outer part gives its own."""
     outer = fragment(placeholder="outer")(lambda: {"<X>": "found"}[part("x")])
     assert passes_of(outer) == ["outer", "found"]
+
+
+def test_an_error_of_a_part_while_another_one_suspends_is_told_in_the_last_pass():
+    """Until then the page is discarded anyway, and nobody has to log it in each pass."""
+    fails = fragment(placeholder="-")(lambda: {}["y"])
+
+    def page():
+        try:
+            return part("x") + fails()
+        except KeyError as error:
+            return f"logged {error}"
+
+    assert passes_of(page) == ["…-", "logged 'y'"]
+
+
+def test_an_error_that_stands_for_a_suspension_gives_the_placeholder():
+    """As where it leaves the page: what is pending is waited for."""
+
+    def view():
+        this = current_pass()
+        this.waiting_errors = (LookupError,)
+        if not ask.submit("x").done():
+            raise LookupError("not resolved")
+        return ask("x")
+
+    assert passes_of(fragment(placeholder="-")(view)) == ["-", "X"]
 
 
 def test_an_error_of_a_part_is_raised():
@@ -270,9 +332,7 @@ def test_a_placeholder_of_the_last_pass_is_not_kept_either():
 def test_who_develops_is_told_of_a_part_inside_of_a_cache():
     """It says which, and how to do it right."""
     keeps = cached(part)
-    request = HeldRequest(lambda: keeps("x"))
-    request.hold.debug = True
-    error = raised_by(request.run)
+    error = raised_by(publish_once, Hold(0.0, debug=True), lambda: bool(keeps("x")))
     assert type(error) is FuturesError
     assert "kernel.test_fragments.part is a fragment and suspends while" in str(error)
     assert "kernel.test_fragments.part caches" in str(error)
@@ -363,9 +423,10 @@ class Base(Viewlet):
 
 def test_a_step_that_is_inherited_is_guarded():
     """Whoever has it."""
+    render = Base.render
     inherits = fragment(placeholder="…")(type("Inherits", (Base,), {}))
     assert made_by(inherits)[0] == ["… …", "<A> <B>"]
-    assert "is_guarded" not in vars(Base.render)
+    assert Base.render is render  # what somebody else wrote stays as it is
 
 
 def test_a_step_that_a_subclass_brings_is_guarded():
@@ -424,6 +485,64 @@ def test_steps_inside_of_a_step_are_one_part():
             self.text = ask(self.text)
 
     assert passes_of(lambda: Tile("a")() + Tile("b")()) == ["……", "<A><B>"]
+
+
+def test_a_step_ends_where_the_one_it_extends_suspends():
+    """What comes after super() needs what that has."""
+
+    class Extends(Updates):
+        def update(self):
+            super().update()
+            log.append(f"has {self.text}")
+
+    assert passes_of(lambda: shown(Extends("a"))) == ["…", "<A>"]
+    assert log == ["call a", "has A"]
+
+
+def test_a_subclass_may_have_a_placeholder_of_its_own():
+    """The one that is written nearest counts."""
+    other = fragment(placeholder="other")(type("Other", (Updates,), {}))
+    assert passes_of(lambda: shown(other("a"))) == ["other", "<A>"]
+
+
+def test_a_plain_value_in_place_of_a_step_stays_one():
+    """``available = True`` is an attribute like another."""
+    class_ = fragment(type("Always", (Renders,), {"available": True}))
+    viewlet = class_("a")
+    assert (class_.available, viewlet.available) == (True, True)
+    viewlet.available = False
+    assert shown(viewlet) == "not available"
+
+
+class Wrapper:
+    """As an acquisition wrapper: another one each time, around the same object."""
+
+    def __init__(self, viewlet):
+        self.aq_base = viewlet
+
+    def __getattr__(self, name):
+        return getattr(self.aq_base, name)
+
+
+def test_steps_of_a_part_in_other_wrappers_are_of_one_part():
+    """Zope wraps an object anew each time that it is got."""
+
+    @fragment(placeholder="…")
+    class Asks(Viewlet):
+        def update(self):
+            self.text = ask(self.text)
+
+    made = []
+
+    def page():
+        viewlet = Asks("a")
+        made.append(viewlet)
+        Asks.update(Wrapper(viewlet))
+        return Asks.render(Wrapper(viewlet))
+
+    assert HeldRequest(page).publish() is HELD
+    steps = [viewlet.asked for viewlet in made]
+    assert steps == [[]]  # it was not rendered
 
 
 def test_one_viewlet_in_a_step_of_another_is_a_part_of_its_own():

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from lxml.html import fromstring
 from plone.app.testing import SITE_OWNER_NAME
 from plone.app.testing import SITE_OWNER_PASSWORD
+from plone.transformchain.interfaces import ITransform
 from Products.CMFCore import indexing
 from Products.CMFCore.Skinnable import SKINDATA
 from Products.Five import BrowserView
@@ -27,6 +28,7 @@ from zope.component.hooks import siteinfo
 from zope.configuration import xmlconfig
 from zope.configuration.config import ConfigurationMachine
 from zope.globalrequest import getRequest
+from zope.interface import implementer
 from zope.interface import Interface
 from zope.security.management import queryInteraction
 from ZPublisher.httpexceptions import HTTPExceptionHandler
@@ -198,6 +200,21 @@ class Site:
     def subscriber(self, interface, handler):
         """Call *handler* on events of *interface*."""
         getGlobalSiteManager().registerHandler(handler, (interface,))
+
+    def transform(self, function, order):
+        """Call *function* in place of a transform, at its *order* among the others."""
+
+        @implementer(ITransform)
+        class Transform:
+            def __init__(self, published, request):
+                self.order = order
+
+            def transformIterable(self, result, encoding):
+                function()
+
+            transformBytes = transformUnicode = transformIterable
+
+        self.adapter(Transform, (Interface, Interface), ITransform, "test")
 
     def adapter(self, factory, required, provided, name=""):
         """Register *factory*."""

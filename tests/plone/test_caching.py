@@ -18,7 +18,6 @@ from plone.cachepurging.interfaces import IPurger
 from plone.caching.interfaces import ICacheSettings
 from plone.registry.interfaces import IRegistry
 from plone.testing.zca import stackConfigurationContext
-from plone.transformchain.interfaces import ITransform
 from plone.transformchain.zpublisher import applyTransformOnSuccess
 from z3c.caching.purge import Purge
 from zope.component import getGlobalSiteManager
@@ -26,8 +25,6 @@ from zope.component import getUtility
 from zope.component import hooks
 from zope.configuration import xmlconfig
 from zope.event import notify
-from zope.interface import implementer
-from zope.interface import Interface
 from zope.ramcache.interfaces.ram import IRAMCache
 from ZPublisher.interfaces import IPubAfterTraversal
 from ZPublisher.interfaces import IPubBeforeCommit
@@ -150,19 +147,8 @@ def before_the_view(site, function):
 
 
 def in_a_transform(site, function):
-    @implementer(ITransform)
-    class Transform:
-        order = 85000  # after those of Plone, before the page goes into the RAM cache
-
-        def __init__(self, published, request):
-            pass
-
-        def transformIterable(self, result, encoding):
-            function()
-
-        transformBytes = transformUnicode = transformIterable
-
-    site.adapter(Transform, (Interface, Interface), ITransform, "test")
+    # After those of Plone, before the page goes into the RAM cache.
+    site.transform(function, order=85000)
 
 
 def after_the_transforms(site, function):

@@ -25,7 +25,6 @@ from plone.rest import Service
 from plone.restapi.interfaces import IExpandableElement
 from plone.restapi.interfaces import ISerializeToJson
 from plone.subrequest import subrequest
-from plone.transformchain.interfaces import ITransform
 from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from zope.component import getGlobalSiteManager
@@ -259,19 +258,7 @@ def in_a_hook_of_a_hook(site, function):
 
 
 def in_a_transform(site, function):
-    @implementer(ITransform)
-    class Transform:
-        order = 10000  # after all others
-
-        def __init__(self, published, request):
-            pass
-
-        def transformIterable(self, result, encoding):
-            function()
-
-        transformBytes = transformUnicode = transformIterable
-
-    site.adapter(Transform, (Interface, Interface), ITransform, "test")
+    site.transform(function, order=10000)  # after all others
 
 
 PLACES = [

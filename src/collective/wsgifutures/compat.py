@@ -37,6 +37,7 @@ from .kernel.futures import settle_in_place
 from .kernel.hold import Call
 from .kernel.hold import CallState
 from .kernel.hold import Pass
+from .kernel.names import dotted_name
 from .kernel.outcomes import Outcome
 from .kernel.outcomes import Returned
 from .kernel.passes import holding_pass
@@ -280,9 +281,7 @@ class _Call(Call):
     @property
     def function_name(self) -> str:
         """The function's: the key may be made of what it is called with."""
-        function = self.parts.function
-        name = getattr(function, "__qualname__", type(function).__qualname__)
-        return f"{function.__module__}.{name}"
+        return dotted_name(self.parts.function)
 
     def settle(self, outcome: Outcome) -> None:
         super().settle(outcome)

@@ -6,6 +6,7 @@ itself, inherits it, or gets it in a subclass that ZCML makes for ``template=``.
 has suspended, the later ones are not run in that pass.
 """
 
+from .names import dotted_name
 from .passes import current_pass
 from .placeholders import Fragment
 from .placeholders import made
@@ -64,7 +65,7 @@ def fragment(part: Any = None, /, *, placeholder: str = "") -> Any:
 
 
 def _guarded_function(function: Callable[..., Any], placeholder: str) -> Any:
-    name = _name(function)
+    name = dotted_name(function)
 
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -90,11 +91,11 @@ def _guarded_class(class_: type, placeholder: str) -> type:
 
 
 def _guard_steps(class_: type, placeholder: str) -> None:
-    """Guard the steps of *class_*, whichever class has them, that are not guarded already."""
+    """Guard the steps of *class_*, whichever class has them."""
     for name, otherwise in _STEPS.items():
         step = next((vars(c)[name] for c in class_.__mro__ if name in vars(c)), None)
-        if step is not None and not getattr(step, "is_guarded", False):
-            guarded = _guarded_step(step, _name(class_), placeholder, otherwise(placeholder))
+        if step is not None:
+            guarded = _guarded_step(step, dotted_name(class_), placeholder, otherwise(placeholder))
             setattr(class_, name, guarded)
 
 
@@ -122,7 +123,6 @@ def _guarded_step(step: Any, name: str, placeholder: str, otherwise: Any) -> Any
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         return run(self, lambda: step(self, *args, **kwargs))
 
-    guarded.is_guarded = True  # type: ignore[attr-defined]
     return _with_signature(guarded, step)
 
 
@@ -133,8 +133,6 @@ class _Step:
         step: What is in the class without this.
         run: Runs it for a part.
     """
-
-    is_guarded = True
 
     def __init__(self, step: Any, run: Callable[[Any, Callable[[], Any]], Any]) -> None:
         self._step = step
@@ -171,8 +169,3 @@ def _with_signature(guarded: Any, function: Any) -> Any:
     with contextlib.suppress(TypeError, ValueError):  # what C code takes nobody can tell
         guarded.__signature__ = inspect.signature(function)
     return guarded
-
-
-def _name(part: Any) -> str:
-    named = part if hasattr(part, "__qualname__") else type(part)
-    return f"{named.__module__}.{named.__qualname__}"

@@ -17,6 +17,7 @@ from .errors import HoldExpired
 from .hold import Call
 from .hold import CallState
 from .hold import Pass
+from .names import dotted_name
 from .outcomes import Outcome
 from .outcomes import run
 from .passes import current_pass
@@ -194,7 +195,7 @@ class FutureFunction(Generic[P, T]):
         self._function = function
         self._timeout = timeout
         self._executor = _executor(function, executor)
-        self._name = key or f"{function.__module__}.{function.__qualname__}"
+        self._name = key or dotted_name(function)
         self._signature = _signature(function)
 
     def __repr__(self) -> str:

@@ -158,7 +158,6 @@ class Hold:
         self.conflicts = 0  #: passes that are only published again, by ``Pass.conflict``
         self.expired = False
         self.deadline = deadline
-        self.debug = debug
         #: Looks at what the passes ask for, while somebody develops.
         self.watch = Watch() if debug else None
         #: Whose request it is, where the publisher can tell.
@@ -411,8 +410,6 @@ class Pass:
         self.fragments: list[Fragment] = []
         #: What fragments suspended on: the pass goes on to its end, and is discarded then.
         self.placed: dict[Call, None] = {}
-        #: How often a fragment suspended.
-        self.placeholders = 0
         #: The viewlets and the like which suspended, by their identity: not asked again.
         self.suspended_parts: dict[int, object] = {}
         #: Called with nothing when the pass suspends, before ``Suspended`` is raised.
@@ -499,7 +496,6 @@ class Pass:
         kept.update((self.submit(call), None) for call in calls)
         if fragment is not None:
             fragment.suspended = True
-            self.placeholders += 1
         elif self.on_suspend:
             self.on_suspend()
         raise Suspended(*(call.name for call in calls))
@@ -526,7 +522,7 @@ class Pass:
         if not self.fragments:
             return None
         kept_by, inside = kept_by_a_cache()
-        if kept_by and self.hold.debug:
+        if kept_by and self.hold.watch is not None:
             raise FuturesError(
                 f"{self.fragments[-1].name} is a fragment and suspends while {kept_by} caches "
                 "what it gives: its placeholder would be kept for everybody. Make the cached "

@@ -7,6 +7,7 @@ does not give its placeholder but suspends what is around that function, up to t
 
 from .errors import HoldExpired
 from .errors import Suspended
+from .names import dotted_name
 from collections.abc import Callable
 from types import CodeType
 from types import FrameType
@@ -51,22 +52,17 @@ def made(this: "Pass", fragment: Fragment, function: Callable[[], Any]) -> Any:
 
     Raises:
         Suspended: It is not the fragment that suspends, but what is around it.
-        Exception: What *function* raised.
+        Exception: What *function* raised, where the pass is not discarded for it.
     """
     this.fragments.append(fragment)
-    placeholders = this.placeholders
     try:
         value = function()
     except Suspended:
         if not fragment.suspended or this.hold.done:
             raise
-    except HoldExpired:
-        if this.fragment() is not fragment:
-            raise
-        fragment.suspended = True
     except Exception as error:
-        # A suspension that was swallowed, or the placeholder of one inside, may be the cause.
-        if placeholders == this.placeholders or this.is_answer(error):
+        late = isinstance(error, HoldExpired)
+        if not (late or this.waits_for(error)) or this.fragment() is not fragment:
             raise
         fragment.suspended = True
     else:
@@ -92,10 +88,6 @@ def kept_by_a_cache() -> tuple[str, int]:
         if code is made.__code__:
             seen += 1
         elif seen and code in caches:
-            inside, name = seen, _name(frame.f_locals.get(caches[code]))
+            inside, name = seen, dotted_name(frame.f_locals.get(caches[code]))
         frame = frame.f_back
     return name, inside
-
-
-def _name(function: Any) -> str:
-    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"

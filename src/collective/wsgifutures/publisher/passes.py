@@ -17,6 +17,7 @@ suspended and somebody swallowed that, it is raised again here:
 """
 
 from ..kernel.hold import Pass
+from ..kernel.names import dotted_name
 from ..kernel.passes import current_pass
 from . import checks
 from AccessControl import getSecurityManager
@@ -136,7 +137,7 @@ def _view_name(request: Any) -> str:
     classes = [c for c in type(view).__mro__ if _is_in_its_module(c)]
     if classes[0].__module__.startswith("Products.Five."):  # a template and no class
         return f"@@{getattr(view, '__name__', '')}"
-    return f"{classes[0].__module__}.{classes[0].__qualname__}"
+    return dotted_name(classes[0])
 
 
 def _is_in_its_module(one: type) -> bool:

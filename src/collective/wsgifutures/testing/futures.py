@@ -10,6 +10,7 @@ from ..kernel.futures import stand_ins
 from ..kernel.hold import Call
 from ..kernel.hold import Hold
 from ..kernel.hold import HoldState
+from ..kernel.names import dotted_name
 from ..kernel.outcomes import Outcome
 from ..kernel.outcomes import Raised
 from ..kernel.passes import publish_once
@@ -123,7 +124,7 @@ class Futures:
         self._begin()
         hold = Hold(self.clock(), deadline=self.deadline, max_passes=self.max_passes, debug=True)
         if hold.watch is not None:
-            hold.watch.view = _name(view)
+            hold.watch.view = dotted_name(view)
         waiter = self._waiter(hold)
         try:
             while True:
@@ -296,12 +297,6 @@ class _WaiterByHand(Waiter):
         while self._hold.state is HoldState.WAITING:
             self._futures.let_pass(self._hold.next_time_out)
             self.collect()
-
-
-def _name(view: object) -> str:
-    """Return what a finding about *view* calls it."""
-    named = view if hasattr(view, "__qualname__") else type(view)
-    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _savepoint() -> Callable[[], None]:

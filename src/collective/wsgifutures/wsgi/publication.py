@@ -5,6 +5,7 @@ from ..kernel.passes import publish_once
 from .body import RequestBody
 from .joints import joints
 from .monitor import Monitor
+from .settings import Settings
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ class Publication:
         body: RequestBody,
         hold: Hold,
         monitor: Monitor,
+        settings: Settings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._application = application
@@ -42,6 +44,7 @@ class Publication:
         self._body = body
         self._hold = hold
         self._monitor = monitor
+        self._settings = settings
         self._clock = clock
         self._context = contextvars.copy_context()  # the request's, seen from the slot
         self._input: Any = None
@@ -79,6 +82,7 @@ class Publication:
         """Return an environ that this pass may write into."""
         environ = dict(self._environ)
         environ[MARK] = True
+        environ[SETTINGS] = self._settings
         environ["wsgi.input"] = self._input
         if "HTTP_TRANSFER_ENCODING" in environ:
             del environ["HTTP_TRANSFER_ENCODING"]

@@ -36,7 +36,6 @@ from .publication import Environ
 from .publication import MARK
 from .publication import Publication
 from .publication import Response
-from .publication import SETTINGS
 from .publication import StartResponse
 from .settings import Settings
 from .settings import SLOTS
@@ -176,8 +175,9 @@ class Republish:
         return response
 
     def _pass(self, environ: Environ, body: RequestBody, hold: Hold) -> Publication:
-        environ = {**environ, SETTINGS: self.settings}
-        return Publication(self.application, environ, body, hold, self.monitor, self._clock)
+        return Publication(
+            self.application, environ, body, hold, self.monitor, self.settings, self._clock
+        )
 
     def _text(
         self, environ: Environ, status: str, text: str, headers: Iterable[tuple[str, str]] = ()
