@@ -60,9 +60,10 @@ def test_no_request_stays_behind(gunicorn, text):
     assert gunicorn.state()["requests"] <= 5  # each slot may keep the one it had last
 
 
-def test_collector_of_garbage_looks_less_often(gunicorn):
-    """What is held would be looked at again and again."""
+def test_collector_of_garbage_looks_less_often_and_not_at_what_zope_loaded(gunicorn):
+    """What is held would be looked at again and again, and all of Zope stops the worker."""
     assert gunicorn.state()["collect_after"] == COLLECT_AFTER
+    assert gunicorn.state()["never_collected"] > 100_000
 
 
 def test_future_out_of_time_closes_its_socket(gunicorn, silent):

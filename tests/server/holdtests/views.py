@@ -281,6 +281,7 @@ class State(View):
             {
                 "collect_after": gc.get_threshold()[0],
                 "connections": peak.most,
+                "never_collected": gc.get_freeze_count(),
                 "pid": os.getpid(),
                 "requests": sum(type(o).__name__ == "WSGIRequest" for o in gc.get_objects()),
                 "transaction": transaction.get().description,
