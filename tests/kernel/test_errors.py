@@ -33,7 +33,8 @@ ALL = {
         {"name": "shop.price"},
         "shop.price is pending and the transaction is committed: publishing again would "
         "do all of its work twice. Ask in the view or in a before-commit hook, not in "
-        "IPubSuccess or an after-commit hook.",
+        "IPubSuccess or an after-commit hook: what was submitted before the commit, with "
+        "submit(), has its value there.",
     ),
     errors.ExecutorBusy("shop.price", "threads", 64, 1000): (
         {"name": "shop.price", "executor": "threads", "limit": 64, "queued": 1000},

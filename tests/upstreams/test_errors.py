@@ -216,6 +216,17 @@ def test_upstreams_are_known_by_name_for_as_long_as_they_are_there():
     assert "seen-once" not in upstreams
 
 
+def test_two_upstreams_of_one_name_are_told(caplog):
+    """Both obey the same variables; the same one declared again, as a reload does, is fine."""
+    one = Upstream("twice", "https://example.com")
+    same = Upstream("twice", "https://example.com")
+    assert not caplog.records
+    other = Upstream("twice", "https://example.org")
+    assert "Two upstreams are called twice." in caplog.text
+    assert upstreams["twice"] is other
+    assert one.settings == same.settings
+
+
 def test_error_of_an_upstream_inside_a_future_is_the_views(outside, weather):
     """As any exception of a future."""
     outside.says(404)

@@ -97,7 +97,8 @@ class AskedAfterCommit(FuturesError):
         return (
             f"{self.name} is pending and the transaction is committed: publishing "
             "again would do all of its work twice. Ask in the view or in a "
-            "before-commit hook, not in IPubSuccess or an after-commit hook."
+            "before-commit hook, not in IPubSuccess or an after-commit hook: what was "
+            "submitted before the commit, with submit(), has its value there."
         )
 
 

@@ -37,12 +37,15 @@ from typing import ParamSpec
 import functools
 import hashlib
 import inspect
+import logging
 import math
 import os
 import re
 import time
 import uuid
 import weakref
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
@@ -304,7 +307,17 @@ class Upstream:
         self.put = Method(self, "put", _with_body)
         self.patch = Method(self, "patch", _with_body)
         self.request = Method(self, "request", _with_method)
-        upstreams[name] = self
+        self._register()
+
+    def _register(self) -> None:
+        other = upstreams.get(self.name)
+        if other is not None and other.settings != self.settings:
+            logger.warning(
+                "Two upstreams are called %s. The control panel shows the one that was declared "
+                "last, and the variables of the environment are meant for both: name them apart.",
+                self.name,
+            )
+        upstreams[self.name] = self
 
     def __repr__(self) -> str:
         return f"<Upstream {self.name} at {self.settings.host}>"
