@@ -42,7 +42,7 @@ test-server: $(READY)  ## Real servers on a real site
 	$(PYTEST) $(PURE) tests/server
 
 .PHONY: test-all
-test-all: test test-operation test-storages test-pythons  ## The tests, and what needs more than this environment
+test-all: test test-operation test-storages test-browser test-pythons  ## The tests, and what needs more than this environment
 
 .PHONY: test-operation
 test-operation: $(READY)  ## Limits, stops, memory and the audit: servers that start for one test
@@ -53,6 +53,11 @@ test-storages: $(STORAGES)/.ready  ## RelStorage on SQLite and PostgreSQL, ZEO; 
 	$(STORAGES)/bin/python tools/servers.py
 	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m storages tests/upstreams tests/server
 	$(STORAGES)/bin/python tests/gevented.py -p no:cacheprovider $(PURE) -m storages tests/upstreams
+
+.PHONY: test-browser
+test-browser: $(READY)  ## Pages in a real browser; screenshots into var/screenshots
+	$(BIN)/python tools/browser.py
+	$(PYTEST) $(PURE) tests/browser
 
 .PHONY: test-pythons
 test-pythons: $(READY)  ## What needs no Zope, and one server test, on the other Pythons
@@ -79,7 +84,7 @@ constraints:  ## Renew constraints.txt: the newest versions, on each supported P
 
 .PHONY: clean
 clean:  ## Remove the environment and what was built; var/ with its content stays
-	rm -rf $(VENV) $(STORAGES) build dist docs/_build src/*.egg-info
+	rm -rf $(VENV) $(STORAGES) build dist docs/_build tests/browser/node_modules src/*.egg-info
 
 $(READY): $(WANTED)
 	@$(PYTHON) tools/environment.py $(VENV)

@@ -78,6 +78,7 @@ setup(
             "plone.tiles",
             "pytest",
             "pytest-plone",
+            "selenium",  # a real browser
             "waitress",
         ],
         "docs": ["sphinx"],

@@ -6,29 +6,27 @@ slow service is the demo's; it counts its calls for each text.
 
 from aiosmtpd.controller import Controller
 from email import message_from_bytes
-from pathlib import Path
+from processes import BIN
+from processes import copy_instance
+from processes import free_port
+from processes import Process
+from processes import ROOT
+from processes import run_gunicorn
+from processes import Server
+from processes import Service
+from processes import start_service
 
-import json
 import os
 import pytest
 import re
-import requests
-import shutil
-import signal
 import socket
-import subprocess
 import sys
 import threading
-import time
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-BIN = Path(sys.executable).parent
 sys.path.insert(0, str(ROOT / "examples"))
 
-from instance import make_instance  # noqa: E402
-from instance import run  # noqa: E402
-
-START_SECONDS = 60
+from instance import make_instance
+from instance import run
 
 USERS = {"alice": "wonderland-1", "bob": "wonderland-2"}
 
@@ -41,143 +39,11 @@ transaction.commit()
 """
 
 
-def free_port():
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until(true, seconds=30):
-    """Wait until *true* gives something."""
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "that was not so in time"
-        time.sleep(0.02)
-
-
-class Process:
-    """A server process; its output goes to a file, for the message of a failure."""
-
-    def __init__(self, command, log, env=None, cwd=None, **options):
-        self.log = log
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [str(part) for part in command],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(env or {})},
-                cwd=cwd,
-                **options,
-            )
-        self.pid = self._process.pid
-
-    @property
-    def output(self):
-        return self.log.read_text(errors="replace")
-
-    def wait_for(self, ready):
-        """Wait until *ready* gives something, and return that."""
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
-            if self._process.poll() is not None:
-                break
-            found = ready()
-            if found:
-                return found
-            time.sleep(0.05)
-        pytest.fail(f"the server did not start:\n{self.output[-4000:]}")
-
-    def wait(self, seconds=START_SECONDS):
-        """Wait for its end and return its exit status."""
-        return self._process.wait(seconds)
-
-    def signal(self, number):
-        self._process.send_signal(number)
-
-    def stop(self):
-        if self._process.poll() is None:
-            self.signal(signal.SIGTERM)
-            try:
-                self.wait(20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self.wait()
-
-
-class Service:
-    """The slow service, seen from a test."""
-
-    def __init__(self, process):
-        self.process = process
-        self.url = process.wait_for(lambda: process.output.strip() or None)
-
-    def calls(self, text):
-        """Return how often it was called for *text*."""
-        return requests.get(self.url + "/calls", params={"text": text}).json()["calls"]
-
-
-class Server:
-    """A server with a site, seen from a test."""
-
-    def __init__(self, process, port, name="gunicorn", site="/Plone"):
-        self.process = process
-        self.name = name
-        self.root = f"http://127.0.0.1:{port}"
-        self.site = self.root + site
-        process.wait_for(self.serves)
-
-    def get(self, view, auth=None, headers=None, timeout=120, **params):
-        options = {"auth": auth, "headers": headers, "timeout": timeout}
-        return self.request("GET", view, params=params, **options)
-
-    def post(self, view, **kwargs):
-        return self.request("POST", view, **kwargs)
-
-    def request(self, method, view, **kwargs):
-        kwargs.setdefault("timeout", 120)
-        kwargs.setdefault("allow_redirects", False)
-        return requests.request(method, f"{self.site}/{view}", **kwargs)
-
-    def state(self, **params):
-        return self.get("@@state", **params).json()
-
-    def load(self, view, clients, count, *headers):
-        """Send *count* requests at once from *clients* clients; return what came of it."""
-        command = [BIN / "python", ROOT / "benchmarks" / "load.py", f"{self.site}/{view}"]
-        command += ["--clients", clients, "--requests", count]
-        for header in headers:
-            command += ["--header", header]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
-        return json.loads(done.stdout)
-
-    def together(self, calls):
-        """Make all *calls* at once, functions of this server; return what they returned."""
-        results = [None] * len(calls)
-
-        def make(position, call):
-            results[position] = call(self)
-
-        threads = [threading.Thread(target=make, args=item) for item in enumerate(calls)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return results
-
-    def serves(self):
-        """Tell whether it answers now."""
-        try:
-            return self.get("@@fast", timeout=5).status_code == 200
-        except requests.RequestException:
-            return False
-
-
 @pytest.fixture(scope="session")
 def service(tmp_path_factory):
     """The slow service."""
     log = tmp_path_factory.mktemp("service") / "service.log"
-    process = Process([BIN / "python", "-u", "-m", "wsgifutures_demo.service"], log)
+    process = start_service(log)
     yield Service(process)
     process.stop()
 
@@ -201,12 +67,7 @@ def new_instance(instance_template, tmp_path_factory):
     """Make a fresh copy of the instance and return its folder."""
 
     def make():
-        folder = tmp_path_factory.mktemp("server") / "instance"
-        shutil.copytree(instance_template, folder)
-        for name in ("zope.conf", "zope.ini"):
-            file = folder / "etc" / name
-            file.write_text(file.read_text().replace(str(instance_template), str(folder)))
-        return folder
+        return copy_instance(instance_template, tmp_path_factory.mktemp("server") / "instance")
 
     return make
 
@@ -248,13 +109,10 @@ def running():
 def start_gunicorn(running, new_instance, environment):
     """Start gunicorn as the docs say, on a free port."""
 
-    def start(*flags, env=None, folder=None, config="python:collective.wsgifutures.gunicorn"):
-        folder = folder or new_instance()
+    def start(*flags, env=None, folder=None, **options):
         port = free_port()
-        command = [BIN / "gunicorn", "-k", "gevent", "-c", config]
-        command += ["--paste", folder / "etc" / "zope.ini", "-b", f"127.0.0.1:{port}", *flags]
-        log = folder / "server.log"
-        process = Process(command, log, {**environment, **(env or {})}, cwd=folder)
+        folder = folder or new_instance()
+        process = run_gunicorn(folder, port, {**environment, **(env or {})}, *flags, **options)
         running.append(process)
         return process, port
 

@@ -5,11 +5,11 @@ captions name, with the places of this test in place of the page's. The servers 
 somebody who is not root, in a folder of their own, and are gone after the tests.
 """
 
-from conftest import BIN
-from conftest import free_port
-from conftest import Process
-from conftest import ROOT
 from pathlib import Path
+from processes import BIN
+from processes import free_port
+from processes import Process
+from processes import ROOT
 
 import os
 import pwd

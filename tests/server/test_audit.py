@@ -1,8 +1,8 @@
 """What is not safe is refused: gunicorn ends, once, with a status and one message."""
 
-from conftest import BIN
-from conftest import free_port
-from conftest import Process
+from processes import BIN
+from processes import free_port
+from processes import Process
 
 import os
 import pytest

@@ -1,6 +1,6 @@
 """Views that were written for ``collective.futures``, on real servers. C01 and so on: its cases."""
 
-from conftest import Server
+from processes import Server
 from wire import request as bytes_of
 from wire import Wire
 

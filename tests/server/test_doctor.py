@@ -1,7 +1,7 @@
 """``wsgifutures doctor`` on real instances."""
 
-from conftest import BIN
-from conftest import Server
+from processes import BIN
+from processes import Server
 
 import os
 import pytest

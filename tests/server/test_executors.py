@@ -1,9 +1,9 @@
 """Futures of all kinds in a real gunicorn, and what is left of them when it ends."""
 
-from conftest import BIN
-from conftest import free_port
-from conftest import Process
 from pathlib import Path
+from processes import BIN
+from processes import free_port
+from processes import Process
 
 import os
 import pytest

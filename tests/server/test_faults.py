@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(start_gunicorn, folder):
     """A gunicorn with one slot."""
-    from conftest import Server
+    from processes import Server
 
     env = {"WSGIFUTURES_SLOTS": "1", "WSGIFUTURES_MAX_BODIES": str(ROOM), "TMPDIR": str(folder)}
     process, port = start_gunicorn("--keep-alive", "20", env=env)

@@ -1,7 +1,7 @@
 """What only gunicorn with a gevent worker does."""
 
 from collective.wsgifutures.gunicorn import COLLECT_AFTER
-from conftest import wait_until
+from processes import wait_until
 
 import pytest
 import requests

@@ -1,7 +1,7 @@
 """Over a limit the answer is 503, at once; no other visitor notices."""
 
 from collections import Counter
-from conftest import wait_until
+from processes import wait_until
 from wire import Wire
 
 import pytest

@@ -5,7 +5,7 @@ three times over it, and what a process has more of at one time than at another 
 ``HOLDTESTS_REQUESTS=2000`` sends so many of each outcome instead of some hundred.
 """
 
-from conftest import Server
+from processes import Server
 from wire import request
 from wire import Wire
 

@@ -1,7 +1,7 @@
 """Clients that go away, and workers that stop."""
 
-from conftest import START_SECONDS
-from conftest import wait_until
+from processes import START_SECONDS
+from processes import wait_until
 
 import pytest
 import requests

@@ -1,8 +1,8 @@
 """What holding needs of a storage, on each of them, with as many workers as its page says."""
 
-from conftest import Server
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
+from processes import Server
 from storages import Storage
 from storages import STORAGES
 from urllib.parse import quote

@@ -1,10 +1,10 @@
 """Upstreams in a real gunicorn with a real site, and an outside world that remembers."""
 
-from conftest import Server
 from conftest import Silent
-from conftest import wait_until
 from functools import partial
 from pathlib import Path
+from processes import Server
+from processes import wait_until
 from wire import request as bytes_of
 from wire import Wire
 

@@ -1,0 +1,190 @@
+"""Chromium, headless, as tests and the docs' pictures use it.
+
+Debian's Chromium and its driver, driven by Selenium. Where one of them is missing the
+tests fail: ``make test-browser`` installs what they need.
+"""
+
+from pathlib import Path
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+import base64
+import shutil
+
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+
+#: The widths of screenshots, in pixels, and what a phone has beside its width.
+WIDTHS = {"desktop": 1280, "phone": 390}
+
+#: No screenshot is higher.
+MAX_HEIGHT = 6000
+
+#: Seconds until what a test waits for has to be there.
+PATIENCE = 30
+
+#: What axe-core calls the violations that a test fails for.
+GRAVE = ("serious", "critical")
+
+_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",  # it sees nothing but our own site, and root has no sandbox
+    "--no-proxy-server",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--lang=en",
+)
+
+
+class Browser:
+    """One browser window.
+
+    ``driver`` is Selenium's, for all that has no method here.
+
+    Args:
+        folder: Where screenshots are saved.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.driver = _driver()
+
+    def open(self, url):
+        """Go to *url* and wait until the page and what belongs to it are loaded."""
+        self.driver.get(url)
+
+    def find(self, css):
+        """Return the first element that *css* matches, once there is one that is seen."""
+        return self.wait_for(lambda: next((e for e in self.all(css) if e.is_displayed()), None))
+
+    def all(self, css):
+        """Return all elements that *css* matches now."""
+        return self.driver.find_elements(By.CSS_SELECTOR, css)
+
+    def wait_for(self, true, seconds=PATIENCE):
+        """Wait until the function *true* gives something, and return that."""
+        return WebDriverWait(self.driver, seconds, 0.1).until(lambda driver: true())
+
+    def click(self, css):
+        """Click the element, wherever it is on the page."""
+        element = self.find(css)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+
+    def fill(self, css, text):
+        """Replace what stands in the field with *text*."""
+        field = self.find(css)
+        field.clear()
+        field.send_keys(text)
+
+    def log_in(self, site, name="admin", password="admin"):
+        """Log in through the form of *site*, which is the address of a Plone site."""
+        self.open(f"{site}/login")
+        self.fill("#__ac_name", name)
+        self.fill("#__ac_password", password)
+        self.click("[name='buttons.login']")
+        self.find("#edit-zone")  # the toolbar: only users have it
+
+    def forget(self):
+        """Be a new visitor: without cookies and what pages have stored, with JavaScript."""
+        self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        self.javascript(True)
+        self.open("about:blank")
+
+    def javascript(self, on):
+        """Switch JavaScript on or off, for the pages that are opened from now on."""
+        self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
+
+    def screenshot(self, name):
+        """Save the page as it is now, at its full height: on a desktop and on a phone.
+
+        Args:
+            name: Of the files: ``<name>-desktop.png`` and ``<name>-phone.png``.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for device in WIDTHS:
+            self.resize(device)
+            (self.folder / f"{name}-{device}.png").write_bytes(self.picture())
+        self.resize("desktop")
+
+    def resize(self, device):
+        """Give the window the width of a device: ``desktop`` or ``phone``."""
+        width = WIDTHS[device]
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1}
+        metrics["mobile"] = device == "phone"
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def picture(self):
+        """Return the whole page as a PNG, at the width that the window has."""
+        size = self.driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "scale": 1}
+        clip["height"] = min(size["height"], MAX_HEIGHT)
+        options = {"captureBeyondViewport": True, "clip": clip}
+        picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", options)
+        return base64.b64decode(picture["data"])
+
+    def overflows(self):
+        """Tell whether the page is wider than the window: a person has to scroll sideways."""
+        page, window = self.driver.execute_script(
+            "return [document.documentElement.scrollWidth, window.innerWidth]"
+        )
+        return page > window
+
+    def check_accessibility(self, within="#main-container"):
+        """Let axe-core look at the page; fail where it finds something serious or critical.
+
+        Args:
+            within: A CSS selector: what of the page is looked at. The frame around it,
+                Plone's, has faults of its own: the footer's contrast, the toolbar's names.
+        """
+        self.driver.execute_script(AXE.read_text(encoding="utf-8"))
+        found = self.driver.execute_async_script(_RUN_AXE, within)
+        grave = [one for one in found if one["impact"] in GRAVE]
+        assert not grave, f"{self.driver.current_url}:\n" + "\n".join(map(_told, grave))
+
+    def complaints(self):
+        """Return what the console has of errors since it was asked last.
+
+        A script that failed, a resource that is missing, what a Content-Security-Policy
+        refused.
+        """
+        entries = self.driver.get_log("browser")
+        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+
+    def quit(self):
+        """Close it."""
+        self.driver.quit()
+
+
+_RUN_AXE = """
+const done = arguments[arguments.length - 1];
+axe.run(arguments[0], {resultTypes: ["violations"]}).then(found => done(found.violations));
+"""
+
+
+def _driver():
+    options = webdriver.ChromeOptions()
+    options.binary_location = _program("chromium")
+    for flag in _FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(_program("chromedriver"))
+    driver = webdriver.Chrome(options, service)
+    driver.set_page_load_timeout(120)
+    driver.set_script_timeout(60)
+    return driver
+
+
+def _program(name):
+    found = shutil.which(name)
+    assert found, f"{name} is not installed; “make test-browser” installs it"
+    return found
+
+
+def _told(violation):
+    """Return what a person needs to find and mend it."""
+    lines = [f"{violation['impact']}: {violation['help']} ({violation['helpUrl']})"]
+    for node in violation["nodes"]:
+        lines += [f"  {node['html'][:200]}"]
+        lines += [f"    {line}" for line in node["failureSummary"].splitlines()[1:]]
+    return "\n".join(lines)

@@ -1,0 +1,78 @@
+"""A real browser at a real site.
+
+``browser`` is a new visitor (chromium.py has what it can), ``site`` a site with the add-on
+and the demo, for tests that leave it as it is, ``start_own`` starts one for a test that
+changes it. Screenshots are saved in ``var/screenshots``, or where the environment variable
+``SCREENSHOTS`` says::
+
+    def test_demo_when_opened_is_readable(browser, site):
+        browser.log_in(site.site)
+        browser.open(site.site + "/@@futures-demo")
+        browser.check_accessibility()
+        browser.screenshot("demo")
+"""
+
+from chromium import Browser
+from pathlib import Path
+from sites import install
+from sites import make_bare_instance
+from sites import start_site
+
+import os
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+PROFILES = ("collective.wsgifutures:default", "wsgifutures_demo:default")
+
+
+@pytest.fixture(scope="session")
+def bare_instance(tmp_path_factory):
+    """An instance whose site has no add-on; no server runs on it."""
+    return make_bare_instance(tmp_path_factory.mktemp("bare") / "instance")
+
+
+@pytest.fixture(scope="session")
+def demo_instance(bare_instance, tmp_path_factory):
+    """An instance whose site has the add-on and the demo; no server runs on it."""
+    folder = tmp_path_factory.mktemp("demo") / "instance"
+    return install(bare_instance, folder, *PROFILES)
+
+
+@pytest.fixture(scope="session")
+def site(demo_instance, tmp_path_factory):
+    """A site with the add-on and the demo. A test leaves it as it is."""
+    started = start_site(demo_instance, tmp_path_factory.mktemp("site") / "instance")
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def start_own(demo_instance, tmp_path):
+    """Start a site for one test, which may change it; ``start_own(instance, env={…})``."""
+    started = []
+
+    def start(instance=demo_instance, **options):
+        folder = tmp_path / f"instance-{len(started)}"
+        started.append(start_site(instance, folder, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture(scope="session")
+def _window():
+    browser = Browser(Path(os.environ.get("SCREENSHOTS", ROOT / "var" / "screenshots")))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def browser(_window):
+    """A new visitor: not logged in, no cookies, a desktop's width."""
+    _window.forget()
+    _window.resize("desktop")
+    _window.complaints()
+    return _window

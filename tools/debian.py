@@ -1,0 +1,24 @@
+"""Install packages of Debian that tests need. Who is not root is told what to do."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+INSTALL = ["apt-get", "install", "--yes", "--no-install-recommends"]
+
+
+def install(packages: list[str]) -> None:
+    """Install *packages*; exit with what to do where that cannot be."""
+    names = " ".join(packages)
+    if os.geteuid() or not shutil.which("apt-get"):
+        sys.exit(
+            f"These tests need packages that are missing: {names}. "
+            f"Install them (on Debian: sudo apt-get install {names}), and start again."
+        )
+    print(f"Installing {names}, a minute ...", flush=True)
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update", "-q"], [*INSTALL, *packages]):
+        done = subprocess.run(command, env=quiet, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
