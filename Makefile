@@ -26,8 +26,8 @@ test: test-kernel test-docs test-plone test-server  ## Run the tests
 
 .PHONY: test-kernel
 test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
-	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams tests/testing
-	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m "concurrency and not storages" tests/kernel tests/wsgi tests/upstreams tests/testing
+	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams tests/testing tests/status
+	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m "concurrency and not storages" tests/kernel tests/wsgi tests/upstreams tests/testing tests/status
 
 .PHONY: test-docs
 test-docs: $(READY)  ## The code in the docs

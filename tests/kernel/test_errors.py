@@ -41,6 +41,11 @@ ALL = {
         "shop.price was not started: all 64 threads for futures are busy and 1000 calls wait "
         "for one. Catch ExecutorBusy and answer without it, or raise max_threads or max_queued.",
     ),
+    errors.HoldCancelled("shop.price"): (
+        {"name": "shop.price"},
+        "shop.price has no result: an operator cancelled the wait for it. Catch HoldCancelled, or "
+        "ask with result(default=...), and answer with what is there.",
+    ),
     errors.ProcessEnded("shop.price", -9): (
         {"name": "shop.price", "status": -9},
         "The process that ran shop.price ended by signal 9. What killed it, the system for want "
@@ -82,6 +87,7 @@ def test_an_error_survives_pickling_and_copying(error, facts, message, again):
         (errors.TooManyPasses, Exception),
         (errors.AskedAfterCommit, Exception),
         (errors.ExecutorBusy, Exception),
+        (errors.HoldCancelled, errors.Unavailable),
         (errors.ProcessEnded, Exception),
         (errors.ArgumentRefused, TypeError),
         (errors.ResultRefused, TypeError),

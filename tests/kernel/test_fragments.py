@@ -261,6 +261,15 @@ def test_a_part_in_the_last_pass_gives_its_placeholder():
     assert request.publish() == "[too late]"
 
 
+def test_a_part_in_the_last_pass_of_a_cancelled_hold_gives_its_placeholder():
+    """As at the deadline."""
+    shown = fragment(placeholder="cancelled")(lambda: late("x"))
+    request = HeldRequest(lambda: f"[{shown()}]")
+    assert request.publish() is HELD
+    request.hold.cancel()
+    assert request.publish() == "[cancelled]"
+
+
 def test_a_part_may_catch_that_the_time_is_up():
     """What it makes of that is its own."""
 

@@ -12,6 +12,7 @@ from collective.wsgifutures import FuturesError
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
 from collective.wsgifutures import held
+from collective.wsgifutures import HoldCancelled
 from collective.wsgifutures import HoldExpired
 from collective.wsgifutures import ResultRefused
 from collective.wsgifutures import Suspended
@@ -593,6 +594,28 @@ def test_at_the_deadline_one_last_pass_gets_what_is_there():
     assert str(values[3]) == str(HoldExpired(f"{ME}.echo", 20.0))
     assert [job.cancelled for job in request.executor.jobs] == [False, True]
     assert (request.passes, log) == (2, ["there"])
+
+
+def test_cancelled_by_an_operator_the_last_pass_gets_what_is_there():
+    """As at the deadline, by another name."""
+
+    def view():
+        there, late = echo.submit("there"), echo.submit("late")
+        if current_pass().hold.passes == 1:
+            gather(there, late)
+        gathered = gather(late, there, return_exceptions=True)
+        return [late.result(default="default"), raised_by(late.result), *gathered]
+
+    request = HeldRequest(view)
+    request.publish()
+    request.executor.jobs[0].run()
+    request.advance(0)
+    request.hold.cancel()
+    values = request.publish()
+    assert [v if isinstance(v, str) else type(v) for v in values] == [
+        *("default", HoldCancelled, HoldCancelled, "there"),
+    ]
+    assert [job.cancelled for job in request.executor.jobs] == [False, True]
 
 
 def test_a_deadline_is_55_seconds_and_passes_are_25_where_nobody_says():

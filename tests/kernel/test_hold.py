@@ -5,6 +5,7 @@ from .fakes import raised_by
 from collective.wsgifutures.kernel.errors import AskedAfterCommit
 from collective.wsgifutures.kernel.errors import FutureCancelled
 from collective.wsgifutures.kernel.errors import FutureTimeout
+from collective.wsgifutures.kernel.errors import HoldCancelled
 from collective.wsgifutures.kernel.errors import HoldExpired
 from collective.wsgifutures.kernel.errors import Suspended
 from collective.wsgifutures.kernel.errors import TooManyPasses
@@ -68,6 +69,7 @@ MOVES = {
     "time out a": lambda hold: hold.time_out(32.0),
     "time out all": lambda hold: hold.time_out(55.0),
     "expire": lambda hold: hold.expire(),
+    "cancel": lambda hold: hold.cancel(),
     "close": lambda hold: hold.close(),
 }
 TABLE = [  # the state that follows; None where the move is refused
@@ -79,6 +81,7 @@ TABLE = [  # the state that follows; None where the move is refused
     ("time out a", READY, PUBLISHING, READY, DONE),
     ("time out all", READY, PUBLISHING, READY, DONE),
     ("expire", READY, PUBLISHING, READY, DONE),
+    ("cancel", READY, PUBLISHING, READY, DONE),
     ("close", DONE, DONE, DONE, DONE),
 ]
 CASES = [
@@ -321,6 +324,54 @@ def test_what_still_runs_is_stopped_when_the_request_is_answered(successful):
     assert [c.name for c in hold.take_stops()] == ["slow"]
     assert hold.take_starts() == []
     assert hold.calls == {}
+
+
+def test_cancel_of_a_hold_that_waits_stops_its_calls_and_lets_the_last_pass_begin():
+    """As at the deadline, with an error that says who wanted it."""
+    hold = hold_in(WAITING)
+    hold.cancel()
+    assert [c.name for c in hold.take_stops()] == ["a"]
+    this = hold.begin(3.0)
+    assert str(raised_by(this.suspend, [hold.calls["a"]])) == str(HoldCancelled("a"))
+    assert str(raised_by(this.suspend, [call("b")])) == str(HoldCancelled("b"))
+    hold.end(4.0, successful=True)
+    assert (hold.state, hold.take_starts()) == (DONE, [])
+
+
+def test_cancel_of_a_hold_that_is_ready_makes_its_next_pass_the_last():
+    """What it waited for came in the same instant: that is there, and nothing new starts."""
+    hold = hold_in(WAITING)
+    hold.settle(hold.calls["a"], done(1))
+    hold.cancel()
+    this = hold.begin(3.0)
+    assert this.submit(call("a")).outcome.get() == 1
+    assert isinstance(raised_by(this.suspend, [this.submit(call("b"))]), HoldCancelled)
+
+
+def test_cancel_of_a_hold_that_waits_after_a_conflict_publishes_it_now():
+    """It does not wait for its time."""
+    hold = Hold(0.0)
+    with pytest.raises(Suspended):
+        hold.begin(0.0).conflict(again_in=10.0)
+    hold.end(0.0, successful=False)
+    hold.cancel()
+    assert (hold.state, hold.cancelled) == (READY, True)
+
+
+@pytest.mark.parametrize("state", [PUBLISHING, DONE])
+def test_cancel_of_a_hold_in_a_pass_or_answered_leaves_no_mark(state):
+    """Nothing changes within a pass."""
+    hold = hold_in(state)
+    hold.cancel()
+    assert hold.cancelled is False
+
+
+def test_names_of_what_was_out_of_time_are_kept():
+    """For whoever counts them."""
+    hold = hold_in(WAITING)
+    assert hold.timed_out == ()
+    hold.time_out(32.0)
+    assert hold.timed_out == ("a",)
 
 
 @pytest.mark.parametrize("state", [REGISTERED, RUNNING])

@@ -24,7 +24,7 @@ def test_the_public_names_are_those_of_the_package():
     """``__all__`` is the API."""
     assert set(package.__all__) == {
         *("future", "Future", "gather", "held", "fragment", "FuturesError", "FutureTimeout"),
-        *("HoldExpired", "FutureCancelled", "TooManyPasses", "AskedAfterCommit"),
+        *("HoldCancelled", "HoldExpired", "FutureCancelled", "TooManyPasses", "AskedAfterCommit"),
         *("ArgumentRefused", "ResultRefused", "Suspended", "ExecutorBusy", "ProcessEnded"),
         *("Upstream", "Answer", "UpstreamError", "UpstreamTimeout", "UpstreamRefused"),
         *("UpstreamTooLarge", "UpstreamStatus", "UpstreamBusy", "UpstreamOff", "SettingRefused"),

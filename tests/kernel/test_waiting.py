@@ -6,6 +6,7 @@ from .test_executors import SECONDS
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
+from collective.wsgifutures import HoldCancelled
 from collective.wsgifutures import HoldExpired
 from collective.wsgifutures.kernel.executors import default_name
 from collective.wsgifutures.kernel.executors import Executors
@@ -101,6 +102,45 @@ def test_at_the_deadline_one_last_pass_is_published():
     error = raised_by(request.run)
     assert (type(error), request.hold.passes) == (HoldExpired, 2)
     slow.go_on.set()
+
+
+def test_cancel_from_another_thread_publishes_the_last_pass_at_once():
+    """The call is stopped; `result(default=)` gives its default."""
+    slow = Blocking()
+    call = future(key="slow")(lambda: slow())
+    request = Request(lambda: call.submit().result(default="without"))
+    canceller = threading.Thread(
+        target=lambda: (slow.running.wait(SECONDS), request.waiter.cancel())
+    )
+    canceller.start()
+    started = time.monotonic()
+    assert (request.run(), request.hold.passes) == ("without", 2)
+    assert time.monotonic() - started < SECONDS
+    canceller.join()
+    slow.go_on.set()
+
+
+def test_cancel_within_a_pass_ends_the_next_wait():
+    """Nothing changes within a pass."""
+    slow = Blocking()
+    call = future(key="slow")(lambda: slow())
+
+    def view():
+        if request.hold.passes == 1:
+            request.waiter.cancel()
+        return call()
+
+    request = Request(view)
+    error = raised_by(request.run)
+    assert (str(error), request.hold.passes) == (str(HoldCancelled("slow")), 2)
+    slow.go_on.set()
+
+
+def test_cancel_after_the_answer_changes_nothing():
+    """Its request may just have ended."""
+    request = Request(lambda: "text")
+    assert request.run() == "text"
+    request.waiter.cancel()
 
 
 def test_a_late_result_is_dropped():

@@ -31,7 +31,8 @@ class Worker:
         settings = Settings(**settings)
         limit = "max_waiting" if full else None
         self.refusals = Refusals(settings)
-        hold = SimpleNamespace(settings=settings, refusals=self.refusals, refuses=lambda: limit)
+        refuse = self.refusals.note
+        hold = SimpleNamespace(settings=settings, refuse=refuse, refuses=lambda: limit)
         self.door = Door(lambda *connection: self.handled.append(connection), hold)
 
 

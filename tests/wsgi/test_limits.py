@@ -1,59 +1,14 @@
 """Limits: what is kept at most, and what is said when that is reached."""
 
 from collective.wsgifutures.kernel.gate import Refused
-from collective.wsgifutures.wsgi.limits import HeldResponses
 from collective.wsgifutures.wsgi.limits import LOG_EVERY
 from collective.wsgifutures.wsgi.limits import Refusals
 from collective.wsgifutures.wsgi.limits import Room
 from collective.wsgifutures.wsgi.settings import Settings
-from contextlib import ExitStack
 
 import dataclasses
 import logging
 import pytest
-
-
-def hold(held, stack, *clients):
-    """Hold a response of each of *clients*, or return the limit that is in the way."""
-    for client in clients:
-        try:
-            stack.enter_context(held.one_more(client))
-        except Refused as refused:
-            return refused.limit
-    return None
-
-
-def test_so_many_responses_are_held_and_no_more():
-    """When one ends there is room for another."""
-    held = HeldResponses(Settings(max_held=3, max_held_per_client=3))
-    with ExitStack() as first, ExitStack() as others:
-        assert hold(held, first, "a") is None
-        assert hold(held, others, "b", "c") is None
-        assert hold(held, others, "d") == "max_held"
-        assert held.count == 3
-        first.close()
-        assert hold(held, others, "d") is None
-    assert held.count == 0
-
-
-def test_one_client_holds_so_many_and_no_more():
-    """Others are not in its way."""
-    held = HeldResponses(Settings(max_held=10, max_held_per_client=2))
-    with ExitStack() as first, ExitStack() as others:
-        assert hold(held, first, "a", "a") is None
-        assert hold(held, others, "a") == "max_held_per_client"
-        assert hold(held, others, "b", "b") is None
-        first.close()
-        assert hold(held, others, "a") is None
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
-def test_a_response_is_no_longer_held_however_it_ends(error):
-    """No count is left behind, and no client's name."""
-    held = HeldResponses(Settings())
-    with pytest.raises(error), held.one_more("a"):
-        raise error
-    assert (held.count, held._by_client) == (0, {})
 
 
 def test_room_is_given_out_up_to_its_size():

@@ -157,7 +157,7 @@ def test_a_held_request_is_published_again_before_new_ones():
         order.append(name)
 
     threads = []
-    lines = {"held": log, "busy": log, "new": app._gate._new}
+    lines = {"held": log, "busy": log, "new": app.gate._new}
     for name, line in lines.items():
         before = len(line)
         threads.append(threading.Thread(target=client, args=(name,), daemon=True))
@@ -165,7 +165,7 @@ def test_a_held_request_is_published_again_before_new_ones():
         while len(line) == before:
             time.sleep(0.001)
     settled.set()
-    while len(app._gate._new) + len(app._gate._resumed) < 2:
+    while len(app.gate._new) + len(app.gate._resumed) < 2:
         time.sleep(0.001)
     free.set()
     for thread in threads:
@@ -587,7 +587,7 @@ def test_there_are_no_more_slots_than_a_joint_can_publish(wanted, logged, join, 
     caplog.set_level(logging.WARNING)
     join(Joint(), Recorder())
     app = Republish(page(lambda environ: "text"), Settings(slots=wanted))
-    assert len(app._gate._free) == 2
+    assert len(app.gate._free) == 2
     assert [r.getMessage() for r in caplog.records] == [
         f"2 slots, not {number}: the ZODB pool has no more." for number in logged
     ]

@@ -15,6 +15,7 @@ COUNT = "a whole number, 1 or more"
 BYTES = "a whole number of bytes, 0 or more"
 SWITCH = "on or off"
 PATH = "a path that begins with /, or nothing"
+FOLDER = "a folder that begins with /, off, or nothing"
 
 
 def test_the_defaults():
@@ -37,6 +38,7 @@ def test_the_defaults():
         "liveness_path": "",
         "slow_pass": 5.0,
         "blocked": 2.0,
+        "status_folder": "",
         "debug": False,
     }
 
@@ -81,6 +83,7 @@ def test_the_environment_is_that_of_the_process_where_none_is_given(monkeypatch)
         *[("max_held", value, COUNT) for value in ["0", "x"]],
         *[(f"max_{what}", "0", COUNT) for what in ["threads", "processes", "queued"]],
         *[("liveness_path", value, PATH) for value in ["alive", "http://x/"]],
+        *[("status_folder", value, FOLDER) for value in ["var/status", "none"]],
         *[("debug", value, SWITCH) for value in ["maybe", "2", ""]],
     ],
 )
@@ -103,6 +106,8 @@ def test_a_bad_value_is_refused_with_its_setting_and_what_it_takes(source, name,
         ("slots", " 2 ", 2),
         ("deadline", "0.5", 0.5),
         ("body_in_memory", "0", 0),
+        *[("status_folder", text, "off") for text in ["off", "Off"]],
+        *[("status_folder", text, text) for text in ["", "/var/lib/status"]],
         *[("debug", text, True) for text in ["on", "ON", "true", "yes", "1"]],
         *[("debug", text, False) for text in ["off", "False", "no", "0"]],
     ],
@@ -126,7 +131,8 @@ def test_an_option_that_there_is_none_of_is_refused_with_those_that_there_are(th
         "The setting slot is '3'; it takes nothing: there is none of that name (slots, "
         "deadline, grace, max_passes, max_held, max_held_per_client, max_waiting, max_wait, "
         "max_bodies, body_in_memory, body_timeout, max_threads, max_processes, max_queued, "
-        "liveness_path, slow_pass, blocked, debug)."
+        "liveness_path, slow_pass, blocked, status_folder, "
+        "debug)."
     )
 
 

@@ -6,6 +6,7 @@ from .kernel.errors import ExecutorBusy
 from .kernel.errors import FutureCancelled
 from .kernel.errors import FuturesError
 from .kernel.errors import FutureTimeout
+from .kernel.errors import HoldCancelled
 from .kernel.errors import HoldExpired
 from .kernel.errors import ProcessEnded
 from .kernel.errors import ResultRefused
@@ -36,6 +37,7 @@ __all__ = [
     "FutureCancelled",
     "FutureTimeout",
     "FuturesError",
+    "HoldCancelled",
     "HoldExpired",
     "ProcessEnded",
     "ResultRefused",

@@ -147,7 +147,7 @@ def post_worker_init(worker: Any) -> None:
         _end(worker, refused)
     worker.wsgi = hold.__call__  # a method is called with less of the C stack than an instance
     worker.handle = Door(worker.handle, hold)
-    hold.monitor.start()
+    hold.start()
     gevent.spawn(stop_in_time, worker, hold.interrupts)
 
 

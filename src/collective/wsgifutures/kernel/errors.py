@@ -6,7 +6,8 @@
      ├ TooManyPasses, AskedAfterCommit
      ├ ProcessEnded
      ├ Unavailable
-     │  └ ExecutorBusy               (and what goes wrong with an upstream)
+     │  ├ ExecutorBusy               (and what goes wrong with an upstream)
+     │  └ HoldCancelled
      └ ArgumentRefused, ResultRefused  both also TypeError
     Suspended                          a BaseException, outside of the tree
 
@@ -154,6 +155,20 @@ class ExecutorBusy(Unavailable):
             f"{self.name} was not started: all {self.limit} {self.executor} for futures are "
             f"busy and {self.queued} calls wait for one. Catch ExecutorBusy and answer without "
             f"it, or raise max_{self.executor} or max_queued."
+        )
+
+
+class HoldCancelled(Unavailable):
+    """An operator let the last pass begin. Answers 503 where no view catches it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name  #: the future that is not there
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} has no result: an operator cancelled the wait for it. Catch "
+            "HoldCancelled, or ask with result(default=...), and answer with what is there."
         )
 
 

@@ -13,6 +13,7 @@ from .arguments import Unfit
 from .errors import ArgumentRefused
 from .errors import FutureCancelled
 from .errors import FuturesError
+from .errors import HoldCancelled
 from .errors import HoldExpired
 from .hold import Call
 from .hold import CallState
@@ -82,6 +83,7 @@ class Future(Generic[T]):
             FutureTimeout: It took longer than its timeout.
             FutureCancelled: It was cancelled.
             HoldExpired: It is pending, and this is the last pass.
+            HoldCancelled: The same, and an operator wanted it so.
             Exception: What the call raised, with its own traceback.
         """
         _refuse_timeout("result", args, kwargs)
@@ -96,7 +98,7 @@ class Future(Generic[T]):
         """Return what the call raised, None for a value; where it is pending, suspend.
 
         Raises:
-            Suspended, FutureCancelled, HoldExpired: As ``result``.
+            Suspended, FutureCancelled, HoldExpired, HoldCancelled: As ``result``.
         """
         _refuse_timeout("exception", args, kwargs)
         outcome = self._call.outcome
@@ -366,7 +368,7 @@ def gather(*futures: Future[Any], return_exceptions: bool = False) -> list[Any]:
 def _result_or_exception(item: Future[Any]) -> Any:
     try:
         error = item.exception()
-    except (FutureCancelled, HoldExpired) as refusal:
+    except (FutureCancelled, HoldCancelled, HoldExpired) as refusal:
         return refusal
     return item.result() if error is None else error
 

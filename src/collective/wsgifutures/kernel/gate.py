@@ -74,6 +74,16 @@ class Gate:
         self._resumed_in_a_row = 0
         self._lock = threading.Lock()
 
+    @property
+    def taken(self) -> int:
+        """How many passes run now."""
+        return self.slots - len(self._free)
+
+    @property
+    def waiting(self) -> int:
+        """How many passes wait for a slot, resumed ones too."""
+        return len(self._new) + len(self._resumed)
+
     def check(self) -> None:
         """Refuse, before anything is done for it, a new request that would have to wait.
 

@@ -10,6 +10,7 @@ nothing of Zope, WSGI or gevent. So every move can be tested with plain values::
       +--settle------ WAITING
       +--time_out----
       +--expire------           (then one last pass, which cannot wait)
+      +--cancel------           (the same; an operator wants it so)
 
 A hold belongs to the one thread of its request. While that thread publishes nothing
 settles: what arrives then is put aside, so nothing changes within a pass.
@@ -21,6 +22,7 @@ from .errors import AskedAfterCommit
 from .errors import FutureCancelled
 from .errors import FuturesError
 from .errors import FutureTimeout
+from .errors import HoldCancelled
 from .errors import HoldExpired
 from .errors import Suspended
 from .errors import TooManyPasses
@@ -157,10 +159,12 @@ class Hold:
         self.passes = 0
         self.conflicts = 0  #: passes that are only published again, by ``Pass.conflict``
         self.expired = False
+        self.cancelled = False  #: by an operator
         self.deadline = deadline
         #: Looks at what the passes ask for, while somebody develops.
         self.watch = Watch() if debug else None
-        #: Whose request it is, where the publisher can tell.
+        #: Whose request it is, where the publisher can tell: what it is (``user`` or
+        #: ``address``), and which.
         self.client: Hashable = None
         self.ends_at = now + deadline
         self.max_passes = max_passes
@@ -170,6 +174,8 @@ class Hold:
         self.waited = 0.0
         #: Which calls ran, and how long each of them took, in seconds.
         self.times: list[tuple[str, float]] = []
+        #: Which calls took longer than their timeouts.
+        self.timed_out: tuple[str, ...] = ()
         #: Whether who gets the response may know both. Decided anew in each pass.
         self.tells_times = False
         self.calls: dict[Hashable, Call] = {}
@@ -311,6 +317,7 @@ class Hold:
             if call.due <= now:
                 self._stop([call])
                 call.ended = now
+                self.timed_out += (call.function_name,)
                 self.settle(call, Raised(FutureTimeout(call.name, call.timeout)))
         if self._again_at is not None and now >= self._again_at:
             self._again_at = None
@@ -327,6 +334,12 @@ class Hold:
             self._again_at = None
             self._stop(self.calls.values())
             self.state = HoldState.READY
+
+    def cancel(self) -> None:
+        """Let the last pass begin, before the deadline. Within a pass nothing changes."""
+        if self.state in (HoldState.READY, HoldState.WAITING):
+            self.expired = self.cancelled = True
+            self.expire()
 
     def limit(self, site: SiteSettings) -> None:
         """Do as *site* wants: it may lower the deadline and the limit of passes."""
@@ -345,6 +358,11 @@ class Hold:
     def done(self) -> bool:
         """Tell whether the request is answered, or given up."""
         return self.state is HoldState.DONE
+
+    @property
+    def since(self) -> float:
+        """When its request was there, in seconds."""
+        return self.ends_at - self.deadline
 
     @property
     def next_time_out(self) -> float:
@@ -371,6 +389,10 @@ class Hold:
                 new.setdefault(call.name, []).append(call)
         names = [name + what_differs(calls) for name, calls in new.items()]
         return TooManyPasses(self.max_passes, names)
+
+    def too_late(self, name: str) -> HoldCancelled | HoldExpired:
+        """Return the error of the last pass, for the future *name* that is not there."""
+        return HoldCancelled(name) if self.cancelled else HoldExpired(name, self.deadline)
 
     def _start_registered(self, now: float) -> None:
         for call in self.pending:
@@ -482,6 +504,7 @@ class Pass:
         Raises:
             Suspended: Always, where the pass may still wait.
             HoldExpired: It is the last pass.
+            HoldCancelled: It is, since an operator wants it so.
             AskedAfterCommit: It is committed.
             TooManyPasses: The limit of passes is reached.
         """
@@ -489,7 +512,7 @@ class Pass:
         if self._committed:
             raise AskedAfterCommit(calls[0].name)
         if self.hold.expired and not self.hold.done:
-            raise HoldExpired(calls[0].name, self.hold.deadline)
+            raise self.hold.too_late(calls[0].name)
         self._check_passes()
         fragment = self.fragment()
         kept = self.awaited if fragment is None else self.placed

@@ -5,6 +5,7 @@ A fragment's placeholder is for one pass. A function that keeps what it gave, as
 does not give its placeholder but suspends what is around that function, up to the page.
 """
 
+from .errors import HoldCancelled
 from .errors import HoldExpired
 from .errors import Suspended
 from .names import dotted_name
@@ -61,7 +62,7 @@ def made(this: "Pass", fragment: Fragment, function: Callable[[], Any]) -> Any:
         if not fragment.suspended or this.hold.done:
             raise
     except Exception as error:
-        late = isinstance(error, HoldExpired)
+        late = isinstance(error, HoldCancelled | HoldExpired)
         if not (late or this.waits_for(error)) or this.fragment() is not fragment:
             raise
         fragment.suspended = True

@@ -47,7 +47,11 @@ class Waiter:
             if self._hold.state is not HoldState.WAITING:
                 return
             with contextlib.suppress(queue.Empty):
-                self._settle(*self._inbox.get(timeout=self._patience()))
+                self._take(self._inbox.get(timeout=self._patience()))
+
+    def cancel(self) -> None:
+        """Let the last pass begin as soon as it waits. May be called in any thread."""
+        self._inbox.put(None)
 
     def start(self) -> None:
         """Start what the last pass registered, stop what it cancelled."""
@@ -63,7 +67,7 @@ class Waiter:
     def collect(self) -> None:
         """Take what has arrived and end what is out of time. Never waits."""
         while not self._inbox.empty():
-            self._settle(*self._inbox.get(timeout=0.0))
+            self._take(self._inbox.get(timeout=0.0))
         self._hold.time_out(self._clock())
         self._stop()
 
@@ -83,6 +87,12 @@ class Waiter:
     def _put(self, call: Call, outcome: Outcome) -> None:
         call.ended = self._clock()  # not when the request's thread looks for it
         self._inbox.put((call, outcome))
+
+    def _take(self, item: tuple[Call, Outcome] | None) -> None:
+        if item is None:
+            self._hold.cancel()
+        else:
+            self._settle(*item)
 
     def _settle(self, call: Call, outcome: Outcome) -> None:
         self._jobs.pop(call, None)

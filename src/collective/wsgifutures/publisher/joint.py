@@ -18,6 +18,7 @@ from ..wsgi.joints import joints
 from .audit import layers
 from .audit import of_zope
 from AccessControl.SecurityManagement import noSecurityManager
+from App.config import getConfiguration
 from collections.abc import Iterator
 from typing import Any
 from ZPublisher.HTTPResponse import status_codes
@@ -52,6 +53,10 @@ class ZopeJoint(Joint):
     def findings(self, workers: int) -> list[Finding]:
         """Return what the audit has to know about this Zope."""
         return [*of_zope(self._database, workers), *overrides()]
+
+    def home(self) -> str:
+        """Return Zope's ``clienthome``."""
+        return str(getConfiguration().clienthome)
 
     def clean_up(self) -> None:
         """Forget who was logged in."""

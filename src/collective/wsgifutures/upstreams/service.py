@@ -4,6 +4,7 @@ A call that fails is put together here, from the outside in: retries, place, bre
 client. All of it is the same with a hold and without.
 """
 
+from ..kernel.durations import Durations
 from ..kernel.executors import at_end_of_thread
 from ..kernel.executors import real_lock
 from ..kernel.executors import under_gevent
@@ -51,8 +52,11 @@ class Service:
             settings.failure_pause,
         )
         self.bulkhead = Bulkhead(settings.max_calls, settings.max_queue)
-        #: How many calls were made, retried, failed, refused. For whoever looks.
+        #: How many calls were made, retried, failed, refused; how many answers were kept ones
+        #: (hits) or not. For whoever looks.
         self.counts: Counter[str] = Counter()
+        #: How long each attempt took that came to an end.
+        self.durations = Durations()
         self._budget = Budget(settings.retry_share)
         self._clients = _clients()
         self._lock = real_lock()
@@ -138,6 +142,8 @@ class Service:
             raise
         finally:
             self.counts["failures"] += bool(failed)
+            if failed is not None:
+                self.durations.add(time.monotonic() - began)
             self.breaker.leave(call, failed)
 
     def _busy(self, full: Full) -> UpstreamBusy:

@@ -61,6 +61,18 @@ class SharedCalls:
         """
         key = cache().key(request)
         kept = cache().get(key)
+        answer = self._now(request, key, freshness, kept, later)
+        self._service.counts["misses" if answer is None else "hits"] += 1
+        return answer
+
+    def _now(
+        self,
+        request: Request,
+        key: str,
+        freshness: Freshness,
+        kept: Kept | None,
+        later: Callable[[Callable[[], None]], None],
+    ) -> Answer | None:
         if kept is None or kept.age >= freshness.fresh + freshness.stale:
             return self._instead(kept, freshness) if self._service.refusal() else None
         if kept.age >= freshness.fresh and not self._service.refusal():

@@ -326,6 +326,12 @@ class Upstream:
         """Return what this process knows of it."""
         return self._known(self.settings).service
 
+    def services(self) -> list[Service]:
+        """Return the same for each site that changes it, its own first."""
+        own = self.service()
+        others = [known.service for known in list(self._all_known.values())]
+        return [own, *(one for one in others if one is not own)]
+
     def _known(self, settings: UpstreamSettings) -> _Known:
         if self._pid != os.getpid():  # a fork has nothing of its parent's
             self._all_known, self._own, self._pid = {}, None, os.getpid()

@@ -52,7 +52,7 @@ class Door:
         if limit is None or isinstance(client, ssl.SSLSocket) or not self._refuse(client):
             self._handle(listener, client, address)
         else:
-            self._republish.refusals.note(limit)
+            self._republish.refuse(limit)
 
     def _refuse(self, client: Any) -> bool:
         """Answer a request without a body; False where it is none."""

@@ -22,6 +22,10 @@ class Joint:
         """
         return []
 
+    def home(self) -> str | None:
+        """Return the folder in which its instance keeps files, None where it has none."""
+        return None
+
     def clean_up(self) -> None:
         """Drop what the publisher keeps per thread about the request of a pass."""
 

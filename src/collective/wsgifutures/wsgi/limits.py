@@ -8,7 +8,6 @@ from ..kernel.gate import Refused
 from .settings import Settings
 from collections import Counter
 from collections.abc import Callable
-from collections.abc import Hashable
 
 import logging
 import threading
@@ -31,61 +30,6 @@ _HINTS = {
     "max_wait": "The slots do not keep up: look for slow passes in this log.",
     "max_bodies": "Uploads take all the room that there is for them.",
 }
-
-
-class HeldResponses:
-    """Counts the responses that are held, in all and for each client.
-
-    Args:
-        settings: Its ``max_held`` and ``held_by_one_client`` are the limits.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._max = settings.max_held
-        self._max_per_client = settings.held_by_one_client
-        self._by_client: Counter[Hashable] = Counter()
-        self._lock = threading.Lock()
-        self.count = 0
-
-    def one_more(self, client: Hashable) -> "_OneMore":
-        """Count one of *client* for as long as the context lasts.
-
-        Raises:
-            Refused: It would be one too many.
-        """
-        return _OneMore(self, client)
-
-    def _add(self, client: Hashable) -> None:
-        with self._lock:
-            if self.count >= self._max:
-                raise Refused("max_held")
-            if self._by_client[client] >= self._max_per_client:
-                raise Refused("max_held_per_client")
-            self.count += 1
-            self._by_client[client] += 1
-
-    def _remove(self, client: Hashable) -> None:
-        with self._lock:
-            self.count -= 1
-            self._by_client[client] -= 1
-            if not self._by_client[client]:
-                del self._by_client[client]
-
-
-class _OneMore:
-    """A context that is held as long as a response: a generator would keep its frame."""
-
-    __slots__ = ("_client", "_held")
-
-    def __init__(self, held: HeldResponses, client: Hashable) -> None:
-        self._held = held
-        self._client = client
-
-    def __enter__(self) -> None:
-        self._held._add(self._client)
-
-    def __exit__(self, *raised: object) -> None:
-        self._held._remove(self._client)
 
 
 class Room:

@@ -21,12 +21,12 @@ from . import timing
 from .body import BodyRefused
 from .body import RequestBody
 from .body import Unread
+from .held import HeldResponses
 from .interrupts import ClientGone
 from .interrupts import Interrupts
 from .interrupts import NoInterrupts
 from .interrupts import WorkerStops
 from .joints import joints
-from .limits import HeldResponses
 from .limits import Refusals
 from .limits import RETRY_AFTER
 from .limits import Room
@@ -37,6 +37,7 @@ from .publication import MARK
 from .publication import Publication
 from .publication import Response
 from .publication import StartResponse
+from .record import Record
 from .settings import Settings
 from .settings import SLOTS
 from collections.abc import Callable
@@ -51,6 +52,10 @@ logger = logging.getLogger(__name__)
 _TOO_LATE = "A service that this page needs did not answer in time. Please try again in a moment."
 _AWAY = "A service that this page needs cannot be had now. Please try again in a moment."
 BUSY = "The site is busy. Please try again in a moment."
+
+
+#: Each is called with the middleware of a worker that begins to serve.
+at_start: list[Callable[["Republish"], None]] = []
 
 
 class NotConfigured(RuntimeError):
@@ -88,12 +93,14 @@ class Republish:
         self.settings = settings = settings or Settings.read()
         self.held = HeldResponses(settings)
         self.refusals = Refusals(settings)
+        self.record = Record()
         self.monitor = Monitor(settings.slow_pass, settings.blocked)
         self.interrupts = Interrupts() if executors.under_gevent() else NoInterrupts()
-        self._clock = clock
+        self.clock = clock
+        self._started = False
         self._waiter = waiter or (lambda hold: Waiter(hold, self._executors))
         self._bodies = Room(settings.max_bodies)
-        self._gate = Gate(self._slots(), settings.max_waiting, settings.max_wait)
+        self.gate = Gate(self._slots(), settings.max_waiting, settings.max_wait)
         self._executors = executors.Executors(
             settings.max_threads, settings.max_processes, settings.max_queued
         )
@@ -110,7 +117,7 @@ class Republish:
             text = f"The request is refused: {refused.text}."
             response = self._text(environ, refused.status, text)
         except Refused as refused:
-            self.refusals.note(refused.limit)
+            self.refuse(refused.limit, environ.get("PATH_INFO", ""))
             response = self._busy(environ)
         except WorkerStops:
             response = self._busy(environ)
@@ -120,19 +127,39 @@ class Republish:
             logger.warning("%s %s: %s", environ["REQUEST_METHOD"], environ.get("PATH_INFO"), error)
             response = self._without(environ, error)
         except ClientGone:
+            self.record.gone += 1
             response = self._text(environ, "499 Client Closed Request", "")  # nginx's, for the log
         return response.send(start_response)
+
+    def start(self) -> None:
+        """Let all begin that looks at this worker; where it has begun, do nothing."""
+        if self._started:
+            return
+        self._started = True
+        self.monitor.start()
+        for begin in at_start:
+            begin(self)
 
     def refuses(self) -> str | None:
         """Return the limit for which a new request would be refused now, None for none."""
         try:
-            self._gate.check()
+            self.gate.check()
         except Refused as refused:
             return refused.limit
         return None
 
+    def refuse(self, limit: str, path: str = "") -> None:
+        """Count and log a request that is refused.
+
+        Args:
+            limit: The setting that is in the way.
+            path: Of the request, without its query string, where it is known.
+        """
+        self.refusals.note(limit)
+        self.record.refuse(limit, path)
+
     def _answer(self, environ: Environ) -> Response:
-        self._gate.check()
+        self.gate.check()
         settings = self.settings
         with self.interrupts.allowed({}):  # a client that has sent all of it may close its side
             body = RequestBody(
@@ -148,18 +175,20 @@ class Republish:
         """Publish, hold, and publish again, up to the last response."""
         settings = self.settings
         hold = Hold(
-            self._clock(),
+            self.clock(),
             deadline=settings.deadline,
             max_passes=settings.max_passes,
             debug=settings.debug,
         )
         waiter = self._waiter(hold)
+        self.record.requests += 1
         try:
-            response: Response | None = self._gate.run_new(self._pass(environ, body, hold))
+            response: Response | None = self.gate.run_new(self._pass(environ, body, hold))
             if response is None:
                 response = self._held(environ, body, hold, waiter)
         finally:
             waiter.close()
+            self.record.passes += hold.passes
         timing.tell(response.headers, hold)
         if settings.debug:
             response.headers.append(("X-Hold-Passes", str(hold.passes)))
@@ -168,15 +197,22 @@ class Republish:
     def _held(self, environ: Environ, body: RequestBody, hold: Hold, waiter: Waiter) -> Response:
         until = hold.ends_at + self.settings.grace
         response: Response | None = None
-        with self.held.one_more(hold.client or environ.get("REMOTE_ADDR")):
-            while response is None:
-                waiter.wait()
-                response = self._gate.run_resumed(self._pass(environ, body, hold), until)
+        path = environ.get("PATH_INFO", "")
+        client = hold.client or environ.get("REMOTE_ADDR")
+        with self.held.one_more(client, hold, waiter, path):
+            self.record.held += 1
+            try:
+                while response is None:
+                    waiter.wait()
+                    self.record.wait_ends(hold, path)
+                    response = self.gate.run_resumed(self._pass(environ, body, hold), until)
+            finally:
+                self.record.hold_ends(hold, self.clock(), path)
         return response
 
     def _pass(self, environ: Environ, body: RequestBody, hold: Hold) -> Publication:
         return Publication(
-            self.application, environ, body, hold, self.monitor, self.settings, self._clock
+            self.application, environ, body, hold, self.monitor, self.settings, self.clock
         )
 
     def _text(
@@ -226,5 +262,5 @@ def filter_app(application: Application, global_conf: dict[str, str], **options:
     """
     audit.refuse(audit.of_process(joints))
     republish = Republish(application, Settings.read(options))
-    republish.monitor.start()
+    republish.start()
     return republish

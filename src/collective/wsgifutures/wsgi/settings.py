@@ -33,7 +33,16 @@ def _path(text: str) -> str:
     return text
 
 
+def _folder(text: str) -> str:
+    if text.lower() == "off":
+        return "off"
+    if text and not os.path.isabs(text):
+        raise ValueError
+    return text
+
+
 _PATH = (_path, "a path that begins with /, or nothing")
+_FOLDER = (_folder, "a folder that begins with /, off, or nothing")
 
 
 def variable_of(name: str) -> str:
@@ -93,6 +102,9 @@ class Settings:
     slow_pass: float = setting(5.0, SECONDS)
     #: A greenlet that lets no other run for longer is logged, in seconds.
     blocked: float = setting(2.0, SECONDS)
+    #: Where the workers of an instance tell what they do, for who looks at their status; nothing
+    #: is ``wsgifutures`` in Zope's clienthome, ``off`` is nowhere.
+    status_folder: str = setting("", _FOLDER)
     #: Somebody develops: tell in the header ``X-Hold-Passes`` how often the request was
     #: published, and in the log what is careless in a view.
     debug: bool = setting(False, SWITCH)

@@ -1,0 +1,94 @@
+"""Reports what its worker does: writes a snapshot each second, takes the cancels left for it.
+
+Under gevent it is a greenlet, so that a worker whose loop stands still is seen to be stale;
+elsewhere a thread.
+"""
+
+from ..wsgi.republish import at_start
+from ..wsgi.republish import Republish
+from .board import Board
+from .board import board_of
+from .board import FolderRefused
+from .history import History
+from .snapshot import of_worker
+from .snapshot import Worker
+from collections.abc import Callable
+from typing import Any
+
+import atexit
+import logging
+import secrets
+import threading
+import time
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks.
+EVERY = 1.0
+
+
+class Reporter:
+    """Of one worker.
+
+    Args:
+        republish: What it holds responses with.
+        board: Where it reports.
+        clock: Gives the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self, republish: Republish, board: Board, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.worker = Worker(secrets.token_hex(4), clock())
+        self._republish = republish
+        self._board = board
+        self._clock = clock
+        self._history = History()
+        self._failed = ""
+
+    def start(self) -> None:
+        """Report until the process ends."""
+        threading.Thread(target=self._report_for_ever, daemon=True, name="status").start()
+        atexit.register(self._board.remove, self.worker.name)
+
+    def report(self) -> None:
+        """Do all that is to be done now."""
+        now = self._clock()
+        held = self._republish.held
+        for hold in self._board.cancels(self.worker.name):
+            held.cancel(int(hold))
+        refused = sum(self._republish.refusals.counts.values())
+        self._history.add(now, held.count, self._republish.gate.waiting, refused)
+        points = self._history.points()
+        self._board.write(of_worker(self.worker, self._republish, now, points))
+
+    def _report_for_ever(self) -> None:
+        while True:
+            try:
+                self.report()
+                self._failed = ""
+            except Exception as error:  # a full disk, say: it may be over in a moment
+                self._say_once(error)
+            time.sleep(EVERY)
+
+    def _say_once(self, error: Exception) -> None:
+        if repr(error) != self._failed:
+            self._failed = repr(error)
+            logger.error("The live status cannot be written: %s", error, exc_info=error)
+
+
+def report(republish: Republish) -> None:
+    """Let a worker report, where there is a board."""
+    try:
+        board = board_of(republish.settings)
+    except FolderRefused as refused:
+        logger.error("%s", refused)
+        return
+    if board is not None:
+        Reporter(republish, board).start()
+
+
+def zope_has_started(event: Any) -> None:
+    """Let each worker of this Zope report."""
+    if report not in at_start:
+        at_start.append(report)

@@ -1,0 +1,125 @@
+"""What one worker does now, as plain data that is JSON.
+
+Nothing in it is secret: paths without their query strings, ids of users, names of functions
+and hosts, numbers. No argument of a call is told, and no header.
+"""
+
+from ..kernel.hold import CallState
+from ..upstreams.figures import all_figures
+from ..wsgi.held import HeldResponse
+from ..wsgi.record import Record
+from ..wsgi.republish import Republish
+from .board import FORMAT
+from .board import Snapshot
+from collections.abc import Hashable
+from typing import Any
+from typing import NamedTuple
+
+import os
+
+#: So many held responses are told one by one: those that were held first.
+HOLDS = 200
+
+#: So much of a path is told.
+_LONGEST = 200
+
+
+class Worker(NamedTuple):
+    """Who tells."""
+
+    name: str  #: a random one, for each start of a process
+    started: float  #: in seconds since the epoch
+
+
+def of_worker(
+    worker: Worker, republish: Republish, at: float, history: list[list[float]]
+) -> Snapshot:
+    """Return what *worker* does.
+
+    Args:
+        worker: Whose snapshot it is.
+        republish: What it holds responses with.
+        at: The time, in seconds since the epoch.
+        history: What was, as ``History`` keeps it.
+    """
+    held = republish.held.oldest(HOLDS)
+    return {
+        "format": FORMAT,
+        "pid": os.getpid(),
+        "worker": worker.name,
+        "started": worker.started,
+        "at": at,
+        "counts": _counts(republish),
+        "totals": _totals(republish),
+        "holds": [_hold(one, republish.clock() - at) for one in held],
+        "more_holds": max(0, republish.held.count - len(held)),
+        "upstreams": all_figures(),
+        "last": _last(republish.record),
+        "history": history,
+    }
+
+
+def _counts(republish: Republish) -> dict[str, int]:
+    gate, settings = republish.gate, republish.settings
+    return {
+        "held": republish.held.count,
+        "waiting": gate.waiting,
+        "slots_used": gate.taken,
+        "slots": gate.slots,
+        "max_held": settings.max_held,
+        "max_waiting": settings.max_waiting,
+    }
+
+
+def _totals(republish: Republish) -> dict[str, Any]:
+    record, monitor = republish.record, republish.monitor.counts
+    return {
+        "requests": record.requests,
+        "held": record.held,
+        "passes": record.passes,
+        "refused": dict(republish.refusals.counts),
+        "expired": record.expired,
+        "cancelled": record.cancelled,
+        "timeouts": record.timeouts,
+        "gone": record.gone,
+        "held_seconds": record.held_for.total,
+        "held_buckets": record.held_for.buckets(),
+        "slow_passes": monitor["slow passes"],
+        "blocked": monitor["blocked"],
+    }
+
+
+def _hold(one: HeldResponse, offset: float) -> dict[str, Any]:
+    """Return what is told of one; *offset* is the hold's clock less the epoch's."""
+    hold = one.hold
+    calls = list(hold.calls.values())  # a copy in one step: its thread goes on
+    waiting_on = [call.function_name for call in calls if call.state is not CallState.SETTLED]
+    return {
+        "id": str(one.number),
+        "path": shown(one.path),
+        "user": _user(hold.client),
+        "since": round(hold.since - offset, 1),
+        "passes": hold.passes,
+        "waiting_on": list(dict.fromkeys(waiting_on)),
+        "trace": "",
+    }
+
+
+def _user(client: Hashable) -> str:
+    """Return the id of a user as the publisher tells it, nothing where nobody is logged in."""
+    match client:
+        case ("user", str(name)):
+            return name
+    return ""
+
+
+def _last(record: Record) -> list[dict[str, Any]]:
+    """Return the last things that went wrong, the newest first."""
+    told = [{**one._asdict(), "path": shown(one.path)} for one in list(record.last)]
+    return told[::-1]
+
+
+def shown(path: str) -> str:
+    """Return a path of WSGI as people read it."""
+    text = path.encode("latin-1", "replace").decode("utf-8", "replace")
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

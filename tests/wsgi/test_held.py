@@ -1,0 +1,82 @@
+"""The responses that are held: so many, each known by its number."""
+
+from collective.wsgifutures.kernel.gate import Refused
+from collective.wsgifutures.wsgi.held import HeldResponses
+from collective.wsgifutures.wsgi.settings import Settings
+from contextlib import ExitStack
+
+import pytest
+
+
+def hold(held, stack, *clients):
+    """Hold a response of each of *clients*, or return the limit that is in the way."""
+    for client in clients:
+        try:
+            stack.enter_context(held.one_more(client, None, None, client))
+        except Refused as refused:
+            return refused.limit
+    return None
+
+
+def test_so_many_responses_are_held_and_no_more():
+    """When one ends there is room for another."""
+    held = HeldResponses(Settings(max_held=3, max_held_per_client=3))
+    with ExitStack() as first, ExitStack() as others:
+        assert hold(held, first, "a") is None
+        assert hold(held, others, "b", "c") is None
+        assert hold(held, others, "d") == "max_held"
+        assert held.count == 3
+        first.close()
+        assert hold(held, others, "d") is None
+    assert held.count == 0
+
+
+def test_one_client_holds_so_many_and_no_more():
+    """Others are not in its way."""
+    held = HeldResponses(Settings(max_held=10, max_held_per_client=2))
+    with ExitStack() as first, ExitStack() as others:
+        assert hold(held, first, "a", "a") is None
+        assert hold(held, others, "a") == "max_held_per_client"
+        assert hold(held, others, "b", "b") is None
+        first.close()
+        assert hold(held, others, "a") is None
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
+def test_a_response_is_no_longer_held_however_it_ends(error):
+    """No count is left behind, and no client's name."""
+    held = HeldResponses(Settings())
+    with pytest.raises(error), held.one_more("a", None, None, "/"):
+        raise error
+    assert (held.count, held._by_client) == (0, {})
+
+
+def test_of_those_that_are_held_the_oldest_are_told_first():
+    """Each by a number of its own, which is not given again."""
+    held = HeldResponses(Settings())
+    with ExitStack() as first, ExitStack() as others:
+        hold(held, first, "/a")
+        hold(held, others, "/b", "/c", "/d")
+        first.close()
+        assert [(one.number, one.path) for one in held.oldest(2)] == [(2, "/b"), (3, "/c")]
+
+
+class Waiter:
+    """Knows whether it was cancelled."""
+
+    def __init__(self):
+        self.cancelled = 0
+
+    def cancel(self):
+        self.cancelled += 1
+
+
+def test_cancel_reaches_the_one_of_that_number_while_it_is_held():
+    """One that is answered meanwhile is nobody's."""
+    held = HeldResponses(Settings())
+    one, other = Waiter(), Waiter()
+    with held.one_more("a", None, one, "/"), held.one_more("a", None, other, "/"):
+        held.cancel(2)
+        held.cancel(3)
+    held.cancel(1)
+    assert (one.cancelled, other.cancelled) == (0, 1)
