@@ -4,6 +4,9 @@ A part is made in several steps: a viewlet is updated and then rendered, a portl
 before whether it is available. Each step of a class is guarded, whether the class has it
 itself, inherits it, or gets it in a subclass that ZCML makes for ``template=``. Where one
 has suspended, the later ones are not run in that pass.
+
+A deferred part is not waited for: the page is sent with its placeholder, and the browser
+fetches the part. It has to be found again then, by where it stands in the site or by its name.
 """
 
 from .names import dotted_name
@@ -12,6 +15,7 @@ from .placeholders import Fragment
 from .placeholders import made
 from collections.abc import Callable
 from typing import Any
+from typing import NamedTuple
 from typing import overload
 from typing import TypeVar
 
@@ -20,6 +24,9 @@ import functools
 import inspect
 
 T = TypeVar("T")
+
+#: The most lines that can be kept free for a deferred part.
+MOST_LINES = 40
 
 #: What a class gives for each step that is not run, or ends early: None is its placeholder.
 _STEPS: dict[str, Callable[[str], Any]] = {
@@ -30,11 +37,23 @@ _STEPS: dict[str, Callable[[str], Any]] = {
 }
 
 
+class _Options(NamedTuple):
+    """How a part is declared."""
+
+    placeholder: str
+    deferred: bool
+    height: int
+
+
 @overload
 def fragment(part: T, /) -> T: ...
 @overload
-def fragment(*, placeholder: str = "") -> Callable[[T], T]: ...
-def fragment(part: Any = None, /, *, placeholder: str = "") -> Any:
+def fragment(
+    *, placeholder: str = "", deferred: bool = False, height: int = 0
+) -> Callable[[T], T]: ...
+def fragment(
+    part: Any = None, /, *, placeholder: str = "", deferred: bool = False, height: int = 0
+) -> Any:
     """Declare a part of a page, which suspends without stopping the page's other parts.
 
     Where it asks for a result that is pending, its placeholder stands in its place and the
@@ -46,75 +65,94 @@ def fragment(part: Any = None, /, *, placeholder: str = "") -> Any:
         part: The class of a viewlet, portlet renderer, tile or view (its ``update``,
             ``available``, ``render`` and ``__call__`` are guarded), or any callable.
         placeholder: Text or markup. It is put into the page as what the part gives is.
+        deferred: Where its result is not there the page is sent without it, and the browser
+            fetches it by itself.
+        height: How many lines of text a deferred part takes, about: so much is kept free.
 
     Raises:
-        TypeError: *part* is neither a class with such a method nor callable, or
-            *placeholder* is not a str.
+        TypeError: *part* is neither a class with such a method nor callable, or it is deferred
+            and has no name to be found by; or *placeholder* is not a str.
+        ValueError: *height* is not a number of lines, or the part is not deferred.
     """
-    if not isinstance(placeholder, str):
-        raise TypeError(f"placeholder={placeholder!r} is not a str")
+    options = _checked(placeholder, deferred, height)
 
     def declare(part: Any) -> Any:
         if isinstance(part, type):
-            return _guarded_class(part, placeholder)
+            return _guarded_class(part, options)
         if not callable(part):
             raise TypeError(f"fragment is for a class or a callable, not for {part!r}")
-        return _guarded_function(part, placeholder)
+        return _guarded_function(part, options)
 
     return declare if part is None else declare(part)
 
 
-def _guarded_function(function: Callable[..., Any], placeholder: str) -> Any:
+def _checked(placeholder: str, deferred: bool, height: int) -> _Options:
+    if not isinstance(placeholder, str):
+        raise TypeError(f"placeholder={placeholder!r} is not a str")
+    if type(height) is not int or not 0 <= height <= MOST_LINES:
+        raise ValueError(f"height={height!r} is not a number of lines from 0 to {MOST_LINES}")
+    if height and not deferred:
+        raise ValueError("height= is for a part that is declared with deferred=True")
+    return _Options(placeholder, bool(deferred), height)
+
+
+def _guarded_function(function: Callable[..., Any], options: _Options) -> Any:
     name = dotted_name(function)
+    if options.deferred and ("<" in name or not hasattr(function, "__qualname__")):
+        raise TypeError(
+            f"{function!r} has no dotted name by which the browser's request could find it "
+            "again. Declare it in a module or as a method of a view, or leave deferred=True out."
+        )
 
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         this = current_pass()
         if this is None:
             return function(*args, **kwargs)
-        return made(this, Fragment(name, placeholder), lambda: function(*args, **kwargs))
+        fragment = Fragment(name, **options._asdict(), call=(guarded, args, kwargs))
+        return made(this, fragment, lambda: function(*args, **kwargs))
 
+    guarded.is_deferred = options.deferred  # type: ignore[attr-defined]
     return _with_signature(guarded, function)
 
 
-def _guarded_class(class_: type, placeholder: str) -> type:
+def _guarded_class(class_: type, options: _Options) -> type:
     own = vars(class_).get("__init_subclass__")
 
-    def guard_subclass(subclass: type, /, **options: Any) -> None:
+    def guard_subclass(subclass: type, /, **its_own: Any) -> None:
         above: Any = super(class_, subclass)
-        (own.__get__(None, subclass) if own else above.__init_subclass__)(**options)
-        _guard_steps(subclass, placeholder)
+        (own.__get__(None, subclass) if own else above.__init_subclass__)(**its_own)
+        _guard_steps(subclass, options)
 
     class_.__init_subclass__ = classmethod(guard_subclass)  # type: ignore[assignment]
-    _guard_steps(class_, placeholder)
+    _guard_steps(class_, options)
     return class_
 
 
-def _guard_steps(class_: type, placeholder: str) -> None:
+def _guard_steps(class_: type, options: _Options) -> None:
     """Guard the steps of *class_*, whichever class has them."""
     for name, otherwise in _STEPS.items():
         step = next((vars(c)[name] for c in class_.__mro__ if name in vars(c)), None)
         if step is not None:
-            guarded = _guarded_step(step, dotted_name(class_), placeholder, otherwise(placeholder))
-            setattr(class_, name, guarded)
+            setattr(class_, name, _guarded_step(step, dotted_name(class_), options, otherwise))
 
 
-def _guarded_step(step: Any, name: str, placeholder: str, otherwise: Any) -> Any:
+def _guarded_step(step: Any, name: str, options: _Options, otherwise: Callable[[str], Any]) -> Any:
     """Return *step*, as it is in a class, guarded: a function stays a function."""
 
     def run(part: Any, function: Callable[[], Any]) -> Any:
         this = current_pass()
         part = getattr(part, "aq_base", part)  # Zope wraps it anew each time
-        if this is None or any(part is one.part for one in this.fragments):
+        if this is None or part is this.alone or any(part is one.part for one in this.fragments):
             return function()
         if id(part) in this.suspended_parts:
-            return otherwise
-        fragment = Fragment(name, placeholder, part)
+            return otherwise(this.suspended_parts[id(part)][1])
+        fragment = Fragment(name, **options._asdict(), part=part)
         value = made(this, fragment, function)
         if not fragment.suspended:
             return value
-        this.suspended_parts[id(part)] = part
-        return otherwise
+        this.suspended_parts[id(part)] = (part, value)
+        return otherwise(value)
 
     if not inspect.isfunction(step):
         return _Step(step, run)

@@ -34,6 +34,7 @@ from .placeholders import kept_by_a_cache
 from .sites import read
 from .sites import SiteSettings
 from collections.abc import Callable
+from collections.abc import Container
 from collections.abc import Hashable
 from collections.abc import Iterable
 from enum import Enum
@@ -432,8 +433,14 @@ class Pass:
         self.fragments: list[Fragment] = []
         #: What fragments suspended on: the pass goes on to its end, and is discarded then.
         self.placed: dict[Call, None] = {}
-        #: The viewlets and the like which suspended, by their identity: not asked again.
-        self.suspended_parts: dict[int, object] = {}
+        #: The viewlets and the like which suspended, by their identity: not asked again. Each
+        #: with what stands for it.
+        self.suspended_parts: dict[int, tuple[object, str]] = {}
+        #: Returns what is sent in place of a deferred fragment, for the browser to fetch it;
+        #: None where it cannot be found again. Without this none is deferred.
+        self.defer: Callable[[Fragment], str | None] | None = None
+        #: The part that is published by itself: what it asks for is the pass's own.
+        self.alone: object = None
         #: Called with nothing when the pass suspends, before ``Suspended`` is raised.
         self.on_suspend: Callable[[], None] | None = None
         #: Returns the name of what is being published, where the publisher can tell.
@@ -511,10 +518,11 @@ class Pass:
         calls = tuple(calls)
         if self._committed:
             raise AskedAfterCommit(calls[0].name)
-        if self.hold.expired and not self.hold.done:
-            raise self.hold.too_late(calls[0].name)
-        self._check_passes()
         fragment = self.fragment()
+        if fragment is None or not self._defers(fragment):
+            if self.hold.expired and not self.hold.done:
+                raise self.hold.too_late(calls[0].name)
+            self._check_passes()
         kept = self.awaited if fragment is None else self.placed
         kept.update((self.submit(call), None) for call in calls)
         if fragment is not None:
@@ -539,6 +547,8 @@ class Pass:
     def fragment(self) -> Fragment | None:
         """Return the fragment that a suspension here ends, None where it ends the pass.
 
+        It is the innermost one, or the innermost deferred one around it.
+
         Raises:
             FuturesError: A cache would keep its placeholder, and somebody develops.
         """
@@ -552,7 +562,35 @@ class Pass:
                 "function the one that gets the result as an argument, or keep the answer of "
                 "the call itself with cache= of an Upstream."
             )
-        return self.fragments[-1 - inside] if inside < len(self.fragments) else None
+        usable = self.fragments[: len(self.fragments) - inside]
+        deferred = [fragment for fragment in usable if self._defers(fragment)]
+        return next(reversed(deferred or usable), None)
+
+    def _defers(self, fragment: Fragment) -> bool:
+        return fragment.deferred and self.defer is not None
+
+    def registered_since(self, known: Container[Hashable]) -> list[Call]:
+        """Return what was asked for, and has not started, whose identities are not *known*."""
+        calls = self.hold.calls.values()
+        return [c for c in calls if c.identity not in known and c.state is CallState.REGISTERED]
+
+    def put_off(self, fragment: Fragment, known: Container[Hashable]) -> str:
+        """Return what stands for a deferred *fragment* that has suspended.
+
+        What it asked for is forgotten: it is asked for again where the browser fetches it.
+
+        Args:
+            fragment: It has ended.
+            known: The identities of what was asked for before.
+        """
+        text = self.defer(fragment) if self.defer else None
+        if text is None:
+            self.placed.update((call, None) for call in self.registered_since(known))
+            return fragment.placeholder
+        for call in self.registered_since(known):
+            del self.hold.calls[call.identity]
+            self.placed.pop(call, None)
+        return text
 
     def cancel(self, call: Call) -> bool:
         """Cancel a pending *call*; it is stopped when the pass ends."""
@@ -644,7 +682,7 @@ class Pass:
         self.values.clear()
         self.forgotten = []
         self.follow_ups = []
-        self.on_suspend = self.on_end = self.view = None
+        self.on_suspend = self.on_end = self.view = self.defer = self.alone = None
         self._commit_failed = None
 
     @property

@@ -1,0 +1,1 @@
+"""What people see in their browser, beside the control panel."""
