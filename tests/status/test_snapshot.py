@@ -64,14 +64,19 @@ def test_snapshot_when_nothing_was_asked_has_its_whole_form(site):
 def test_held_response_is_told_with_what_it_waits_on(site):
     """The path without its query string, the user, since when, passes, names of calls."""
     before = time.time()
-    site.hold(QUERY_STRING="token=secret", HTTP_AUTHORIZATION="secret", **{"as": "jane"})
+    site.hold(
+        QUERY_STRING="token=secret",
+        HTTP_AUTHORIZATION="secret",
+        HTTP_TRACEPARENT=f"00-{'ab' * 16}-{'cd' * 8}-00",
+        **{"as": "jane"},
+    )
     snapshot = told(site)
     (one,) = snapshot["holds"]
     since = one.pop("since")
     assert before - 0.1 <= since <= time.time() + 0.1
     assert one == {
         **{"id": "1", "path": "/Plone/held", "user": "jane", "passes": 1},
-        **{"waiting_on": ["pkg.wait"], "trace": ""},
+        **{"waiting_on": ["pkg.wait"], "trace": "ab" * 16},
     }
     assert "secret" not in json.dumps(snapshot)
     assert site.finish() == [200]

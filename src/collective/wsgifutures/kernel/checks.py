@@ -43,9 +43,14 @@ def what_differs(calls: "Iterable[Call]") -> str:
 
 
 class Watch:
-    """What the passes of one hold have asked for."""
+    """What the passes of one hold have asked for.
 
-    def __init__(self) -> None:
+    Args:
+        trace: The hold's, told with each finding.
+    """
+
+    def __init__(self, trace: str = "") -> None:
+        self._trace = trace
         #: What is being published, where the publisher can tell.
         self.view = ""
         #: The names of what was started, for each wait for something new.
@@ -73,7 +78,7 @@ class Watch:
         view = self.view or "A request"
         if (view, finding) not in _told:
             _told.add((view, finding))
-            logger.warning("%s " + text, view, *facts)
+            logger.warning("%s " + text, view, *facts, extra={"trace_id": self._trace})
 
     def pass_waits(self, hold: "Hold") -> None:
         """Look at a pass that has ended by waiting."""

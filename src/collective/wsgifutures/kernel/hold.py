@@ -151,10 +151,17 @@ class Hold:
         deadline: How long its response may be held, in seconds.
         max_passes: How often it may be published.
         debug: Somebody develops: refuse what is only careless.
+        trace: What tells it in logs and traces from others; empty where it is not told.
     """
 
     def __init__(
-        self, now: float, *, deadline: float = 55.0, max_passes: int = 25, debug: bool = False
+        self,
+        now: float,
+        *,
+        deadline: float = 55.0,
+        max_passes: int = 25,
+        debug: bool = False,
+        trace: str = "",
     ) -> None:
         self.state = HoldState.READY
         self.passes = 0
@@ -162,8 +169,9 @@ class Hold:
         self.expired = False
         self.cancelled = False  #: by an operator
         self.deadline = deadline
+        self.trace = trace
         #: Looks at what the passes ask for, while somebody develops.
-        self.watch = Watch() if debug else None
+        self.watch = Watch(trace) if debug else None
         #: Whose request it is, where the publisher can tell: what it is (``user`` or
         #: ``address``), and which.
         self.client: Hashable = None

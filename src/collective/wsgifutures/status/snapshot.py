@@ -101,7 +101,7 @@ def _hold(one: HeldResponse, offset: float) -> dict[str, Any]:
         "since": round(hold.since - offset, 1),
         "passes": hold.passes,
         "waiting_on": list(dict.fromkeys(waiting_on)),
-        "trace": "",
+        "trace": hold.trace,
     }
 
 

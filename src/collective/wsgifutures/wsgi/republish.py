@@ -18,6 +18,7 @@ from ..kernel.hold import Hold
 from ..kernel.waiting import Waiter
 from . import audit
 from . import timing
+from . import traces
 from .body import BodyRefused
 from .body import RequestBody
 from .body import Unread
@@ -111,25 +112,32 @@ class Republish:
             return self.application(environ, start_response)
         if environ.get("PATH_INFO") == (self.settings.liveness_path or None):
             return self._text(environ, "200 OK", "alive").send(start_response)
+        token = traces.current.set(traces.of(environ))
         try:
-            response = self._answer(environ)
+            response = self._response(environ)
+        finally:
+            traces.current.reset(token)
+        return response.send(start_response)
+
+    def _response(self, environ: Environ) -> Response:
+        try:
+            return self._answer(environ)
         except BodyRefused as refused:
             text = f"The request is refused: {refused.text}."
-            response = self._text(environ, refused.status, text)
+            return self._text(environ, refused.status, text)
         except Refused as refused:
             self.refuse(refused.limit, environ.get("PATH_INFO", ""))
-            response = self._busy(environ)
+            return self._busy(environ)
         except WorkerStops:
-            response = self._busy(environ)
+            return self._busy(environ)
         except NoAnswer:
-            response = self._text(environ, "504 Gateway Timeout", _TOO_LATE)
+            return self._text(environ, "504 Gateway Timeout", _TOO_LATE)
         except (FutureTimeout, HoldExpired, Unavailable) as error:
             logger.warning("%s %s: %s", environ["REQUEST_METHOD"], environ.get("PATH_INFO"), error)
-            response = self._without(environ, error)
+            return self._without(environ, error)
         except ClientGone:
             self.record.gone += 1
-            response = self._text(environ, "499 Client Closed Request", "")  # nginx's, for the log
-        return response.send(start_response)
+            return self._text(environ, "499 Client Closed Request", "")  # nginx's, for the log
 
     def start(self) -> None:
         """Let all begin that looks at this worker; where it has begun, do nothing."""
@@ -179,6 +187,7 @@ class Republish:
             deadline=settings.deadline,
             max_passes=settings.max_passes,
             debug=settings.debug,
+            trace=traces.current_id(),
         )
         waiter = self._waiter(hold)
         self.record.requests += 1

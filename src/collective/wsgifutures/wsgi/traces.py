@@ -1,0 +1,61 @@
+"""Which trace a request belongs to: one id in all that is told of it.
+
+It is that of OpenTelemetry's current span where there is one, else that of the request's
+``traceparent`` (W3C Trace Context), else a new one. What came in is sent on by the calls of
+upstreams where nobody makes spans here.
+"""
+
+from . import spans
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+from typing import NamedTuple
+
+import re
+import uuid
+
+#: What a ``traceparent`` is: version, id of the trace, id of who asks, flags. Later versions
+#: may have more behind it.
+_PARENT = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+_LENGTH = 55
+
+#: A ``tracestate`` is sent on up to so many characters.
+_LONGEST_STATE = 512
+
+
+class Trace(NamedTuple):
+    """Of one request."""
+
+    id: str  #: 32 hexadecimal digits
+    parent: str = ""  #: the ``traceparent`` that came in; empty: none that can be read
+    state: str = ""  #: the ``tracestate`` that came with it
+
+
+#: The one of the request whose passes and futures run here.
+current: ContextVar[Trace | None] = ContextVar("wsgifutures.trace", default=None)
+
+
+def of(environ: Mapping[str, Any]) -> Trace:
+    """Return the trace of a request that comes in."""
+    parent = _read(environ.get("HTTP_TRACEPARENT", ""))
+    state = environ.get("HTTP_TRACESTATE", "") if parent else ""
+    found = spans.current_trace() or parent[3:35] or uuid.uuid4().hex
+    return Trace(found, parent, state if len(state) <= _LONGEST_STATE else "")
+
+
+def current_id() -> str:
+    """Return the id of the trace of the request that this runs for; empty: there is none."""
+    here = current.get()
+    return here.id if here is not None else ""
+
+
+def _read(header: str) -> str:
+    """Return a ``traceparent`` without what a later version has behind it; empty: it is none."""
+    found = _PARENT.match(header.strip())
+    if found is None:
+        return ""
+    rest = header.strip()[_LENGTH:]
+    good = not rest if found[1] == "00" else not rest or rest.startswith("-")
+    return found[0] if good else ""
