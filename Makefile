@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # RelStorage and its drivers change what gevent and psycopg2 do: they have an environment of theirs.
 STORAGES := .venv-storages
+PLONE61 := .venv-plone61
 WANTED := constraints.txt requirements-dev.txt setup.py examples/wsgifutures_demo/setup.py
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 # pytest-plone imports Plone in every run; the kernel is tested without it.
@@ -15,7 +16,7 @@ LINTED := src tests examples benchmarks tools docs setup.py
 
 .PHONY: help
 help:  ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 .PHONY: start
 start: $(READY)  ## Start the demo at http://localhost:8080 (PORT=9000 make start moves it)
@@ -41,8 +42,13 @@ test-plone: $(READY)  ## A Plone site in this process
 test-server: $(READY)  ## Real servers on a real site
 	$(PYTEST) $(PURE) tests/server
 
+# The long ones first. Most of them wait more than they compute, so two go side by side.
+ALL := test-operation test-python-3.12 test-python-3.13 test-server test-kernel test-plone61 \
+    test-storages test-plone test-browser test-fronts test-wheel test-docs test-python-3.11
+
 .PHONY: test-all
-test-all: test test-operation test-storages test-browser test-pythons  ## The tests, and what needs more than this environment
+test-all: $(READY)  ## The tests, and what needs more than this environment, two at a time
+	@$(MAKE) --jobs=2 --output-sync=target $(ALL)
 
 .PHONY: test-operation
 test-operation: $(READY)  ## Limits, stops, memory and the audit: servers that start for one test
@@ -50,7 +56,7 @@ test-operation: $(READY)  ## Limits, stops, memory and the audit: servers that s
 
 .PHONY: test-storages
 test-storages: $(STORAGES)/.ready  ## RelStorage on SQLite and PostgreSQL, ZEO; Redis, Memcached
-	$(STORAGES)/bin/python tools/servers.py
+	$(STORAGES)/bin/python tools/servers.py storages
 	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m storages tests/upstreams tests/server
 	$(STORAGES)/bin/python tests/gevented.py -p no:cacheprovider $(PURE) -m storages tests/upstreams
 
@@ -59,9 +65,26 @@ test-browser: $(READY)  ## Pages in a real browser; screenshots into var/screens
 	$(BIN)/python tools/browser.py
 	$(PYTEST) $(PURE) tests/browser
 
+.PHONY: test-fronts
+test-fronts: $(READY)  ## nginx, HAProxy and Varnish in front, as the docs configure them
+	$(BIN)/python tools/servers.py fronts
+	$(PYTEST) $(PURE) -m fronts tests/server
+
+.PHONY: test-python-3.11 test-python-3.12 test-python-3.13
+test-python-3.11 test-python-3.12 test-python-3.13: test-python-%: $(READY)
+	$(BIN)/python tools/pythons.py $*
+
+.PHONY: test-plone61
+test-plone61: $(PLONE61)/.ready  ## Plone 6.1, in this process and on two servers
+	$(PLONE61)/bin/python -m pytest -q -p no:cacheprovider tests/plone
+	$(PLONE61)/bin/python -m pytest -q -p no:cacheprovider $(PURE) -m smoke tests/server
+
 .PHONY: test-pythons
-test-pythons: $(READY)  ## What needs no Zope, and one server test, on the other Pythons
-	$(BIN)/python tools/pythons.py
+test-pythons: test-python-3.11 test-python-3.12 test-python-3.13  ## The kernel, and one server test, on the other Pythons
+
+.PHONY: test-account
+test-account:  ## The README's commands for a new user who has nothing; as root
+	$(PYTHON) tools/account.py
 
 .PHONY: lint
 lint: $(READY)  ## ruff, zpretty, mypy
@@ -75,8 +98,12 @@ docs: $(READY)  ## Build the docs into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
 
 .PHONY: wheel
-wheel: $(READY)  ## Build the wheel and look into it
+wheel: $(READY)  ## Build the wheel and the source distribution, and look into them
 	$(BIN)/python tools/wheel.py
+
+.PHONY: test-wheel
+test-wheel: $(READY)  ## A site that runs from each of them, in an empty environment
+	$(BIN)/python tools/installed.py
 
 .PHONY: constraints
 constraints:  ## Renew constraints.txt: the newest versions, on each supported Python
@@ -84,10 +111,13 @@ constraints:  ## Renew constraints.txt: the newest versions, on each supported P
 
 .PHONY: clean
 clean:  ## Remove the environment and what was built; var/ with its content stays
-	rm -rf $(VENV) $(STORAGES) build dist docs/_build tests/browser/node_modules src/*.egg-info
+	rm -rf $(VENV) $(STORAGES) $(PLONE61) .venv-3.1[123] build dist docs/_build tests/browser/node_modules src/*.egg-info
 
 $(READY): $(WANTED)
 	@$(PYTHON) tools/environment.py $(VENV)
 
 $(STORAGES)/.ready: $(WANTED) requirements-storages.txt
 	@$(PYTHON) tools/environment.py $(STORAGES) requirements-storages.txt
+
+$(PLONE61)/.ready: $(WANTED) requirements-plone61.txt constraints-plone61.txt
+	@$(PYTHON) tools/environment.py $(PLONE61) requirements-plone61.txt constraints-plone61.txt

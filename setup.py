@@ -13,13 +13,15 @@ setup(
     description="Hold a response instead of a thread: slow external calls in Plone on WSGI",
     long_description=long_description,
     long_description_content_type="text/x-rst",
-    license="GPL-2.0-or-later",
+    author="The contributors to collective.wsgifutures",
+    license_expression="GPL-2.0-or-later",
     license_files=["LICENSE"],
     keywords="Plone Zope WSGI gevent gunicorn futures",
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Web Environment",
         "Framework :: Plone",
+        "Framework :: Plone :: 6.1",
         "Framework :: Plone :: 6.2",
         "Framework :: Plone :: Addon",
         "Framework :: Zope :: 5",
@@ -38,26 +40,28 @@ setup(
     package_dir={"": "src"},
     include_package_data=True,
     zip_safe=False,
-    python_requires=">=3.11,<3.14",
+    python_requires=">=3.11",
     install_requires=[
         "AccessControl",
+        "Acquisition",
         "cachetools",  # the answers of upstreams in memory, bounded
         "dogpile.cache",  # the same in Redis and Memcached
         "gevent>=24.10.1",  # what gunicorn's gevent worker asks for
         "gunicorn",
         "packaging",
-        "plone.api",
         "plone.app.registry",
         "plone.autoform",
         "plone.autoinclude",
         "plone.base",
         "plone.registry",
         "Products.CMFPlone",
-        "requests",
+        "Products.GenericSetup",
         "tenacity",  # retries of upstreams
         "transaction",
         "urllib3>=2.6",  # upstreams; cheaper than requests on top of it; unpacks in parts
         "z3c.form",
+        "zExceptions",
+        "ZODB",
         "zope.component",
         "zope.globalrequest",
         "zope.i18n",
@@ -78,10 +82,11 @@ setup(
             "plone.tiles",
             "pytest",
             "pytest-plone",
+            "requests",  # the client in the tests, and in the futures of the docs
             "selenium",  # a real browser
             "waitress",
         ],
-        "docs": ["sphinx"],
+        "docs": ["furo", "sphinx"],
         # Where the answers of upstreams are kept for all workers: WSGIFUTURES_CACHE.
         "memcached": ["pymemcache"],
         "redis": ["redis"],

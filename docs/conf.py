@@ -20,20 +20,11 @@ highlight_language = "none"
 
 toc_object_entries = False
 
-html_theme = "alabaster"
+html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+html_title = project
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
-html_theme_options = {
-    "description": "Hold a response instead of a thread",
-    "fixed_sidebar": True,
-    "font_family": "system-ui, sans-serif",
-    "head_font_family": "system-ui, sans-serif",
-    "page_width": "1060px",
-    "sidebar_width": "240px",
-    "show_powered_by": False,
-    "show_relbars": False,
-}
-html_sidebars = {"**": ["about.html", "searchbox.html", "navigation.html"]}
+html_theme_options = {"footer_icons": [], "navigation_with_keys": True}

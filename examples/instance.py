@@ -5,6 +5,7 @@ its ``zope.ini`` is unchanged. It is made beside its place and moved there when 
 complete, so that a half-made one is never used.
 """
 
+from importlib.metadata import version
 from pathlib import Path
 
 import os
@@ -18,7 +19,7 @@ SITE_ID = "Plone"
 #: What makes Plone's classic site.
 CLASSIC = (
     "plone.app.contenttypes:default",
-    "plone.app.layout:default",
+    *(() if version("Products.CMFPlone").startswith("6.1.") else ("plone.app.layout:default",)),
     "plonetheme.barceloneta:default",
 )
 

@@ -1,5 +1,7 @@
 """Install packages of Debian that tests need. Who is not root is told what to do."""
 
+from environment import alone
+
 import os
 import shutil
 import subprocess
@@ -17,8 +19,14 @@ def install(packages: list[str]) -> None:
             f"Install them (on Debian: sudo apt-get install {names}), and start again."
         )
     print(f"Installing {names}, a minute ...", flush=True)
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-q"], [*INSTALL, *packages]):
-        done = subprocess.run(command, env=quiet, capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    with alone():
+        for command in (["apt-get", "update", "-q"], [*INSTALL, *packages]):
+            _run(command)
+
+
+def _run(command: list[str]) -> None:
+    # In this runlevel a server is not started when it is installed: its port may be another's.
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    done = subprocess.run(command, env=quiet, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

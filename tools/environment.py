@@ -2,13 +2,18 @@
 
     python3 tools/environment.py .venv
     python3 tools/environment.py .venv-storages requirements-storages.txt
+    python3 tools/environment.py .venv-plone61 requirements-plone61.txt constraints-plone61.txt
 
-Run by make. Where no file is named it is requirements-dev.txt. Needs Python 3.11, 3.12 or
-3.13 with the module ``venv``, and no compiler.
+Run by make. Where no files are named they are requirements-dev.txt and constraints.txt. Needs
+Python 3.11, 3.12 or 3.13 with the module ``venv``, and no compiler.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +23,11 @@ OLDEST = (3, 11)
 NEWEST = (3, 13)
 
 
-def main(venv: Path, requirements: str = "requirements-dev.txt") -> None:
+def main(
+    venv: Path,
+    requirements: str = "requirements-dev.txt",
+    constraints: str = "constraints.txt",
+) -> None:
     version = sys.version_info[:2]
     if not OLDEST <= version <= NEWEST:
         sys.exit(
@@ -37,12 +46,24 @@ def main(venv: Path, requirements: str = "requirements-dev.txt") -> None:
     print(f"Making {venv}: about 330 packages, one to five minutes ...", flush=True)
     _run("Making the environment", sys.executable, "-m", "venv", str(venv))
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-q"]
-    constrained = ["-c", "constraints.txt"]
+    constrained = ["-c", constraints]
     _run("Installing pip", *pip, "install", "--upgrade", "pip", *constrained)
     only_wheels = ["--only-binary", ":all:"]
     wanted = ["-r", requirements, *constrained, *only_wheels]
-    _run("Installing the packages", *pip, "install", *wanted)
+    with alone():
+        _run("Installing the packages", *pip, "install", *wanted)
     ready.touch()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let no other process build in the repository meanwhile: they write the same egg-info."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _run(what: str, *command: str) -> None:

@@ -1,11 +1,11 @@
 """Run the tests of the kernel, the middleware and one real server on other Pythons.
 
-    python tools/pythons.py           test on each supported version that is found
-    python tools/pythons.py --list    print the interpreters, one for each version
+    python tools/pythons.py 3.12      test on that version
+    python tools/pythons.py --list    print the interpreters, one for each supported version
 
 Interpreters are looked for on the PATH and among pyenv's versions. Each gets an
 environment of its own, ``.venv-3.12`` say, kept for the next time. A version that is not
-found is named as left out.
+found is named as left out, and so is the one that runs this: ``make test`` is for that.
 """
 
 from environment import NEWEST
@@ -60,25 +60,22 @@ def _is_fresh(venv: Path) -> bool:
     return ready.exists() and all(ready.stat().st_mtime > s.stat().st_mtime for s in sources)
 
 
-def main() -> None:
-    found = {version: find(version) for version in VERSIONS}
-    if "--list" in sys.argv:
-        print(*(python for python in found.values() if python))
+def main(asked: str) -> None:
+    if asked == "--list":
+        print(*filter(None, map(find, VERSIONS)))
         return
-    own = f"3.{sys.version_info.minor}"
-    results = {}
-    for version, python in found.items():
-        if version == own:
-            results[version] = "the version of `make test`"
-        elif python is None:
-            results[version] = "LEFT OUT: no such interpreter with venv was found"
-        else:
-            print(f"== Python {version} ({python})", flush=True)
-            results[version] = "passed" if test(version, python) else "FAILED"
-    for version, result in results.items():
-        print(f"Python {version}: {result}")
-    sys.exit("FAILED" in results.values())
+    if asked not in VERSIONS:
+        sys.exit(f"Python {asked} is not supported; there are: {', '.join(VERSIONS)}")
+    python = find(asked)
+    if asked == f"3.{sys.version_info.minor}":
+        print(f"Python {asked}: the version of `make test`")
+    elif python is None:
+        print(f"Python {asked}: LEFT OUT: no such interpreter with venv was found")
+    else:
+        passed = test(asked, python)
+        print(f"Python {asked} ({python}): {'passed' if passed else 'FAILED'}")
+        sys.exit(not passed)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,8 +1,9 @@
 """Find the servers that tests need, and install Debian's where they are missing.
 
-    python tools/servers.py
+    python tools/servers.py storages    for ``make test-storages``
+    python tools/servers.py fronts      for ``make test-fronts``
 
-Run by ``make test-storages``. Installing needs root; who is not root is told what to do.
+Installing needs root; who is not root is told what to do.
 """
 
 from debian import install
@@ -12,7 +13,10 @@ import shutil
 import sys
 
 #: Debian's packages, each with the program of it that tests start.
-OTHERS = {"redis-server": "redis-server", "memcached": "memcached"}
+PACKAGES = {
+    "fronts": {"nginx-light": "nginx", "haproxy": "haproxy", "varnish": "varnishd"},
+    "storages": {"redis-server": "redis-server", "memcached": "memcached"},
+}
 
 
 def programs() -> Path | None:
@@ -25,19 +29,19 @@ def programs() -> Path | None:
     return found[-1].parent if found else None
 
 
-def main() -> None:
-    missing = _missing()
+def main(kind: str) -> None:
+    missing = _missing(kind)
     if missing:
         install(missing)
-    if _missing():
-        sys.exit(f"Not found, though installed: {', '.join(_missing())}")
-    print(f"PostgreSQL: {programs()}; {', '.join(OTHERS)}: there")
+    if _missing(kind):
+        sys.exit(f"Not found, though installed: {', '.join(_missing(kind))}")
+    print(f"The servers for the tests of {kind} are there.")
 
 
-def _missing() -> list[str]:
-    found = [name for name, program in OTHERS.items() if not shutil.which(program)]
-    return found if programs() else ["postgresql", *found]
+def _missing(kind: str) -> list[str]:
+    found = [name for name, program in PACKAGES[kind].items() if not shutil.which(program)]
+    return found if kind != "storages" or programs() else ["postgresql", *found]
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -11,6 +11,7 @@ from collective.wsgifutures.testing import Futures
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
+from collective.wsgifutures.wsgi import audit
 from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import PREFIX
 from collective.wsgifutures.wsgi.settings import Settings
@@ -26,7 +27,6 @@ import builtins
 import collective.wsgifutures
 import collective.wsgifutures.gunicorn
 import collective.wsgifutures.testing
-import docutils.core
 import importlib.util
 import inspect
 import os
@@ -104,15 +104,6 @@ def rows_of(page, mark):
 
 
 # README
-
-
-def test_readme_is_rendered_by_docutils_alone():
-    """It is the page on PyPI, where Sphinx is not."""
-    docutils.core.publish_string(
-        (ROOT / "README.rst").read_text(encoding="utf-8"),
-        writer="html5",
-        settings_overrides={"report_level": 1, "halt_level": 1, "raw_enabled": False},
-    )
 
 
 def test_view_in_readme_holds_and_gives_the_summary():
@@ -415,6 +406,36 @@ def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():
     lines = re.findall(r"^``[\w-]+``(?:, ``[\w-]+``)*$", page, re.M)
     explained = {topic for line in lines for topic in re.findall(r"[\w-]+", line)}
     assert explained == topics | {"storage"}
+
+
+def test_page_of_sizing_says_what_the_doctor_asks_for():
+    """For each number of held responses; and the defaults that it names."""
+    defaults = Settings()
+    for row in rows_of("howto/sizing.rst", "sizing"):
+        held, memory, files, connections, front = (int(re.sub(r"\D", "", cell)) for cell in row)
+        settings = Settings(max_held=held)
+        asked = audit.connections(SimpleNamespace(worker_connections=1), settings).remedy
+        assert f"to {connections} or more" in asked
+        assert files == 2 * held + defaults.max_waiting + audit.OTHER_FILES
+        assert front == held + defaults.max_waiting
+        assert memory == round(held * 28.7 / 1000)
+    assert "28.7 KB" in (DOCS / "benchmarks-held.txt").read_text()
+    upstream = UpstreamSettings(base_url="https://weather.example.com")
+    text = " ".join((DOCS / "howto" / "sizing.rst").read_text().split())
+    assert f"is {upstream.max_calls} in each worker" in text
+    assert f"runs {defaults.max_threads} at a time" in text
+
+
+LIMIT = r"(proxy_(?:read|cache_lock)_timeout|timeout (?:server|client)|first_byte_timeout)"
+
+
+def test_time_limits_in_front_are_longer_than_a_response_is_held():
+    """Each of those that the page sets."""
+    text = (DOCS / "howto" / "front.rst").read_text(encoding="utf-8")
+    found = re.findall(rf"{LIMIT} *=? *(\d+)s", text)
+    assert len(found) == 5
+    longest = Settings().deadline + Settings().grace
+    assert all(int(seconds) > longest + 10 for _, seconds in found)
 
 
 # Settings, words, names

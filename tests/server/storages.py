@@ -136,7 +136,7 @@ class PostgreSQL(Started, Converted):
     def __init__(self):
         self._programs = programs()
         if self._programs is None:
-            pytest.fail("PostgreSQL is not installed: python tools/servers.py")
+            pytest.fail("PostgreSQL is not installed: python tools/servers.py storages")
         super().__init__()
 
     def put(self, instance):

@@ -1,0 +1,202 @@
+"""Install the wheel and the source distribution, and let a Plone site from each hold a response.
+
+    python tools/installed.py
+
+The environment is empty, and pip gets nothing but the file and the constraints. So what the
+code needs and setup.py does not name is missing, as it is for whoever installs it. The source
+distribution is installed over the wheel, with what that brought.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from wheel import build
+from wheel import NotRight
+from wheel import ROOT
+
+import http.server
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+#: An add-on with a page that holds, as one writes it.
+VIEWS = """
+from collective.wsgifutures import future
+from Products.Five import BrowserView
+
+import os
+import urllib.request
+
+
+@future
+def ask():
+    return urllib.request.urlopen(os.environ["SLOW"]).read().decode()
+
+
+class Held(BrowserView):
+    def __call__(self):
+        return ask()
+"""
+ZCML = """
+<configure
+    xmlns="http://namespaces.zope.org/zope"
+    xmlns:browser="http://namespaces.zope.org/browser"
+    >
+  <browser:page
+      name="held"
+      for="*"
+      class="heldpage.Held"
+      permission="zope.Public"
+      />
+</configure>
+"""
+SITE = """
+import pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from instance import make_instance
+make_instance(pathlib.Path(sys.argv[2]), ("collective.wsgifutures:default",))
+"""
+
+START_SECONDS = 90
+
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    """A service that takes half a second."""
+
+    def do_GET(self):
+        time.sleep(0.5)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"the answer")
+
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def slow_service() -> Iterator[str]:
+    """Serve; give its address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+def run(*command: object, **options: object) -> None:
+    """Run a command.
+
+    Raises:
+        NotRight: Its status is not 0.
+    """
+    done = subprocess.run(
+        [*map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=clean_environment(),
+        **options,
+    )
+    if done.returncode:
+        raise NotRight(f"{command[:4]} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return this process's environment, without what would show the repository's code."""
+    names = {"PYTHONPATH", "GUNICORN_CMD_ARGS"}
+    return {k: v for k, v in os.environ.items() if k not in names} | more
+
+
+def install(bin_: Path, distribution: Path, *options: str) -> None:
+    """Install *distribution* as anybody does, with the constraints."""
+    pip = [bin_ / "python", "-m", "pip", "--disable-pip-version-check", "-q", "install"]
+    run(*pip, "-c", ROOT / "constraints.txt", *options, distribution, cwd=bin_)
+
+
+def make_site(bin_: Path, folder: Path) -> Path:
+    """Make an instance with a Plone site and the page that holds; return its zope.ini."""
+    instance = folder / "instance"
+    run(bin_ / "python", "-c", SITE, ROOT / "examples", instance, cwd=folder)
+    (folder / "heldpage.py").write_text(VIEWS)
+    includes = instance / "etc" / "package-includes"
+    includes.mkdir()
+    (includes / "heldpage-configure.zcml").write_text(ZCML)
+    return instance / "etc" / "zope.ini"
+
+
+@contextmanager
+def gunicorn(bin_: Path, ini: Path, slow: str) -> Iterator[str]:
+    """Start gunicorn as the README says; give the address of the site."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    command = [bin_ / "gunicorn", "-k", "gevent", "-c", "python:collective.wsgifutures.gunicorn"]
+    command += ["--paste", ini, "-b", address, "--no-control-socket"]
+    folder = ini.parent.parent.parent
+    environ = clean_environment(
+        PYTHONPATH=str(folder), SLOW=slow, WSGIFUTURES_DEBUG="on", no_proxy="127.0.0.1"
+    )
+    log = folder / "gunicorn.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*map(str, command)], stdout=output, stderr=output, env=environ, cwd=folder
+        )
+    try:
+        yield f"http://{address}/Plone"
+    except NotRight as wrong:
+        raise NotRight(f"{wrong}\n{log.read_text()[-3000:]}") from None
+    finally:
+        process.terminate()
+        process.wait(70)
+
+
+def ask(url: str) -> tuple[str, str]:
+    """Return the page and how many passes it took, as soon as there is one."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(url, timeout=20) as answer:
+                return answer.read().decode(), answer.headers["X-Hold-Passes"]
+        except OSError as error:
+            problem = error
+            time.sleep(0.3)
+    raise NotRight(f"{url} does not answer: {problem}")
+
+
+def serve(bin_: Path, ini: Path, slow: str) -> None:
+    """Let the site hold a response.
+
+    Raises:
+        NotRight: It does not.
+    """
+    with gunicorn(bin_, ini, slow) as site:
+        page, passes = ask(site + "/@@held")
+        if (page, passes) != ("the answer", "2"):
+            raise NotRight(f"{page!r} came in {passes} passes")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as made, slow_service() as slow:
+        folder = Path(made)
+        bin_ = folder / "env" / "bin"
+        wheel, source = build(folder / "dist")
+        print("Installing the wheel into an empty environment, a minute ...", flush=True)
+        run(sys.executable, "-m", "venv", folder / "env")
+        install(bin_, wheel)
+        ini = make_site(bin_, folder)
+        serve(bin_, ini, slow)
+        print(f"{wheel.name}: a site holds", flush=True)
+        install(bin_, source, "--force-reinstall", "--no-deps")
+        serve(bin_, ini, slow)
+        print(f"{source.name}: a site holds")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NotRight as wrong:
+        sys.exit(str(wrong))
