@@ -53,6 +53,8 @@ setup(
         "plone.autoform",
         "plone.autoinclude",
         "plone.base",
+        "plone.keyring",
+        "plone.portlets",
         "plone.registry",
         "Products.CMFPlone",
         "Products.GenericSetup",
@@ -63,6 +65,9 @@ setup(
         "zExceptions",
         "ZODB",
         "zope.component",
+        "zope.contentprovider",
+        "zope.dottedname",
+        "zope.event",
         "zope.globalrequest",
         "zope.i18n",
         "zope.i18nmessageid",
@@ -70,6 +75,7 @@ setup(
         "zope.processlifetime",
         "zope.publisher",
         "zope.schema",
+        "zope.viewlet",
         "Zope>=5.9",  # the first whose mapply reads __signature__
     ],
     extras_require={

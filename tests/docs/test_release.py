@@ -16,10 +16,13 @@ PACKAGE = "collective.wsgifutures"
 
 #: Imported only where they are installed, or by who tests; and what Zope itself stands on.
 OPTIONAL = {
+    "opentelemetry-api": "asked for where it is used",
     "plone-app-caching": "zcml:condition",
     "plone-memoize": "zcml:condition",
+    "plone-rest": "with plone.restapi",
     "plone-restapi": "zcml:condition",
     "plone-testing": "testing",
+    "plone-tiles": "a stand-in where it is missing",
     "plone-transformchain": "with plone.app.caching",
     "pytest": "testing",
     "pastedeploy": "Zope",
