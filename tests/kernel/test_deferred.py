@@ -157,6 +157,16 @@ def test_what_stands_for_a_part_is_told_how_it_was_declared():
     assert one.call == (later, ("x",), {})
 
 
+def test_an_error_of_who_gives_the_address_is_the_pages_error():
+    """It says what is wrong with the part: waiting would not mend it."""
+
+    def refuse(fragment):
+        raise FuturesError("it cannot be found")
+
+    request = HeldRequest(page_of(lambda: later("x"), refuse))
+    assert str(raised_by(request.publish)) == "it cannot be found"
+
+
 # what the part asks for
 
 

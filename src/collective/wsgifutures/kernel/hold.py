@@ -591,13 +591,15 @@ class Pass:
             fragment: It has ended.
             known: The identities of what was asked for before.
         """
+        calls = self.registered_since(known)
+        for call in calls:
+            self.placed.pop(call, None)
         text = self.defer(fragment) if self.defer else None
         if text is None:
-            self.placed.update((call, None) for call in self.registered_since(known))
+            self.placed.update(dict.fromkeys(calls))
             return fragment.placeholder
-        for call in self.registered_since(known):
+        for call in calls:
             del self.hold.calls[call.identity]
-            self.placed.pop(call, None)
         return text
 
     def cancel(self, call: Call) -> bool:
