@@ -55,6 +55,7 @@ setup(
         "plone.base",
         "plone.keyring",
         "plone.portlets",
+        "plone.protect",
         "plone.registry",
         "Products.CMFPlone",
         "Products.GenericSetup",

@@ -129,10 +129,11 @@ def test_refusal_expiry_and_timeout_are_told_the_newest_first():
     first.join()
     assert site.ask("/c/short") == 504
     snapshot = told(site)
-    assert [(one["what"], one["why"], one["path"]) for one in snapshot["last"]] == [
-        ("timeout", "pkg.short", "/c/short"),
-        ("expired", "pkg.wait", "/a/held"),
-        ("refused", "max_held", "/b/held"),
+    parts = ("what", "why", "path", "held_as")
+    assert [tuple(one[part] for part in parts) for one in snapshot["last"]] == [
+        ("timeout", "pkg.short", "/c/short", 0),
+        ("expired", "pkg.wait", "/a/held", 1),
+        ("refused", "max_held", "/b/held", 0),
     ]
     assert all(time.time() - 5 < one["at"] <= time.time() for one in snapshot["last"])
     totals = snapshot["totals"]

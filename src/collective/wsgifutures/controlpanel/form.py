@@ -1,5 +1,6 @@
 """Site Setup > Held responses."""
 
+from ..browser.status.seen import may_view
 from ..interfaces import _
 from . import process
 from .guard import may_set_addresses
@@ -54,6 +55,11 @@ class SettingsControlPanel(ControlPanelFormWrapper):  # type: ignore[misc]
     def may_set_addresses(self) -> bool:
         """Tell whether the form has the field for addresses."""
         return may_set_addresses()
+
+    @property
+    def may_view_status(self) -> bool:
+        """Tell whether the user may see what everybody waits for."""
+        return may_view(self.context)
 
     @cached_property
     def process_rows(self) -> list[process.Row] | None:

@@ -19,6 +19,7 @@ class Happened(NamedTuple):
     what: str  #: refused, expired, cancelled or timeout
     why: str  #: the limit that was reached, or what the request waited for
     path: str  #: of the request, without its query string
+    held_as: int = 0  #: the number of the held response whose wait ended
 
 
 class Record:
@@ -44,14 +45,20 @@ class Record:
         """Keep that a request was refused."""
         self._note("refused", limit, path)
 
-    def wait_ends(self, hold: Hold, path: str) -> None:
-        """Count a wait that ended with the last pass before all was there."""
+    def wait_ends(self, hold: Hold, path: str, number: int) -> None:
+        """Count a wait that ended with the last pass before all was there.
+
+        Args:
+            hold: Whose wait it was.
+            path: Of the request.
+            number: Of the held response.
+        """
         if hold.cancelled:
             self.cancelled += 1
-            self._note("cancelled", _names(hold), path)
+            self._note("cancelled", _names(hold), path, number)
         elif hold.expired:
             self.expired += 1
-            self._note("expired", _names(hold), path)
+            self._note("expired", _names(hold), path, number)
 
     def hold_ends(self, hold: Hold, now: float, path: str) -> None:
         """Count a response that is held no longer, at *now* of the hold's clock."""
@@ -60,8 +67,8 @@ class Record:
             self.timeouts += 1
             self._note("timeout", name, path)
 
-    def _note(self, what: str, why: str, path: str) -> None:
-        self.last.append(Happened(self._clock(), what, why, path))
+    def _note(self, what: str, why: str, path: str, number: int = 0) -> None:
+        self.last.append(Happened(self._clock(), what, why, path, number))
 
 
 def _names(hold: Hold) -> str:

@@ -208,12 +208,13 @@ class Republish:
         response: Response | None = None
         path = environ.get("PATH_INFO", "")
         client = hold.client or environ.get("REMOTE_ADDR")
-        with self.held.one_more(client, hold, waiter, path):
+        one = self.held.one_more(client, hold, waiter, path)
+        with one:
             self.record.held += 1
             try:
                 while response is None:
                     waiter.wait()
-                    self.record.wait_ends(hold, path)
+                    self.record.wait_ends(hold, path, one.number)
                     response = self.gate.run_resumed(self._pass(environ, body, hold), until)
             finally:
                 self.record.hold_ends(hold, self.clock(), path)

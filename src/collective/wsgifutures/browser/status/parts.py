@@ -1,0 +1,288 @@
+"""All on the status page that changes, as HTML.
+
+One template makes it, for the page and for its refresh, so that both are the same in every
+language, and with or without JavaScript.
+"""
+
+from ...interfaces import _
+from . import words
+from .picture import Band
+from .seen import may_cancel
+from .seen import Seen
+from .seen import State
+from collections.abc import Callable
+from collections.abc import Mapping
+from datetime import datetime
+from datetime import UTC
+from functools import cached_property
+from Products.Five import BrowserView
+from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
+from typing import Any
+from typing import NamedTuple
+from urllib.parse import urlencode
+from zope.component import getMultiAdapter
+
+#: How many holds the page lists; the endpoint ``@futures`` has all that are told.
+MOST_ROWS = 200
+
+#: A limit of which so much is taken, in percent, is worth a look.
+NEARLY = 80
+
+#: The columns of the list of holds. What it can be sorted by has a key.
+COLUMNS = {
+    "path": _("Path"),
+    "user": _("User"),
+    "waiting_on": _("Waiting on"),
+    "passes": _("Passes"),
+    "age": _("Age"),
+}
+SORTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "age": lambda hold: hold["since"],
+    "path": lambda hold: (hold["path"], hold["since"]),
+    "user": lambda hold: (not hold["user"], hold["user"], hold["since"]),
+    "passes": lambda hold: (-hold["passes"], hold["since"]),
+}
+
+#: The numbers of an upstream, with what they are where the word alone does not say it.
+NUMBERS = (
+    ("calls", _("Calls"), ""),
+    ("in_flight", _("Running"), ""),
+    ("queued", _("Queued"), ""),
+    ("p50", "p50", _("Half of the last calls took no longer, in the slowest worker")),
+    ("p99", "p99", _("99 of 100 of the last calls took no longer, in the slowest worker")),
+    ("errors", _("Errors"), ""),
+    ("cache_hits", _("From cache"), ""),
+)
+
+#: The bands of the picture.
+BANDS = {"held": _("Held"), "waiting": _("Waiting for a slot"), "refused": _("Refused")}
+
+
+class Tile(NamedTuple):
+    """One of the numbers at the top."""
+
+    name: str
+    icon: str
+    title: Any
+    value: int
+    most: int | None
+    note: Any
+
+    @property
+    def share(self) -> int:
+        """How much of the limit is taken, in percent."""
+        return min(100, round(100 * self.value / self.most)) if self.most else 0
+
+    @property
+    def level(self) -> str:
+        """How the tile looks."""
+        if self.most is None:
+            return "much" if self.value else "calm"
+        return "much" if self.share >= NEARLY else "calm"
+
+
+class StatusView(BrowserView):  # type: ignore[misc]
+    """What the views of the status have in common."""
+
+    @cached_property
+    def seen(self) -> Seen:
+        """The status, for the current user."""
+        return Seen(self.context, self.request)
+
+    @property
+    def site_url(self) -> str:
+        """Where the site is."""
+        return str(self.context.absolute_url())
+
+    def url(self, view: str = "@@futures-status", **query: str) -> str:
+        """Return the address of a *view* of the site."""
+        told = urlencode({name: value for name, value in query.items() if value})
+        return f"{self.site_url}/{view}" + (f"?{told}" if told else "")
+
+    def asked(self, name: str) -> str:
+        """Return what the request asks for by *name*, "" where it is nothing."""
+        value = self.request.form.get(name)
+        return value if isinstance(value, str) else ""
+
+    def icon(self, name: str) -> str:
+        """Return an icon of Plone's; what it says stands beside it in words."""
+        if name not in self._icons:
+            resolver = getMultiAdapter((self.context, self.request), name="iconresolver")
+            svg = resolver.tag(name, tag_class="futures-icon")
+            self._icons[name] = f'<span aria-hidden="true">{svg}</span>'
+        return self._icons[name]
+
+    @cached_property
+    def _icons(self) -> dict[str, str]:
+        return {}
+
+
+class Parts(StatusView):
+    """The parts, and what their template asks for."""
+
+    parts = ViewPageTemplateFile("parts.pt")
+    age = staticmethod(words.age)
+    labels = COLUMNS
+    upstream_labels = NUMBERS
+
+    @property
+    def overview(self) -> dict[str, Any]:
+        """What all workers do."""
+        return self.seen.overview
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether there is something to see."""
+        return self.seen.state is State.ON
+
+    @property
+    def stale(self) -> list[dict[str, Any]]:
+        """The workers that have written nothing for a while."""
+        return [one for one in self.overview["workers"] if one["stale"]]
+
+    # The numbers at the top, and the picture
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """The numbers."""
+        counts = self.overview["counts"]
+        workers = {"n": len(self.overview["workers"]) - len(self.stale)}
+        refused = Tile("refused", "x-octagon", BANDS["refused"], self.refused, None, "")
+        return [
+            self._limited("held", "hourglass-split", counts["held"], counts["max_held"]),
+            Tile(
+                *("slots", "grid", _("Slots in use"), counts["slots_used"], counts["slots"]),
+                _("workers: ${n}", mapping=workers),
+            ),
+            self._limited("waiting", "people", counts["waiting"], counts["max_waiting"]),
+            refused._replace(note=_("in the last ten minutes")),
+        ]
+
+    def _limited(self, name: str, icon: str, value: int, most: int) -> Tile:
+        facts = {"n": int(self.bands[name].most)}
+        note = _("at most ${n} in ten minutes", mapping=facts)
+        tile = Tile(name, icon, BANDS[name], value, most, note)
+        return tile if tile.share < NEARLY else tile._replace(note=_("nearly all there may be"))
+
+    @property
+    def refused(self) -> int:
+        """How many were refused in the last ten minutes."""
+        return int(sum(self.bands["refused"].values))
+
+    @cached_property
+    def bands(self) -> dict[str, Band]:
+        """The last ten minutes: what is held, waiting, refused."""
+        columns = list(zip(*self.overview["history"], strict=True))[1:]
+        return {name: Band(list(column)) for name, column in zip(BANDS, columns, strict=True)}
+
+    @property
+    def picture(self) -> list[dict[str, Any]]:
+        """The bands with their words."""
+        return [self._drawn(name, band) for name, band in self.bands.items()]
+
+    def _drawn(self, name: str, band: Band) -> dict[str, Any]:
+        facts = {"most": int(band.most), "now": int(band.now)}
+        return {
+            "name": name,
+            "band": band,
+            "is_bars": name == "refused",
+            "title": BANDS[name],
+            "most": _("up to ${most}", mapping=facts),
+            "text": _("At most ${most}; ${now} now.", mapping=facts),
+        }
+
+    # Held responses
+
+    @property
+    def sort(self) -> str:
+        """What the holds are sorted by."""
+        return self.asked("sort") if self.asked("sort") in SORTS else "age"
+
+    @property
+    def columns(self) -> list[dict[str, Any]]:
+        """The heads of the list's columns."""
+        columns = [self._column(name) for name in COLUMNS]
+        action = {"name": "action", "title": _("Action"), "order": None, "url": "", "mark": ""}
+        return [*columns, action] if self.may_cancel else columns
+
+    def _column(self, name: str) -> dict[str, Any]:
+        down = name in ("age", "passes")  # the most comes first
+        order = ("descending" if down else "ascending") if name == self.sort else None
+        url = self.url(sort=name) if name in SORTS else ""
+        mark = " ▼" if down else " ▲"
+        return {"name": name, "title": COLUMNS[name], "order": order, "url": url, "mark": mark}
+
+    @cached_property
+    def holds(self) -> list[dict[str, Any]]:
+        """The holds that are listed: the oldest, in the order that is wanted."""
+        return sorted(self.overview["holds"][:MOST_ROWS], key=SORTS[self.sort])
+
+    @property
+    def more_holds(self) -> int:
+        """How many are held and not listed."""
+        more: int = self.overview["more_holds"]
+        return more + len(self.overview["holds"]) - len(self.holds)
+
+    @property
+    def is_one_site(self) -> bool:
+        """Tell whether the user sees only what is held of this site."""
+        return self.seen.place != "/"
+
+    @cached_property
+    def may_cancel(self) -> bool:
+        """Tell whether the user may cancel holds."""
+        return may_cancel(self.context)
+
+    def cancel_url(self, hold: Mapping[str, Any]) -> str:
+        """Return the address that asks whether to cancel *hold*."""
+        return self.url("@@futures-cancel", worker=hold["worker"], hold=hold["id"])
+
+    @cached_property
+    def cancelled(self) -> dict[str, Any] | None:
+        """What became of the hold that the user has cancelled: None where there was none."""
+        worker, _slash, hold_id = self.asked("cancelled").partition("/")
+        if not hold_id:
+            return None
+        hold = self.seen.hold(worker, hold_id)
+        if hold is not None:
+            return {"what": "asked", "path": hold["path"]}
+        for event in self.overview["last"]:
+            if (event["worker"], str(event["held_as"])) == (worker, hold_id):
+                return {"what": event["what"], "path": event["path"]}
+        return {"what": "ended", "path": ""}
+
+    # Upstreams, events, workers
+
+    def breaker(self, upstream: Mapping[str, Any]) -> tuple[str, str, Any]:
+        """Return icon, colour and words for the state of *upstream*."""
+        return words.BREAKERS["off" if upstream["off"] else upstream["breaker"]]
+
+    def breaker_told(self, upstream: Mapping[str, Any]) -> Any:
+        """Return what else there is to say of a breaker that is not closed; None for nothing."""
+        workers = sum(upstream["breakers"].values())
+        not_closed = workers - upstream["breakers"].get("closed", 0)
+        if upstream["off"] or not not_closed:
+            return None
+        facts = {"n": not_closed, "workers": workers}
+        if upstream["breaker"] == "half-open" or not upstream["retry_in"]:
+            return _("one call tries it, in ${n} of ${workers} workers", mapping=facts)
+        facts["time"] = words.age(upstream["retry_in"])
+        return _("not asked for ${time}, in ${n} of ${workers} workers", mapping=facts)
+
+    def of_upstream(self, upstream: Mapping[str, Any], name: str) -> str:
+        """Return a number of *upstream*, for people."""
+        if name in ("p50", "p99"):
+            return words.duration(upstream[name])
+        return str(upstream[name])
+
+    def end(self, event: Mapping[str, Any]) -> tuple[str, Any]:
+        """Return icon and words for what became of a request."""
+        return words.ENDS.get(event["what"], ("question-circle", event["what"]))
+
+    def why(self, event: Mapping[str, Any]) -> Any:
+        """Return why, in words where there are some."""
+        return words.LIMITS.get(event["why"], event["why"])
+
+    def iso(self, at: float) -> str:
+        """Return the time *at*, seconds since the epoch, as a machine reads it."""
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

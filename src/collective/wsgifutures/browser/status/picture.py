@@ -1,0 +1,48 @@
+"""The picture of the last ten minutes: numbers in, the path of an SVG out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+#: Of each band, in the units of its ``viewBox``.
+WIDTH = 600
+HEIGHT = 60
+
+
+class Band(NamedTuple):
+    """One of the numbers, over time."""
+
+    values: Sequence[float]
+
+    @property
+    def most(self) -> float:
+        """The highest of them."""
+        return max(self.values, default=0)
+
+    @property
+    def now(self) -> float:
+        """The last of them."""
+        return self.values[-1] if self.values else 0
+
+    @property
+    def line(self) -> str:
+        """Return the path of the line above its area."""
+        return "M" + " L".join(f"{x:g},{y:g}" for x, y in self._corners())
+
+    @property
+    def area(self) -> str:
+        """Return the path around the area below the line."""
+        return f"{self.line} L{WIDTH},{HEIGHT} L0,{HEIGHT} Z"
+
+    @property
+    def bars(self) -> list[tuple[float, float, float, float]]:
+        """Return x, y, width and height of a bar for each value that is not 0."""
+        step = WIDTH / max(1, len(self.values))
+        heights = [(i, self._height(value)) for i, value in enumerate(self.values) if value]
+        return [(i * step + 1, HEIGHT - high, step - 2, high) for i, high in heights]
+
+    def _corners(self) -> list[tuple[float, float]]:
+        step = WIDTH / max(1, len(self.values) - 1)
+        return [(round(i * step, 1), HEIGHT - self._height(v)) for i, v in enumerate(self.values)]
+
+    def _height(self, value: float) -> float:
+        return round(value / self.most * (HEIGHT - 4), 1) if self.most else 0.0

@@ -1,0 +1,51 @@
+"""The status in words: what a person reads for a number, a limit or a breaker's state."""
+
+from ...interfaces import _
+
+#: Icon, colour and words for each state of a breaker; never the colour alone.
+BREAKERS = {
+    "closed": ("check-circle", "success", _("Breaker closed")),
+    "half-open": ("question-circle", "warning", _("Breaker half-open")),
+    "open": ("x-octagon", "danger", _("Breaker open")),
+    "off": ("slash-circle", "secondary", _("Switched off")),
+}
+
+#: What became of a request that did not end well, with its icon.
+ENDS = {
+    "refused": ("x-octagon", _("Refused")),
+    "expired": ("hourglass-bottom", _("Out of time")),
+    "timeout": ("alarm", _("A call out of time")),
+    "cancelled": ("slash-circle", _("Cancelled")),
+}
+
+#: Why a request was refused: the limits, in words.
+LIMITS = {
+    "max_held": _("as many responses are held as may be"),
+    "max_held_per_client": _("this visitor has as many held as one may"),
+    "max_waiting": _("as many requests wait for a slot as may"),
+    "max_wait": _("the wait for a slot was too long"),
+    "max_bodies": _("uploads take all the room there is"),
+}
+
+
+def duration(seconds: float | None) -> str:
+    """Return *seconds* for people, as ``120 ms``, ``2.4 s`` or ``3 min 5 s``."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return age(seconds)
+
+
+def age(seconds: float) -> str:
+    """Return *seconds*, in whole ones, as ``12 s``, ``3 min 5 s`` or ``2 h 10 min``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,1 @@
+"""An add-on whose pages wait for services, as a site has it."""

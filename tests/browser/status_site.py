@@ -1,0 +1,107 @@
+"""A site with people who wait: two workers of gunicorn at one ZEO server."""
+
+from instance import run
+from pathlib import Path
+from processes import BIN
+from processes import copy_instance
+from processes import free_port
+from processes import Process
+from processes import run_gunicorn
+from processes import Service
+from processes import start_service
+from sites import Site
+
+import os
+import re
+import requests
+import threading
+
+_ADD = """
+from plone import api
+from zope.component.hooks import setSite
+import transaction
+
+setSite(app.Plone)  # noqa: F821
+for name in ("jane", "walter"):
+    app.acl_users.users.addUser(name, name, "correct horse battery")  # noqa: F821
+    app.acl_users.roles.assignRoleToPrincipal("Manager", name)  # noqa: F821
+with api.env.adopt_roles(["Manager"]):
+    for name in ("news", "shop", "library"):
+        folder = api.content.create(app.Plone, "Folder", name, title=name.title())  # noqa: F821
+        api.content.transition(folder, "publish")
+transaction.commit()
+"""
+
+_ZEO = """<zeoclient>
+    server 127.0.0.1:{port}
+    blob-dir $INSTANCE/var/blobs
+    shared-blob-dir on
+  </zeoclient>"""
+
+
+class StatusSite(Site):
+    """Two workers, and a crowd that asks them."""
+
+    def __init__(self, process, port, service, zeo):
+        self.zeo = zeo
+        self._crowd = []
+        super().__init__(process, port, service)
+
+    @property
+    def page(self):
+        return "@@forecast?seconds=0"
+
+    def ask(self, path, seconds=60, user=None, text="hello"):
+        """Let somebody ask for a page, who waits for it; return what that person gets."""
+        got = []
+        auth = (user, "correct horse battery") if user else None
+
+        def wait():
+            params = {"seconds": seconds, "text": text}
+            got.append(requests.get(f"{self.site}/{path}", params=params, auth=auth, timeout=120))
+
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        self._crowd.append(thread)
+        return got
+
+    def status(self):
+        """Return what the endpoint tells a Manager."""
+        headers = {"Accept": "application/json"}
+        url = f"{self.site}/@futures"
+        return requests.get(url, headers=headers, auth=("admin", "admin"), timeout=60).json()
+
+    def stop(self):
+        super().stop()
+        self.zeo.stop()
+
+
+def start_status_site(instance, folder, env=None, workers=2):
+    """Start it with a copy of *instance*."""
+    copy_instance(instance, folder)
+    script = folder / "add.py"
+    script.write_text(_ADD)
+    run("zconsole", "run", folder / "etc" / "zope.conf", script)
+    includes = folder / "etc" / "package-includes"
+    includes.mkdir(exist_ok=True)
+    (includes / "acme-configure.zcml").write_text('<include package="acme" />')
+    zeo_port = free_port()
+    data = folder / "var" / "Data.fs"
+    zeo = Process([BIN / "runzeo", "-a", f"127.0.0.1:{zeo_port}", "-f", data], folder / "zeo.log")
+    conf = folder / "etc" / "zope.conf"
+    filestorage = re.compile(r"<filestorage>.*?</filestorage>", re.S)
+    conf.write_text(filestorage.sub(_ZEO.format(port=zeo_port), conf.read_text()))
+    port = free_port()
+    service = Service(start_service(folder / "service.log"))
+    path = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
+    environment = {
+        "PYTHONPATH": path,
+        "PYTHONUNBUFFERED": "1",
+        "WSGIFUTURES_BLOCKED": "10",
+        "WSGIFUTURES_DEMO_SERVICE": service.url,
+        "WSGIFUTURES_MAX_HELD_PER_CLIENT": "1000",
+        "WSGIFUTURES_DEADLINE": "300",
+        **(env or {}),
+    }
+    process = run_gunicorn(folder, port, environment, "-w", str(workers))
+    return StatusSite(process, port, service, zeo)

@@ -1,0 +1,108 @@
+"""What workers have left on the board, as if they ran."""
+
+from collective.wsgifutures.status.board import Board
+
+import itertools
+import time
+
+_numbers = itertools.count(1)
+
+UPSTREAM = {
+    "name": "weather",
+    "host": "weather.example.com",
+    "off": False,
+    "calls": 40,
+    "in_flight": 2,
+    "queued": 0,
+    "errors": 1,
+    "retries": 0,
+    "busy": 0,
+    "p50": 0.12,
+    "p99": 2.5,
+    "breaker": "closed",
+    "retry_in": None,
+    "cache_hits": 7,
+    "cache_misses": 3,
+    "seconds": 5.0,
+    "buckets": {"+Inf": 40},
+}
+
+
+def hold(path, **changes):
+    """Return a hold of a request to *path*."""
+    told = {
+        "id": str(next(_numbers)),
+        "path": path,
+        "user": "",
+        "since": time.time() - 3,
+        "passes": 1,
+        "waiting_on": ["acme.weather.now"],
+        "trace": "",
+    }
+    return {**told, **changes}
+
+
+def upstream(**changes):
+    """Return the figures of an upstream."""
+    return {**UPSTREAM, **changes}
+
+
+def happened(what, why, path, held_as=0):
+    """Return something that went wrong just now."""
+    return {"at": time.time() - 2, "what": what, "why": why, "path": path, "held_as": held_as}
+
+
+def snapshot(worker, *holds, **changes):
+    """Return what *worker* does: it holds *holds*."""
+    now = time.time()
+    counts = {"held": len(holds), "waiting": 0, "slots_used": 1, "slots": 4}
+    told = {
+        "format": 1,
+        "pid": 4000 + int(worker, 16) % 1000,
+        "worker": worker,
+        "started": now - 600,
+        "at": now,
+        "counts": {**counts, "max_held": 5000, "max_waiting": 1000},
+        "totals": {
+            "requests": 100,
+            "held": 50,
+            "passes": 150,
+            "refused": {},
+            "expired": 0,
+            "cancelled": 0,
+            "timeouts": 0,
+            "gone": 0,
+            "held_seconds": 60.0,
+            "held_buckets": {"+Inf": 50},
+            "slow_passes": 0,
+            "blocked": 0,
+        },
+        "holds": list(holds),
+        "more_holds": 0,
+        "upstreams": [],
+        "last": [],
+        "history": [],
+    }
+    return {**told, **changes}
+
+
+class Workers:
+    """The board, and who writes on it."""
+
+    def __init__(self, folder):
+        self.folder = folder / "status"
+        self.board = Board(self.folder)
+
+    @property
+    def settings(self):
+        """What a request has to be asked with to see them."""
+        return {"status_folder": str(self.folder)}
+
+    def write(self, worker="000000a1", *holds, seconds_ago=0, **changes):
+        """Write what *worker* does."""
+        board = Board(self.folder, lambda: time.time() - seconds_ago)
+        board.write(snapshot(worker, *holds, **changes))
+
+    def asked_to_cancel(self, worker="000000a1"):
+        """Return what *worker* is asked to cancel."""
+        return self.board.cancels(worker)

@@ -1,0 +1,454 @@
+"""``@@futures-status``: what it shows, to whom, and what it cancels."""
+
+from collective.wsgifutures.browser.status.parts import MOST_ROWS
+from holdsite import ADMIN
+from lxml.html import fromstring
+from sitesettings import install
+from sitesettings import MEMBER
+from sitesettings import PANEL
+from sitesettings import SITE_ADMIN
+from snapshots import happened
+from snapshots import hold
+from snapshots import upstream
+from snapshots import Workers
+
+import pytest
+import re
+import time
+import transaction
+
+MANAGER = ("meg", "correct horse battery")  #: of this site alone
+
+PAGE = "@@futures-status"
+DATA = "@@futures-status-data"
+CANCEL = "@@futures-cancel"
+
+
+@pytest.fixture
+def workers(site, tmp_path):
+    """A board that nobody has written on, in a site with the add-on."""
+    install(site.portal)
+    site.portal.acl_users.userFolderAddUser(*MANAGER, ["Member", "Manager"], [])
+    transaction.commit()
+    folder = tmp_path / "board"
+    folder.mkdir()
+    return Workers(folder)
+
+
+@pytest.fixture
+def get(site, workers):
+    """Ask for a view of the status as a user."""
+
+    def ask(path=PAGE, query=None, user=ADMIN, **more):
+        return site.get(path, query=query, user=user, **{**workers.settings, **more})
+
+    return ask
+
+
+@pytest.fixture
+def post(site, workers):
+    """Press the button that cancels."""
+
+    def send(form, user=ADMIN, **more):
+        return site.post(CANCEL, form, user=user, **{**workers.settings, **more})
+
+    return send
+
+
+@pytest.fixture
+def grant(site):
+    """Give a permission to roles of this site."""
+
+    def give(permission, *roles):
+        site.portal.manage_permission(f"collective.wsgifutures: {permission}", roles, acquire=0)
+        transaction.commit()
+
+    return give
+
+
+def told(page, css):
+    """Return the text of each element that *css* matches, "" for none."""
+    found = fromstring(page.body).cssselect(css)
+    return [" ".join(one.text_content().split()) for one in found]
+
+
+def rows(page, section, row="tbody tr"):
+    """Return the cells of each row in a *section*."""
+    found = fromstring(page.body).cssselect(f"#futures-part-{section} {row}")
+    return [[" ".join(cell.text_content().split()) for cell in one] for one in found]
+
+
+def paths(page):
+    """Return the paths of the holds that are listed."""
+    return told(page, "#futures-part-held tbody .futures-path")
+
+
+# What it shows
+
+
+def test_each_held_response_is_listed_the_oldest_first(workers, get):
+    """Over all workers: path, user, what it waits on, passes, age."""
+    now = time.time()
+    young = hold("/plone/young", since=now - 3, user="jane", passes=2)
+    old = hold("/plone/old", since=now - 70, waiting_on=["weather.get", "acme.answer"])
+    workers.write("000000a1", young)
+    workers.write("000000b2", old)
+    page = get()
+    assert [row[:4] for row in rows(page, "held")] == [
+        ["/plone/old", "not logged in", "weather.get acme.answer", "1"],
+        ["/plone/young", "jane", "acme.weather.now", "2"],
+    ]
+    ages = [row[4] for row in rows(page, "held")]
+    assert ages[0].startswith("1 min 1")
+    assert re.fullmatch(r"\d s", ages[1])
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [("age", "cab"), ("path", "abc"), ("user", "bac"), ("passes", "bca"), ("nonsense", "cab")],
+)
+def test_the_list_is_sorted_as_is_asked(workers, get, sort, order):
+    """The oldest first where nothing that there is was asked for."""
+    now = time.time()
+    workers.write(
+        "000000a1",
+        hold("/plone/a", since=now - 20, user="zoe", passes=1),
+        hold("/plone/b", since=now - 10, user="abe", passes=5),
+        hold("/plone/c", since=now - 30, user="", passes=2),
+    )
+    page = get(query={"sort": sort})
+    assert "".join(path[-1] for path in paths(page)) == order
+    assert len(fromstring(page.body).cssselect("#futures-part-held [aria-sort]")) == 1
+
+
+def test_numbers_are_those_of_all_workers_together(workers, get):
+    """Held, slots, waiting; what was refused in the last ten minutes."""
+    now = time.time()
+    counts = {"held": 3, "waiting": 2, "slots_used": 4, "slots": 4}
+    counts |= {"max_held": 5, "max_waiting": 100}
+    history = [[now - 900, 90, 90, 90], [now - 100, 4, 1, 7], [now, 3, 2, 1]]
+    for name in ("000000a1", "000000b2"):
+        workers.write(name, counts=counts, history=history)
+    page = get()
+    numbers = told(page, ".futures-number")
+    assert numbers == ["6 of 10", "8 of 8", "4 of 200", "16"]
+    assert told(page, "#futures-tile-held .futures-note") == ["at most 8 in ten minutes"]
+    assert told(page, "#futures-part-picture desc")[0] == "At most 8; 6 now."
+
+
+def test_a_limit_that_is_nearly_reached_is_said_in_words(workers, get):
+    """Not by its colour alone."""
+    counts = {"held": 9, "waiting": 0, "slots_used": 1, "slots": 4}
+    workers.write(counts={**counts, "max_held": 10, "max_waiting": 100})
+    assert told(get(), "#futures-tile-held .futures-note") == ["nearly all there may be"]
+
+
+def test_the_picture_has_the_same_numbers_as_a_table(workers, get):
+    """One row for each ten seconds, the newest first."""
+    now = time.time()
+    workers.write(history=[[now - 50, 12, 5, 9], [now, 3, 2, 1]])
+    table = rows(get(), "picture")
+    assert len(table) == 60
+    assert table[0][1:] == ["3", "2", "1"]
+    assert table[5][1:] == ["12", "5", "9"]
+
+
+def test_upstreams_are_shown_with_their_numbers_and_state_in_words(workers, get):
+    """Sums of all workers, the slowest worker's times, the worst breaker."""
+    workers.write("000000a1", upstreams=[upstream(), upstream(name="off", off=True)])
+    broken = upstream(calls=2, errors=2, p99=7.0, breaker="open", retry_in=12.0)
+    workers.write("000000b2", upstreams=[broken])
+    off, weather = rows(get(), "upstreams")
+    assert off[:2] == ["off weather.example.com", "Switched off"]
+    state = "Breaker open not asked for 12 s, in 1 of 2 workers"
+    assert weather == [
+        *("weather weather.example.com", state, "42", "4", "0"),
+        *("120 ms", "7.0 s", "3", "14"),
+    ]
+
+
+def test_what_was_refused_and_expired_is_told_with_why_the_last_one_first(workers, get):
+    """In words where it is a limit, else the names of what was waited for."""
+    refused = {**happened("refused", "max_held", "/plone/a"), "at": time.time() - 30}
+    workers.write("000000a1", last=[refused])
+    workers.write("000000b2", last=[happened("expired", "acme.answer", "/plone/b")])
+    first, second = told(get(), "#futures-part-last li")
+    assert re.fullmatch(r"Out of time \d s ago /plone/b acme.answer", first)
+    assert second.startswith("Refused 3")
+    assert second.endswith("s ago /plone/a as many responses are held as may be")
+
+
+def test_a_worker_that_is_silent_is_told_apart_and_counted_nowhere(workers, get):
+    """It has ended, or stands still: its numbers are old."""
+    workers.write("000000a1", hold("/plone/now"))
+    workers.write("000000b2", hold("/plone/then"), seconds_ago=20)
+    page = get()
+    assert paths(page) == ["/plone/now"]
+    assert told(page, "#futures-tile-held .futures-number") == ["1 of 5000"]
+    assert told(page, "#futures-silent strong") == ["Not all workers tell what they do."]
+    states = {row[0]: row[1] for row in rows(page, "workers")}
+    assert sorted(state[:10] for state in states.values()) == ["silent for", "up for 10 "]
+
+
+def test_a_page_lists_so_many_and_says_how_many_more_there_are(workers, get):
+    """What is not listed one by one is counted."""
+    counts = {"held": 5000, "waiting": 0, "slots_used": 1, "slots": 4}
+    holds = [hold(f"/plone/{n}") for n in range(150)]
+    for name in ("000000a1", "000000b2"):
+        counts |= {"max_held": 5000, "max_waiting": 1000}
+        workers.write(name, *holds, counts=counts, more_holds=4850)
+    page = get()
+    assert len(paths(page)) == MOST_ROWS
+    assert "and 9800 more that are not listed." in page.text
+
+
+def test_a_path_that_came_through_a_virtual_host_is_shown_as_it_is_in_zope(workers, get):
+    """The rewritten one says nothing to anybody."""
+    workers.write(
+        "000000a1", hold("/VirtualHostBase/https/example.com:443/plone/VirtualHostRoot/_vh_a/x")
+    )
+    assert paths(get()) == ["/plone/x"]
+
+
+def test_no_query_string_is_shown(site, workers, get):
+    """Not that of the page either; the refresh keeps only what is its own."""
+    page = get(query={"sort": "path", "token": "s3cret", "cancelled": ""})
+    assert "s3cret" not in fromstring(page.body).cssselect("#futures-status")[0].text_content()
+    workers.write("000000a1", hold("/plone/a"))
+    page = get(query={"sort": "path", "token": "s3cret"})
+    (parts,) = fromstring(page.body).cssselect("#futures-parts")
+    assert parts.get("data-refresh") == f"{site.portal.absolute_url()}/{DATA}?sort=path"
+
+
+def test_a_path_that_is_markup_is_text(workers, get):
+    """Anybody may ask for any path."""
+    workers.write("000000a1", hold("/plone/<script>alert(1)</script>", user="<b>"))
+    page = get()
+    assert paths(page) == ["/plone/<script>alert(1)</script>"]
+    assert "<script>alert" not in page.body
+
+
+def test_the_page_has_no_script_or_style_of_its_own_inside(workers, get):
+    """It works where a Content-Security-Policy allows none."""
+    workers.write("000000a1", hold("/plone/a"))
+    (ours,) = fromstring(get().body).cssselect("#futures-status")
+    assert not ours.cssselect("script, style, [style]")
+    assert not [name for one in ours.iter() for name in one.attrib if name.startswith("on")]
+
+
+# Where there is nothing to show
+
+
+def test_a_board_that_nobody_has_written_on_says_so(get):
+    """A worker that has just begun."""
+    assert told(get(), "#futures-empty h2") == ["No data yet"]
+
+
+def test_a_status_that_is_switched_off_says_how_to_switch_it_on(get):
+    """With the variable's name."""
+    page = get(status_folder="off")
+    assert told(page, "#futures-empty h2") == ["The status is switched off"]
+    assert "WSGIFUTURES_STATUS_FOLDER" in page.text
+
+
+def test_a_process_without_the_hold_says_so(site, workers):
+    """As the control panel does."""
+    page = site.get(PAGE, user=ADMIN, held=False)
+    assert told(page, "#futures-empty h2") == ["This process does not hold responses"]
+
+
+def test_a_folder_that_others_may_read_is_refused_in_words(workers, get):
+    """It says which one, and what to do."""
+    workers.folder.chmod(0o755)
+    page = get()
+    assert told(page, "#futures-empty h2") == ["The folder of the status cannot be used"]
+    assert "mode 755" in page.text
+
+
+# The refresh
+
+
+def test_the_refresh_has_what_the_page_has_and_is_kept_by_nobody(workers, get):
+    """The same HTML, in JSON, so that nothing decorates it."""
+    workers.write("000000a1", hold("/plone/a"))
+    page, data = get(), get(DATA)
+    assert data.headers["content-type"].startswith("application/json")
+    assert page.headers["cache-control"] == data.headers["cache-control"] == "no-store"
+    assert paths(data._replace(body=data.json["html"])) == paths(page) == ["/plone/a"]
+    assert abs(data.json["at"] - time.time()) < 5
+
+
+def test_the_page_is_one_pass_and_writes_nothing(site, workers, get):
+    """Who looks does not add to the load."""
+    workers.write("000000a1", hold("/plone/a"))
+    get("")  # Plone itself writes something at the first page of a site
+    before = site.commits
+    for path in (PAGE, DATA, CANCEL):
+        assert get(path).passes == ["200"]
+    assert site.commits == before
+
+
+# Who may
+
+
+@pytest.mark.parametrize("path", [PAGE, DATA, CANCEL])
+@pytest.mark.parametrize("user", [SITE_ADMIN, MEMBER, None])
+def test_who_may_not_view_the_status_sees_nothing(workers, get, path, user):
+    """It is for Managers, where nobody has set another role."""
+    one = hold("/plone/hidden-page")
+    workers.write("000000a1", one)
+    answer = get(path, {"worker": "000000a1", "hold": one["id"]}, user)
+    assert answer.status in (302, 401)
+    assert "/plone/hidden-page" not in answer.body
+
+
+def test_the_permission_can_be_given(workers, get, grant):
+    """To view is one thing, to cancel another."""
+    workers.write("000000a1", hold("/plone/a"))
+    grant("View status", "Manager", "Site Administrator")
+    page = get(user=SITE_ADMIN)
+    assert paths(page) == ["/plone/a"]
+    assert told(page, "[data-cancel], dialog") == []
+    assert len(told(get(user=MANAGER), "[data-cancel]")) == 1
+
+
+def test_who_may_cancel_and_not_view_is_told_nothing(workers, get, grant):
+    """What is held is not found out by asking whether to cancel it."""
+    one = hold("/plone/hidden-page")
+    workers.write("000000a1", one)
+    grant("Cancel held responses", "Member")
+    answer = get(CANCEL, {"worker": "000000a1", "hold": one["id"]}, MEMBER)
+    assert answer.status in (302, 401)
+    assert "/plone/hidden-page" not in answer.body
+
+
+def test_a_manager_of_one_site_sees_no_path_and_no_user_of_another(workers, get):
+    """The process serves all sites of its Zope; the numbers are those of all."""
+    here, there = hold("/plone/hidden-page", user="jane"), hold("/elsewhere/b", user="otto")
+    sly = hold("/plone/../elsewhere/c", user="olga")
+    beside = hold("/plone-two/d", user="ozzy")
+    last = [happened("refused", "max_wait", "/elsewhere/e"), happened("refused", "max_wait", "")]
+    workers.write("000000a1", here, there, sly, beside, last=last)
+    page = get(user=MANAGER)
+    assert paths(page) == ["/plone/hidden-page"]
+    for name in ("elsewhere", "otto", "olga", "plone-two", "ozzy"):
+        assert name not in page.body
+    assert told(page, "#futures-tile-held .futures-number") == ["4 of 5000"]
+    assert "and 3 more that are not listed." in page.text
+    assert told(page, "#futures-part-last li") == []
+    everywhere = get()
+    assert sorted(paths(everywhere)) == [
+        "/elsewhere/b",
+        "/elsewhere/c",
+        "/plone-two/d",
+        "/plone/hidden-page",
+    ]
+    assert len(told(everywhere, "#futures-part-last li")) == 2
+
+
+def test_a_site_without_the_add_on_has_no_such_page(site):
+    """It hangs on the browser layer."""
+    for path in (PAGE, DATA, CANCEL):
+        assert site.get(path, user=ADMIN).status == 404
+
+
+def test_the_page_and_the_control_panel_lead_to_each_other(workers, get):
+    """For who may open them."""
+    assert f"/{PAGE}" in get(PANEL).body
+    assert f"/{PAGE}" not in get(PANEL, user=SITE_ADMIN).body
+    assert f"/{PANEL}" in get().body
+
+
+# Cancelling
+
+
+def token(page):
+    """Return the authenticator that *page* has for its button."""
+    (field,) = fromstring(page.body).cssselect("form[action$=futures-cancel] [name=_authenticator]")
+    return field.get("value")
+
+
+@pytest.fixture
+def held(workers):
+    """A hold; return what names it in a form."""
+    one = hold("/plone/a", user="jane")
+    workers.write("000000a1", one)
+    return {"worker": "000000a1", "hold": one["id"]}
+
+
+def test_without_javascript_the_button_asks_first(workers, get, held):
+    """On a page of its own, which changes nothing."""
+    (link,) = fromstring(get().body).cssselect("[data-cancel]")
+    assert link.get("href").endswith(f"/{CANCEL}?worker=000000a1&hold={held['hold']}")
+    page = get(CANCEL, held)
+    assert page.text.count("/plone/a") == 1
+    assert workers.asked_to_cancel() == []
+
+
+@pytest.mark.parametrize("form_of", [PAGE, CANCEL])
+def test_a_hold_is_cancelled_and_the_page_says_so(site, workers, get, post, held, form_of):
+    """Its worker is asked, and who pressed the button is back on the page."""
+    answer = post({**held, "_authenticator": token(get(form_of, held))})
+    back = f"{site.portal.absolute_url()}/{PAGE}?cancelled=000000a1%2F{held['hold']}"
+    assert (answer.status, answer.headers["location"]) == (302, back)
+    assert workers.asked_to_cancel() == [held["hold"]]
+
+    kept = {"cancelled": f"000000a1/{held['hold']}"}
+    assert told(get(query=kept), "#futures-cancelled")[0].startswith("/plone/a Its worker is asked")
+    workers.write("000000a1", last=[happened("cancelled", "x", "/plone/a", int(held["hold"]))])
+    assert told(get(query=kept), "#futures-cancelled") == ["/plone/a This response was cancelled."]
+
+
+def test_a_hold_that_ends_before_it_is_cancelled_is_said_to_be_held_no_longer(workers, get, held):
+    """It may have had its answer."""
+    workers.write("000000a1")
+    (said,) = told(get(query={"cancelled": f"000000a1/{held['hold']}"}), "#futures-cancelled")
+    assert said == "The response that was to be cancelled is no longer held."
+
+
+def test_who_cancelled_is_logged(site, get, post, held):
+    """Somebody's page ended with an error: who did that?"""
+    site.log.set_level("INFO")
+    post({**held, "_authenticator": token(get())})
+    said = [record.getMessage() for record in site.log.records]
+    assert "admin cancels the held response of /plone/a" in said
+
+
+@pytest.mark.parametrize("wrong", [{}, {"_authenticator": "forged"}])
+def test_a_form_of_somebody_else_s_cancels_nothing(workers, post, held, wrong):
+    """403 without the authenticator of our page."""
+    assert post({**held, **wrong}).status == 403
+    assert workers.asked_to_cancel() == []
+
+
+def test_a_link_cancels_nothing(workers, get, held):
+    """Only a POST does."""
+    get(CANCEL, {**held, "_authenticator": token(get())})
+    assert workers.asked_to_cancel() == []
+
+
+@pytest.mark.parametrize("user", [SITE_ADMIN, MEMBER, None])
+def test_who_may_not_cancel_cancels_nothing(workers, get, post, held, grant, user):
+    """Also who may look."""
+    grant("View status", "Anonymous")
+    assert post({**held, "_authenticator": token(get())}, user).status in (302, 401)
+    assert workers.asked_to_cancel() == []
+
+
+@pytest.mark.parametrize("wrong", [{"hold": "99999"}, {"worker": "000000ff"}, {"hold": "../x"}])
+def test_what_is_not_listed_cannot_be_cancelled(workers, get, post, held, wrong):
+    """It has ended by now; or nobody was offered it."""
+    assert post({**held, **wrong, "_authenticator": token(get())}).status == 302
+    assert workers.asked_to_cancel() == []
+    assert told(get(CANCEL, {**held, **wrong}), "h1") == ["It is no longer held"]
+
+
+def test_a_manager_of_one_site_cancels_nothing_of_another(workers, get, post):
+    """Though its id is easily guessed."""
+    other = hold("/other/b")
+    workers.write("000000a1", hold("/plone/a"), other)
+    form = {"worker": "000000a1", "hold": other["id"]}
+    page = get(CANCEL, form, MANAGER)
+    assert told(page, "h1") == ["It is no longer held"]
+    post({**form, "_authenticator": token(get(user=MANAGER))}, MANAGER)
+    assert workers.asked_to_cancel() == []

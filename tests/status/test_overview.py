@@ -1,0 +1,179 @@
+"""All workers as one: sums, what is told of whom, what one site sees."""
+
+from collective.wsgifutures.status import overview
+from collective.wsgifutures.status.overview import is_below
+from collective.wsgifutures.status.overview import place
+
+import pytest
+
+NOW = 1_000_000.0
+
+COUNTS = {"held": 2, "waiting": 1, "slots_used": 1, "slots": 4, "max_held": 10, "max_waiting": 5}
+
+
+def snapshot(worker, stale=False, **changes):
+    told = {
+        "worker": worker,
+        "pid": 1,
+        "started": NOW - 100,
+        "at": NOW - 1,
+        "stale": stale,
+        "counts": COUNTS,
+        "totals": {"passes": 3, "refused": {"max_held": 1}},
+        "holds": [],
+        "upstreams": [],
+        "last": [],
+        "history": [],
+    }
+    return {**told, **changes}
+
+
+def hold(path, since=NOW - 5, number="1"):
+    return {"id": number, "path": path, "user": "", "since": since, "passes": 1, "waiting_on": []}
+
+
+def upstream(**changes):
+    told = {"name": "weather", "host": "a.example", "off": False, "breaker": "closed"}
+    numbers = ("calls", "in_flight", "queued", "errors", "retries", "busy")
+    numbers += ("cache_hits", "cache_misses")
+    return {**told, **dict.fromkeys(numbers, 1), "p50": 1.0, "p99": 2.0, "retry_in": None} | changes
+
+
+def test_counts_and_totals_of_workers_when_fresh_are_added_up():
+    """Also what is nested in them, and what only one of them has."""
+    other = {"passes": 1, "refused": {"max_wait": 4, "max_held": 2}}
+    told = overview.of([snapshot("a"), snapshot("b", totals=other)], NOW)
+    assert told["counts"] == {name: 2 * number for name, number in COUNTS.items()}
+    assert told["totals"] == {"passes": 4, "refused": {"max_held": 3, "max_wait": 4}}
+
+
+def test_worker_when_stale_is_listed_and_counted_nowhere():
+    """Nobody knows what it does now."""
+    old = snapshot("b", stale=True, holds=[hold("/x")], upstreams=[upstream()], at=NOW - 60)
+    old["last"] = [{"at": NOW, "what": "refused", "why": "max_held", "path": "/x"}]
+    old["history"] = [[NOW, 5, 5, 5]]
+    told = overview.of([snapshot("a"), old], NOW)
+    assert [(one["worker"], one["stale"], one["age"]) for one in told["workers"]] == [
+        ("a", False, 1.0),
+        ("b", True, 60.0),
+    ]
+    assert told["counts"] == COUNTS
+    assert (told["holds"], told["upstreams"], told["last"]) == ([], [], [])
+    assert sum(sum(point[1:]) for point in told["history"]) == 0
+
+
+def test_overview_when_no_worker_wrote_is_empty():
+    """As before the first second is over."""
+    told = overview.of([], NOW)
+    assert (told["workers"], told["counts"], told["holds"], told["more_holds"]) == ([], {}, [], 0)
+
+
+def test_holds_of_all_workers_are_told_the_oldest_first_with_their_worker():
+    """And their age, at the time of the overview."""
+    first = snapshot("a", holds=[hold("/late", NOW - 1), hold("/early", NOW - 9)])
+    told = overview.of([first, snapshot("b", holds=[hold("/mid", NOW - 5)])], NOW)
+    assert [(one["path"], one["worker"], one["age"]) for one in told["holds"]] == [
+        ("/early", "a", 9.0),
+        ("/mid", "b", 5.0),
+        ("/late", "a", 1.0),
+    ]
+    assert told["more_holds"] == 1
+
+
+def test_hold_of_when_another_worker_has_the_same_number_is_that_of_the_worker():
+    """Each worker counts from one."""
+    told = overview.of([snapshot("a", holds=[hold("/a")]), snapshot("b", holds=[hold("/b")])], NOW)
+    assert overview.hold_of(told, "b", "1")["path"] == "/b"
+    assert overview.hold_of(told, "c", "1") is None
+
+
+def test_upstream_of_two_workers_is_one_with_the_slowest_times_and_the_worst_breaker():
+    """Numbers are added up; a percentile of two cannot be."""
+    open_one = upstream(p50=None, p99=9.0, breaker="open", retry_in=3.0)
+    all_three = [upstream(), upstream(breaker="half-open", calls=5), open_one]
+    written = [snapshot(str(n), upstreams=[one]) for n, one in enumerate(all_three)]
+    (told,) = overview.of(written, NOW)["upstreams"]
+    assert (told["calls"], told["errors"], told["p50"], told["p99"]) == (7, 3, 1.0, 9.0)
+    assert (told["breaker"], told["retry_in"]) == ("open", 3.0)
+    assert told["breakers"] == {"closed": 1, "half-open": 1, "open": 1}
+
+
+def test_upstream_when_sites_have_it_at_two_hosts_is_two():
+    """They are two services."""
+    both = [upstream(), upstream(host="b.example")]
+    told = overview.of([snapshot("a", upstreams=both)], NOW)["upstreams"]
+    assert [one["host"] for one in told] == ["a.example", "b.example"]
+
+
+def test_upstream_when_it_answered_nothing_yet_has_no_times():
+    """None, and not 0."""
+    told = overview.of([snapshot("a", upstreams=[upstream(p50=None, p99=None)])], NOW)
+    assert told["upstreams"][0]["p99"] is None
+
+
+def test_history_of_two_workers_is_put_on_one_line_of_time():
+    """Sixty points of ten seconds, the last one now; what is older is left out."""
+    first = [[NOW - 700, 9, 9, 9], [NOW - 20, 1, 2, 3], [NOW, 4, 0, 0]]
+    told = overview.of(
+        [snapshot("a", history=first), snapshot("b", history=[[NOW - 20, 10, 20, 30]])], NOW
+    )["history"]
+    assert len(told) == 60
+    assert told[-1] == [NOW, 4, 0, 0]
+    assert told[-3] == [NOW - 20, 11, 22, 33]
+    assert sum(point[1] for point in told) == 15
+
+
+def test_what_happened_is_told_the_last_one_first_with_its_worker():
+    """Fifty at most, of all workers."""
+    last = [{"at": NOW - n, "what": "refused", "why": "max_held", "path": "/x"} for n in range(40)]
+    told = overview.of([snapshot("a", last=last), snapshot("b", last=last)], NOW)["last"]
+    assert len(told) == 50
+    assert [one["worker"] for one in told[:2]] == ["a", "b"]
+    assert told[0]["at"] == NOW
+
+
+PLACES = {
+    "/Plone/x": "/Plone/x",
+    "/Plone//x/./y/": "/Plone/x/y",
+    "/Plone/../Other/x": "/Other/x",
+    "/../../x": "/x",
+    "//Plone/x": "/Plone/x",
+    "/": "/",
+    "": "",
+    "/VirtualHostBase/https/example.com:443/Plone/VirtualHostRoot/x": "/Plone/x",
+    "/VirtualHostBase/http/a:80/Plone/VirtualHostRoot/_vh_b/_vh_c/x": "/Plone/x",
+    "/VirtualHostBase/http/a:80/VirtualHostRoot/Plone/x": "/Plone/x",
+    "/VirtualHostBase/http/a/One/VirtualHostRoot/../../Two": "/VirtualHostBase/http/a/Two",
+    "/VirtualHostBase/http/a:80/Plone": "/VirtualHostBase/http/a:80/Plone",
+}
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_place_of_a_path_is_where_zope_gets_to(path):
+    """So that nobody passes for another site's visitor by the way the path is written."""
+    assert place(path) == PLACES[path]
+
+
+@pytest.mark.parametrize(
+    ("path", "seen"),
+    [("/a/b", True), ("/a", True), ("/ab", False), ("/", False), ("", False), ("/b/a", False)],
+)
+def test_path_is_below_a_site_when_it_is_the_site_or_in_it(path, seen):
+    """A name that begins alike is another site's."""
+    assert is_below(path, "/a") is seen
+    assert is_below(path, "/")
+
+
+def test_one_site_sees_its_own_holds_and_what_happened_there_and_the_numbers_of_all():
+    """Paths and users of others are nobody's business."""
+    happened = {"at": NOW, "what": "refused", "why": "max_held"}
+    one = snapshot(
+        "a",
+        holds=[hold("/a/x"), hold("/b/y", number="2")],
+        last=[{**happened, "path": "/a/x"}, {**happened, "path": "/b/y"}, {**happened, "path": ""}],
+    )
+    told = overview.of([one], NOW, "/a")
+    assert [hold["path"] for hold in told["holds"]] == ["/a/x"]
+    assert [event["path"] for event in told["last"]] == ["/a/x"]
+    assert (told["counts"]["held"], told["more_holds"]) == (2, 1)
+    assert overview.hold_of(told, "a", "2") is None
