@@ -6,6 +6,7 @@ tests fail: ``make test-browser`` installs what they need.
 
 from pathlib import Path
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -63,12 +64,16 @@ class Browser:
 
     def wait_for(self, true, seconds=PATIENCE):
         """Wait until the function *true* gives something, and return that."""
-        return WebDriverWait(self.driver, seconds, 0.1).until(lambda driver: true())
+        gone = [StaleElementReferenceException]  # with the page that it was on
+        waiting = WebDriverWait(self.driver, seconds, 0.1, ignored_exceptions=gone)
+        return waiting.until(lambda driver: true())
 
     def click(self, css):
         """Click the element, wherever it is on the page."""
         element = self.find(css)
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        self.driver.execute_script(
+            "arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", element
+        )
         element.click()
 
     def fill(self, css, text):
@@ -104,24 +109,21 @@ class Browser:
         self.folder.mkdir(parents=True, exist_ok=True)
         for device in WIDTHS:
             self.resize(device)
-            (self.folder / f"{name}-{device}.png").write_bytes(self.picture())
+            (self.folder / f"{name}-{device}.png").write_bytes(self.picture(device))
         self.resize("desktop")
 
-    def resize(self, device):
+    def picture(self, device="desktop"):
+        """Return the whole page as a PNG."""
+        size = self.driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+        self.resize(device, min(int(size["height"]), MAX_HEIGHT))
+        picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", {})
+        return base64.b64decode(picture["data"])
+
+    def resize(self, device, height=900):
         """Give the window the width of a device: ``desktop`` or ``phone``."""
-        width = WIDTHS[device]
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1}
+        metrics = {"width": WIDTHS[device], "height": height, "deviceScaleFactor": 1}
         metrics["mobile"] = device == "phone"
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
-    def picture(self):
-        """Return the whole page as a PNG, at the width that the window has."""
-        size = self.driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "scale": 1}
-        clip["height"] = min(size["height"], MAX_HEIGHT)
-        options = {"captureBeyondViewport": True, "clip": clip}
-        picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", options)
-        return base64.b64decode(picture["data"])
 
     def overflows(self):
         """Tell whether the page is wider than the window: a person has to scroll sideways."""

@@ -22,7 +22,7 @@ import transaction
 
 setSite(app.Plone)  # noqa: F821
 for profile in {profiles!r}:
-    app.Plone.portal_setup.runAllImportStepsFromProfile(profile)  # noqa: F821
+    app.Plone.portal_setup.runAllImportStepsFromProfile("profile-" + profile)  # noqa: F821
 transaction.commit()
 app._p_jar.db().close()  # noqa: F821  writes the index
 """

@@ -1,5 +1,17 @@
 """The demo, as its visitors see it."""
 
+from demo import waited
+
+import pytest
+
+PARTS = 10
+
+#: What ten calls of a second each take one after the other, in seconds.
+ONE_BY_ONE = 10
+
+#: What 200 requests of a second each take at least where four are published at a time.
+FOUR_AT_A_TIME = 50
+
 
 def test_demo_when_opened_can_be_read_by_everybody(browser, site):
     """Its start page is whole, for each width and for those who cannot see it."""
@@ -8,3 +20,63 @@ def test_demo_when_opened_can_be_read_by_everybody(browser, site):
     browser.screenshot("demo")
     browser.check_accessibility()
     assert browser.complaints() == []
+
+
+def test_demo_when_200_held_requests_come_in_shows_their_answers(browser, site):
+    """They are answered long before a server of four threads could, and nobody else waits."""
+    browser.open(site.site + "/@@futures-demo")
+    held = "figure[data-page=held]"
+    browser.wait_for(lambda: browser.find(f"{held} button").is_enabled())
+    browser.click(f"{held} button")
+    browser.wait_for(lambda: len(browser.all(f"{held} .answered")) > 20)
+    browser.screenshot("demo-200-coming-in")
+    browser.wait_for(lambda: browser.find(f"{held} .futures-state").text == "200 of 200 answered")
+    browser.screenshot("demo-200")
+    assert len(browser.all(f"{held} .answered")) == 200
+    facts = browser.find(f"{held} dl").text.splitlines()
+    first, last = facts[facts.index("Answers after") + 1].removesuffix(" s").split(" s to ")
+    assert 1 <= float(first) <= float(last) < FOUR_AT_A_TIME
+    assert float(facts[facts.index("Another visitor waited at most") + 1].removesuffix(" s")) < 10
+    browser.check_accessibility()
+    assert browser.complaints() == []
+
+
+def test_parts_when_ten_ask_for_a_second_each_come_after_one_wait(browser, site):
+    """A visitor of a page of ten slow viewlets waits for one of them."""
+    browser.open(site.site + "/@@hold-parts?seconds=1")
+    assert len(browser.all(".futures-part")) == PARTS
+    assert browser.find(".futures-part:first-child").text.splitlines() == [
+        "Weather",
+        "14 °C, light rain until noon",
+    ]
+    assert 1 <= waited(browser) < ONE_BY_ONE / 2
+    browser.screenshot("parts")
+    browser.check_accessibility()
+    assert browser.complaints() == []
+    assert site.get("@@hold-parts", seconds=0).headers["X-Hold-Passes"] == "2"
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["hold", "hold-many", "hold-blocking", "hold-submit-only", "hold-error", "hold-timeout"],
+)
+def test_page_of_the_demo_when_opened_can_be_read_by_everybody(browser, site, page):
+    browser.open(f"{site.site}/@@{page}")
+    assert waited(browser) >= 0
+    browser.screenshot(page)
+    browser.check_accessibility()
+    assert browser.complaints() == []
+
+
+def test_form_of_the_demo_when_sent_writes_once(browser, start_own):
+    """Two passes, one write, as the person at the form sees it."""
+    own = start_own()
+    browser.log_in(own.site)
+    browser.open(own.site + "/@@hold-write")
+    assert browser.find("#counter").text == "0"
+    browser.click("#content form button")
+    browser.wait_for(lambda: browser.find("#counter").text == "1")
+    browser.screenshot("hold-write")
+    browser.check_accessibility()
+    browser.open(own.site + "/@@hold-write")
+    assert browser.find("#counter").text == "1"

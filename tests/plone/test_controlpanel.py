@@ -45,8 +45,8 @@ def rows(contents, section):
         (found,) = row.cssselect(part)
         return " ".join(found.text_content().split())
 
-    parts = ["code", "span", "td:first-child div", "td:last-child div"]
-    found = fromstring(contents).cssselect(f"#{section} tbody tr")
+    parts = ["code", "span", "dt div", "dd div"]
+    found = fromstring(contents).cssselect(f"#{section} dl > div")
     return [[text(row, part) for part in parts] for row in found]
 
 
@@ -98,7 +98,7 @@ def test_the_settings_of_the_process_are_shown_with_where_they_come_from(
     assert shown["slots"] == ("3", "option of the PasteDeploy filter")
     assert shown["grace"] == ("2.5", "environment variable WSGIFUTURES_GRACE")
     assert shown["deadline"] == ("55", "default")
-    assert shown["max_processes"] == ("-", "default")
+    assert shown["max_processes"] == ("not set", "default")
     assert "does not run the hold" not in answer.body
 
 

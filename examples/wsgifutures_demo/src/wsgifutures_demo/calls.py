@@ -1,11 +1,15 @@
 """The external calls of the demo. Plain data in, plain data out, nothing of Plone."""
 
 from collective.wsgifutures import future
+from collective.wsgifutures import Upstream
 
 import os
 import requests
 
 SERVICE = os.environ.get("WSGIFUTURES_DEMO_SERVICE", "http://127.0.0.1:8090")
+
+#: The same service with a name: Site Setup shows it, and a site can change its limits.
+town = Upstream("town", base_url=SERVICE, timeout=(3, 40), total=50)
 
 
 def ask(path, **params):

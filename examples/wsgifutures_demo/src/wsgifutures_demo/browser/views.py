@@ -8,6 +8,7 @@ from ..calls import too_slow
 from ..query import BadQuery
 from ..query import seconds
 from ..query import whole_number
+from .parts import Part
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
 from collective.wsgifutures import held
@@ -82,6 +83,15 @@ class HoldSubmitOnly(Page):
     def render(self):
         call = slow.submit(self.seconds, self.text)
         return self.index(answers=[call.result(default="still waiting")])
+
+
+class HoldParts(Page):
+    title = "Ten parts, one wait"
+    lead = "Each part is a viewlet of its own and calls the service; none waits for another."
+    shown = (Part,)
+
+    def render(self):
+        return self.index(parts=True)
 
 
 class HoldWrite(Page):
