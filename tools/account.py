@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import contextlib
 import os
 import secrets
 import signal
@@ -50,7 +51,7 @@ def clone(name: str, home: Path) -> Path:
 
 def as_user(name: str, folder: Path, command: str) -> list[str]:
     """Return what runs *command* as that user would, in a shell of a new login."""
-    return ["su", "-", name, "-c", f"cd {folder} && exec {command}"]
+    return ["su", "-", name, "--session-command", f"cd {folder} && exec {command}"]
 
 
 def start(name: str, folder: Path) -> None:
@@ -69,8 +70,8 @@ def start(name: str, folder: Path) -> None:
         _wait_for(url, process)
         print(f"== {url} answers 200", flush=True)
     finally:
-        # as a terminal does it, to all processes that it has started
-        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         process.wait(60)
 
 

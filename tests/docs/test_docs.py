@@ -18,6 +18,8 @@ from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import fields
 from gunicorn.config import GracefulTimeout
 from gunicorn.config import WorkerConnections
+from messages import share_that_is_known
+from messages import templates
 from paste.deploy.loadwsgi import loadfilter
 from types import SimpleNamespace
 from zope.publisher.browser import TestRequest as Request
@@ -436,6 +438,22 @@ def test_time_limits_in_front_are_longer_than_a_response_is_held():
     assert len(found) == 5
     longest = Settings().deadline + Settings().grace
     assert all(int(seconds) > longest + 10 for _, seconds in found)
+
+
+LOGGED = [
+    block
+    for block in blocks_of(DOCS / "howto" / "troubleshoot.rst", "text")
+    if block.options.get("class") == "log"
+]
+
+
+@pytest.mark.parametrize("block", LOGGED, ids=place)
+def test_message_in_the_docs_is_one_of_the_code(block):
+    """Word for word, but for names and numbers."""
+    assert share_that_is_known(block.text, TEMPLATES) > 0.65, block.text
+
+
+TEMPLATES = templates()
 
 
 # Settings, words, names
