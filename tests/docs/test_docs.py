@@ -16,11 +16,13 @@ from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import PREFIX
 from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import fields
+from gunicorn.config import Config
 from gunicorn.config import GracefulTimeout
 from gunicorn.config import WorkerConnections
 from messages import share_that_is_known
 from messages import templates
 from paste.deploy.loadwsgi import loadfilter
+from pathlib import Path
 from types import SimpleNamespace
 from zope.publisher.browser import TestRequest as Request
 
@@ -29,11 +31,15 @@ import builtins
 import collective.wsgifutures
 import collective.wsgifutures.gunicorn
 import collective.wsgifutures.testing
+import configparser
 import importlib.util
 import inspect
+import json
 import os
 import pytest
 import re
+import runpy
+import shlex
 import socket
 import subprocess
 import sys
@@ -438,6 +444,52 @@ def test_time_limits_in_front_are_longer_than_a_response_is_held():
     assert len(found) == 5
     longest = Settings().deadline + Settings().grace
     assert all(int(seconds) > longest + 10 for _, seconds in found)
+
+
+def test_unit_of_systemd_waits_long_enough_and_allows_enough_files(tmp_path, monkeypatch):
+    """Its command is gunicorn's, with a config file that begins with ours."""
+    files = files_of(DOCS / "howto" / "deploy.rst")
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str
+    unit.read_string(files["/etc/systemd/system/plone.service"][0].text)
+    service = unit["Service"]
+    ours = collective.wsgifutures.gunicorn
+    assert int(service["TimeoutStopSec"]) > ours.graceful_timeout
+    assert int(service["RestartPreventExitStatus"]) == ours._BOOT_ERROR
+    settings = Settings()
+    needed = 2 * settings.max_held + settings.max_waiting + audit.OTHER_FILES
+    assert int(service["LimitNOFILE"]) >= needed
+    command = shlex.split(service["ExecStart"])[1:]
+    assert command == json.loads(last_line(files["Dockerfile"][0]).removeprefix("CMD "))[1:]
+    monkeypatch.chdir(tmp_path)
+    Path("etc").mkdir()
+    Path("etc/gunicorn.conf.py").write_text(files["etc/gunicorn.conf.py"][0].text)
+    cfg = config_of(command)
+    assert (cfg.worker_class_str, cfg.bind) == ("gevent", ["127.0.0.1:8080"])
+    assert (cfg.paste, cfg.graceful_timeout) == ("etc/zope.ini", ours.graceful_timeout)
+
+
+def last_line(block):
+    return block.text.splitlines()[-1]
+
+
+def config_of(command):
+    """Return gunicorn's configuration for its command line."""
+    cfg = Config()
+    given = vars(cfg.parser().parse_args(command))
+    flags = {name: value for name, value in given.items() if value is not None}
+    for name, value in {**runpy.run_path(given["config"]), **flags}.items():
+        if name in cfg.settings:
+            cfg.set(name, value)
+    return cfg
+
+
+def test_times_to_stop_in_the_page_of_deployment_are_longer_than_gunicorns():
+    """For Docker, Compose and Kubernetes."""
+    text = (DOCS / "howto" / "deploy.rst").read_text(encoding="utf-8")
+    waits = re.findall(r"(?:stop-timeout|grace_period:|GracePeriodSeconds:) (\d+)", text)
+    assert len(waits) == 3
+    assert all(int(wait) > collective.wsgifutures.gunicorn.graceful_timeout for wait in waits)
 
 
 LOGGED = [

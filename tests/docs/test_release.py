@@ -3,6 +3,7 @@
 from blocks import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from xml.etree import ElementTree
 
 import ast
 import contextlib
@@ -111,3 +112,15 @@ def test_file_is_rendered_by_docutils_alone(name):
         writer="html5",
         settings_overrides={"report_level": 1, "halt_level": 1, "raw_enabled": False},
     )
+
+
+def test_page_of_security_lists_all_permissions_with_their_roles():
+    """As permissions.zcml has them."""
+    tree = ElementTree.parse(ROOT / "src" / "collective" / "wsgifutures" / "permissions.zcml")
+    space = "{http://namespaces.zope.org/zope}"
+    granted = {
+        one.get("title"): ", ".join(role.get("name") for role in one.iter(f"{space}role"))
+        for one in tree.iter(f"{space}permission")
+    }
+    text = (ROOT / "docs" / "security.rst").read_text(encoding="utf-8")
+    assert dict(re.findall(r"\* - ``(collective.wsgifutures: .*)``\n +- (.*)\n", text)) == granted
