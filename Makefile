@@ -22,8 +22,14 @@ help:  ## List the targets
 start: $(READY)  ## Start the demo at http://localhost:8080 (PORT=9000 make start moves it)
 	@exec $(BIN)/python examples/start.py --port $(PORT)
 
+# Most tests wait more than they compute, so two suites go side by side, the long ones first.
+SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going
+TESTS := test-server test-kernel test-plone test-docs
+
 .PHONY: test
-test: test-kernel test-docs test-plone test-server  ## Run the tests
+test: $(READY)  ## Run the tests
+	@echo "Two suites at a time, some five minutes. Each tells what it found when it has ended."
+	@$(SIDE_BY_SIDE) $(TESTS)
 
 .PHONY: test-kernel
 test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
@@ -42,13 +48,13 @@ test-plone: $(READY)  ## A Plone site in this process
 test-server: $(READY)  ## Real servers on a real site
 	$(PYTEST) $(PURE) tests/server
 
-# The long ones first. Most of them wait more than they compute, so two go side by side.
-ALL := test-operation test-python-3.12 test-python-3.13 test-server test-kernel test-plone61 \
-    test-storages test-plone test-browser test-fronts test-wheel test-docs test-python-3.11
+ALL := test-operation test-python-3.12 test-python-3.13 test-plone61 test-storages test-browser \
+    test-fronts test-wheel test-python-3.11
 
 .PHONY: test-all
-test-all: $(READY)  ## The tests, and what needs more than this environment, two at a time
-	@$(MAKE) --jobs=2 --output-sync=target $(ALL)
+test-all: $(READY)  ## The tests, and what needs more than this environment
+	@echo "Two suites at a time, some 17 minutes. Each tells what it found when it has ended."
+	@$(SIDE_BY_SIDE) $(ALL) $(TESTS)
 
 .PHONY: test-operation
 test-operation: $(READY)  ## Limits, stops, memory and the audit: servers that start for one test
