@@ -10,6 +10,7 @@ from dataclasses import field
 from pathlib import Path
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -103,9 +104,9 @@ class Running:
         self.site = f"http://localhost:{self.port}/Plone/"
         self._wait()
 
-    def get(self, view):
-        """Return what *view* of the site answers."""
-        return get(self.site + view)
+    def get(self, view, user=None):
+        """Return what *view* of the site answers to *user*, a name and a password."""
+        return get(self.site + view, user)
 
     def memory(self):
         """Return the resident memory of the server and its workers, in MB."""
@@ -157,9 +158,11 @@ class Running:
         sys.exit(self.log()[-3000:])
 
 
-def get(url):
-    """Return what *url* answers."""
-    with urllib.request.urlopen(url, timeout=60) as answer:
+def get(url, user=None):
+    """Return what *url* answers to *user*, a name and a password."""
+    secret = base64.b64encode(":".join(user or ()).encode()).decode()
+    headers = {"Authorization": f"Basic {secret}"} if user else {}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
         return answer.read()
 
 
