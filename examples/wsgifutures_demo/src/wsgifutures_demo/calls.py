@@ -32,6 +32,12 @@ def too_slow(seconds, text):
 
 
 @future
+def moody(text):
+    """Raise requests.HTTPError every other time."""
+    return ask("/moody", seconds=0.5, text=text)
+
+
+@future
 def failing():
     """Raise requests.HTTPError, since the service answers 503."""
     return ask("/fail", status=503)

@@ -2,6 +2,7 @@
 
     GET  /slow?seconds=1&text=hello   answers after a while: {"text": …, "call": …}
     GET  /fail?status=500             answers with that status
+    GET  /moody?text=hello            fails the first time, answers the second, and so on
     GET  /calls?text=hello            how often /slow was asked for that text
     POST /run?page=held               sends 200 requests at once to that page of the demo
     GET  /progress                    what became of them so far
@@ -98,6 +99,7 @@ class SlowService:
         self._routes = {
             ("GET", "/slow"): self.slow,
             ("GET", "/fail"): self.fail,
+            ("GET", "/moody"): self.moody,
             ("GET", "/calls"): self.count,
             ("POST", "/run"): self.run,
             ("GET", "/progress"): self.progress,
@@ -131,6 +133,10 @@ class SlowService:
 
     def fail(self, query):
         return f"{query.get('status', 500)} Failed", {"error": "as asked"}
+
+    def moody(self, query):
+        status, data = self.slow(query)
+        return (status, data) if data["call"] % 2 == 0 else ("503 Failed", {"error": "as ever"})
 
     def count(self, query):
         text = query.get("text", "")

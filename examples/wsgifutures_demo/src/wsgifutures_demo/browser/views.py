@@ -2,6 +2,7 @@
 
 from ..calls import ask
 from ..calls import failing
+from ..calls import moody
 from ..calls import SERVICE
 from ..calls import slow
 from ..calls import too_slow
@@ -9,9 +10,11 @@ from ..query import BadQuery
 from ..query import seconds
 from ..query import whole_number
 from .parts import Part
+from collective.wsgifutures import fragment
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
 from collective.wsgifutures import held
+from html import escape
 from plone.protect import CheckAuthenticator
 from Products.Five import BrowserView
 from zope.annotation.interfaces import IAnnotations
@@ -64,6 +67,42 @@ class HoldMany(Page):
     def render(self):
         calls = [slow.submit(self.seconds, f"{self.text} {i + 1}") for i in range(self.n)]
         return self.index(answers=gather(*calls))
+
+
+#: With ?policy=strict the browser takes nothing that is not a file of this site: the parts
+#: come all the same.
+STRICT = "default-src 'self'; img-src 'self' data:"
+
+
+class HoldProgressive(Page):
+    title = "Parts that come later"
+    lead = "The page is here at once. Your browser fetches its parts, each held by itself."
+
+    def __call__(self):
+        if self.request.form.get("policy") == "strict":
+            self.request.response.setHeader("Content-Security-Policy", STRICT)
+        return super().__call__()
+
+    def render(self):
+        return self.index()
+
+    @fragment(deferred=True, height=5)
+    def soon(self):
+        return card("A quick part", slow(seconds(self.request.form), "after one call"))
+
+    @fragment(deferred=True, height=5)
+    def late(self):
+        return card("A slow part", slow(3 * seconds(self.request.form), "three times as late"))
+
+    @fragment(deferred=True, height=5)
+    def moody(self):
+        return card("A part that fails every other time", moody("this time it came"))
+
+    shown = (soon, late, moody)
+
+
+def card(title, text):
+    return f"<div class='card card-body'><h3>{escape(title)}</h3><p>{escape(text)}</p></div>"
 
 
 class HoldBlocking(Page):
