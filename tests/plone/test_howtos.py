@@ -4,6 +4,7 @@ from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures.testing import answer
 from holdsite import ADMIN
 from holdsite import ask
+from lxml.html import fromstring
 from pathlib import Path
 from places import register
 from plone.app.blocks.interfaces import IBlocksTransformEnabled
@@ -32,6 +33,11 @@ import sys
 import transaction
 
 DOCS = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "blocks.py"))
+
+
+def blocks(page):
+    return DOCS["blocks_of"](DOCS["DOCS"] / "howto" / page, "python")
+
 
 pytest_plugins = ["collective.wsgifutures.testing.fixtures"]
 
@@ -116,6 +122,38 @@ def test_viewlet_that_fails_is_shown_as_the_docs_say(site, browser, url):
     assert "error while rendering fails" in browser.contents
     browser.open(f"{url}?update=1")
     assert browser.headers["status"].startswith("503")
+
+
+# deferred parts
+
+
+def test_viewlet_of_the_docs_that_is_deferred_comes_after_its_page(acme, futures, browser, url):
+    """The page calls nothing; the page that waits has it."""
+    weather = acme("progressive.rst", "viewlets").weather
+    futures.settle(weather.get, "/v1/now", value=GREY)
+    browser.open(url)
+    assert (futures.passes, futures.waits) == (1, [])
+    assert "wsgifutures-lines-3" in browser.contents
+    address = fromstring(browser.contents).xpath("//@data-wsgifutures-part")[0]
+    browser.open(f"http://nohost{address}")
+    assert " ".join(browser.contents.split()) == '<p class="weather" >grey</p>'
+    browser.open(f"{url}?wsgifutures-wait=1")
+    assert '<p class="weather">grey</p>' in browser.contents
+
+
+def test_method_of_the_docs_that_is_deferred_comes_with_its_arguments(site, futures, browser, url):
+    """And with the query of its page."""
+    (block,) = [b for b in blocks("progressive.rst") if "class Results" in b.text]
+    names = {"__name__": "acme_results"}
+    exec(compile(block.text, block.place, "exec"), names)
+    template = '<div tal:replace="structure python: view.hits(most=5)" />'
+    site.view("results", template=template, hits=names["Results"].hits)
+    value = answer(json=["one", "t<o"])
+    futures.settle(names["search"].get, "/v1/hits", params={"text": "x", "most": 5}, value=value)
+    browser.open(f"{url}/results?text=x")
+    address = fromstring(browser.contents).xpath("//@data-wsgifutures-part")[0]
+    browser.open(f"http://nohost{address}")
+    assert browser.contents == "<ul><li>one</li><li>t&lt;o</li></ul>"
 
 
 # portlets
