@@ -526,6 +526,14 @@ def test_settings_page_lists_all_settings_of_an_upstream_with_their_defaults():
     ]
 
 
+def test_settings_page_has_every_variable_that_the_code_reads():
+    """But for one that a worker tells its own processes."""
+    sources = (ROOT / "src").rglob("*.py")
+    read = {v for file in sources for v in re.findall(rf"{PREFIX}[A-Z_]+\b", file.read_text())}
+    text = (DOCS / "settings.rst").read_text(encoding="utf-8")
+    assert {v for v in read if v not in text} == {f"{PREFIX}SYS_PATH"}
+
+
 def test_view_in_the_page_of_upstreams_renders_without_it_where_it_is_off(monkeypatch):
     """As its variable says."""
     monkeypatch.setenv("WSGIFUTURES_UPSTREAM_WEATHER_OFF", "on")
