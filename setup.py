@@ -47,7 +47,7 @@ setup(
         "cachetools",  # the answers of upstreams in memory, bounded
         "dogpile.cache",  # the same in Redis and Memcached
         "gevent>=24.10.1",  # what gunicorn's gevent worker asks for
-        "gunicorn",
+        "gunicorn>=23",  # the oldest that a held request was tried with
         "packaging",
         "plone.app.registry",
         "plone.autoform",
