@@ -25,6 +25,7 @@ setup(
         "Framework :: Plone :: 6.2",
         "Framework :: Plone :: Addon",
         "Framework :: Zope :: 5",
+        "Framework :: Zope :: 6",
         "Intended Audience :: Developers",
         "Intended Audience :: System Administrators",
         "Operating System :: POSIX :: Linux",

@@ -16,7 +16,7 @@ import tempfile
 ROOT = Path(__file__).resolve().parent.parent
 
 #: In the repository, and of no use to who has the source distribution.
-NOT_FOR_OTHERS = {".ci/run", ".gitignore"}
+NOT_FOR_OTHERS = {".gitignore"}
 
 
 class NotRight(Exception):
