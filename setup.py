@@ -58,6 +58,7 @@ setup(
         "plone.portlets",
         "plone.protect",
         "plone.registry",
+        "prometheus_client",  # the text that Prometheus reads; has no dependencies itself
         "Products.CMFPlone",
         "Products.GenericSetup",
         "tenacity",  # retries of upstreams
@@ -87,6 +88,7 @@ setup(
             "httpx",  # asks in futures that are async def
             "hypothesis",
             "plone.app.blocks",  # pages of tiles
+            "plone.observability",  # our metrics are in its view
             "plone.tiles",
             "pytest",
             "pytest-plone",

@@ -31,6 +31,9 @@ _HINTS = {
     "max_bodies": "Uploads take all the room that there is for them.",
 }
 
+#: The limits for which requests are refused: names of settings.
+LIMITS = tuple(_HINTS)
+
 
 class Room:
     """Bytes that request bodies may take at a time.

@@ -1,0 +1,44 @@
+"""The same metrics in ``@@metrics`` of plone.observability.
+
+Its view is public, unless ``PLONE_OBSERVABILITY_METRICS_ALLOWLIST`` says whose addresses may
+see it. So nothing may be in a metric that not everybody may know.
+"""
+
+from ..status.board import board_of
+from ..wsgi.publication import SETTINGS
+from .families import families
+from collections.abc import Iterator
+from plone.observability.interfaces import IMetricProvider
+from plone.observability.metric import Metric
+from typing import Any
+from zope.component import adapter
+from zope.globalrequest import getRequest
+from zope.interface import implementer
+from zope.interface import Interface
+
+
+@implementer(IMetricProvider)
+@adapter(Interface)
+class WorkerMetrics:
+    """Of all workers of this instance."""
+
+    name = "wsgifutures"
+    scope = "instance"
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each sample of each metric."""
+        settings = getRequest().environ.get(SETTINGS)
+        board = None if settings is None else board_of(settings)
+        for family in families(board.read()) if board else ():
+            for sample in family.samples:
+                yield Metric(
+                    name=sample.name,
+                    value=sample.value,
+                    type="gauge" if family.type == "gauge" else "counter",
+                    scope=self.scope,
+                    help=family.documentation,
+                    labels=dict(sample.labels),
+                )

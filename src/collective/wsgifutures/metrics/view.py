@@ -1,0 +1,44 @@
+"""``@@futures-metrics``: what Prometheus scrapes, for who may see the status."""
+
+from ..status.board import Board
+from ..status.board import board_of
+from ..status.board import FolderRefused
+from ..wsgi.publication import SETTINGS
+from .families import families
+from collections.abc import Iterator
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from Products.Five import BrowserView
+
+
+class Metrics(BrowserView):
+    """In the form that the client asks for: Prometheus's text, or OpenMetrics."""
+
+    def __call__(self) -> bytes | str:
+        response = self.request.response
+        response.setHeader("Cache-Control", "no-store")
+        board = self._board()
+        if board is None:
+            response.setStatus(503)
+            return "There are no metrics: this process has no folder for them (status_folder)."
+        encode, content_type = choose_encoder(self.request.getHeader("Accept", ""))
+        response.setHeader("Content-Type", content_type)
+        return encode(Scrape(board))
+
+    def _board(self) -> Board | None:
+        settings = self.request.environ.get(SETTINGS)
+        try:
+            return None if settings is None else board_of(settings)
+        except FolderRefused:  # the worker has said so in its log
+            return None
+
+
+class Scrape:
+    """The metrics of all workers, as prometheus_client wants to be given them."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield them."""
+        return families(self._board.read())
