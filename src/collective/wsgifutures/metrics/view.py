@@ -6,15 +6,16 @@ from ..status.board import FolderRefused
 from ..wsgi.publication import SETTINGS
 from .families import families
 from collections.abc import Iterator
+from Products.Five import BrowserView
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
-from Products.Five import BrowserView
 
 
-class Metrics(BrowserView):
+class Metrics(BrowserView):  # type: ignore[misc]
     """In the form that the client asks for: Prometheus's text, or OpenMetrics."""
 
     def __call__(self) -> bytes | str:
+        """Return them, or why there are none."""
         response = self.request.response
         response.setHeader("Cache-Control", "no-store")
         board = self._board()
