@@ -33,7 +33,7 @@ test: $(READY)  ## Run the tests
 
 .PHONY: test-kernel
 test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
-	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams tests/testing tests/status
+	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/metrics
 	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m "concurrency and not storages" tests/kernel tests/wsgi tests/upstreams tests/testing tests/status
 
 .PHONY: test-docs
@@ -49,7 +49,7 @@ test-server: $(READY)  ## Real servers on a real site
 	$(PYTEST) $(PURE) tests/server
 
 ALL := test-operation test-python-3.12 test-python-3.13 test-plone61 test-storages test-browser \
-    test-fronts test-wheel test-python-3.11
+    test-fronts test-monitoring test-wheel test-python-3.11
 
 .PHONY: test-all
 test-all: $(READY)  ## The tests, and what needs more than this environment
@@ -75,6 +75,11 @@ test-browser: $(READY)  ## Pages in a real browser; screenshots into var/screens
 test-fronts: $(READY)  ## nginx, HAProxy and Varnish in front, as the docs configure them
 	$(BIN)/python tools/servers.py fronts
 	$(PYTEST) $(PURE) -m fronts tests/server
+
+.PHONY: test-monitoring
+test-monitoring: $(READY)  ## Prometheus itself scrapes a server; the alerts fire
+	$(BIN)/python tools/servers.py monitoring
+	$(PYTEST) $(PURE) -m monitoring tests/metrics tests/server
 
 .PHONY: test-python-3.11 test-python-3.12 test-python-3.13
 test-python-3.11 test-python-3.12 test-python-3.13: test-python-%: $(READY)

@@ -90,8 +90,10 @@ setup(
             "plone.app.blocks",  # pages of tiles
             "plone.observability",  # our metrics are in its view
             "plone.tiles",
+            "promql-parser",  # what the dashboard and the alerts ask
             "pytest",
             "pytest-plone",
+            "PyYAML",
             "requests",  # the client in the tests, and in the futures of the docs
             "selenium",  # a real browser
             "waitress",

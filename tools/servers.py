@@ -2,6 +2,7 @@
 
     python tools/servers.py storages    for ``make test-storages``
     python tools/servers.py fronts      for ``make test-fronts``
+    python tools/servers.py monitoring  for ``make test-monitoring``
 
 Installing needs root; who is not root is told what to do.
 """
@@ -15,6 +16,7 @@ import sys
 #: Debian's packages, each with the program of it that tests start.
 PACKAGES = {
     "fronts": {"nginx-light": "nginx", "haproxy": "haproxy", "varnish": "varnishd"},
+    "monitoring": {"prometheus": "prometheus"},  # promtool is in it too
     "storages": {"redis-server": "redis-server", "memcached": "memcached"},
 }
 

@@ -1,0 +1,37 @@
+"""Snapshots of workers that have done a little of everything."""
+
+
+def upstream(name, host="example.com", **changes):
+    """Return the figures of an upstream at a host."""
+    return {
+        **{"name": name, "host": host, "off": False, "calls": 5, "in_flight": 1, "queued": 2},
+        **{"errors": 3, "retries": 4, "busy": 6, "p50": 0.1, "p99": 1.0, "breaker": "closed"},
+        **{"retry_in": None, "cache_hits": 7, "cache_misses": 8, "seconds": 2.5},
+        "buckets": {"1": 8, "+Inf": 9},
+        **changes,
+    }
+
+
+def snapshot(worker="0000000a", **changes):
+    """Return what a worker tells."""
+    return {
+        **{"format": 1, "pid": 7, "worker": worker, "started": 100.0, "at": 200.0, "stale": False},
+        "counts": {
+            **{"held": 3, "waiting": 2, "slots_used": 1, "slots": 4},
+            **{"max_held": 5000, "max_waiting": 1000},
+        },
+        "totals": {
+            **{"requests": 30, "held": 9, "passes": 45, "refused": {"max_held": 2}, "expired": 1},
+            **{"cancelled": 4, "timeouts": 5, "gone": 6, "held_seconds": 12.5},
+            **{"held_buckets": {"1": 2, "+Inf": 6}, "slow_passes": 7, "blocked": 8},
+        },
+        "holds": [
+            {"id": "2", "path": "/Plone/secret-path", "user": "jane", "since": 150.0},
+            {"id": "1", "path": "/Plone/other", "user": "", "since": 140.0},
+        ],
+        "more_holds": 1,
+        "upstreams": [upstream("llm", "llm.internal"), upstream("weather")],
+        "last": [],
+        "history": [],
+        **changes,
+    }

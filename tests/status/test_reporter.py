@@ -1,0 +1,138 @@
+"""The reporter: writes what is new, cancels what it is told to, and goes on after a failure."""
+
+from .workers import Site
+from .workers import wait_until
+from collective.wsgifutures.status import reporter
+from collective.wsgifutures.status.board import Board
+from collective.wsgifutures.status.reporter import report
+from collective.wsgifutures.status.reporter import Reporter
+from collective.wsgifutures.status.reporter import zope_has_started
+from collective.wsgifutures.wsgi import republish
+
+import atexit
+import logging
+import pytest
+
+pytestmark = pytest.mark.concurrency
+
+
+@pytest.fixture
+def site():
+    site = Site()
+    yield site
+    site.finish()
+
+
+@pytest.fixture
+def board(tmp_path):
+    return Board(tmp_path / "board")
+
+
+class Counting:
+    """A board that counts how often it is written anew."""
+
+    def __init__(self, board):
+        self.board, self.written = board, 0
+        replace = board._replace
+        board._replace = lambda *args: (setattr(self, "written", self.written + 1), replace(*args))
+
+
+def test_report_shows_what_its_worker_does(site, board):
+    """To whoever reads the board."""
+    site.hold()
+    one = Reporter(site.republish, board)
+    one.report()
+    (snapshot,) = board.read()
+    assert snapshot["worker"] == one.worker.name
+    assert [hold["path"] for hold in snapshot["holds"]] == ["/Plone/held"]
+
+
+def test_report_when_nothing_is_new_writes_nothing_for_ten_seconds(site, board):
+    """While responses are held, too: their ages are told by when they came."""
+    now = [1000.0]
+    site.hold()
+    one, counting = Reporter(site.republish, board, lambda: now[0]), Counting(board)
+    site.republish.clock = lambda: now[0]
+    for _ in range(10):
+        one.report()
+        now[0] += 1
+    assert counting.written == 1
+    one.report()
+    assert counting.written == 2  # a point of the picture
+
+
+def test_report_cancels_what_was_left_for_its_worker(site, board):
+    """Of two that are held the one that was meant."""
+    site.hold("/a/held")
+    site.hold("/b/held")
+    one = Reporter(site.republish, board)
+    one.report()
+    (snapshot,) = board.read()
+    (meant,) = [hold["id"] for hold in snapshot["holds"] if hold["path"] == "/b/held"]
+    board.cancel(one.worker.name, meant)
+    one.report()
+    wait_until(lambda: site.answers)
+    assert site.answers == [503]
+    one.report()
+    (snapshot,) = board.read()
+    assert [hold["path"] for hold in snapshot["holds"]] == ["/a/held"]
+    assert snapshot["totals"]["cancelled"] == 1
+    told = [snapshot["last"][0][name] for name in ("what", "why", "path")]
+    assert told == ["cancelled", "pkg.wait", "/b/held"]
+    assert sorted(site.finish()) == [200, 503]
+
+
+def test_cancel_of_what_is_answered_meanwhile_changes_nothing(site, board):
+    """Nobody has that number any more."""
+    one = Reporter(site.republish, board)
+    one.report()
+    board.cancel(one.worker.name, "99")
+    one.report()
+    assert board.cancels(one.worker.name) == []
+
+
+def test_each_start_of_a_process_has_a_name_of_its_own(site, board):
+    """One that died and the one in its place are two."""
+    names = {Reporter(site.republish, board).worker.name for _ in range(20)}
+    assert len(names) == 20
+
+
+def test_reporter_goes_on_after_a_failure_and_logs_it_once(site, board, caplog, monkeypatch):
+    """A full disk, say."""
+    monkeypatch.setattr(reporter, "EVERY", 0.01)
+    monkeypatch.setattr(atexit, "register", lambda *args: None)
+    failures = []
+    write = board.write
+
+    def fail(snapshot):
+        failures.append(1)
+        raise OSError(28, "No space left on device")
+
+    board.write = fail
+    Reporter(site.republish, board).start()
+    wait_until(lambda: len(failures) > 3)
+    board.write = write
+    wait_until(board.read)
+    texts = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+    assert texts == [
+        "The live status cannot be written: [Errno 28] No space left on device",
+    ]
+
+
+def test_report_when_the_folder_is_refused_says_so_and_serves(tmp_path, caplog):
+    """Nothing is written there."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    report(Site(status_folder=str(folder)).republish)
+    assert "others may look or write into it" in caplog.text
+    assert list(folder.iterdir()) == []
+
+
+def test_a_worker_of_zope_reports_from_its_start_on(monkeypatch):
+    """Once, however often Zope says that it has started."""
+    monkeypatch.setattr(republish, "at_start", [])
+    monkeypatch.setattr(reporter, "at_start", republish.at_start)
+    zope_has_started(None)
+    zope_has_started(None)
+    assert republish.at_start == [report]
