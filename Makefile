@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # RelStorage and its drivers change what gevent and psycopg2 do: they have an environment of theirs.
 STORAGES := .venv-storages
 PLONE61 := .venv-plone61
-WANTED := constraints.txt requirements-dev.txt setup.py examples/wsgifutures_demo/setup.py
+WANTED := constraints.txt requirements-dev.txt requirements-alone.txt setup.py examples/wsgifutures_demo/setup.py
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 # pytest-plone imports Plone in every run; the kernel is tested without it.
 PURE := -p no:plone

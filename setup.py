@@ -88,7 +88,6 @@ setup(
             "httpx",  # asks in futures that are async def
             "hypothesis",
             "plone.app.blocks",  # pages of tiles
-            "plone.observability",  # our metrics are in its view
             "plone.tiles",
             "promql-parser",  # what the dashboard and the alerts ask
             "pytest",

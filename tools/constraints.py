@@ -33,6 +33,8 @@ def freeze(python: str) -> tuple[str, dict[str, str]]:
         subprocess.run([*pip, "install", "-q", "--upgrade", "pip"], check=True)
         wanted = ["-r", "requirements-storages.txt", "-c", "constraints.in"]
         subprocess.run([*pip, "install", "-q", *wanted], cwd=ROOT, check=True)
+        alone = ["--no-deps", "-r", "requirements-alone.txt"]
+        subprocess.run([*pip, "install", "-q", *alone], cwd=ROOT, check=True)
         listed = subprocess.run(
             [*pip, "list", "--format=freeze"], check=True, capture_output=True, text=True
         ).stdout

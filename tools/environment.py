@@ -50,8 +50,10 @@ def main(
     _run("Installing pip", *pip, "install", "--upgrade", "pip", *constrained)
     only_wheels = ["--only-binary", ":all:"]
     wanted = ["-r", requirements, *constrained, *only_wheels]
+    without = ["--no-deps", "-r", "requirements-alone.txt", *constrained, *only_wheels]
     with alone():
         _run("Installing the packages", *pip, "install", *wanted)
+        _run("Installing the packages", *pip, "install", *without)
     ready.touch()
 
 
