@@ -31,6 +31,9 @@ OPTIONAL = {
     "zope-annotation": "with plone.app.caching",
 }
 
+#: Modules of those that not each environment has.
+MAY_BE_ABSENT = {"opentelemetry": "opentelemetry-api"}
+
 
 def modules_of_distributions():
     """Return which distribution has which module, by its dotted name."""
@@ -59,8 +62,10 @@ def imported():
 def distribution_of(name, known):
     """Return the distribution that has *name*, a module or something in one."""
     while name not in known:
+        if name in MAY_BE_ABSENT:
+            return MAY_BE_ABSENT[name]
         name = name.rpartition(".")[0]
-        assert name
+        assert name, "a module that is of no distribution that is installed"
     return known[name]
 
 
