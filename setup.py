@@ -87,6 +87,10 @@ setup(
             "aiosmtpd",
             "httpx",  # asks in futures that are async def
             "hypothesis",
+            "opentelemetry-exporter-otlp-proto-http",
+            "opentelemetry-instrumentation-urllib3",
+            "opentelemetry-instrumentation-wsgi",
+            "opentelemetry-sdk",
             "plone.app.blocks",  # pages of tiles
             "plone.tiles",
             "promql-parser",  # what the dashboard and the alerts ask
@@ -98,6 +102,8 @@ setup(
             "waitress",
         ],
         "docs": ["furo", "sphinx"],
+        # Spans, for whoever records them: its SDK and an exporter are the site's choice.
+        "traces": ["opentelemetry-api"],
         # Where the answers of upstreams are kept for all workers: WSGIFUTURES_CACHE.
         "memcached": ["pymemcache"],
         "redis": ["redis"],

@@ -11,6 +11,7 @@ from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
 
 import gevent
+import logging
 import pytest
 import socket
 
@@ -95,3 +96,28 @@ def test_call_that_still_runs_when_its_request_is_answered_is_ended():
     assert Asked(app).status() == "302 Found"
     gevent.sleep(0)
     assert log == ["pass", "sleeps", "call x", "pass", "ended"]
+
+
+def test_client_that_goes_while_held_is_told_in_the_log_with_what_it_waited_for(connection, caplog):
+    """That is what it did not want to wait for."""
+    caplog.set_level(logging.INFO, "collective.wsgifutures")
+    client, server = connection
+    app = Republish(page(lambda environ: sleep()), Settings(slow_request=0.0))
+    asked = Asked(app, **{"gunicorn.socket": server})
+    client.close()
+    asked.status()
+    (one,) = caplog.records
+    assert (one.ended, one.status, one.levelno) == ("gone", 499, logging.INFO)
+    (call,) = one.futures
+    assert (call["name"], call["seconds"] >= 0.05) == ("sleep", True)
+
+
+def test_stop_of_the_worker_is_told_in_the_log_of_each_held_response(caplog):
+    """It is no fault of the one who asked."""
+    app = Republish(page(lambda environ: sleep()), Settings(slow_request=0.0))
+    asked = Asked(app)
+    app.interrupts.stop()
+    asked.status()
+    (one,) = caplog.records
+    assert (one.ended, one.status, one.levelno) == ("stopped", 503, logging.WARNING)
+    assert [call["name"] for call in one.futures] == ["sleep"]

@@ -37,6 +37,7 @@ def test_the_defaults():
         "max_queued": 1000,
         "liveness_path": "",
         "slow_pass": 5.0,
+        "slow_request": 10.0,
         "blocked": 2.0,
         "status_folder": "",
         "debug": False,
@@ -131,7 +132,7 @@ def test_an_option_that_there_is_none_of_is_refused_with_those_that_there_are(th
         "The setting slot is '3'; it takes nothing: there is none of that name (slots, "
         "deadline, grace, max_passes, max_held, max_held_per_client, max_waiting, max_wait, "
         "max_bodies, body_in_memory, body_timeout, max_threads, max_processes, max_queued, "
-        "liveness_path, slow_pass, blocked, status_folder, "
+        "liveness_path, slow_pass, slow_request, blocked, status_folder, "
         "debug)."
     )
 

@@ -41,6 +41,7 @@ from .kernel.names import dotted_name
 from .kernel.outcomes import Outcome
 from .kernel.outcomes import Returned
 from .kernel.passes import holding_pass
+from .traces import ids
 from collections.abc import Callable
 from collections.abc import Hashable
 from types import FunctionType
@@ -287,7 +288,8 @@ class _Call(Call):
         super().settle(outcome)
         error = outcome.exception()
         if error is not None and not self.cancelled:
-            logger.error("%s failed", self.name, exc_info=error)
+            trace = {"trace_id": ids.current_id()}
+            logger.error("%s failed", self.name, exc_info=error, extra=trace)
 
 
 def _submit(key: Hashable, make: Callable[[], Call]) -> bool:

@@ -42,6 +42,7 @@ WHAT = {
     "max_queued": _("How many calls wait for a thread or process"),
     "liveness_path": _("A path that is answered without a slot; not set: none"),
     "slow_pass": _("A pass that takes more seconds is logged"),
+    "slow_request": _("A response that is held for more seconds is logged at its end"),
     "blocked": _("Code that lets nothing else run for more seconds is logged"),
     "status_folder": _("Where workers tell what they do; not set: in Zope's clienthome"),
     "debug": _("Tell the number of passes in X-Hold-Passes"),

@@ -167,6 +167,7 @@ class Hold:
         self.passes = 0
         self.conflicts = 0  #: passes that are only published again, by ``Pass.conflict``
         self.expired = False
+        self.late = False  #: its last pass began with less than all that it waited for
         self.cancelled = False  #: by an operator
         self.deadline = deadline
         self.trace = trace
@@ -212,7 +213,7 @@ class Hold:
         """
         if self.state is not HoldState.READY:
             raise RuntimeError(f"the hold is {self.state.value}, not ready to be published")
-        self.expired = self.expired or now >= self.ends_at
+        self.expired = self.late = self.expired or now >= self.ends_at
         if self._waits_since is not None:
             self.waited += now - self._waits_since
         self.tells_times = False
@@ -332,8 +333,7 @@ class Hold:
             self._again_at = None
             self._resume_when_settled()
         if now >= self.ends_at and self.state is HoldState.WAITING:
-            for call in self.pending:
-                self._note_time(call, now)
+            self.note_pending(now)
             self.expire()
 
     def expire(self) -> None:
@@ -410,6 +410,12 @@ class Hold:
                 call.started = now
                 call.due = now + call.timeout
                 self._to_start.append(call)
+
+    def note_pending(self, now: float) -> None:
+        """Keep how long those took up to now that run and are to be stopped."""
+        for call in self.pending:
+            if not call.stopped:
+                self._note_time(call, now)
 
     def _note_time(self, call: Call, now: float) -> None:
         """Keep how long *call* took; not of one that was settled by hand, say."""

@@ -90,6 +90,7 @@ class Waiter:
 
     def _take(self, item: tuple[Call, Outcome] | None) -> None:
         if item is None:
+            self._hold.note_pending(self._clock())
             self._hold.cancel()
         else:
             self._settle(*item)

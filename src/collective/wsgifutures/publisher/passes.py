@@ -19,6 +19,7 @@ suspended and somebody swallowed that, it is raised again here:
 from ..kernel.hold import Pass
 from ..kernel.names import dotted_name
 from ..kernel.passes import current_pass
+from ..traces import spans
 from . import checks
 from AccessControl import getSecurityManager
 from Acquisition import aq_base
@@ -59,6 +60,14 @@ def pass_starts(event: Any) -> None:
         checks.listen()
     if this.awaited:  # something suspended already, and its suspension was lost
         this.on_suspend()
+
+
+def pass_is_traversed(event: Any) -> None:
+    """Keep the view's name for the span of this pass, which ends after the request is cleared."""
+    this = current_pass()
+    if this is not None and spans.is_recorded():
+        name = _view_name(event.request)
+        this.view = lambda: name
 
 
 class _SuspendIfItWaits:

@@ -5,6 +5,7 @@ and hosts, numbers. No argument of a call is told, and no header.
 """
 
 from ..kernel.hold import CallState
+from ..traces.paths import shown
 from ..upstreams.figures import all_figures
 from ..wsgi.held import HeldResponse
 from ..wsgi.record import Record
@@ -19,9 +20,6 @@ import os
 
 #: So many held responses are told one by one: those that were held first.
 HOLDS = 200
-
-#: So much of a path is told.
-_LONGEST = 200
 
 
 class Worker(NamedTuple):
@@ -117,9 +115,3 @@ def _last(record: Record) -> list[dict[str, Any]]:
     """Return the last things that went wrong, the newest first."""
     told = [{**one._asdict(), "path": shown(one.path)} for one in list(record.last)]
     return told[::-1]
-
-
-def shown(path: str) -> str:
-    """Return a path of WSGI as people read it."""
-    text = path.encode("latin-1", "replace").decode("utf-8", "replace")
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

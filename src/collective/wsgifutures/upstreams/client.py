@@ -12,6 +12,7 @@ urllib3 logs addresses with their queries. Of the calls that are made here it lo
 """
 
 from ..kernel.executors import under_gevent
+from ..traces import ids
 from .answers import Answer
 from .answers import Headers
 from .errors import UpstreamError
@@ -305,7 +306,7 @@ class Client:
             request.method,
             target,
             body=request.body,
-            headers=dict(request.headers),
+            headers=self._headers(request),
             retries=_NO_RETRY,
             redirect=False,
             assert_same_host=False,
@@ -323,6 +324,19 @@ class Client:
             response.release_conn()
         moved = answer.status in _REDIRECTS and answer.headers.get("location")
         return answer, moved or None
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        """Return what is sent: with what continues the trace, to the upstream itself only.
+
+        It is added here and not where a request is made of what a view said: it shapes
+        nothing of the answer, and is in no key.
+        """
+        headers = dict(request.headers)
+        if request.url.startswith(self._root):
+            given = {name.lower() for name in headers}
+            more = {name: value for name, value in ids.headers().items() if name not in given}
+            headers.update(more)
+        return headers
 
     def _answer(self, response: Any, request: Request) -> Answer:
         host = self._host if request.url.startswith(self._root) else request.host

@@ -15,12 +15,12 @@ from ..kernel.inbox import Inbox
 from ..kernel.inbox import inbox
 from ..kernel.outcomes import Outcome
 from ..kernel.outcomes import Raised
+from ..traces import ids
 from collections.abc import Callable
 from collections.abc import Hashable
 from typing import Any
 
 import contextlib
-import contextvars
 import queue
 import time
 
@@ -99,10 +99,11 @@ class Flights:
             for one in waiters:
                 one.put(outcome)
 
-        # In a context of nobody's: it must keep nothing of the request that happens to be first.
+        # In a context of nobody's: it must keep nothing of the request that happens to be first
+        # but the id of its trace.
         try:
             start = self._executors.get(_kind()).start
-            flight.job = contextvars.Context().run(start, flight, done)
+            flight.job = ids.alone().run(start, flight, done)
         except Exception as error:  # the line is full, say: it is so for all of them
             done(Raised(error))
 

@@ -8,6 +8,7 @@ from ..kernel.durations import Durations
 from ..kernel.executors import at_end_of_thread
 from ..kernel.executors import real_lock
 from ..kernel.executors import under_gevent
+from ..traces import spans
 from .answers import Answer
 from .breaker import Breaker
 from .bulkhead import Bulkhead
@@ -27,6 +28,7 @@ from typing import Any
 from typing import cast
 from typing import TYPE_CHECKING
 
+import itertools
 import time
 import weakref
 
@@ -93,9 +95,13 @@ class Service:
         self.counts["calls"] += 1
         self._budget.earn()
 
+        times = itertools.count(1)
+
         def allowed() -> bool:
             again = not given_up() and not self.breaker.closed_for() and self._budget.spend()
             self.counts["retries"] += again
+            if again:
+                spans.retried(next(times))
             return again
 
         retries = self.settings.retries if request.may_be_repeated else 0

@@ -12,6 +12,7 @@ from ..kernel.outcomes import Outcome
 from ..kernel.outcomes import Raised
 from ..kernel.outcomes import run_to_end
 from ..kernel.passes import holding_pass
+from ..traces import spans
 from .answers import Answer
 from .cache import check
 from .cache import Freshness
@@ -95,14 +96,20 @@ class UpstreamCall(Call):
 
     def make(self, left: float = math.inf) -> Outcome:
         """Make the call, in *left* seconds at most."""
-        service = self._known.service
+        service, request = self._known.service, self._request
         until = time.monotonic() + min(left, service.settings.total)
         try:
-            if self._freshness is None:
-                return Shared(service.call(self._request, until, self._is_stopped))
-            return Shared(self._known.shared.answer(self._request, self._freshness, until))
+            with spans.of_call(service.name, request.method, service.settings.base_url) as span:
+                answer = self._answer(service, until)
+                span.answered(answer.status)
         except Exception as error:
             return Raised(error)
+        return Shared(answer)
+
+    def _answer(self, service: Service, until: float) -> Answer:
+        if self._freshness is None:
+            return service.call(self._request, until, self._is_stopped)
+        return self._known.shared.answer(self._request, self._freshness, until)
 
     def ready(self, later: Callable[[Callable[[], None]], None]) -> Outcome | None:
         """Return the outcome that is there without a call: a kept answer, or a refusal.

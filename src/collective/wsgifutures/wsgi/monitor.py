@@ -8,6 +8,7 @@ finds to all subscribers of ``zope.event``.
 
 from ..kernel import executors
 from ..kernel.outcomes import run_to_end
+from ..traces.paths import shown
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -29,9 +30,10 @@ DEPTH = 15
 class Running:
     """A pass that is being published now."""
 
-    def __init__(self, view: Callable[[], str], path: str) -> None:
+    def __init__(self, view: Callable[[], str], path: str, trace: str) -> None:
         self.view = view
         self.path = path
+        self.trace = trace
         self.began = time.monotonic()
         self.told = False
         self._thread = threading.get_ident()
@@ -61,15 +63,22 @@ class Monitor:
         self._ticked = 0.0
         self.counts: Counter[str] = Counter()  #: of "slow passes" and "blocked"
 
-    def run(self, view: Callable[[], str], path: str, function: Callable[[], bool]) -> bool:
+    def run(
+        self,
+        view: Callable[[], str],
+        path: str,
+        function: Callable[[], bool],
+        trace: str = "",
+    ) -> bool:
         """Call *function*, which publishes a pass, and watch it.
 
         Args:
             view: Returns the name of what is being published.
             path: Of the request, without its query string.
             function: What is called. What it returns is returned.
+            trace: Of the request, told with what is logged.
         """
-        key, one = threading.get_ident(), Running(view, path)
+        key, one = threading.get_ident(), Running(view, path, trace)
         self._running[key] = one
         try:
             return function()
@@ -96,9 +105,10 @@ class Monitor:
                     "%s (%s) has been in its slot for %.1f s. It stands here:\n%s"
                     "A pass that waits keeps others waiting: declare what it calls as a future.",
                     _told(one.view),
-                    one.path,
+                    shown(one.path),
                     now - one.began,
                     one.stack(),
+                    extra={"trace_id": one.trace},
                 )
 
     def _look_for_ever(self) -> None:
@@ -135,7 +145,7 @@ class Monitor:
 
     def something_blocks(self, seconds: float, frame: Any) -> None:
         """Log, once for each view or future, what has let nothing else run for *seconds*."""
-        name = _name(frame)
+        name, trace = _name(frame)
         if name in self._blockers:
             return
         self._blockers.add(name)
@@ -146,16 +156,18 @@ class Monitor:
             name,
             seconds,
             _stack(frame),
+            trace=trace,
         )
 
 
-def _warn_from_a_thread(text: str, *args: object) -> None:
+def _warn_from_a_thread(text: str, *args: object, trace: str) -> None:
     """Log, without the locks of the handlers.
 
     They are gevent's. A greenlet that waits for one of them while a thread of the system has
     it may wait for ever. The main loop stands still now, so nobody else is about to log.
     """
-    record = logger.makeRecord(logger.name, logging.WARNING, __file__, 0, text, args, None)
+    told = (logger.name, logging.WARNING, __file__, 0, text, args, None)
+    record = logger.makeRecord(*told, extra={"trace_id": trace})
     one: logging.Logger | None = logger
     while one is not None and record.levelno >= logger.getEffectiveLevel():
         for handler in one.handlers:
@@ -181,15 +193,16 @@ def _told(view: Callable[[], str]) -> str:
         return f"A view that cannot be named ({type(error).__name__})"
 
 
-def _name(frame: Any) -> str:
-    """Return the view or the future that a stack is of."""
+def _name(frame: Any) -> tuple[str, str]:
+    """Return the view or the future that a stack is of; of a view its trace, too."""
     while frame is not None:
         if frame.f_code is Monitor.run.__code__:
-            return _told(frame.f_locals["one"].view)
+            one = frame.f_locals["one"]
+            return _told(one.view), one.trace
         if frame.f_code is run_to_end.__code__:
-            return str(frame.f_locals["name"])
+            return str(frame.f_locals["name"]), ""
         frame = frame.f_back
-    return "Something that is neither a view nor a future"
+    return "Something that is neither a view nor a future", ""
 
 
 def _current_greenlet() -> Any:

@@ -2,6 +2,7 @@
 
 from ..kernel.hold import Hold
 from ..kernel.passes import publish_once
+from ..traces import spans
 from .body import RequestBody
 from .joints import joints
 from .monitor import Monitor
@@ -56,7 +57,7 @@ class Publication:
         last = False
         try:
             path = self._environ.get("PATH_INFO", "")
-            last = self._monitor.run(self.view, path, self._publish_once)
+            last = self._monitor.run(self.view, path, self._publish_once, self._hold.trace)
         finally:
             for joint in joints:
                 joint.clean_up()
@@ -75,7 +76,8 @@ class Publication:
         return publish_once(self._hold, self._publish, self._clock, self._context)
 
     def _publish(self) -> bool:
-        self._response.receive(self._application, self._pass_environ())
+        with spans.of_pass(self._hold.passes, self.view):
+            self._response.receive(self._application, self._pass_environ())
         return self._response.successful
 
     def _pass_environ(self) -> Environ:

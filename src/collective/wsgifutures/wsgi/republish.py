@@ -16,9 +16,10 @@ from ..kernel.gate import NoAnswer
 from ..kernel.gate import Refused
 from ..kernel.hold import Hold
 from ..kernel.waiting import Waiter
+from ..traces import ids
+from ..traces.paths import shown
 from . import audit
 from . import timing
-from . import traces
 from .body import BodyRefused
 from .body import RequestBody
 from .body import Unread
@@ -28,6 +29,7 @@ from .interrupts import Interrupts
 from .interrupts import NoInterrupts
 from .interrupts import WorkerStops
 from .joints import joints
+from .journal import Entry
 from .limits import Refusals
 from .limits import RETRY_AFTER
 from .limits import Room
@@ -99,7 +101,7 @@ class Republish:
         self.interrupts = Interrupts() if executors.under_gevent() else NoInterrupts()
         self.clock = clock
         self._started = False
-        self._waiter = waiter or (lambda hold: Waiter(hold, self._executors))
+        self._waiter = waiter
         self._bodies = Room(settings.max_bodies)
         self.gate = Gate(self._slots(), settings.max_waiting, settings.max_wait)
         self._executors = executors.Executors(
@@ -112,16 +114,14 @@ class Republish:
             return self.application(environ, start_response)
         if environ.get("PATH_INFO") == (self.settings.liveness_path or None):
             return self._text(environ, "200 OK", "alive").send(start_response)
-        token = traces.current.set(traces.of(environ))
-        try:
-            response = self._response(environ)
-        finally:
-            traces.current.reset(token)
+        with Entry(environ, self.settings.slow_request, self.clock) as entry:
+            response = self._response(environ, entry)
+            entry.status = int(response.status[:3])
         return response.send(start_response)
 
-    def _response(self, environ: Environ) -> Response:
+    def _response(self, environ: Environ, entry: Entry) -> Response:
         try:
-            return self._answer(environ)
+            return self._answer(environ, entry)
         except BodyRefused as refused:
             text = f"The request is refused: {refused.text}."
             return self._text(environ, refused.status, text)
@@ -133,7 +133,8 @@ class Republish:
         except NoAnswer:
             return self._text(environ, "504 Gateway Timeout", _TOO_LATE)
         except (FutureTimeout, HoldExpired, Unavailable) as error:
-            logger.warning("%s %s: %s", environ["REQUEST_METHOD"], environ.get("PATH_INFO"), error)
+            what = environ["REQUEST_METHOD"], shown(environ.get("PATH_INFO", ""))
+            logger.warning("%s %s: %s", *what, error, extra={"trace_id": ids.current_id()})
             return self._without(environ, error)
         except ClientGone:
             self.record.gone += 1
@@ -166,7 +167,7 @@ class Republish:
         self.refusals.note(limit)
         self.record.refuse(limit, path)
 
-    def _answer(self, environ: Environ) -> Response:
+    def _answer(self, environ: Environ, entry: Entry) -> Response:
         self.gate.check()
         settings = self.settings
         with self.interrupts.allowed({}):  # a client that has sent all of it may close its side
@@ -175,26 +176,30 @@ class Republish:
             )
         try:
             with self.interrupts.allowed(environ):
-                return self._hold(environ, body)
+                return self._hold(environ, body, entry)
         finally:
             body.close()
 
-    def _hold(self, environ: Environ, body: RequestBody) -> Response:
+    def _hold(self, environ: Environ, body: RequestBody, entry: Entry) -> Response:
         """Publish, hold, and publish again, up to the last response."""
         settings = self.settings
-        hold = Hold(
+        hold = entry.hold = Hold(
             self.clock(),
             deadline=settings.deadline,
             max_passes=settings.max_passes,
             debug=settings.debug,
-            trace=traces.current_id(),
+            trace=ids.current_id(),
         )
-        waiter = self._waiter(hold)
+        waiter = self._new_waiter(hold, entry)
         self.record.requests += 1
         try:
             response: Response | None = self.gate.run_new(self._pass(environ, body, hold))
+            entry.held = response is None
             if response is None:
                 response = self._held(environ, body, hold, waiter)
+        except BaseException as error:
+            entry.breaks_off(error)
+            raise
         finally:
             waiter.close()
             self.record.passes += hold.passes
@@ -219,6 +224,11 @@ class Republish:
             finally:
                 self.record.hold_ends(hold, self.clock(), path)
         return response
+
+    def _new_waiter(self, hold: Hold, entry: Entry) -> Waiter:
+        if self._waiter is not None:
+            return self._waiter(hold)
+        return Waiter(hold, entry.executors(self._executors))
 
     def _pass(self, environ: Environ, body: RequestBody, hold: Hold) -> Publication:
         return Publication(

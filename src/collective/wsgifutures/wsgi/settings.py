@@ -9,6 +9,7 @@ from ..kernel.settings import BYTES
 from ..kernel.settings import COUNT
 from ..kernel.settings import read
 from ..kernel.settings import SECONDS
+from ..kernel.settings import SECONDS_OR_NONE
 from ..kernel.settings import setting
 from ..kernel.settings import SettingRefused
 from ..kernel.settings import SWITCH
@@ -100,6 +101,8 @@ class Settings:
     liveness_path: str = setting("", _PATH)
     #: A pass that takes longer is logged, in seconds.
     slow_pass: float = setting(5.0, SECONDS)
+    #: A response that was held for longer is logged when it has ended, in seconds. 0: each one.
+    slow_request: float = setting(10.0, SECONDS_OR_NONE)
     #: A greenlet that lets no other run for longer is logged, in seconds.
     blocked: float = setting(2.0, SECONDS)
     #: Where the workers of an instance tell what they do, for who looks at their status; nothing

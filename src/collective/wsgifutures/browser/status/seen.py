@@ -87,7 +87,8 @@ class Seen:
         if hold is None or self._board is None or not self._board.cancel(worker, hold_id):
             return False
         user = getSecurityManager().getUser().getId()
-        logger.info("%s cancels the held response of %s", user, hold["path"])
+        trace = {"trace_id": hold["trace"]}
+        logger.info("%s cancels the held response of %s", user, hold["path"], extra=trace)
         return True
 
 

@@ -7,10 +7,12 @@ upstreams where nobody makes spans here.
 
 from . import spans
 from collections.abc import Mapping
+from contextvars import Context
 from contextvars import ContextVar
 from typing import Any
 from typing import NamedTuple
 
+import logging
 import re
 import uuid
 
@@ -45,10 +47,40 @@ def of(environ: Mapping[str, Any]) -> Trace:
     return Trace(found, parent, state if len(state) <= _LONGEST_STATE else "")
 
 
+def headers() -> dict[str, str]:
+    """Return the headers with which a call to somebody else is a part of the trace.
+
+    Those of OpenTelemetry's current span. Where there is none, those that came in: a trace
+    that begins here, and that nobody records, is not for others to decide by.
+    """
+    here = current.get()
+    sent = spans.headers()
+    if sent or here is None or not here.parent:
+        return sent
+    return {"traceparent": here.parent, **({"tracestate": here.state} if here.state else {})}
+
+
+def alone() -> Context:
+    """Return a context that has nothing of this one but the trace."""
+    context = Context()
+    context.run(current.set, current.get())
+    spans.carry_into(context)
+    return context
+
+
 def current_id() -> str:
     """Return the id of the trace of the request that this runs for; empty: there is none."""
     here = current.get()
     return here.id if here is not None else ""
+
+
+class TraceId(logging.Filter):
+    """Give each record of a handler the field ``trace_id``, for a site's own lines too."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let it pass."""
+        record.__dict__.setdefault("trace_id", current_id())
+        return True
 
 
 def _read(header: str) -> str:

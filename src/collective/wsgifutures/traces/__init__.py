@@ -1,0 +1,1 @@
+"""What is told of a request: the id of its trace, its path, spans of OpenTelemetry."""
