@@ -13,6 +13,7 @@ from holdsite import calls
 from holdsite import fail
 from holdsite import hang_on
 from plone.app.blocks.interfaces import IBlocksTransformEnabled
+from plone.app.contenttypes.content import Document
 from plone.app.layout.globals.interfaces import IViewView
 from plone.app.layout.viewlets import ViewletBase
 from plone.app.portlets.portlets import base
@@ -397,7 +398,15 @@ def with_an_object(self):
     return show("x", of=self.context)
 
 
+def of_nowhere(self):
+    """An object that is made for this page."""
+    draft = Document("draft").__of__(self.context)
+    view = getMultiAdapter((draft, self.request), name="page")
+    return Page.part(view)
+
+
 REFUSED = {
+    "no place": (of_nowhere, "its object has no place in the site"),
     "no name": (unregistered, "it is in a view that has no name of its own"),
     "an object": (with_an_object, "its arguments are not all None, bool, numbers, str, lists"),
 }
@@ -406,7 +415,7 @@ REFUSED = {
 @pytest.mark.parametrize(("view", "why"), REFUSED.values(), ids=REFUSED)
 def test_who_develops_is_told_why_a_part_cannot_be_deferred(site, view, why):
     """And what to do; a site in production waits for it, and logs that once."""
-    site.view("page", view)
+    site.view("page", view, part=Page.part)
     assert (site.get("page", debug=True).status, site.errors) == (500, [FuturesError.__name__])
     assert f"cannot be fetched by itself: {why}" in site.error_log[0]["value"]
 

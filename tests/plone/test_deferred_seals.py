@@ -158,6 +158,12 @@ def test_part_that_a_cookie_names_is_that_of_the_query(site):
     assert_refused(site, before.partition("?")[0], headers=cookie)
 
 
+def test_part_of_what_has_no_path_is_refused(site):
+    """A view, say: it is no object."""
+    viewlet(site)
+    assert_refused(site, address(site.get("")).replace("/@@", "/@@plone/@@"))
+
+
 # who it is for
 
 

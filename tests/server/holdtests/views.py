@@ -2,6 +2,7 @@
 
 from .connections import peak
 from AccessControl import getSecurityManager
+from collective.wsgifutures import fragment
 from collective.wsgifutures import future
 from collective.wsgifutures import gather
 from collective.wsgifutures import held
@@ -48,6 +49,18 @@ slow = future(timeout=60)(ask)
 @future(timeout=0.5)
 def too_slow(url):
     return requests.get(url, timeout=30).text
+
+
+class Later(BrowserView):
+    """A page with a part that is fetched after it."""
+
+    def __call__(self):
+        return f"<html><body>{self.part()}</body></html>"
+
+    @fragment(deferred=True)
+    def part(self):
+        user = getSecurityManager().getUser().getId()
+        return f"{slow(1, self.request.form['text'])} for {user}"
 
 
 @future

@@ -18,6 +18,7 @@ from ..kernel.placeholders import Fragment
 from . import sealed
 from .places import find
 from .places import NoPlace
+from .places import path_of
 from .places import Place
 from .places import place_of
 from AccessControl import Unauthorized
@@ -128,7 +129,7 @@ def _address(fragment: Fragment, place: Place) -> str | None:
     Raises:
         NoPlace: It would not be found there.
     """
-    request = getRequest()
+    request, path = getRequest(), path_of(place.context)
     try:
         found = find(place.context, request, place.told)
     except Unauthorized:
@@ -140,7 +141,6 @@ def _address(fragment: Fragment, place: Place) -> str | None:
             "it is not found by its name and the name of its view; register both by ZCML, or "
             "leave deferred=True out"
         )
-    path = place.context.getPhysicalPath()
     query = urlencode(_pairs(request), encoding="latin-1")
     token = sealed.seal(place.told, "/".join(path), query)
     if token is None:
@@ -216,13 +216,22 @@ class Part(BrowserView):  # type: ignore[misc]
     def _part(self) -> str:
         if self.request.method not in ("GET", "HEAD"):  # a form's fields are not signed
             raise sealed.Refused
-        found = find(self._context(), self.request, self._told())
+        path = self._path()
+        told = self._told(path)
+        context = self.context.unrestrictedTraverse(path)  # as it is, whatever path led here
+        found = find(context, self.request, told)
         this = current_pass()
         if this is not None:
             this.alone = aq_base(found.part)
         return str(found.make())
 
-    def _told(self) -> Any:
+    def _path(self) -> tuple[str, ...]:
+        path = getattr(self.context, "getPhysicalPath", None)
+        if path is None:
+            raise sealed.Refused
+        return tuple(path())
+
+    def _told(self, path: tuple[str, ...]) -> Any:
         request = self.request
         pairs = request.environ.get("QUERY_STRING", "").split("&")
         tokens = [pair for pair in pairs if pair.startswith(f"{TOKEN}=")]
@@ -230,13 +239,7 @@ class Part(BrowserView):  # type: ignore[misc]
         if len(tokens) != 1:
             raise sealed.Refused
         pairs.remove(tokens[0])
-        path = "/".join(self.context.getPhysicalPath())
-        return sealed.open_seal(tokens[0].partition("=")[2], path, "&".join(pairs))
-
-    def _context(self) -> Any:
-        """Return the object where it is, whatever path led here."""
-        root = self.context.getPhysicalRoot()
-        return root.unrestrictedTraverse(self.context.getPhysicalPath())
+        return sealed.open_seal(tokens[0].partition("=")[2], "/".join(path), "&".join(pairs))
 
     def _refuse(self, status: int) -> str:
         self.request.response.setStatus(status)

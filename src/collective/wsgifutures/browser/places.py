@@ -99,6 +99,18 @@ def place_of(fragment: Fragment, published: Any) -> Place:
     )
 
 
+def path_of(context: Any) -> tuple[str, ...]:
+    """Return the path of *context*.
+
+    Raises:
+        NoPlace: It is not found there, by who fetches a part of it.
+    """
+    path: tuple[str, ...] = getattr(context, "getPhysicalPath", tuple)()
+    if not path or aq_base(context.unrestrictedTraverse(path, None)) is not aq_base(context):
+        raise NoPlace("its object has no place in the site; leave deferred=True out")
+    return path
+
+
 def find(context: Any, request: Any, told: Told) -> Found:
     """Return what stands there.
 

@@ -13,6 +13,7 @@ const parts = [...document.querySelectorAll(PARTS)];
 const status = statusLine();
 const underWay = new Map();
 let arrived = 0;
+let saying;
 
 /* What screen readers say: there before anything arrives, or they would miss it. */
 function statusLine() {
@@ -23,8 +24,13 @@ function statusLine() {
   return line;
 }
 
+/* Empty in between: the same is said again then. */
 function say(text) {
-  status.textContent = text;
+  clearTimeout(saying);
+  status.textContent = "";
+  saying = setTimeout(() => {
+    status.textContent = text;
+  }, 100);
 }
 
 /* Two that are the same are fetched once. */
@@ -82,6 +88,7 @@ class Part {
 
   arrive(text) {
     const page = new DOMParser().parseFromString(text, "text/html");
+    page.getElementById("protect-script")?.remove(); /* plone.protect's: the page has one */
     this.show([...page.body.childNodes]);
     arrived += 1;
     say(this.place.dataset.arrived.replace("{n}", arrived).replace("{all}", parts.length));
@@ -91,7 +98,6 @@ class Part {
   }
 
   fail(template) {
-    say("");
     const again = this.place.querySelector("[data-wsgifutures=again]");
     if (again && template === this.failed) {
       again.removeAttribute("aria-disabled"); /* it stays, and with it the focus */
@@ -99,7 +105,7 @@ class Part {
       this.show([template.content.cloneNode(true)]);
       this.listen(this.place.querySelector("button"));
     }
-    setTimeout(() => say(this.place.dataset.failed), 100); /* said again, if it was said before */
+    say(this.place.dataset.failed);
   }
 
   listen(button) {
