@@ -1,4 +1,4 @@
-"""A site with people who wait: two workers of gunicorn at one ZEO server."""
+"""A site with people who wait: two workers of gunicorn, both at one ZEO server."""
 
 from instance import run
 from pathlib import Path
@@ -15,6 +15,7 @@ import os
 import re
 import requests
 import threading
+import time
 
 _ADD = """
 from plone import api
@@ -44,7 +45,6 @@ class StatusSite(Site):
 
     def __init__(self, process, port, service, zeo):
         self.zeo = zeo
-        self._crowd = []
         super().__init__(process, port, service)
 
     @property
@@ -60,16 +60,27 @@ class StatusSite(Site):
             params = {"seconds": seconds, "text": text}
             got.append(requests.get(f"{self.site}/{path}", params=params, auth=auth, timeout=120))
 
-        thread = threading.Thread(target=wait, daemon=True)
-        thread.start()
-        self._crowd.append(thread)
+        threading.Thread(target=wait, daemon=True).start()
         return got
 
-    def status(self):
-        """Return what the endpoint tells a Manager."""
+    def holds(self):
+        """Return the held responses, as the endpoint tells them."""
+        return self._rest("GET", f"{self.site}/@futures").json()["holds"]
+
+    def workers_that_hold(self):
+        """Return the names of the workers that hold a response."""
+        return {hold["worker"] for hold in self.holds()}
+
+    def disperse(self):
+        """Cancel what is held, until nobody waits."""
+        while self.holds():
+            for hold in self.holds():
+                self._rest("DELETE", hold["@id"])
+            time.sleep(0.5)
+
+    def _rest(self, method, url):
         headers = {"Accept": "application/json"}
-        url = f"{self.site}/@futures"
-        return requests.get(url, headers=headers, auth=("admin", "admin"), timeout=60).json()
+        return requests.request(method, url, headers=headers, auth=("admin", "admin"), timeout=60)
 
     def stop(self):
         super().stop()
@@ -99,7 +110,8 @@ def start_status_site(instance, folder, env=None, workers=2):
         "PYTHONUNBUFFERED": "1",
         "WSGIFUTURES_BLOCKED": "10",
         "WSGIFUTURES_DEMO_SERVICE": service.url,
-        "WSGIFUTURES_MAX_HELD_PER_CLIENT": "1000",
+        "WSGIFUTURES_MAX_HELD": "20",
+        "WSGIFUTURES_MAX_HELD_PER_CLIENT": "20",
         "WSGIFUTURES_DEADLINE": "300",
         **(env or {}),
     }

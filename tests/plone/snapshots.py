@@ -98,8 +98,8 @@ class Workers:
         """What a request has to be asked with to see them."""
         return {"status_folder": str(self.folder)}
 
-    def write(self, worker="000000a1", *holds, seconds_ago=0, **changes):
-        """Write what *worker* does."""
+    def write(self, worker="000000a1", *holds, seconds_ago=-60, **changes):
+        """Write what *worker* does; it is not stale for a minute, on a busy machine too."""
         board = Board(self.folder, lambda: time.time() - seconds_ago)
         board.write(snapshot(worker, *holds, **changes))
 

@@ -1,6 +1,8 @@
 """``@@futures-status``: what it shows, to whom, and what it cancels."""
 
 from collective.wsgifutures.browser.status.parts import MOST_ROWS
+from collective.wsgifutures.browser.status.words import BREAKERS
+from collective.wsgifutures.browser.status.words import ENDS
 from holdsite import ADMIN
 from lxml.html import fromstring
 from sitesettings import install
@@ -11,6 +13,10 @@ from snapshots import happened
 from snapshots import hold
 from snapshots import upstream
 from snapshots import Workers
+from zope.component import getGlobalSiteManager
+from zope.i18n import interpolate
+from zope.i18n.interfaces import ITranslationDomain
+from zope.interface import implementer
 
 import pytest
 import re
@@ -178,6 +184,16 @@ def test_what_was_refused_and_expired_is_told_with_why_the_last_one_first(worker
     assert second.endswith("s ago /plone/a as many responses are held as may be")
 
 
+def test_what_happens_again_and_again_is_told_once(workers, get):
+    """In a storm of refusals whatever else happened is seen too."""
+    storm = [happened("refused", "max_held", "/plone/a") for _ in range(30)]
+    old = {**happened("timeout", "acme.answer", "/plone/b"), "at": time.time() - 60}
+    workers.write(last=[*storm, old])
+    first, second = told(get(), "#futures-part-last li")
+    assert first.startswith("Refused 30 times")
+    assert second.startswith("A call out of time 1 min")
+
+
 def test_a_worker_that_is_silent_is_told_apart_and_counted_nowhere(workers, get):
     """It has ended, or stands still: its numbers are old."""
     workers.write("000000a1", hold("/plone/now"))
@@ -187,7 +203,7 @@ def test_a_worker_that_is_silent_is_told_apart_and_counted_nowhere(workers, get)
     assert told(page, "#futures-tile-held .futures-number") == ["1 of 5000"]
     assert told(page, "#futures-silent strong") == ["Not all workers tell what they do."]
     states = {row[0]: row[1] for row in rows(page, "workers")}
-    assert sorted(state[:10] for state in states.values()) == ["silent for", "up for 10 "]
+    assert sorted(state[:10] for state in states.values()) == ["silent for", "up for 11 "]
 
 
 def test_a_page_lists_so_many_and_says_how_many_more_there_are(workers, get):
@@ -234,6 +250,58 @@ def test_the_page_has_no_script_or_style_of_its_own_inside(workers, get):
     (ours,) = fromstring(get().body).cssselect("#futures-status")
     assert not ours.cssselect("script, style, [style]")
     assert not [name for one in ours.iter() for name in one.attrib if name.startswith("on")]
+
+
+@implementer(ITranslationDomain)
+class Marked:
+    """A language in which each text is itself, in « »."""
+
+    domain = "collective.wsgifutures"
+
+    def translate(self, msgid, mapping=None, context=None, target_language=None, default=None, **_):
+        return f"«{interpolate(default or msgid, mapping)}»"
+
+
+def unmarked(text):
+    """Return the words of *text* that no translation made."""
+    while "«" in text:
+        text, before = re.sub("«[^«»]*»", " ", text), text
+        assert text != before
+    return set(re.findall(r"[^\W\d_]{2,}", text))
+
+
+def test_every_word_is_in_the_language_of_the_reader(site, workers, get):
+    """All but names, paths and units; also in what only a screen reader reads."""
+    getGlobalSiteManager().registerUtility(Marked(), ITranslationDomain, Marked.domain)
+    names = {"plone", "jane", "weather", "example", "com", "acme", "now", "min", "ms"}
+    ends = [happened(what, "max_wait", "/plone") for what in ENDS]
+    broken = [upstream(breaker=state, retry_in=3.0, host=f"{state}.com") for state in BREAKERS]
+    workers.write("000000a1", hold("/plone", user="jane"), hold("/plone"), last=ends)
+    workers.write("000000b2", upstreams=broken[:3], more_holds=1)
+    workers.write("000000c3", seconds_ago=20)
+    one = workers.board.read()[0]
+    counts = {**one["counts"], "held": 9}
+    workers.write("000000a1", *one["holds"], last=ends, counts=counts)
+    asked = {"cancelled": f"000000a1/{one['holds'][0]['id']}"}
+    shown = {"page": get(query=asked), "gone": get(query={"cancelled": "x/1"})}
+    shown |= {"off": get(status_folder="off"), "one site": get(user=MANAGER)}
+    shown["no hold"] = site.get(PAGE, user=ADMIN, held=False)
+    found = {"worker": "000000a1", "hold": one["holds"][0]["id"]}
+    for name, page in shown.items():
+        (ours,) = fromstring(page.body).cssselect("#futures-status")
+        texts = [code.text_content() for code in ours.cssselect("code")]
+        attributes = [
+            value
+            for one in ours.iter()
+            for attribute in ("data-label", "title", "aria-label", "alt")
+            for value in [one.get(attribute, "")]
+            if not re.match(r"\d{4}-\d\d", value)
+        ]
+        words = unmarked(" ".join([ours.text_content(), *attributes]))
+        known = names | {word for text in texts for word in unmarked(text)}
+        assert words <= known | {"closed", "half", "open", "off"}, name
+    asks = fromstring(get(CANCEL, found).body).cssselect("#portal-column-content")[0]
+    assert unmarked(asks.text_content()) <= {*names, "Info", "Home", "You", "are", "here"}
 
 
 # Where there is nothing to show

@@ -114,13 +114,21 @@ def test_upstream_when_it_answered_nothing_yet_has_no_times():
 def test_history_of_two_workers_is_put_on_one_line_of_time():
     """Sixty points of ten seconds, the last one now; what is older is left out."""
     first = [[NOW - 700, 9, 9, 9], [NOW - 20, 1, 2, 3], [NOW, 4, 0, 0]]
-    told = overview.of(
-        [snapshot("a", history=first), snapshot("b", history=[[NOW - 20, 10, 20, 30]])], NOW
-    )["history"]
+    second = [[NOW - 20, 10, 20, 30], [NOW, 0, 0, 0]]
+    told = overview.of([snapshot("a", history=first), snapshot("b", history=second)], NOW)[
+        "history"
+    ]
     assert len(told) == 60
     assert told[-1] == [NOW, 4, 0, 0]
     assert told[-3] == [NOW - 20, 11, 22, 33]
     assert sum(point[1] for point in told) == 15
+
+
+def test_history_when_a_worker_has_not_told_of_the_newest_point_ends_before_it():
+    """Its last point is no sum of some workers alone."""
+    first, second = [[NOW - 10, 5, 0, 0], [NOW, 5, 0, 0]], [[NOW - 10, 7, 0, 0]]
+    told = overview.of([snapshot("a", history=first), snapshot("b", history=second)], NOW + 1)
+    assert told["history"][-1] == [NOW - 10, 12, 0, 0]
 
 
 def test_what_happened_is_told_the_last_one_first_with_its_worker():

@@ -134,9 +134,13 @@ def _last(fresh: Iterable[Snapshot], site: str) -> list[dict[str, Any]]:
     return sorted(seen, key=lambda event: event["at"], reverse=True)[:LAST]
 
 
-def _history(fresh: Iterable[Snapshot], now: float) -> list[list[float]]:
-    """Return the last ten minutes, the points of each worker added up."""
-    last = int(now // EACH)
+def _history(fresh: list[Snapshot], now: float) -> list[list[float]]:
+    """Return the last ten minutes, the points of each worker added up.
+
+    They end with the newest point that each worker has told: of a point that only some have
+    told yet the sum would be too low.
+    """
+    last = int(min([now, *(one["history"][-1][0] for one in fresh if one["history"])]) // EACH)
     points = {at: [at * EACH, 0, 0, 0] for at in range(last - POINTS + 1, last + 1)}
     for one in fresh:
         mine = {int(at // EACH): numbers for at, *numbers in one["history"]}

@@ -54,15 +54,21 @@
     const stay = new Set([...fresh.children].map((child) => child.id));
     const known = new Map();
     for (const child of [...old.children]) {
-      if (!child.id || !stay.has(child.id)) child.remove();
-      else known.set(child.id, child);
+      if (child.id && !stay.has(child.id)) child.remove();
+      else if (child.id) known.set(child.id, child);
     }
     let next = old.firstElementChild;
     for (const node of [...fresh.children]) {
-      const same = known.get(node.id);
+      const likely = next && !next.id && next.nodeName === node.nodeName ? next : null;
+      const same = node.id ? known.get(node.id) : likely;
       if (same && same === next) next = next.nextElementSibling;
       else old.insertBefore(same || node, next);
       if (same) morph(same, node);
+    }
+    while (next) {
+      const surplus = next;
+      next = next.nextElementSibling;
+      surplus.remove();
     }
   }
 

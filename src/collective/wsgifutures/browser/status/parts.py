@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from datetime import UTC
 from functools import cached_property
+from itertools import groupby
+from itertools import islice
 from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
@@ -24,6 +26,9 @@ from zope.component import getMultiAdapter
 
 #: How many holds the page lists; the endpoint ``@futures`` has all that are told.
 MOST_ROWS = 200
+
+#: How many of the last refusals and expiries it lists.
+MOST_EVENTS = 20
 
 #: A limit of which so much is taken, in percent, is worth a look.
 NEARLY = 80
@@ -274,6 +279,13 @@ class Parts(StatusView):
         if name in ("p50", "p99"):
             return words.duration(upstream[name])
         return str(upstream[name])
+
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        """What went wrong, the last one first; what happened again and again is told once."""
+        groups = groupby(self.overview["last"], lambda one: (one["what"], one["why"], one["path"]))
+        alike = (list(events) for _key, events in groups)
+        return [{**events[0], "times": len(events)} for events in islice(alike, MOST_EVENTS)]
 
     def end(self, event: Mapping[str, Any]) -> tuple[str, Any]:
         """Return icon and words for what became of a request."""
