@@ -258,7 +258,9 @@ class Marked:
 
     domain = "collective.wsgifutures"
 
-    def translate(self, msgid, mapping=None, context=None, target_language=None, default=None, **_):
+    def translate(
+        self, msgid, mapping=None, context=None, target_language=None, default=None, *plural
+    ):
         return f"«{interpolate(default or msgid, mapping)}»"
 
 
