@@ -114,6 +114,8 @@ class StatusView(BrowserView):  # type: ignore[misc]
         if name not in self._icons:
             resolver = getMultiAdapter((self.context, self.request), name="iconresolver")
             svg = resolver.tag(name, tag_class="futures-icon")
+            if isinstance(svg, bytes):  # Plone 6.1
+                svg = svg.decode()
             self._icons[name] = f'<span aria-hidden="true">{svg}</span>'
         return self._icons[name]
 
