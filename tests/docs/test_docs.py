@@ -7,6 +7,7 @@ from blocks import PAGES
 from blocks import ROOT
 from collective.wsgifutures.kernel.executors import Threads
 from collective.wsgifutures.kernel.futures import DEFAULT_TIMEOUT
+from collective.wsgifutures.status import overview
 from collective.wsgifutures.testing import Futures
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
@@ -598,3 +599,12 @@ def test_every_page_is_reached_from_the_index():
     parts = {"index", "benchmarks-table"}
     pages = {str(p.relative_to(DOCS).with_suffix("")) for p in DOCS.rglob("*.rst")}
     assert pages - parts == listed
+
+
+# The live status
+
+
+def test_the_page_on_the_live_status_has_each_field_that_the_endpoint_tells():
+    """A script is written from it."""
+    fields = [cells[0].strip("`") for cells in rows_of("howto/status.rst", "status-fields")]
+    assert sorted(fields) == sorted(["state", *overview.of([], 0.0)])
