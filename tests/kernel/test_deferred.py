@@ -6,6 +6,7 @@ from collective.wsgifutures import future
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
+from collective.wsgifutures import HoldExpired
 from collective.wsgifutures.kernel import placeholders
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
@@ -238,6 +239,11 @@ def test_an_ordinary_part_inside_of_a_deferred_one_defers_that():
     assert log == []
 
 
+def test_an_ordinary_part_inside_of_a_deferred_one_needs_no_pass_either():
+    """It is the deferred one that suspends, and that is never too late for its page."""
+    assert passes_of(around_ordinary, max_passes=1) == ["[around_ordinary]"]
+
+
 def test_a_deferred_part_inside_of_another_one_stands_by_itself():
     """The innermost is put off."""
     assert passes_of(around_deferred) == ["([later])"]
@@ -404,6 +410,26 @@ def test_a_subclass_may_be_ordinary_again():
     """The declaration that is nearest counts."""
     ordinary = fragment(placeholder="-")(type("Ordinary", (Updates,), {}))
     assert passes_of(lambda: shown(ordinary("a"))) == ["-", "<A>"]
+
+
+@fragment(deferred=True, placeholder="…")
+class Hangs(Viewlet):
+    def update(self):
+        never(self.text)
+
+
+def test_a_deferred_class_that_is_published_by_itself_gives_no_placeholder_at_the_deadline():
+    """Who fetches it is told that it came too late."""
+    viewlet = Hangs("a")
+
+    def alone():
+        current_pass().alone = viewlet
+        return shown(viewlet)
+
+    request = HeldRequest(alone)
+    assert request.publish() is HELD
+    request.advance(55)
+    assert isinstance(raised_by(request.publish), HoldExpired)
 
 
 # declaring

@@ -274,6 +274,15 @@ def test_part_of_a_view_that_its_user_may_not_see_any_more_is_refused(site, docu
     assert_refused(site, found, user=MARY)
 
 
+def test_part_of_a_public_view_is_refused_where_its_object_became_private(site, document):
+    """Its view would be shown to everybody, as the one is that all pages have."""
+    site.zcml(f'<browser:page name="open" for="*" class="{ME}.Secret" permission="zope2.Public" />')
+    found = address(site.get("doc/open", user=MARY))
+    document.manage_permission("View", ["Manager"])
+    transaction.commit()
+    assert_refused(site, found, user=MARY)
+
+
 def test_part_of_an_object_that_is_gone_is_not_found(site, document):
     """As its page."""
     found = address(site.get("doc", user=MARY))
