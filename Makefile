@@ -108,6 +108,15 @@ lint: $(READY)  ## ruff, zpretty, mypy
 docs: $(READY)  ## Build the docs into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
 
+.PHONY: screenshots
+screenshots: $(READY)  ## Make the pictures of the docs anew
+	$(BIN)/python tools/browser.py
+	$(BIN)/python tools/screenshots.py
+
+.PHONY: translations
+translations: $(READY)  ## Bring new texts into the catalogues, and compile these
+	$(BIN)/python tools/translations.py
+
 .PHONY: wheel
 wheel: $(READY)  ## Build the wheel and the source distribution, and look into them
 	$(BIN)/python tools/wheel.py

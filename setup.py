@@ -87,6 +87,7 @@ setup(
             "aiosmtpd",
             "httpx",  # asks in futures that are async def
             "hypothesis",
+            "i18ndude",  # whether each text is in the catalogues
             "opentelemetry-exporter-otlp-proto-http",
             "opentelemetry-instrumentation-urllib3",
             "opentelemetry-instrumentation-wsgi",

@@ -15,8 +15,8 @@ import shutil
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
-#: The widths of screenshots, in pixels, and what a phone has beside its width.
-WIDTHS = {"desktop": 1280, "phone": 390}
+#: The widths of the window, in pixels: of screenshots, and of pictures in the docs.
+WIDTHS = {"desktop": 1280, "phone": 390, "docs": 1000}
 
 #: No screenshot is higher.
 MAX_HEIGHT = 6000
@@ -107,7 +107,7 @@ class Browser:
             name: Of the files: ``<name>-desktop.png`` and ``<name>-phone.png``.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for device in WIDTHS:
+        for device in ("desktop", "phone"):
             self.resize(device)
             (self.folder / f"{name}-{device}.png").write_bytes(self.picture(device))
         self.resize("desktop")
@@ -120,7 +120,7 @@ class Browser:
         return base64.b64decode(picture["data"])
 
     def resize(self, device, height=900):
-        """Give the window the width of a device: ``desktop`` or ``phone``."""
+        """Give the window one of the ``WIDTHS``."""
         metrics = {"width": WIDTHS[device], "height": height, "deviceScaleFactor": 1}
         metrics["mobile"] = device == "phone"
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -128,7 +128,7 @@ class Browser:
     def overflows(self):
         """Tell whether the page is wider than the window: a person has to scroll sideways."""
         page, window = self.driver.execute_script(
-            "return [document.documentElement.scrollWidth, window.innerWidth]"
+            "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
         )
         return page > window
 

@@ -16,14 +16,13 @@ from chromium import Browser
 from pathlib import Path
 from sites import install
 from sites import make_bare_instance
+from sites import PROFILES
 from sites import start_site
 
 import os
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-PROFILES = ("collective.wsgifutures:default", "wsgifutures_demo:default")
 
 
 @pytest.fixture(scope="session")

@@ -16,13 +16,17 @@ from processes import Server
 from processes import Service
 from processes import start_service
 
-_INSTALL = """
+#: The add-on, and the demo.
+PROFILES = ("collective.wsgifutures:default", "wsgifutures_demo:default")
+
+#: What is done to a site while no server runs on its instance.
+_CHANGE = """
+from plone import api
 from zope.component.hooks import setSite
 import transaction
 
 setSite(app.Plone)  # noqa: F821
-for profile in {profiles!r}:
-    app.Plone.portal_setup.runAllImportStepsFromProfile("profile-" + profile)  # noqa: F821
+{change}
 transaction.commit()
 app._p_jar.db().close()  # noqa: F821  writes the index
 """
@@ -49,13 +53,31 @@ def make_bare_instance(folder):
     return folder
 
 
-def install(instance, folder, *profiles):
-    """Copy *instance* to *folder*, with what *profiles* name installed in its site."""
+def change(instance, folder, *lines):
+    """Copy *instance* to *folder*, and change its site with *lines* of Python; return that."""
     copy_instance(instance, folder)
-    script = folder / "install.py"
-    script.write_text(_INSTALL.format(profiles=profiles))
+    script = folder / "change.py"
+    script.write_text(_CHANGE.format(change="\n".join(lines)))
     run("zconsole", "run", folder / "etc" / "zope.conf", script)
     return folder
+
+
+def install(instance, folder, *profiles):
+    """Copy *instance* to *folder*, with what *profiles* name installed in its site."""
+    setup = "api.portal.get_tool('portal_setup')"
+    lines = [f"{setup}.runAllImportStepsFromProfile('profile-{one}')" for one in profiles]
+    return change(instance, folder, *lines)
+
+
+def speak(instance, folder, language):
+    """Copy *instance* to *folder*, with its site in *language*."""
+    record = "api.portal.set_registry_record"
+    return change(
+        instance,
+        folder,
+        f"{record}('plone.available_languages', [{language!r}])",
+        f"{record}('plone.default_language', {language!r})",
+    )
 
 
 def start_site(instance, folder, env=None):
@@ -75,7 +97,7 @@ def start_site(instance, folder, env=None):
         "WSGIFUTURES_BLOCKED": "10",  # the first pages compile their templates
         "WSGIFUTURES_DEBUG": "on",
         "WSGIFUTURES_DEMO_SERVICE": service.url,
-        "WSGIFUTURES_MAX_WAIT": "60",  # on a busy machine 200 at once take a while
+        "WSGIFUTURES_MAX_WAIT": "120",  # for 200 blocking views, and on a busy machine
         **(env or {}),
     }
     return Site(run_gunicorn(folder, port, environment), port, service)

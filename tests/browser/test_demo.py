@@ -30,7 +30,10 @@ def test_demo_when_200_held_requests_come_in_shows_their_answers(browser, site):
     browser.click(f"{held} button")
     browser.wait_for(lambda: len(browser.all(f"{held} .answered")) > 20)
     browser.screenshot("demo-200-coming-in")
-    browser.wait_for(lambda: browser.find(f"{held} .futures-state").text == "200 of 200 answered")
+    browser.wait_for(
+        lambda: browser.find(f"{held} .futures-state").text == "200 of 200 answered",
+        seconds=FOUR_AT_A_TIME,
+    )
     browser.screenshot("demo-200")
     assert len(browser.all(f"{held} .answered")) == 200
     facts = browser.find(f"{held} dl").text.splitlines()

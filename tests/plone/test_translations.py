@@ -1,0 +1,85 @@
+"""Everybody's language: what the add-on says to people can be said in German and Finnish too."""
+
+from collective.wsgifutures.controlpanel import lines
+from gettext import GNUTranslations
+from io import BytesIO
+from pathlib import Path
+from zope.i18n import translate
+
+import collective.wsgifutures
+import pytest
+import re
+import shutil
+import sys
+
+sys.path.append(str(Path(__file__).resolve().parent.parent.parent / "tools"))
+
+from translations import compiled
+from translations import DOMAIN
+from translations import gather
+from translations import POT
+
+LANGUAGES = ("de", "fi")
+
+TO_DO = "make translations, and translate what is new"
+
+
+def po_of(language):
+    return POT.parent / language / "LC_MESSAGES" / f"{DOMAIN}.po"
+
+
+def texts(file):
+    """Return what is to be translated, each with its translation."""
+    catalogue = GNUTranslations(BytesIO(compiled(file)))._catalog
+    return {text: said for text, said in catalogue.items() if text}
+
+
+def msgids(pot):
+    """Return what is to be translated, in the order of the file."""
+    return re.findall(r'^msgid (".+"(?:\n".*")*|""(?:\n".+")+)$', pot.read_text("utf-8"), re.M)
+
+
+def variables(text):
+    return sorted(re.findall(r"\$\{\w+\}", text))
+
+
+def test_template_when_made_anew_is_the_one_that_is_there(tmp_path):
+    """No text of the code is left out of the languages."""
+    shutil.copy(POT, tmp_path / POT.name)
+    gather(tmp_path / POT.name)
+    assert msgids(tmp_path / POT.name) == msgids(POT), TO_DO
+    assert len(msgids(POT)) > 150
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_text_has_a_translation_with_the_same_variables(language):
+    """Nobody reads half a page in another language."""
+    translations = texts(po_of(language))
+    assert len(translations) == len(msgids(POT)), TO_DO
+    wrong = [one for one, said in translations.items() if variables(one) != variables(said)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_compiled_catalogue_is_that_of_its_translations(language):
+    """A site needs no compiler and no setting."""
+    assert po_of(language).with_suffix(".mo").read_bytes() == compiled(po_of(language)), TO_DO
+
+
+def test_what_a_setting_takes_has_its_translation():
+    """The kernel knows no languages; the form does."""
+    assert {takes for _, takes in lines.FORMS.values()} == {str(one) for one in lines.TAKES}
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("de", "Gehaltene Antworten"), ("fi", "Odottavat vastaukset")]
+)
+def test_text_when_asked_for_in_a_language_is_in_it(site, language, said):
+    """Plone finds the catalogues."""
+    assert translate("Held responses", DOMAIN, target_language=language) == said
+
+
+def test_package_has_the_catalogues():
+    """They are beside the code."""
+    folder = Path(collective.wsgifutures.__file__).parent / "locales"
+    assert {one.parent.parent.name for one in folder.glob("*/LC_MESSAGES/*.mo")} == set(LANGUAGES)
