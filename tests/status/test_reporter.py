@@ -7,6 +7,7 @@ from collective.wsgifutures.status.board import Board
 from collective.wsgifutures.status.reporter import report
 from collective.wsgifutures.status.reporter import Reporter
 from collective.wsgifutures.status.reporter import zope_has_started
+from collective.wsgifutures.upstreams.upstream import upstreams
 from collective.wsgifutures.wsgi import republish
 
 import atexit
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.concurrency
 
 @pytest.fixture
 def site():
+    upstreams.clear()  # of other tests: the time until an open breaker's end is always new
     site = Site()
     yield site
     site.finish()
