@@ -167,12 +167,12 @@ def get(url, user=None):
 
 
 @contextmanager
-def a_site():
-    """Make the site, as long as the context lasts; give its folder."""
+def a_site(*profiles):
+    """Make the site with *profiles*, as long as the context lasts; give its folder."""
     folder = Path(tempfile.mkdtemp())
     try:
         template = folder / "instance"
-        make_instance(template)
+        make_instance(template, profiles)
         includes = template / "etc" / "package-includes"
         includes.mkdir()
         include = '<include package="holdtests" />'
@@ -207,8 +207,10 @@ def environment(service):
 
 
 @contextmanager
-def prepared():
+def prepared(*profiles):
     """Make site and service for one program; give what starts a held side, and the service.
+
+    The site has *profiles* besides those of a classic one.
 
     The worker has a core to itself. This process, which makes the load, and the service
     share another one.
@@ -219,7 +221,7 @@ def prepared():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing it started is left behind
     os.sched_setaffinity(0, {others[0]})
     allow_open_files()
-    with a_site() as site, a_service(ROOT / "benchmarks" / "upstream.py") as service:
+    with a_site(*profiles) as site, a_service(ROOT / "benchmarks" / "upstream.py") as service:
 
         @contextmanager
         def serve(**settings):

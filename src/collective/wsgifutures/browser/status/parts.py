@@ -25,7 +25,7 @@ from urllib.parse import urlencode
 from zope.component import getMultiAdapter
 
 #: How many holds the page lists; the endpoint ``@futures`` has all that are told.
-MOST_ROWS = 200
+MOST_ROWS = 50
 
 #: How many of the last refusals and expiries it lists.
 MOST_EVENTS = 20

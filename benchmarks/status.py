@@ -1,0 +1,189 @@
+"""What it costs to be looked at: status and metrics under 5,000 held responses, and being ready.
+
+    .venv/bin/python benchmarks/status.py [--only looks]
+
+*looks*: a worker holds 5,000 responses. Then the status page, its data, @futures and the metrics
+are asked for, one after the other; each takes one pass in one slot. *idle*: two workers that do
+nothing for a while, of which one tells what it does each second. *held*: the CPU of a held request
+in a worker that tells, and in one that does not, in turn. Each takes one or two minutes; two
+cores, the workers have one of them. Prints a table in reStructuredText for each.
+"""
+
+from arrivals import HEADERS
+from arrivals import ms
+from arrivals import Visitors
+from collections import Counter
+from contextlib import ExitStack
+from load import Load
+from pathlib import Path
+from serving import get
+from serving import prepared
+from serving import say
+from serving import table
+
+import argparse
+import asyncio
+import base64
+import gevent
+import time
+import urllib.request
+
+ADMIN = "Basic " + base64.b64encode(b"admin:admin").decode()
+LOOKS = {
+    "@@futures-status": "text/html",
+    "@@futures-status-data": "application/json",
+    "@futures": "application/json",
+    "@@futures-metrics": "text/plain",
+}
+HOLD = "@@load-hold?seconds=120&text=s-{n}"
+HELD = "@@load-upstream?seconds=0.5&text=c-{n}"
+
+#: Seconds that a look may take, the CPU of a worker that does nothing, what a held request may
+#: cost more.
+MOST, IDLE, MORE = 0.1, 0.001, 0.03
+
+#: Seconds until what was told is told.
+TOLD = 2.0
+
+
+def look(server, view):
+    """Ask for *view* as the admin; return the seconds that it took, and what came."""
+    headers = {"Authorization": ADMIN, "Accept": LOOKS[view]}
+    request = urllib.request.Request(server.site + view, headers=headers)
+    began = time.monotonic()
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        body = answer.read()
+        return time.monotonic() - began, body
+
+
+def passes(server):
+    """Return how many passes the worker has made."""
+    time.sleep(TOLD)
+    _, body = look(server, "@@futures-metrics")
+    (line,) = [line for line in body.splitlines() if line.startswith(b"wsgifutures_passes_total{")]
+    return float(line.split()[-1])
+
+
+def looks(serve, service, options):
+    """Yield the rows of the looks at a worker that holds many responses."""
+    limits = {"max_held": options.held, "max_held_per_client": options.held, "deadline": 600}
+    yield ["", "bytes", "p50", "the slowest", "passes of each"]
+    with serve(**limits, max_wait=86_400) as server:
+        for view in [*LOOKS] * 10:  # each slot has made each of them once
+            look(server, view)
+        asyncio.run(_held(server, service, options, lambda: _look_at_all(server, options)))
+        yield from server.rows
+
+
+def _look_at_all(server, options):
+    server.rows = []
+    for view in LOOKS:
+        before = passes(server)
+        found = sorted(look(server, view) for _ in range(options.looks))
+        made = (passes(server) - before - 1) / options.looks
+        slowest = f"{ms(found[-1][0])} (at most {ms(MOST)})"
+        p50 = ms(found[len(found) // 2][0])
+        server.rows.append([f"``{view}``", len(found[0][1]), p50, slowest, f"{made:g}"])
+        say(server.rows[-1])
+
+
+async def _held(server, service, options, then):
+    """Call *then* while so many responses are held."""
+    visitors = Visitors(server.site)
+    held = asyncio.create_task(
+        visitors.at_rate(HOLD, options.rate, options.held / options.rate, patience=180)
+    )
+    while int(await asyncio.to_thread(get, service + "/waiting")) < options.held:
+        await asyncio.sleep(1)
+    say(f"{options.held} are held")
+    await asyncio.to_thread(then)
+    await asyncio.to_thread(get, service + "/release")
+    say((await held).statuses())
+
+
+def idle(serve, service, options):
+    """Yield the rows of two workers that do nothing."""
+    yield ["a worker that does nothing", "CPU"]
+    with ExitStack() as stack:
+        servers = _both(stack, serve)
+        time.sleep(5)
+        before = {side: _cpu(server) for side, server in servers.items()}
+        time.sleep(options.idle)
+        share = {s: (_cpu(server) - before[s]) / options.idle for s, server in servers.items()}
+    yield ["tells what it does", f"{share['on']:.3%}"]
+    yield ["does not", f"{share['off']:.3%}"]
+    yield ["what that costs", f"{share['on'] - share['off']:.3%} (at most {IDLE:.1%})"]
+
+
+def held(serve, service, options):
+    """Yield the rows of the CPU of a held request in both."""
+    used, answered = Counter(), Counter()
+    with ExitStack() as stack:
+        servers = _both(stack, serve, max_held_per_client=5000, max_wait=86_400)
+        for server in servers.values():
+            _load(server, options.seconds)
+        for number in range(options.rounds):
+            for side in sorted(servers, reverse=number % 2):
+                cpu, count = _load(servers[side], options.seconds)
+                used[side] += cpu
+                answered[side] += count
+            each = {side: used[side] / answered[side] * 1000 for side in servers}
+            say(f"round {number + 1}: {each}")
+    more = used["on"] / answered["on"] / (used["off"] / answered["off"]) - 1
+    yield ["a held request in a worker that", "CPU"]
+    yield ["tells what it does", f"{each['on']:.3f} ms"]
+    yield ["does not", f"{each['off']:.3f} ms"]
+    yield ["what that costs", f"{more:.1%} (at most {MORE:.0%})"]
+
+
+def _both(stack, serve, **settings):
+    """Start a worker that tells what it does, and one that does not."""
+    sides = {"on": "", "off": "off"}
+    return {
+        side: stack.enter_context(serve(status_folder=folder, **settings))
+        for side, folder in sides.items()
+    }
+
+
+def _load(server, seconds):
+    """Let 200 clients ask for a held request; return the worker's CPU and the answers."""
+    headers = [line for line in HEADERS.split("\r\n") if line and "close" not in line]
+    load = Load(server.site + HELD, 200, 1_000_000, seconds + 2, headers)
+    running = gevent.spawn(load.run)
+    gevent.sleep(1)
+    cpu, answered = _cpu(server), load.answered
+    gevent.sleep(seconds)
+    cpu, answered = _cpu(server) - cpu, load.answered - answered
+    assert set(running.get().statuses) == {200}
+    return cpu, answered
+
+
+def _cpu(server):
+    """Return the CPU of the worker, in seconds, to the nanosecond."""
+    tasks = Path(f"/proc/{server.worker}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+PARTS = {"looks": looks, "idle": idle, "held": held}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--held", type=int, default=5000)
+    parser.add_argument("--rate", type=float, default=150, help="at which they are let in")
+    parser.add_argument("--looks", type=int, default=30, help="at each page")
+    parser.add_argument(
+        "--idle", type=float, default=60, help="seconds that the workers do nothing"
+    )
+    parser.add_argument("--seconds", type=float, default=6, help="of each side in each round")
+    parser.add_argument("--rounds", type=int, default=8)
+    options = parser.parse_args()
+    with prepared("collective.wsgifutures:default") as (serve, service):
+        for name, part in PARTS.items():
+            if options.only in (None, name):
+                print(f"\n{table(list(part(serve, service, options)))}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
