@@ -1,8 +1,10 @@
 """The kernel is tested with neither Zope nor a WSGI server."""
 
+from collective.wsgifutures.kernel import placeholders
 from collective.wsgifutures.kernel.executors import Executors
 from collective.wsgifutures.kernel.executors import under_gevent
 
+import functools
 import pytest
 
 #: There are no greenlets to test where gevent has not patched.
@@ -15,3 +17,25 @@ def executors():
     made = Executors(max_threads=8, max_processes=2)
     yield made
     made.close()
+
+
+@pytest.fixture
+def cached(monkeypatch):
+    """A decorator that keeps for ever what a function gives, as plone.memoize does."""
+    monkeypatch.setattr(placeholders, "caches", {})
+
+    def decorate(function):
+        kept = {}
+
+        @functools.wraps(function)
+        def replacement(*args):
+            fun = function
+            if args not in kept:
+                kept[args] = fun(*args)
+            return kept[args]
+
+        replacement.kept = kept
+        placeholders.caches[replacement.__code__] = "fun"
+        return replacement
+
+    return decorate

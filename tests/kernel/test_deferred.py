@@ -1,13 +1,17 @@
 """``fragment(deferred=True)``: parts of a page that the page does not wait for."""
 
+from . import parts
 from .fakes import raised_by
+from .parts import ask
+from .parts import log
+from .parts import swallow
+from .parts import Viewlet
 from collective.wsgifutures import fragment
 from collective.wsgifutures import future
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
 from collective.wsgifutures import HoldExpired
-from collective.wsgifutures.kernel import placeholders
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
 from collective.wsgifutures.kernel.passes import publish_once
@@ -17,18 +21,10 @@ from collective.wsgifutures.testing import HeldRequest
 import functools
 import pytest
 
-log = []
-
 
 @pytest.fixture(autouse=True)
 def _empty_log():
     log.clear()
-
-
-@future
-def ask(text):
-    log.append(f"call {text}")
-    return text.upper()
 
 
 @fragment(deferred=True, placeholder="…", height=3)
@@ -57,27 +53,8 @@ def page_of(view, defer=addressed):
 
 
 def passes_of(view, defer=addressed, **options):
-    """Return what *view* gave in each pass."""
-    seen = []
-
-    def published():
-        try:
-            seen.append(page_of(view, defer)())
-        except BaseException as error:
-            seen.append(type(error).__name__)
-            raise
-        return seen[-1]
-
-    answer = HeldRequest(published, **options).run()
-    assert seen[-1] == answer
-    return seen
-
-
-def swallow(function, *args):
-    try:
-        return function(*args)
-    except:  # noqa: E722
-        return "swallowed"
+    """Return what *view* gave in each pass, as such a page."""
+    return parts.passes_of(page_of(view, defer), **options)
 
 
 # what the page does
@@ -293,28 +270,6 @@ def test_a_deferred_part_of_a_client_that_has_gone_ends_its_pass():
 # caches
 
 
-@pytest.fixture
-def cached(monkeypatch):
-    """A decorator that keeps for ever what a function gives, as plone.memoize does."""
-    monkeypatch.setattr(placeholders, "caches", {})
-
-    def decorate(function):
-        kept = {}
-
-        @functools.wraps(function)
-        def replacement(*args):
-            fun = function
-            if args not in kept:
-                kept[args] = fun(*args)
-            return kept[args]
-
-        replacement.kept = kept
-        placeholders.caches[replacement.__code__] = "fun"
-        return replacement
-
-    return decorate
-
-
 @pytest.mark.parametrize("part", [later, lambda text: prefers_default()])
 def test_the_address_of_a_deferred_part_is_never_kept_by_a_cache(cached, part):
     """It may be for one user: the page waits, and what is kept is the part."""
@@ -333,24 +288,6 @@ def test_who_develops_is_told_of_a_deferred_part_inside_of_a_cache(cached):
 
 
 # classes
-
-
-class Viewlet:
-    def __init__(self, text):
-        self.text = text
-        self.asked = []
-
-    def update(self):
-        self.asked.append("update")
-
-    @property
-    def available(self):
-        self.asked.append("available")
-        return bool(self.text)
-
-    def render(self):
-        self.asked.append("render")
-        return f"<{self.text}>"
 
 
 @fragment(deferred=True)
@@ -392,15 +329,19 @@ def test_a_deferred_class_stands_once_where_it_renders(class_):
     assert log == []
 
 
-def test_a_deferred_class_that_is_published_by_itself_is_waited_for():
-    """What it suspends on ends the pass, and what comes too late is raised."""
-    viewlet = Updates("a")
+def by_itself(viewlet):
+    """Return what is published where a browser fetches *viewlet*."""
 
-    def alone():
+    def published():
         current_pass().alone = viewlet
         return shown(viewlet)
 
-    request = HeldRequest(alone)
+    return published
+
+
+def test_a_deferred_class_that_is_published_by_itself_is_waited_for():
+    """What it suspends on ends the pass, and what comes too late is raised."""
+    request = HeldRequest(by_itself(Updates("a")))
     assert request.publish() is HELD
     request.advance(30)
     assert isinstance(raised_by(request.publish), FutureTimeout)
@@ -420,13 +361,7 @@ class Hangs(Viewlet):
 
 def test_a_deferred_class_that_is_published_by_itself_gives_no_placeholder_at_the_deadline():
     """Who fetches it is told that it came too late."""
-    viewlet = Hangs("a")
-
-    def alone():
-        current_pass().alone = viewlet
-        return shown(viewlet)
-
-    request = HeldRequest(alone)
+    request = HeldRequest(by_itself(Hangs("a")))
     assert request.publish() is HELD
     request.advance(55)
     assert isinstance(raised_by(request.publish), HoldExpired)

@@ -1,12 +1,16 @@
 """``fragment``: parts of a page that wait side by side."""
 
 from .fakes import raised_by
+from .parts import ask
+from .parts import log
+from .parts import passes_of
+from .parts import swallow
+from .parts import Viewlet
 from collective.wsgifutures import fragment
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureCancelled
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import HoldExpired
-from collective.wsgifutures.kernel import placeholders
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
 from collective.wsgifutures.kernel.passes import publish_once
@@ -17,49 +21,16 @@ import functools
 import inspect
 import pytest
 
-log = []
-
 
 @pytest.fixture(autouse=True)
 def _empty_log():
     log.clear()
 
 
-@future
-def ask(text):
-    log.append(f"call {text}")
-    return text.upper()
-
-
 @fragment(placeholder="…")
 def part(text):
     """Show it."""
     return f"<{ask(text)}>"
-
-
-def passes_of(view, **options):
-    """Return what *view* gave in each of its passes, and the answer."""
-    seen = []
-
-    def published():
-        try:
-            seen.append(view())
-        except BaseException as error:
-            seen.append(type(error).__name__)
-            raise
-        return seen[-1]
-
-    answer = HeldRequest(published, **options).run()
-    assert seen[-1] == answer
-    return seen
-
-
-def swallow(function, *args):
-    """Call it and drop whatever it raises, as careless code does."""
-    try:
-        return function(*args)
-    except:  # noqa: E722
-        return "swallowed"
 
 
 # one part
@@ -288,37 +259,14 @@ def test_a_part_may_catch_that_the_time_is_up():
 # caches
 
 
-def cached(function):
-    """Keep for ever what *function* gives, as plone.memoize does."""
-    kept = {}
-
-    @functools.wraps(function)
-    def replacement(*args):
-        fun = function
-        if args not in kept:
-            kept[args] = fun(*args)
-        return kept[args]
-
-    replacement.kept = kept
-    placeholders.caches[replacement.__code__] = "fun"
-    return replacement
-
-
-@pytest.fixture
-def _caches(monkeypatch):
-    monkeypatch.setattr(placeholders, "caches", {})
-
-
-@pytest.mark.usefixtures("_caches")
-def test_a_placeholder_is_never_kept():
+def test_a_placeholder_is_never_kept(cached):
     """The page suspends in its place, and what is kept is the part."""
     keeps = cached(lambda: f"[{part('x')}]")
     assert passes_of(lambda: f"{keeps()} {part('y')}") == ["Suspended", "[<X>] …", "[<X>] <Y>"]
     assert keeps.kept == {(): "[<X>]"}
 
 
-@pytest.mark.usefixtures("_caches")
-def test_a_part_around_the_cache_gives_its_placeholder_instead():
+def test_a_part_around_the_cache_gives_its_placeholder_instead(cached):
     """It is the first one that nobody keeps."""
     keeps = cached(lambda: f"[{part('x')}]")
     around = fragment(placeholder="around")(lambda: keeps())
@@ -326,8 +274,7 @@ def test_a_part_around_the_cache_gives_its_placeholder_instead():
     assert keeps.kept == {(): "[<X>]"}
 
 
-@pytest.mark.usefixtures("_caches")
-def test_a_placeholder_of_the_last_pass_is_not_kept_either():
+def test_a_placeholder_of_the_last_pass_is_not_kept_either(cached):
     """It is the page that is too late then."""
     keeps = cached(fragment(placeholder="-")(lambda: late("x")))
     request = HeldRequest(keeps)
@@ -337,8 +284,7 @@ def test_a_placeholder_of_the_last_pass_is_not_kept_either():
     assert keeps.kept == {}
 
 
-@pytest.mark.usefixtures("_caches")
-def test_who_develops_is_told_of_a_part_inside_of_a_cache():
+def test_who_develops_is_told_of_a_part_inside_of_a_cache(cached):
     """It says which, and how to do it right."""
     keeps = cached(part)
     error = raised_by(publish_once, Hold(0.0, debug=True), lambda: bool(keeps("x")))
@@ -349,26 +295,6 @@ def test_who_develops_is_told_of_a_part_inside_of_a_cache():
 
 
 # classes
-
-
-class Viewlet:
-    """As Plone makes one: updated, asked, rendered."""
-
-    def __init__(self, text):
-        self.text = text
-        self.asked = []
-
-    def update(self):
-        self.asked.append("update")
-
-    @property
-    def available(self):
-        self.asked.append("available")
-        return bool(self.text)
-
-    def render(self):
-        self.asked.append("render")
-        return f"<{self.text}>"
 
 
 def shown(viewlet):

@@ -1,5 +1,7 @@
 """Deferred parts of a page: what the page is sent with, and what is fetched then."""
 
+from askportlets import AskRenderer
+from askportlets import portlets
 from collective.wsgifutures import fragment
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures.browser import deferred
@@ -16,12 +18,7 @@ from plone.app.blocks.interfaces import IBlocksTransformEnabled
 from plone.app.contenttypes.content import Document
 from plone.app.layout.globals.interfaces import IViewView
 from plone.app.layout.viewlets import ViewletBase
-from plone.app.portlets.portlets import base
 from plone.keyring.interfaces import IKeyManager
-from plone.portlets.interfaces import IPortletAssignmentMapping
-from plone.portlets.interfaces import IPortletDataProvider
-from plone.portlets.interfaces import IPortletManager
-from plone.portlets.interfaces import IPortletRenderer
 from plone.tiles.tile import Tile
 from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
@@ -31,10 +28,6 @@ from sitesettings import Panel
 from zope.component import getMultiAdapter
 from zope.component import getUtility
 from zope.interface import alsoProvides
-from zope.interface import implementer
-from zope.interface import Interface
-from zope.publisher.interfaces.browser import IBrowserView
-from zope.publisher.interfaces.browser import IDefaultBrowserLayer
 
 import pytest
 import transaction
@@ -128,55 +121,27 @@ def test_page_below_a_virtual_host_has_addresses_of_it(site, functional):
 # portlets
 
 
-class IAskPortlet(IPortletDataProvider):
-    """A portlet."""
-
-
-@implementer(IAskPortlet)
-class Assignment(base.Assignment):
-    title = "Ask"
-
-    def __init__(self, text):
-        self.text = text
+@fragment(deferred=True)
+class Renderer(AskRenderer):
+    """It is fetched by itself."""
 
 
 @fragment(deferred=True)
-class Renderer(base.Renderer):
-    """Its portlet's text tells in which step it asks."""
-
-    def update(self):
-        if self.data.text == "update":
-            self.answer = ask("update")
-
+class NotAvailable(AskRenderer):
     @property
     def available(self):
-        return self.data.text != "available" or ask("available") != "AVAILABLE"
-
-    def render(self):
-        return f"[{self.answer if self.data.text == 'update' else ask(self.data.text)}]"
-
-
-def portlets(site, *texts):
-    """Put portlets into the left column; return the mapping that has them."""
-    required = (Interface, IDefaultBrowserLayer, IBrowserView, IPortletManager, IAskPortlet)
-    site.adapter(Renderer, required, IPortletRenderer)
-    column = getUtility(IPortletManager, name="plone.leftcolumn", context=site.portal)
-    mapping = getMultiAdapter((site.portal, column), IPortletAssignmentMapping)
-    for text in texts:
-        mapping[text] = Assignment(text)
-    transaction.commit()
-    return mapping
+        return ask("available") != "AVAILABLE"
 
 
 def test_portlets_are_fetched_one_by_one(site):
     """Asking in update, and in render."""
-    portlets(site, "update", "render")
+    portlets(site, Renderer, "update", "render")
     assert_fetched(site, site.get(""), "update", "render")
 
 
 def test_portlet_that_is_not_available_after_all_is_empty(site):
     """What it takes to know that is waited for where it is fetched."""
-    portlets(site, "available")
+    portlets(site, NotAvailable, "available")
     page = site.get("")
     assert (page.passes, calls) == (["200"], [])
     part = fetch(site, address(page))
@@ -185,7 +150,7 @@ def test_portlet_that_is_not_available_after_all_is_empty(site):
 
 def test_portlet_that_was_removed_meanwhile_is_not_found(site):
     """404, and nothing else is told."""
-    mapping = portlets(site, "render")
+    mapping = portlets(site, Renderer, "render")
     found = address(site.get(""))
     del mapping["render"]
     transaction.commit()

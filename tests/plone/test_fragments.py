@@ -1,5 +1,7 @@
 """``fragment`` in Plone's own page: ten slow parts take two passes and one wait."""
 
+from askportlets import AskRenderer
+from askportlets import portlets
 from collective.wsgifutures import fragment
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import HoldExpired
@@ -14,10 +16,6 @@ from plone.app.layout.viewlets import ViewletBase
 from plone.app.portlets.portlets import base
 from plone.memoize import forever
 from plone.memoize import ram
-from plone.portlets.interfaces import IPortletAssignmentMapping
-from plone.portlets.interfaces import IPortletDataProvider
-from plone.portlets.interfaces import IPortletManager
-from plone.portlets.interfaces import IPortletRenderer
 from plone.tiles.tile import Tile
 from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
@@ -25,17 +23,13 @@ from zExceptions import Forbidden
 from zExceptions import NotFound
 from zExceptions import Redirect
 from zExceptions import Unauthorized
-from zope.component import getMultiAdapter
 from zope.component import getUtility
 from zope.interface import alsoProvides
-from zope.interface import implementer
 from zope.interface import Interface
-from zope.publisher.interfaces.browser import IBrowserView
 from zope.publisher.interfaces.browser import IDefaultBrowserLayer
 from zope.ramcache.interfaces.ram import IRAMCache
 
 import pytest
-import transaction
 
 ME = "test_fragments"
 
@@ -133,48 +127,14 @@ def test_a_viewlet_that_is_no_fragment_makes_the_others_wait_in_turn(site):
 # portlets
 
 
-class IAskPortlet(IPortletDataProvider):
-    """A portlet."""
-
-
-@implementer(IAskPortlet)
-class Assignment(base.Assignment):
-    title = "Ask"
-
-    def __init__(self, text):
-        self.text = text
-
-
 @fragment(placeholder="(waits)")
-class Renderer(base.Renderer):
-    """Its portlet's text tells in which step it suspends."""
-
-    def update(self):
-        if self.data.text == "update":
-            self.answer = ask("update")
-
-    @property
-    def available(self):
-        return self.data.text != "available" or ask("available") == "AVAILABLE"
-
-    def render(self):
-        return f"[{self.answer if self.data.text == 'update' else ask(self.data.text)}]"
-
-
-def portlets(site, *texts, renderer=Renderer):
-    """Put portlets into the left column."""
-    required = (Interface, IDefaultBrowserLayer, IBrowserView, IPortletManager, IAskPortlet)
-    site.adapter(renderer, required, IPortletRenderer)
-    column = getUtility(IPortletManager, name="plone.leftcolumn", context=site.portal)
-    mapping = getMultiAdapter((site.portal, column), IPortletAssignmentMapping)
-    for text in texts:
-        mapping[text] = Assignment(text)
-    transaction.commit()
+class Renderer(AskRenderer):
+    """It suspends alone."""
 
 
 def test_portlets_take_one_wait(site):
     """Suspending in update, in available, in render."""
-    portlets(site, "update", "available", "render")
+    portlets(site, Renderer, "update", "available", "render")
     assert_one_wait(site, site.get(""), "update", "available", "render")
 
 
@@ -188,7 +148,7 @@ def test_a_portlet_that_is_a_template_takes_one_wait(site):
         def ask(self):
             return f"[{ask(self.data.text)}]"
 
-    portlets(site, "a", "b", renderer=Templated)
+    portlets(site, Templated, "a", "b")
     assert_one_wait(site, site.get(""), "a", "b")
 
 
@@ -294,7 +254,7 @@ def test_a_view_may_be_a_fragment_of_another_page(site):
 def test_a_page_with_ten_parts_of_all_kinds_takes_one_wait(site):
     """Whatever their order and nesting."""
     texts = viewlets(site)
-    portlets(site, "update", "available", "render")
+    portlets(site, Renderer, "update", "available", "render")
     outer = fragment(placeholder="(waits)")(lambda self: show("x") + show("y"))
     template = TEMPLATES["page"].replace("view['b']()", "view.nested()")
     site.view("page", template=template, part=Shows.part, nested=outer)

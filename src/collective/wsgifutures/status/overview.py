@@ -4,12 +4,14 @@ For people and scripts who look. Which paths somebody may see is decided here, a
 is shown as Zope traverses it: without the marks of a virtual host, whatever was written.
 """
 
+from ..upstreams.figures import STATES
 from .board import Snapshot
 from .history import EACH
 from .history import POINTS
 from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import posixpath
@@ -17,11 +19,8 @@ import posixpath
 #: How many of the last refusals and expiries are told.
 LAST = 50
 
-#: The state that somebody has to know of first.
-_WORST = ("open", "half-open", "closed")
 
-
-def of(snapshots: Iterable[Snapshot], now: float, site: str = "/") -> dict[str, Any]:
+def of(snapshots: Sequence[Snapshot], now: float, site: str = "/") -> dict[str, Any]:
     """Return the overview of *snapshots*, as they are read from the board.
 
     Args:
@@ -29,7 +28,6 @@ def of(snapshots: Iterable[Snapshot], now: float, site: str = "/") -> dict[str, 
         now: Seconds since the epoch.
         site: Only holds below this path are told, and only refusals there.
     """
-    snapshots = sorted(snapshots, key=lambda one: (one["started"], one["pid"]))
     fresh = [one for one in snapshots if not one["stale"]]
     counts = _sum(one["counts"] for one in fresh)
     holds = sorted(_holds(fresh, now, site), key=lambda hold: hold["since"])
@@ -117,7 +115,7 @@ def _upstream(name: str, host: str, workers: list[Mapping[str, Any]]) -> dict[st
         "off": any(one["off"] for one in workers),
         **{key: sum(one[key] for one in workers) for key in _COUNTED},
         **{key: _most(one[key] for one in workers) for key in ("p50", "p99", "retry_in")},
-        "breaker": next(state for state in _WORST if breakers[state]),
+        "breaker": next(state for state in reversed(STATES.values()) if breakers[state]),
         "breakers": dict(breakers),
     }
 

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any
 
 #: What the state of a breaker is called, the worst one last.
-_STATES = {
+STATES = {
     BreakerState.CLOSED: "closed",
     BreakerState.HALF_OPEN: "half-open",
     BreakerState.OPEN: "open",
@@ -36,7 +36,7 @@ def figures(services: list[Service]) -> dict[str, Any]:
     buckets: Counter[str] = Counter()
     for one in services:
         buckets.update(one.durations.buckets())
-    breaker = max((one.breaker.state for one in services), key=list(_STATES).index)
+    breaker = max((one.breaker.state for one in services), key=list(STATES).index)
     return {
         "name": first.name,
         "host": first.settings.host,
@@ -49,7 +49,7 @@ def figures(services: list[Service]) -> dict[str, Any]:
         "busy": counts["refused"],
         "p50": percentile(recent, 50),
         "p99": percentile(recent, 99),
-        "breaker": _STATES[breaker],
+        "breaker": STATES[breaker],
         "retry_in": max(one.breaker.closed_for() for one in services) or None,
         "cache_hits": counts["hits"],
         "cache_misses": counts["misses"],
