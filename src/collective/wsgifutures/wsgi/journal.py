@@ -100,12 +100,13 @@ class Entry:
 
     def _log(self, hold: Hold, seconds: float, ended: str) -> None:
         well = self.status < HTTPStatus.INTERNAL_SERVER_ERROR and ended in ("answered", "gone")
+        seconds, waited = round(seconds, 3), round(hold.waited, 3)  # the same in line and fields
         futures = sorted(hold.times, key=lambda item: -item[1])[:MOST]
         method, path = self._environ["REQUEST_METHOD"], shown(self._environ.get("PATH_INFO", ""))
         logger.log(
             logging.INFO if well else logging.WARNING,
             "%s %s: %d, %s after %.2f s and %d passes. It waited for %.2f s%s. Trace %s",
-            *(method, path, self.status, ended, seconds, hold.passes, hold.waited),
+            *(method, path, self.status, ended, seconds, hold.passes, waited),
             "".join(f", {name} took {took:.2f} s" for name, took in futures),
             hold.trace,
             extra={
@@ -114,9 +115,9 @@ class Entry:
                 "path": path,
                 "status": self.status,
                 "ended": ended,
-                "seconds": round(seconds, 3),
+                "seconds": seconds,
                 "passes": hold.passes,
-                "waited": round(hold.waited, 3),
+                "waited": waited,
                 "futures": [{"name": name, "seconds": round(took, 3)} for name, took in futures],
                 "more_futures": len(hold.times) - len(futures),
             },

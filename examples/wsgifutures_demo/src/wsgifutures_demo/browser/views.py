@@ -76,7 +76,7 @@ STRICT = "default-src 'self'; img-src 'self' data:"
 
 class HoldProgressive(Page):
     title = "Parts that come later"
-    lead = "Your browser fetches the parts, each held by itself. The third fails every other time."
+    lead = "The page is here at once. Your browser fetches its parts, each held by itself."
 
     def __call__(self):
         if self.request.form.get("policy") == "strict":
