@@ -104,6 +104,7 @@ def test_client_that_goes_while_held_is_told_in_the_log_with_what_it_waited_for(
     client, server = connection
     app = Republish(page(lambda environ: sleep()), Settings(slow_request=0.0))
     asked = Asked(app, **{"gunicorn.socket": server})
+    gevent.sleep(0.06)  # its call may have begun only now
     client.close()
     asked.status()
     (one,) = caplog.records
