@@ -206,6 +206,16 @@ def test_a_worker_that_is_silent_is_told_apart_and_counted_nowhere(workers, get)
     assert sorted(state[:10] for state in states.values()) == ["silent for", "up for 11 "]
 
 
+def test_a_page_when_no_worker_has_written_lately_shows_them_and_counts_nothing(workers, get):
+    """A disk that is full, or a machine that slept: the page is needed then, too."""
+    workers.write("000000a1", hold("/plone/then"), seconds_ago=20)
+    page = get()
+    assert told(page, "#futures-silent strong") == ["Not all workers tell what they do."]
+    assert told(page, ".futures-number") == ["0", "0", "0", "0"]
+    assert [row[1][:10] for row in rows(page, "workers")] == ["silent for"]
+    assert paths(page) == []
+
+
 def test_a_page_lists_so_many_and_says_how_many_more_there_are(workers, get):
     """What is not listed one by one is counted."""
     counts = {"held": 5000, "waiting": 0, "slots_used": 1, "slots": 4}

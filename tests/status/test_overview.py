@@ -1,6 +1,7 @@
 """All workers as one: sums, what is told of whom, what one site sees."""
 
 from collective.wsgifutures.status import overview
+from collective.wsgifutures.status.overview import COUNTS as COUNTED
 from collective.wsgifutures.status.overview import is_below
 from collective.wsgifutures.status.overview import place
 
@@ -62,10 +63,12 @@ def test_worker_when_stale_is_listed_and_counted_nowhere():
     assert sum(sum(point[1:]) for point in told["history"]) == 0
 
 
-def test_overview_when_no_worker_wrote_is_empty():
-    """As before the first second is over."""
-    told = overview.of([], NOW)
-    assert (told["workers"], told["counts"], told["holds"], told["more_holds"]) == ([], {}, [], 0)
+@pytest.mark.parametrize("written", [[], [snapshot("a", stale=True)]])
+def test_overview_when_no_worker_is_counted_has_its_whole_form(written):
+    """As before the first second is over, or where none has told anything lately."""
+    told = overview.of(written, NOW)
+    assert told["counts"] == dict.fromkeys(COUNTED, 0)
+    assert (told["holds"], told["more_holds"], len(told["history"])) == ([], 0, 60)
 
 
 def test_holds_of_all_workers_are_told_the_oldest_first_with_their_worker():

@@ -19,6 +19,9 @@ import posixpath
 #: How many of the last refusals and expiries are told.
 LAST = 50
 
+#: What each worker counts of itself. All are told, also where no worker is counted.
+COUNTS = ("held", "waiting", "slots_used", "slots", "max_held", "max_waiting")
+
 
 def of(snapshots: Sequence[Snapshot], now: float, site: str = "/") -> dict[str, Any]:
     """Return the overview of *snapshots*, as they are read from the board.
@@ -29,7 +32,7 @@ def of(snapshots: Sequence[Snapshot], now: float, site: str = "/") -> dict[str, 
         site: Only holds below this path are told, and only refusals there.
     """
     fresh = [one for one in snapshots if not one["stale"]]
-    counts = _sum(one["counts"] for one in fresh)
+    counts = {name: sum(one["counts"][name] for one in fresh) for name in COUNTS}
     holds = sorted(_holds(fresh, now, site), key=lambda hold: hold["since"])
     return {
         "at": now,
@@ -37,7 +40,7 @@ def of(snapshots: Sequence[Snapshot], now: float, site: str = "/") -> dict[str, 
         "counts": counts,
         "totals": _sum(one["totals"] for one in fresh),
         "holds": holds,
-        "more_holds": max(0, counts.get("held", 0) - len(holds)),
+        "more_holds": max(0, counts["held"] - len(holds)),
         "upstreams": _upstreams(fresh),
         "last": _last(fresh, site),
         "history": _history(fresh, now),
