@@ -29,7 +29,6 @@ def snapshot(worker="0000000a", **changes):
             {"id": "2", "path": "/Plone/secret-path", "user": "jane", "since": 150.0},
             {"id": "1", "path": "/Plone/other", "user": "", "since": 140.0},
         ],
-        "more_holds": 1,
         "upstreams": [upstream("llm", "llm.internal"), upstream("weather")],
         "last": [],
         "history": [],

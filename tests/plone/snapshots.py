@@ -78,7 +78,6 @@ def snapshot(worker, *holds, **changes):
             "blocked": 0,
         },
         "holds": list(holds),
-        "more_holds": 0,
         "upstreams": [],
         "last": [],
         "history": [],

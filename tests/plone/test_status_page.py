@@ -222,7 +222,7 @@ def test_a_page_lists_so_many_and_says_how_many_more_there_are(workers, get):
     holds = [hold(f"/plone/{n}") for n in range(150)]
     for name in ("000000a1", "000000b2"):
         counts |= {"max_held": 5000, "max_waiting": 1000}
-        workers.write(name, *holds, counts=counts, more_holds=4850)
+        workers.write(name, *holds, counts=counts)
     page = get()
     assert len(paths(page)) == MOST_ROWS
     assert f"and {10_000 - MOST_ROWS} more that are not listed." in page.text
@@ -289,7 +289,7 @@ def test_every_word_is_in_the_language_of_the_reader(site, workers, get):
     ends = [happened(what, "max_wait", "/plone") for what in ENDS]
     broken = [upstream(breaker=state, retry_in=3.0, host=f"{state}.com") for state in BREAKERS]
     workers.write("000000a1", hold("/plone", user="jane"), hold("/plone"), last=ends)
-    workers.write("000000b2", upstreams=broken[:3], more_holds=1)
+    workers.write("000000b2", upstreams=broken[:3])
     workers.write("000000c3", seconds_ago=20)
     one = workers.board.read()[0]
     counts = {**one["counts"], "held": 9}

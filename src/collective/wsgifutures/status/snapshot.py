@@ -40,7 +40,6 @@ def of_worker(
         at: The time, in seconds since the epoch.
         history: What was, as ``History`` keeps it.
     """
-    held = republish.held.oldest(HOLDS)
     return {
         "format": FORMAT,
         "pid": os.getpid(),
@@ -49,8 +48,7 @@ def of_worker(
         "at": at,
         "counts": _counts(republish),
         "totals": _totals(republish),
-        "holds": [_hold(one, republish.clock() - at) for one in held],
-        "more_holds": max(0, republish.held.count - len(held)),
+        "holds": [_hold(one, republish.clock() - at) for one in republish.held.oldest(HOLDS)],
         "upstreams": all_figures(),
         "last": _last(republish.record),
         "history": history,
