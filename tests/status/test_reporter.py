@@ -4,6 +4,7 @@ from .workers import Site
 from .workers import wait_until
 from collective.wsgifutures.status import reporter
 from collective.wsgifutures.status.board import Board
+from collective.wsgifutures.status.board import FORGOTTEN_AFTER
 from collective.wsgifutures.status.reporter import report
 from collective.wsgifutures.status.reporter import Reporter
 from collective.wsgifutures.status.reporter import zope_has_started
@@ -13,6 +14,7 @@ from collective.wsgifutures.wsgi import republish
 import atexit
 import logging
 import pytest
+import time
 
 pytestmark = pytest.mark.concurrency
 
@@ -119,6 +121,16 @@ def test_reporter_goes_on_after_a_failure_and_logs_it_once(site, board, caplog, 
     assert texts == [
         "The live status cannot be written: [Errno 28] No space left on device",
     ]
+
+
+def test_a_worker_that_starts_takes_away_what_a_dead_one_left(site, board, monkeypatch):
+    """Where nobody looks at the status, files of killed workers would pile up."""
+    monkeypatch.setattr(atexit, "register", lambda *args: None)
+    long_ago = Board(board.folder, lambda: time.time() - FORGOTTEN_AFTER - 1)
+    Reporter(site.republish, long_ago).report()
+    (left,) = board.folder.iterdir()
+    Reporter(site.republish, board).start()
+    assert not left.exists()
 
 
 def test_report_when_the_folder_is_refused_says_so_and_serves(tmp_path, caplog):

@@ -48,6 +48,7 @@ class Reporter:
 
     def start(self) -> None:
         """Report until the process ends."""
+        self._board.read()  # which takes away what dead workers left, though nobody may look
         threading.Thread(target=self._report_for_ever, daemon=True, name="status").start()
         atexit.register(self._board.remove, self.worker.name)
 
