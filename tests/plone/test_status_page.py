@@ -298,6 +298,7 @@ def test_every_word_is_in_the_language_of_the_reader(site, workers, get):
     shown = {"page": get(query=asked), "gone": get(query={"cancelled": "x/1"})}
     shown |= {"off": get(status_folder="off"), "one site": get(user=MANAGER)}
     shown["no hold"] = site.get(PAGE, user=ADMIN, held=False)
+    shown["refused"] = get(status_folder=__file__)
     found = {"worker": "000000a1", "hold": one["holds"][0]["id"]}
     for name, page in shown.items():
         (ours,) = fromstring(page.body).cssselect("#futures-status")
@@ -342,7 +343,9 @@ def test_a_folder_that_others_may_read_is_refused_in_words(workers, get):
     workers.folder.chmod(0o755)
     page = get()
     assert told(page, "#futures-empty h2") == ["The folder of the status cannot be used"]
-    assert "mode 755" in page.text
+    what_to_do, why = told(page, "#futures-empty p:not(.h1)")
+    assert what_to_do.startswith(f"Give {workers.folder} to the user of the server with mode 700")
+    assert why == "others may look or write into it (mode 755)"
 
 
 # The refresh

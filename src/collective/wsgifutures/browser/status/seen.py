@@ -54,7 +54,7 @@ class Seen:
         self._site = site
         self._board: Board | None = None
         #: Why there is nothing to see, where it is a fault.
-        self.fault = ""
+        self.fault: FolderRefused | None = None
         self.state = self._find_board(request.environ.get(SETTINGS))
         snapshots: list[Snapshot] = [] if self._board is None else self._board.read()
         if snapshots:
@@ -67,7 +67,7 @@ class Seen:
         try:
             self._board = board_of(settings)
         except FolderRefused as refused:
-            self.fault = str(refused)
+            self.fault = refused
             return State.REFUSED
         return State.OFF if self._board is None else State.NO_DATA
 
