@@ -9,7 +9,9 @@ from collective.wsgifutures.status.board import STALE_AFTER
 from collective.wsgifutures.wsgi.joints import Joint
 from collective.wsgifutures.wsgi.joints import joints
 from collective.wsgifutures.wsgi.settings import Settings
+from pathlib import Path
 
+import json
 import os
 import pytest
 import stat
@@ -63,9 +65,18 @@ def test_each_worker_has_its_place_and_the_first_started_comes_first(board):
     other = Board(board.folder, board._clock)
     board.write(snapshot("0000000a", started=5.0))
     other.write(snapshot("0000000b", started=4.0))
-    board.write(snapshot("0000000a", started=5.0, more_holds=3))
+    board.write(snapshot("0000000a", started=5.0, totals={"held": 3}))
     assert [one["worker"] for one in board.read()] == ["0000000b", "0000000a"]
-    assert board.read()[1]["more_holds"] == 3
+    assert board.read()[1]["totals"] == {"held": 3}
+
+
+def test_write_when_somebody_reads_takes_nothing_from_what_is_read(board):
+    """Each snapshot is whole: who began to read the one before gets all of it."""
+    board.write(snapshot(holds=[1, 2, 3]))
+    with open(board.folder / "0000000a.json") as begun:
+        board.write(snapshot())
+        assert json.load(begun)["holds"] == [1, 2, 3]
+    assert names(board) == ["0000000a.json"]
 
 
 def test_write_when_nothing_is_new_only_tells_the_time(board, clock):
@@ -108,6 +119,18 @@ def test_read_when_its_process_has_ended_shows_it_for_a_while_and_takes_it_away(
     assert (board.read(), names(board)) == ([], [])
 
 
+def test_read_when_another_user_has_its_number_shows_it_no_longer(board, clock, monkeypatch):
+    """A worker of this instance is its owner's, so that one is none."""
+
+    def refuse(pid, number):
+        raise PermissionError(pid)
+
+    board.write(snapshot())
+    clock.now += ENDED_AFTER + 1
+    monkeypatch.setattr(os, "kill", refuse)
+    assert (board.read(), names(board)) == ([], [])
+
+
 def test_read_when_nothing_came_for_an_hour_takes_it_away(board, clock):
     """Its number may be another process's by now."""
     board.write(snapshot())
@@ -131,6 +154,26 @@ def test_read_when_a_file_is_no_snapshot_leaves_it_alone(board, name, text):
     (board.folder / name).write_text(text)
     assert [one["worker"] for one in board.read()] == ["0000000a"]
     assert name in names(board)
+
+
+def test_read_when_a_file_is_taken_away_meanwhile_tells_the_others(board):
+    """One that is listed and cannot be read; another who answers may tidy up."""
+    board.write(snapshot())
+    (board.folder / "0000000b.json").symlink_to("nowhere")
+    (board.folder / "0000000c.json").mkdir()
+    assert [one["worker"] for one in board.read()] == ["0000000a"]
+
+
+@pytest.mark.parametrize("tidy", [Board.remove, Board.cancels])
+def test_tidying_up_when_another_was_faster_goes_on(board, monkeypatch, tidy):
+    """Two that answer may find the same dead worker."""
+    board.write(snapshot())
+    board.cancel("0000000a", "1")
+    glob = Path.glob
+    gone = board.folder / "0000000a.cancel.0"
+    monkeypatch.setattr(Path, "glob", lambda *args: [gone, *glob(*args)])
+    tidy(board, "0000000a")
+    assert "0000000a.cancel.1" not in names(board)
 
 
 def test_cancel_is_taken_by_its_worker_once(board):
