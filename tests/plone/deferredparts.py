@@ -5,6 +5,9 @@ from holdsite import ask
 from lxml.html import fromstring
 from plone.app.layout.viewlets import ViewletBase
 
+import base64
+import json
+
 MARY = ("mary", "correct horse battery")
 MARK = ("mark", "correct horse battery")
 
@@ -47,3 +50,16 @@ def fetch(site, address, method="GET", **more):
     path, _, query = address.partition("?")
     more["headers"] = {"QUERY_STRING": query, **more.pop("headers", {})}
     return site.request(method, path.removeprefix("/plone"), accept="*/*", **more)
+
+
+def parts_of(address):
+    """Return what stands before the token, what it tells, and its signature."""
+    before, _, token = address.partition("wsgifutures-token=")
+    told, _, signature = token.partition(".")
+    return f"{before}wsgifutures-token=", told, signature
+
+
+def told_by(address):
+    """Return what the token tells."""
+    told = parts_of(address)[1]
+    return json.loads(base64.urlsafe_b64decode(told + "=" * (-len(told) % 4)))

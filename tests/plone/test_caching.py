@@ -3,6 +3,8 @@
 A discarded pass leaves nothing in the RAM cache, where the next pass would find it.
 """
 
+from cachedsite import in_ram
+from cachedsite import switch_on
 from collective.wsgifutures import fragment
 from holdsite import ADMIN
 from holdsite import ask
@@ -12,29 +14,21 @@ from holdsite import swallow
 from lxml.html import fromstring
 from places import publish
 from plone import api
-from plone.app.testing import applyProfile
 from plone.cachepurging.interfaces import ICachePurgingSettings
 from plone.cachepurging.interfaces import IPurger
-from plone.caching.interfaces import ICacheSettings
 from plone.registry.interfaces import IRegistry
-from plone.testing.zca import stackConfigurationContext
 from plone.transformchain.zpublisher import applyTransformOnSuccess
 from z3c.caching.purge import Purge
 from zope.component import getGlobalSiteManager
 from zope.component import getUtility
-from zope.component import hooks
-from zope.configuration import xmlconfig
 from zope.event import notify
-from zope.ramcache.interfaces.ram import IRAMCache
 from ZPublisher.interfaces import IPubAfterTraversal
 from ZPublisher.interfaces import IPubBeforeCommit
 
 import logging
-import plone.app.caching
 import pytest
 import transaction
 
-RULE = "plone.content.itemView"
 OPERATION = "plone.app.caching.weakCaching"
 #: The views that are cached: the test's own.
 CACHED = "page"
@@ -43,28 +37,9 @@ CACHED = "page"
 @pytest.fixture
 def cached(site, functional):
     """The site with plone.app.caching, its RAM cache and ETags on for one view."""
-    with hooks.site(None):
-        context = stackConfigurationContext(functional["configurationContext"])
-        xmlconfig.file("configure.zcml", plone.app.caching, context=context)
-    applyProfile(site.portal, "plone.app.caching:default")
-    registry = getUtility(IRegistry)
-    settings = registry.forInterface(ICacheSettings)
-    settings.enabled = True
-    settings.operationMapping = {RULE: OPERATION}
-    registry["plone.app.caching.interfaces.IPloneCacheSettings.templateRulesetMapping"] = {
-        CACHED: RULE
-    }
-    registry[f"{OPERATION}.ramCache"] = True
-    registry[f"{OPERATION}.etags"] = ("userid", "catalogCounter")
-    getUtility(IRAMCache).invalidateAll()
-    transaction.commit()
+    etags = ("userid", "catalogCounter")
+    switch_on(site, functional, OPERATION, [CACHED], ramCache=True, etags=etags)
     return site
-
-
-def in_ram() -> int:
-    """Return how many pages are in the RAM cache."""
-    statistics = getUtility(IRAMCache).getStatistics()
-    return sum(s["entries"] for s in statistics if "plone.app.caching" in s["path"])
 
 
 def html(text):

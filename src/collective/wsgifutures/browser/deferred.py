@@ -15,6 +15,7 @@ from ..kernel.errors import FuturesError
 from ..kernel.hold import Pass
 from ..kernel.passes import current_pass
 from ..kernel.placeholders import Fragment
+from . import caching
 from . import sealed
 from .places import find
 from .places import NoPlace
@@ -97,6 +98,7 @@ def _placeholder(this: Pass, page: Any, fragment: Fragment) -> str | None:
         return None
     if address is None:
         return None
+    caching.page_has_addresses(page)
     markup = str(Placeholder(place.context, getRequest())(fragment, address, _waiting(page)))
     return f"<html><body>{markup}</body></html>" if place.told["kind"] == "tile" else markup
 
@@ -203,15 +205,13 @@ class Part(BrowserView):  # type: ignore[misc]
         """Return the part, or nothing and why as a status: 403, 404, 410."""
         self._set_headers()
         try:
-            part = self._part()
+            return self._part()
         except (sealed.Refused, Unauthorized, Forbidden):
             return self._refuse(403)
         except sealed.Expired:
             return self._refuse(410)
         except NotFound:
             return self._refuse(404)
-        self._let_caches_know()
-        return part
 
     def _part(self) -> str:
         if self.request.method not in ("GET", "HEAD"):  # a form's fields are not signed
@@ -243,20 +243,12 @@ class Part(BrowserView):  # type: ignore[misc]
 
     def _refuse(self, status: int) -> str:
         self.request.response.setStatus(status)
-        self._let_caches_know()
         return ""
 
     def _set_headers(self) -> None:
         response = self.request.response
+        caching.answer_is_a_part(self.request)
         response.setHeader("Content-Type", "text/html; charset=utf-8")
         response.setHeader("X-Robots-Tag", "noindex")
         response.setHeader("X-Theme-Disabled", "1")
         response.setHeader("Vary", "Accept-Language, Authorization, Cookie")
-
-    def _let_caches_know(self) -> None:
-        """Nobody keeps what is for one user; what is for anybody, if the part says so."""
-        response = self.request.response
-        if not sealed.is_anonymous():
-            response.setHeader("Cache-Control", "private, no-store")
-        elif not response.getHeader("Cache-Control") or response.getStatus() != 200:
-            response.setHeader("Cache-Control", "private, no-cache")

@@ -28,8 +28,8 @@ _DAY = 24 * _HOUR
 
 #: For how long it is valid, at least, and in which steps that grows, in seconds. Within a step
 #: a page is the same for all: what anonymous visitors get may be kept by a cache for days.
-_VALID = (24 * _HOUR, _HOUR)
-_VALID_FOR_ANYBODY = (14 * _DAY, _DAY)
+VALID_FOR_A_USER = (24 * _HOUR, _HOUR)
+VALID_FOR_ANYBODY = (14 * _DAY, _DAY)
 
 #: No longer one is looked at.
 MOST_LETTERS = 6000
@@ -54,7 +54,7 @@ def seal(told: dict[str, Any], *about: str) -> str | None:
     if key is None:
         return None
     user = _user()
-    valid, step = _VALID if user else _VALID_FOR_ANYBODY
+    valid, step = VALID_FOR_A_USER if user else VALID_FOR_ANYBODY
     until = (int(time.time() + valid) // step + 1) * step
     text = json.dumps({**told, "until": until}, separators=(",", ":"), sort_keys=True)
     letters = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
