@@ -405,8 +405,8 @@ def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():
     """No more, no less; a setting has its own page."""
     source = ROOT / "src" / "collective" / "wsgifutures"
     topics = set()
-    for room in ("wsgi", "publisher"):
-        for node in ast.walk(ast.parse((source / room / "audit.py").read_text())):
+    for module in ("wsgi/audit.py", "publisher/audit.py", "publisher/joint.py"):
+        for node in ast.walk(ast.parse((source / module).read_text())):
             match node:
                 case ast.Call(ast.Name("error" | "warning"), [ast.Constant(topic), *_]):
                     topics.add(topic)
@@ -518,6 +518,13 @@ def test_settings_page_lists_all_settings_with_their_defaults():
         [f"| ``{one.name}`` | ``{PREFIX}{one.name.upper()}``", as_written(one.default)]
         for one in fields(Settings)
     ]
+
+
+def test_settings_page_begins_with_an_overview_of_all_settings():
+    """By what they are for; no more, no less."""
+    overview = (DOCS / "settings.rst").read_text(encoding="utf-8").partition(".. list-table")[0]
+    groups = " ".join(re.findall(r"^- [^:`]+: (``[^:]+?``)$", overview, re.M))
+    assert sorted(re.findall(r"``(\w+)``", groups)) == sorted(one.name for one in fields(Settings))
 
 
 def test_settings_page_lists_all_settings_of_an_upstream_with_their_defaults():
