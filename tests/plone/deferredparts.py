@@ -49,7 +49,10 @@ def fetch(site, address, method="GET", **more):
     """Ask for a part as a browser does."""
     path, _, query = address.partition("?")
     more["headers"] = {"QUERY_STRING": query, **more.pop("headers", {})}
-    return site.request(method, path.removeprefix("/plone"), accept="*/*", **more)
+    more.setdefault("accept", "*/*")
+    answer = site.request(method, path.removeprefix("/plone"), **more)
+    assert [one for one in site.log.messages if "token" in one] == []  # what is signed, say
+    return answer
 
 
 def parts_of(address):

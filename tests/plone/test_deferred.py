@@ -14,6 +14,7 @@ from holdsite import ask
 from holdsite import calls
 from holdsite import fail
 from holdsite import hang_on
+from lxml.html import fromstring
 from plone.app.blocks.interfaces import IBlocksTransformEnabled
 from plone.app.contenttypes.content import Document
 from plone.app.layout.globals.interfaces import IViewView
@@ -407,6 +408,28 @@ def test_placeholder_says_how_to_have_the_part_without_a_script(site):
     assert "/plone/page?x=a+b&amp;wsgifutures-wait=1" in page.body
 
 
+@pytest.mark.parametrize("path", ["/plone/page", "//plone/page", "///plone/page"])
+def test_link_is_to_this_site_whatever_the_visitor_was_lured_to(site, path):
+    """Two slashes in front would be another one."""
+    page_with(site, "view/part")
+    page = site.get("", headers={"PATH_INFO": path})
+    links = fromstring(page.body).xpath("//*[contains(@class, 'wsgifutures-part')]//a/@href")
+    assert set(links) == {"/plone/page?wsgifutures-wait=1"}
+
+
+HOSTILE = """'"></div><script>alert(1)</script><img src=x onerror=alert(1)>"""
+
+
+def test_nothing_of_a_query_or_of_arguments_is_markup_in_a_placeholder(site):
+    """It is in addresses, and in what is signed."""
+    page_with(site, "python: view.part(request.form['text'])")
+    page = site.get("page", {"text": HOSTILE, HOSTILE: HOSTILE})
+    found = fromstring(page.body)
+    assert found.xpath("//*[@onerror] | //script[not(@src)]") == []
+    part = fetch(site, address(page))
+    assert (part.status, calls) == (200, [HOSTILE])
+
+
 def test_placeholder_has_nothing_that_a_strict_policy_refuses(site):
     """No script and no style in the page, only files."""
     viewlet(site)
@@ -447,6 +470,23 @@ def test_part_that_fails_or_comes_too_late_is_an_error(site, class_, status):
     viewlet(site, class_)
     part = fetch(site, address(site.get("")), deadline=1.0)
     assert part.status == status
+
+
+@fragment(deferred=True)
+class FailsWithASecret(ViewletBase):
+    def index(self):
+        return fail("correct horse battery")
+
+
+def test_part_that_fails_tells_its_visitor_nothing(site):
+    """Not why, and not where."""
+    viewlet(site, FailsWithASecret)
+    found = address(site.get(""))
+    for accept in ("*/*", "text/html"):
+        part = fetch(site, found, accept=accept)
+        assert part.status == 500
+        told = [w for w in ("horse", "Traceback", ".py", "wsgifutures-token") if w in part.body]
+        assert told == []
 
 
 def test_part_is_made_with_the_query_of_its_page(site):

@@ -162,7 +162,8 @@ def _pairs(request: Any) -> list[tuple[str, str]]:
 def _waiting(page: Any) -> str:
     """Return the address of the page that has all of its parts."""
     query = urlencode([*_pairs(page), (WAIT, "1")], encoding="latin-1")
-    return f"{urlsplit(page['ACTUAL_URL']).path}?{query}"
+    path = urlsplit(page["ACTUAL_URL"]).path.lstrip("/")
+    return f"/{path}?{query}"  # two slashes in front would be another site
 
 
 class Placeholder(BrowserView):  # type: ignore[misc]
