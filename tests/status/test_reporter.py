@@ -123,6 +123,19 @@ def test_reporter_goes_on_after_a_failure_and_logs_it_once(site, board, caplog, 
     ]
 
 
+def test_a_worker_that_ends_takes_away_what_it_told_and_tells_no_more(site, board, monkeypatch):
+    """Other things may end after it: nobody shall take it for one that is silent."""
+    monkeypatch.setattr(reporter, "EVERY", 0.2)
+    ends = []
+    monkeypatch.setattr(atexit, "register", ends.append)
+    Reporter(site.republish, board).start()
+    wait_until(board.read)
+    (end,) = ends
+    end()
+    time.sleep(0.5)
+    assert list(board.folder.iterdir()) == []
+
+
 def test_a_worker_that_starts_takes_away_what_a_dead_one_left(site, board, monkeypatch):
     """Where nobody looks at the status, files of killed workers would pile up."""
     monkeypatch.setattr(atexit, "register", lambda *args: None)

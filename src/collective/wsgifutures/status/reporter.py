@@ -45,12 +45,13 @@ class Reporter:
         self._clock = clock
         self._history = History()
         self._failed = ""
+        self._ended = False
 
     def start(self) -> None:
         """Report until the process ends."""
         self._board.read()  # which takes away what dead workers left, though nobody may look
-        threading.Thread(target=self._report_for_ever, daemon=True, name="status").start()
-        atexit.register(self._board.remove, self.worker.name)
+        threading.Thread(target=self._report_to_the_end, daemon=True, name="status").start()
+        atexit.register(self._end)
 
     def report(self) -> None:
         """Do all that is to be done now."""
@@ -63,8 +64,13 @@ class Reporter:
         points = self._history.points()
         self._board.write(of_worker(self.worker, self._republish, now, points))
 
-    def _report_for_ever(self) -> None:
-        while True:
+    def _end(self) -> None:
+        """Take away what it told, and tell no more: a process may take its time to end."""
+        self._ended = True
+        self._board.remove(self.worker.name)
+
+    def _report_to_the_end(self) -> None:
+        while not self._ended:
             try:
                 self.report()
                 self._failed = ""
