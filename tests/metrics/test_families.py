@@ -95,6 +95,7 @@ def test_an_upstream_at_two_hosts_is_counted_together():
     samples = samples_of(snapshot(upstreams=hosts))
     assert samples["upstream_calls_total", "0000000a", "llm"] == 10.0
     assert samples["upstream_attempt_seconds_count", "0000000a", "llm"] == 18.0
+    assert samples["upstream_attempt_seconds_sum", "0000000a", "llm"] == 5.0
     assert samples["upstream_breaker_open", "0000000a", "llm"] == 1.0
     assert samples["upstream_off", "0000000a", "llm"] == 0.0  # not everywhere
 

@@ -125,6 +125,19 @@ def test_who_may_not_gets_nothing_and_cancels_nothing(workers, ask, user, method
     assert workers.asked_to_cancel() == []
 
 
+def test_who_may_look_and_not_cancel_cancels_nothing(site, workers, ask):
+    """401, also for what is listed."""
+    one = hold("/plone/a")
+    workers.write("000000a1", one)
+    view = "collective.wsgifutures: View status"
+    site.portal.manage_permission(view, ["Manager", "Site Administrator"])
+    transaction.commit()
+    path = f"@futures/000000a1/{one['id']}"
+    assert ask(path, SITE_ADMIN).json["path"] == "/plone/a"
+    assert ask(path, SITE_ADMIN, "DELETE").status == 401
+    assert workers.asked_to_cancel() == []
+
+
 def test_a_manager_of_one_site_gets_and_cancels_nothing_of_another(workers, ask):
     """As on the page."""
     here, there = hold("/plone/a"), hold("/elsewhere/b")

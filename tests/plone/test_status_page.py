@@ -3,6 +3,10 @@
 from collective.wsgifutures.browser.status.parts import MOST_ROWS
 from collective.wsgifutures.browser.status.words import BREAKERS
 from collective.wsgifutures.browser.status.words import ENDS
+from collective.wsgifutures.browser.status.words import LIMITS as LIMITS_IN_WORDS
+from collective.wsgifutures.kernel.hold import Hold
+from collective.wsgifutures.wsgi.limits import LIMITS
+from collective.wsgifutures.wsgi.record import Record
 from holdsite import ADMIN
 from lxml.html import fromstring
 from sitesettings import install
@@ -13,6 +17,7 @@ from snapshots import happened
 from snapshots import hold
 from snapshots import upstream
 from snapshots import Workers
+from urllib.parse import quote_plus
 from zope.component import getGlobalSiteManager
 from zope.i18n import interpolate
 from zope.i18n.interfaces import ITranslationDomain
@@ -105,15 +110,21 @@ def test_each_held_response_is_listed_the_oldest_first(workers, get):
         ["/plone/young", "jane", "acme.weather.now", "2"],
     ]
     ages = [row[4] for row in rows(page, "held")]
-    assert ages[0].startswith("1 min 1")
-    assert re.fullmatch(r"\d s", ages[1])
+    assert re.fullmatch(r"1 min \d+ s", ages[0])
+    assert re.fullmatch(r"\d+ s", ages[1])
 
 
 @pytest.mark.parametrize(
-    ("sort", "order"),
-    [("age", "cab"), ("path", "abc"), ("user", "bac"), ("passes", "bca"), ("nonsense", "cab")],
+    ("sort", "order", "said"),
+    [
+        ("age", "cab", "Age ▼ descending"),
+        ("path", "abc", "Path ▲ ascending"),
+        ("user", "bac", "User ▲ ascending"),
+        ("passes", "bca", "Passes ▼ descending"),
+        ("nonsense", "cab", "Age ▼ descending"),
+    ],
 )
-def test_the_list_is_sorted_as_is_asked(workers, get, sort, order):
+def test_the_list_is_sorted_as_is_asked(workers, get, sort, order, said):
     """The oldest first where nothing that there is was asked for."""
     now = time.time()
     workers.write(
@@ -124,7 +135,8 @@ def test_the_list_is_sorted_as_is_asked(workers, get, sort, order):
     )
     page = get(query={"sort": sort})
     assert "".join(path[-1] for path in paths(page)) == order
-    assert len(fromstring(page.body).cssselect("#futures-part-held [aria-sort]")) == 1
+    (head,) = fromstring(page.body).cssselect("#futures-part-held [aria-sort]")
+    assert f"{head.text_content()} {head.get('aria-sort')}" == said
 
 
 def test_numbers_are_those_of_all_workers_together(workers, get):
@@ -179,9 +191,24 @@ def test_what_was_refused_and_expired_is_told_with_why_the_last_one_first(worker
     workers.write("000000a1", last=[refused])
     workers.write("000000b2", last=[happened("expired", "acme.answer", "/plone/b")])
     first, second = told(get(), "#futures-part-last li")
-    assert re.fullmatch(r"Out of time \d s ago /plone/b acme.answer", first)
-    assert second.startswith("Refused 3")
-    assert second.endswith("s ago /plone/a as many responses are held as may be")
+    assert re.fullmatch(r"Out of time \d+ s ago /plone/b acme.answer", first)
+    why = "as many responses are held as may be"
+    assert re.fullmatch(rf"Refused \d+ s ago /plone/a {why}", second)
+
+
+def test_there_are_words_for_each_limit_and_each_end():
+    """Else an operator reads the name of a setting, in every language."""
+    assert set(LIMITS_IN_WORDS) == set(LIMITS)
+    record = Record()
+    one = Hold(0, deadline=1)
+    record.refuse("max_held", "")
+    one.expired = True
+    record.wait_ends(one, "", 1)
+    one.cancelled = True
+    record.wait_ends(one, "", 1)
+    one.timed_out = ("acme",)
+    record.hold_ends(one, 1, "")
+    assert {one.what for one in record.last} == set(ENDS)
 
 
 def test_what_happens_again_and_again_is_told_once(workers, get):
@@ -244,14 +271,25 @@ def test_no_query_string_is_shown(site, workers, get):
     page = get(query={"sort": "path", "token": "s3cret"})
     (parts,) = fromstring(page.body).cssselect("#futures-parts")
     assert parts.get("data-refresh") == f"{site.portal.absolute_url()}/{DATA}?sort=path"
+    (login,) = fromstring(page.body).cssselect(".futures-live a[href*=login]")
+    back = quote_plus(f"{site.portal.absolute_url()}/{PAGE}?sort=path")
+    assert login.get("href") == f"{site.portal.absolute_url()}/login?came_from={back}"
 
 
-def test_a_path_that_is_markup_is_text(workers, get):
-    """Anybody may ask for any path."""
-    workers.write("000000a1", hold("/plone/<script>alert(1)</script>", user="<b>"))
-    page = get()
-    assert paths(page) == ["/plone/<script>alert(1)</script>"]
-    assert "<script>alert" not in page.body
+def test_what_is_markup_is_text(workers, get):
+    """Anybody may ask for any path; a user's id and an upstream's name may be anything too."""
+    path, tag = "/plone/<script>alert(1)</script>", "<b>bold</b>"
+    one = hold(path, user=tag, waiting_on=[tag])
+    last = [happened("refused", tag, path), happened("cancelled", tag, path, 7)]
+    workers.write("000000a1", one, last=last, upstreams=[upstream(name=tag, host=tag)])
+    named = {"worker": "000000a1", "hold": one["id"]}
+    page, done = [get(query={"cancelled": f"000000a1/{number}"}) for number in (one["id"], 7)]
+    assert [path in told(one, "#futures-cancelled")[0] for one in (page, done)] == [True, True]
+    assert paths(page) == [path]
+    assert told(page, "#futures-part-last code") == [path, path]
+    for shown in (page, done, get(CANCEL, named)):
+        assert path in shown.text
+        assert not fromstring(shown.body).xpath("//b[text()='bold'] | //script[text()='alert(1)']")
 
 
 def test_the_page_has_no_script_or_style_of_its_own_inside(workers, get):
@@ -419,7 +457,9 @@ def test_a_manager_of_one_site_sees_no_path_and_no_user_of_another(workers, get)
     assert told(page, "#futures-tile-held .futures-number") == ["4 of 5000"]
     assert "and 3 more that are not listed." in page.text
     assert told(page, "#futures-part-last li") == []
+    others = "The server may hold responses of other sites too."
     everywhere = get()
+    assert (others in page.text, others in everywhere.text) == (True, False)
     assert sorted(paths(everywhere)) == [
         "/elsewhere/b",
         "/elsewhere/c",
@@ -454,7 +494,7 @@ def token(page):
 @pytest.fixture
 def held(workers):
     """A hold; return what names it in a form."""
-    one = hold("/plone/a", user="jane")
+    one = hold("/plone/a", user="jane", trace="ab" * 16)
     workers.write("000000a1", one)
     return {"worker": "000000a1", "hold": one["id"]}
 
@@ -465,6 +505,8 @@ def test_without_javascript_the_button_asks_first(workers, get, held):
     assert link.get("href").endswith(f"/{CANCEL}?worker=000000a1&hold={held['hold']}")
     page = get(CANCEL, held)
     assert page.text.count("/plone/a") == 1
+    facts = ["/plone/a", "jane", "acme.weather.now", "ab" * 16]
+    assert told(page, "#content dd") == facts
     assert workers.asked_to_cancel() == []
 
 
@@ -493,8 +535,8 @@ def test_who_cancelled_is_logged(site, get, post, held):
     """Somebody's page ended with an error: who did that?"""
     site.log.set_level("INFO")
     post({**held, "_authenticator": token(get())})
-    said = [record.getMessage() for record in site.log.records]
-    assert "admin cancels the held response of /plone/a" in said
+    said = [(record.getMessage(), record.__dict__.get("trace_id")) for record in site.log.records]
+    assert ("admin cancels the held response of /plone/a", "ab" * 16) in said
 
 
 @pytest.mark.parametrize("wrong", [{}, {"_authenticator": "forged"}])
