@@ -6,8 +6,11 @@ from .test_gate import wait_until
 from .test_waiting import Request
 from collective.wsgifutures import future
 from collective.wsgifutures import gather
+from collective.wsgifutures.kernel.executors import real_lock
 from collective.wsgifutures.kernel.executors import under_gevent
 from collective.wsgifutures.kernel.executors.threads import start_thread
+from collective.wsgifutures.kernel.futures import Parts
+from collective.wsgifutures.kernel.hold import Call
 from collective.wsgifutures.kernel.inbox import inbox
 from contextvars import ContextVar
 from http.server import BaseHTTPRequestHandler
@@ -252,6 +255,52 @@ async def fine():
 async def look():
     await asyncio.sleep(0)
     return setting.get()
+
+
+def test_nobody_waits_for_the_loop_to_run(executors, monkeypatch):
+    """What is started before begins then; what is cancelled before never does."""
+    held_up, new_loop, ran = real_lock(), asyncio.new_event_loop, inbox()
+
+    def new_loop_later():
+        with held_up:
+            return new_loop()
+
+    async def note(name):
+        ran.put(name)
+
+    def start(name):
+        parts = Parts(name, note, (name,), {})
+        call = Call(name, name, parts.run, SECONDS, parts=parts)
+        return executors.get("asyncio").start(call, lambda outcome: None)
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", new_loop_later)
+    with held_up:
+        for name in ("cancelled", "early", "another"):
+            job = start(name)
+            if name == "cancelled":
+                job.cancel()
+    start("late")
+    assert {ran.get(timeout=SECONDS) for _ in range(3)} == {"early", "another", "late"}
+
+
+def test_a_loop_that_cannot_be_made_fails_its_calls_and_is_made_anew(
+    executors, monkeypatch, caplog
+):
+    """Where no file descriptor is left, say: only for as long as that is so."""
+    full = Box([OSError(24, "Too many open files")])
+    new_loop = asyncio.new_event_loop
+
+    def new_loop_or_failure():
+        if full:
+            raise full.pop()
+        return new_loop()
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", new_loop_or_failure)
+    call = future(key="fine")(fine)
+    error = raised_by(run, call, executors)
+    assert (type(error), error.errno) == (OSError, 24)
+    assert "The loop of asyncio has failed." in caplog.text
+    assert run(call, executors) == "fine"
 
 
 def test_in_place_it_runs_to_its_end():

@@ -23,6 +23,9 @@ import logging
 import pytest
 import queue
 import socket
+import subprocess
+import sys
+import threading
 import time
 import weakref
 
@@ -367,3 +370,25 @@ def test_threads_and_greenlets_log_at_the_same_time_and_none_stands_for_ever(exe
     logger.removeHandler(handler)
     handler.close()
     assert len((tmp_path / "log").read_text().splitlines()) == 9 * 500
+
+
+def test_a_thread_starts_whatever_lock_a_handler_has(executors):
+    """One of somebody's own may have another kind than logging gives it; it stays."""
+    handler = logging.NullHandler()
+    handler.lock = lock = threading.Lock()
+    call = future(key="fine", executor="threads")(lambda: "fine")
+    assert Request(call, executors=executors).run() == "fine"
+    assert handler.lock is lock
+
+
+def test_the_first_hub_of_a_process_is_made_before_its_first_thread():
+    """Two threads that make it side by side import the same, and may wait for ever."""
+    code = (
+        "from gevent import monkey; monkey.patch_all(); "
+        "from gevent._hub_local import get_hub_if_exists as hub; "
+        "from collective.wsgifutures.kernel.executors.threads import start_thread; "
+        "assert hub() is None; start_thread(lambda: None, keeps_hub=True); "
+        "assert hub() is not None"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

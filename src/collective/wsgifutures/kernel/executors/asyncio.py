@@ -12,6 +12,7 @@ from ..outcomes import Raised
 from ..outcomes import run
 from ..outcomes import without_own_frame
 from .base import Job
+from .base import real_lock
 from .base import under_gevent
 from .base import Work
 from .threads import start_thread
@@ -23,12 +24,8 @@ import contextlib
 import contextvars
 import logging
 import queue
-import threading
 
 logger = logging.getLogger(__name__)
-
-#: How long a new loop may take until it runs, in seconds.
-TO_START = 10.0
 
 #: How long its tasks may take to end when it is stopped, in seconds. A process that ends
 #: does not wait for longer.
@@ -42,15 +39,15 @@ class Asyncio:
 
     def __init__(self) -> None:
         self._loop: _Loop | None = None
-        self._lock = threading.Lock()
+        self._lock = real_lock()
 
     def start(self, call: Work, done: Callable[[Any], None]) -> Job:
         """Make a task for *call*."""
+        job = _TaskJob(call, done)
         with self._lock:
-            if self._loop is None:
-                self._loop = _Loop()
-        job = _TaskJob(call, done, self._loop.loop)
-        self._loop.loop.call_soon_threadsafe(job.begin)
+            if self._loop is None or self._loop.failed:
+                self._loop = _Loop(self._lock)
+            self._loop.start(job)
         return job
 
     def close(self) -> None:
@@ -65,24 +62,53 @@ class _Loop:
     """A loop that runs in its thread until it is stopped, and by nobody else.
 
     What a task of somebody's does to it, with ``loop.stop()`` or SystemExit, would end the
-    calls of all others.
+    calls of all others. Nobody waits until it runs: what is started before begins then.
+
+    Args:
+        lock: Held by who calls ``start``.
     """
 
-    def __init__(self) -> None:
-        self._box = inbox()
+    def __init__(self, lock: Any) -> None:
+        self.failed = False  #: it could not be made
+        self._lock = lock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._early: list[_TaskJob] = []
         self._ends = False
+        self._ended = inbox()
         start_thread(self._run, keeps_hub=True)
-        self.loop: asyncio.AbstractEventLoop = self._box.get(timeout=TO_START)
+
+    def start(self, job: "_TaskJob") -> None:
+        """Begin *job*, soon."""
+        if self._loop is None:
+            self._early.append(job)
+        else:
+            self._loop.call_soon_threadsafe(job.begin, self._loop)
 
     def _run(self) -> None:
         try:
             with asyncio.Runner() as runner:
-                loop = runner.get_loop()
-                loop.call_soon(self._box.put, loop)
-                while not self._ends:
-                    self._run_on(loop)
+                self._run_until_stopped(runner.get_loop())
+        except Exception as error:  # there is no file descriptor left for it, say
+            logger.error("The loop of asyncio has failed.", exc_info=error)
+            self._fail(error)
         finally:
-            self._box.put(None)
+            self._ended.put(None)
+
+    def _run_until_stopped(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._loop = loop
+            early, self._early = self._early, []
+        for job in early:
+            loop.call_soon(job.begin, loop)
+        while not self._ends:
+            self._run_on(loop)
+
+    def _fail(self, error: Exception) -> None:
+        with self._lock:
+            self.failed = True
+            early, self._early = self._early, []
+        for job in early:
+            job.fail(error)
 
     def _run_on(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -92,30 +118,35 @@ class _Loop:
 
     def stop(self) -> None:
         self._ends = True
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
         with contextlib.suppress(queue.Empty):
-            self._box.get(timeout=TO_END)
+            self._ended.get(timeout=TO_END)
 
 
 class _TaskJob:
-    def __init__(
-        self, call: Work, done: Callable[[Any], None], loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, call: Work, done: Callable[[Any], None]) -> None:
         self._call = call
         self._done = done
-        self._loop = loop
         self._context = contextvars.copy_context()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
 
-    def begin(self) -> None:
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop  # first this, then the look: cancel() does it the other way round
         if not self._cancelled:
-            self._task = self._loop.create_task(self._run(), context=self._context)
+            self._task = loop.create_task(self._run(), context=self._context)
+
+    def fail(self, error: Exception) -> None:
+        if not self._cancelled:
+            self._done(Raised(error))
 
     def cancel(self) -> None:
         self._cancelled = True
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._cancel)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._cancel)
 
     def _cancel(self) -> None:
         if self._task is not None:

@@ -70,8 +70,12 @@ def start_thread(function: Callable[[], None], *, keeps_hub: bool = False) -> No
     if not under_gevent():
         threading.Thread(target=function, daemon=True, name="future").start()
         return
+    from gevent import get_hub
     from gevent.monkey import get_original
 
+    # The first hub of a process imports what hubs are made of: of two threads that both make
+    # the first one, each would wait for ever for what the other imports.
+    get_hub()
     _share_logging()
     start = get_original("_thread", "start_new_thread")
     start(*((function, ()) if keeps_hub else (_with_own_hub, (function,))))
@@ -87,7 +91,9 @@ def _share_logging() -> None:
     locks = [(logging, "_lock"), *((ref(), "lock") for ref in handlers)]
     for owner, name in locks:
         lock = getattr(owner, name, None)
-        if lock is not None and type(lock) is not _thread.RLock and lock._owner is None:
+        if lock is None or type(lock) is _thread.RLock:
+            continue
+        if getattr(lock, "_owner", lock) is None:  # a handler's of somebody may be of any kind
             setattr(owner, name, _thread.RLock())
 
 
