@@ -162,13 +162,13 @@ def test_a_limit_that_is_nearly_reached_is_said_in_words(workers, get):
 
 
 def test_the_picture_has_the_same_numbers_as_a_table(workers, get):
-    """One row for each ten seconds, the newest first."""
+    """One row for each minute, the last one first: what was at most, and how many refused."""
     now = time.time()
-    workers.write(history=[[now - 50, 12, 5, 9], [now, 3, 2, 1]])
+    workers.write(history=[[now - 90, 7, 1, 2], [now - 50, 12, 5, 9], [now, 3, 6, 1]])
     table = rows(get(), "picture")
-    assert len(table) == 60
-    assert table[0][1:] == ["3", "2", "1"]
-    assert table[5][1:] == ["12", "5", "9"]
+    assert len(table) == 10
+    assert table[0] == ["0-1 min", "12", "6", "10"]
+    assert table[1] == ["1-2 min", "7", "1", "2"]
 
 
 def test_upstreams_are_shown_with_their_numbers_and_state_in_words(workers, get):

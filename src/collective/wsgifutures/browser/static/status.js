@@ -159,9 +159,12 @@
     const link = event.target.closest("[data-cancel]");
     if (!link || !dialog || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    dialog.querySelector("[name=worker]").value = link.dataset.worker;
-    dialog.querySelector("[name=hold]").value = link.dataset.cancel;
-    dialog.querySelector("[data-path]").textContent = link.dataset.path;
+    const asked = new URL(link.href).searchParams;
+    for (const name of ["worker", "hold"]) {
+      dialog.querySelector(`[name=${name}]`).value = asked.get(name);
+    }
+    dialog.querySelector("[data-path]").textContent =
+      link.closest("tr").querySelector(".futures-path").textContent;
     dialog.showModal();
   });
   dialog?.querySelector("[data-close]").addEventListener("click", () => dialog.close());

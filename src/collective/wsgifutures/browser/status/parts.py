@@ -7,6 +7,8 @@ language, and with or without JavaScript.
 from ...interfaces import _
 from . import words
 from .picture import Band
+from .picture import by_minute
+from .picture import Minute
 from .seen import may_cancel
 from .seen import Seen
 from .seen import State
@@ -15,6 +17,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from datetime import UTC
 from functools import cached_property
+from functools import partial
 from itertools import groupby
 from itertools import islice
 from Products.Five import BrowserView
@@ -23,6 +26,8 @@ from typing import Any
 from typing import NamedTuple
 from urllib.parse import urlencode
 from zope.component import getMultiAdapter
+
+import zope.i18n
 
 #: How many holds the page lists; the endpoint ``@futures`` has all that are told.
 MOST_ROWS = 50
@@ -40,6 +45,13 @@ COLUMNS = {
     "waiting_on": _("Waiting on"),
     "passes": _("Passes"),
     "age": _("Age"),
+}
+#: The words of each row of it.
+ROW_WORDS = {
+    **COLUMNS,
+    "nobody": _("not logged in"),
+    "slot": _("a slot"),
+    "cancel": _("Cancel"),
 }
 SORTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "age": lambda hold: hold["since"],
@@ -86,6 +98,18 @@ class Tile(NamedTuple):
         return "much" if self.share >= NEARLY else "calm"
 
 
+class Row(NamedTuple):
+    """A hold in the list."""
+
+    html_id: str
+    path: str
+    user: str
+    waiting_on: list[str]
+    passes: int
+    age: str
+    cancel_url: str
+
+
 class StatusView(BrowserView):  # type: ignore[misc]
     """What the views of the status have in common."""
 
@@ -129,7 +153,6 @@ class Parts(StatusView):
 
     parts = ViewPageTemplateFile("parts.pt")
     age = staticmethod(words.age)
-    labels = COLUMNS
     upstream_labels = NUMBERS
 
     @property
@@ -198,6 +221,11 @@ class Parts(StatusView):
             "text": _("At most ${most}; ${now} now.", mapping=facts),
         }
 
+    @property
+    def minutes(self) -> list[Minute]:
+        """The same by the minute, the last one first."""
+        return by_minute(self.overview["history"])
+
     # Held responses
 
     @property
@@ -219,16 +247,40 @@ class Parts(StatusView):
         mark = " ▼" if down else " ▲"
         return {"name": name, "title": COLUMNS[name], "order": order, "url": url, "mark": mark}
 
+    @property
+    def words(self) -> dict[str, str]:
+        """The words of each row, translated once for all of them."""
+        translate = partial(zope.i18n.translate, context=self.request)
+        return {name: translate(word) for name, word in ROW_WORDS.items()}
+
     @cached_property
-    def holds(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """The holds that are listed: the oldest, in the order that is wanted."""
-        return sorted(self.overview["holds"][:MOST_ROWS], key=SORTS[self.sort])
+        return [self._row(hold) for hold in sorted(self._listed, key=SORTS[self.sort])]
+
+    @property
+    def _listed(self) -> list[dict[str, Any]]:
+        holds: list[dict[str, Any]] = self.overview["holds"]
+        return holds[:MOST_ROWS]
+
+    def _row(self, hold: Mapping[str, Any]) -> Row:
+        worker, hold_id = hold["worker"], hold["id"]
+        view = "@@futures-cancel"
+        return Row(
+            html_id=f"futures-hold-{worker}-{hold_id}",
+            path=hold["path"],
+            user=hold["user"],
+            waiting_on=hold["waiting_on"],
+            passes=hold["passes"],
+            age=words.age(hold["age"]),
+            cancel_url=self.url(view, worker=worker, hold=hold_id) if self.may_cancel else "",
+        )
 
     @property
     def more_holds(self) -> int:
         """How many are held and not listed."""
         more: int = self.overview["more_holds"]
-        return more + len(self.overview["holds"]) - len(self.holds)
+        return more + len(self.overview["holds"]) - len(self._listed)
 
     @property
     def is_one_site(self) -> bool:
@@ -239,10 +291,6 @@ class Parts(StatusView):
     def may_cancel(self) -> bool:
         """Tell whether the user may cancel holds."""
         return may_cancel(self.context)
-
-    def cancel_url(self, hold: Mapping[str, Any]) -> str:
-        """Return the address that asks whether to cancel *hold*."""
-        return self.url("@@futures-cancel", worker=hold["worker"], hold=hold["id"])
 
     @cached_property
     def cancelled(self) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
-"""The picture of the last ten minutes: numbers in, the path of an SVG out."""
+"""The last ten minutes as a picture and as a table: the paths of an SVG, the rows by minute."""
 
+from ...status.history import EACH
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -46,3 +47,28 @@ class Band(NamedTuple):
 
     def _height(self, value: float) -> float:
         return round(value / self.most * (HEIGHT - 4), 1) if self.most else 0.0
+
+
+class Minute(NamedTuple):
+    """A minute of the table."""
+
+    ago: str
+    held: int
+    waiting: int
+    refused: int
+
+
+def by_minute(points: Sequence[Sequence[float]]) -> list[Minute]:
+    """Return the minutes that *points* of a history are of, the last one first."""
+    size = int(60 / EACH)
+    latest = points[::-1]
+    return [
+        _minute(number, latest[number * size : (number + 1) * size])
+        for number in range(-(-len(latest) // size))
+    ]
+
+
+def _minute(number: int, points: Sequence[Sequence[float]]) -> Minute:
+    _times, held, waiting, refused = zip(*points, strict=True)
+    ago = f"{number}-{number + 1}"
+    return Minute(ago, int(max(held)), int(max(waiting)), int(sum(refused)))
