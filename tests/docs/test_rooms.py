@@ -1,0 +1,59 @@
+"""Which room imports which: what CONTRIBUTING.rst says, and no other way."""
+
+from pathlib import Path
+
+import ast
+import collective.wsgifutures as package
+import pytest
+import re
+
+ROOT = Path(__file__).parents[2]
+HOUSE = Path(package.__file__).parent
+
+_ROW = re.compile(r"    \* - (``.+)\n      - .+\n      - (.+)\n")
+
+
+def allowed():
+    """Return the rooms from the ground up, each with those that it may import."""
+    rooms = {}
+    for names, may_import in _ROW.findall((ROOT / "CONTRIBUTING.rst").read_text()):
+        above = [*rooms, "compat"]
+        words = above if may_import.startswith("all above") else re.findall(r"\w+", may_import)
+        for name in re.findall(r"``(\w+)/``", names):
+            rooms[name] = {*words, *(["interfaces"] if "Plone" in may_import else [])}
+            words = [*words, name]  # of several in a row each may import those before it
+    return rooms
+
+
+ROOMS = allowed()
+BELOW_ZOPE = ("kernel", "traces", "wsgi", "upstreams", "status")
+ZOPE = {"AccessControl", "Acquisition", "OFS", "Products", "ZODB", "ZPublisher", "plone", "zope"}
+
+
+def test_each_room_is_in_the_table():
+    """A new one is put where it belongs."""
+    folders = {path.name for path in HOUSE.iterdir() if path.is_dir()} - {"__pycache__"}
+    assert set(ROOMS) == folders
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_what_the_table_allows(room):
+    """From the ground up, inside of functions too; nothing of Zope before the publisher."""
+    for path in sorted((HOUSE / room).rglob("*.py")):
+        for level, module in imports(path):
+            place = path.relative_to(HOUSE).parent.parts
+            target = [*place[: len(place) - level + 1], *module.split(".")] if level else []
+            assert not level or target[0] in {room, *ROOMS[room]}, f"{path}: {module}"
+            first = module.partition(".")[0]
+            assert level or room not in BELOW_ZOPE or first not in ZOPE, f"{path}: {module}"
+
+
+def imports(path):
+    """Yield how far up each import goes, and what it names."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module is None:
+            yield from ((node.level, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.level, node.module
+        elif isinstance(node, ast.Import):
+            yield from ((0, alias.name) for alias in node.names)
