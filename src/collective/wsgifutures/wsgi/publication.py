@@ -61,8 +61,9 @@ class Publication:
         finally:
             for joint in joints:
                 joint.clean_up()
+            if not last or self._response.is_whole:
+                self._input.close()  # else its file stays for as long as somebody knows of it
             if not last:
-                self._input.close()
                 self._context.run(self._response.close)
         return self._response if last else None
 
@@ -107,6 +108,11 @@ class Response:
     def successful(self) -> bool:
         """Tell whether its status is 2xx."""
         return self.status.startswith("2")
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether all of its body is there: nothing is read any more to make it."""
+        return isinstance(self._body, list | tuple)
 
     def receive(self, application: Application, environ: Environ) -> None:
         """Call *application* and keep what it answers, its body as the very object."""

@@ -112,7 +112,8 @@ class Republish:
         """Answer a request, as WSGI has it."""
         if MARK in environ:
             return self.application(environ, start_response)
-        if environ.get("PATH_INFO") == (self.settings.liveness_path or None):
+        liveness_path = self.settings.liveness_path
+        if liveness_path and environ.get("PATH_INFO") == liveness_path:
             return self._text(environ, "200 OK", "alive").send(start_response)
         with Entry(environ, self.settings.slow_request, self.clock) as entry:
             response = self._response(environ, entry)
