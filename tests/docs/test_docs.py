@@ -12,6 +12,7 @@ from collective.wsgifutures.testing import Futures
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
+from collective.wsgifutures.upstreams.upstream import Method
 from collective.wsgifutures.wsgi import audit
 from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import PREFIX
@@ -598,6 +599,22 @@ def test_reference_has_every_public_name():
     shown = set(re.findall(r"^\.\. auto\w+:: ([\w.]+)", text, re.M))
     public = {*collective.wsgifutures.__all__, *collective.wsgifutures.testing.__all__}
     assert public - shown == set()
+
+
+def test_reference_has_each_argument_of_an_upstreams_methods():
+    """As each of them has it."""
+    text = (DOCS / "reference.rst").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"Upstream\.(\w+)\((.+)\)$", text, re.M))
+    upstream = collective.wsgifutures.Upstream("shown", "http://127.0.0.1:1")
+    methods = {n: m for n, m in vars(upstream).items() if isinstance(m, Method)}
+    assert shown.keys() == methods.keys()
+    for name, method in methods.items():
+        own = [str(one.replace(annotation=one.empty)) for one in parameters_of(method)]
+        assert [one for one in shown[name].replace('"', "'").split(", ") if one != "*"] == own
+
+
+def parameters_of(method):
+    return inspect.signature(method).parameters.values()
 
 
 def test_every_page_is_reached_from_the_index():

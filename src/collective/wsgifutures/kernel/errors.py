@@ -159,7 +159,7 @@ class ExecutorBusy(Unavailable):
 
 
 class HoldCancelled(Unavailable):
-    """An operator let the last pass begin. Answers 503 where no view catches it."""
+    """An operator cancelled the held response. Answers 503 where no view catches it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

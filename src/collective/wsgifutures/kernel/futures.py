@@ -309,10 +309,9 @@ def future(
 
     Args:
         function: What makes the call.
-        timeout: How long it may take, in seconds. Where it is not given, what the site
-            is set to, else 30.
-        key: The name to know it by instead of its dotted name. A lambda or a function
-            inside of a function needs one.
+        timeout: How long it may take, in seconds. By default what the site has set, else 30.
+        key: Its name, instead of its dotted name. A lambda or a function
+            inside a function needs one.
         executor: What runs it while its response is held. ``"greenlets"``: the default
             under gevent. ``"threads"``: the default elsewhere; under gevent for C code that
             waits by itself. ``"processes"``: for what computes. ``"asyncio"``: for
@@ -342,7 +341,7 @@ def gather(*futures: Future[Any], return_exceptions: bool = False) -> list[Any]:
     side and the request is published once more, not once per future.
 
     Args:
-        futures: What ``submit`` gave. None at all gives ``[]`` and does not suspend.
+        futures: What ``submit`` returned. Without any, the result is ``[]``, at once.
         return_exceptions: Put a failed future's exception in its place instead of
             raising the first one, as ``asyncio.gather`` does.
 
@@ -385,7 +384,7 @@ def held(**makers: Callable[[Any], Future[Any]]) -> Callable[[Callable[..., T]],
 
     Raises:
         TypeError: A maker is not callable, the method does not take such an argument,
-            or a maker returns something else than a future.
+            or a maker returns something other than a future.
     """
     for name, maker in makers.items():
         if not callable(maker):

@@ -1,4 +1,4 @@
-"""What holding code is tested with: no server, no waiting, no clock that runs.
+"""To test code that holds: no server, no waiting, a clock that stands still.
 
 ::
 

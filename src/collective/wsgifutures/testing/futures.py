@@ -91,7 +91,7 @@ class Futures:
         after: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        """Say what comes of a call. Said again, the last time counts.
+        """Say what a call returns or raises. If said twice, the last time counts.
 
         Args:
             what: What ``@future`` made of a function, or a method of an ``Upstream``; a key of

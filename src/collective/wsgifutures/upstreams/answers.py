@@ -48,10 +48,10 @@ class Answer:
 
     status: int  #: as 200
     headers: Headers  #: by name, in any case
-    body: bytes  #: unpacked, where it came packed
+    body: bytes  #: unpacked, if it was compressed
     upstream: str = ""  #: the upstream's name
-    host: str = ""  #: where it came from
-    redirects: tuple[Headers, ...] = ()  #: the headers of those that led there
+    host: str = ""  #: the host that sent it
+    redirects: tuple[Headers, ...] = ()  #: the headers of the redirects before it
 
     def __repr__(self) -> str:
         return f"<Answer {self.status} of {self.upstream}, {len(self.body)} bytes>"

@@ -50,7 +50,7 @@ class UpstreamTimeout(UpstreamError, TimeoutError):
 
 
 class UpstreamRefused(UpstreamError, ConnectionError):
-    """No connection to an upstream, or what came over it is no HTTP."""
+    """No connection to an upstream, or what came over it is not HTTP."""
 
     def __init__(self, name: str, host: str, reason: str) -> None:
         super().__init__(name, host, reason)

@@ -272,7 +272,7 @@ class Upstream:
     """A named external HTTP service, with its limits and its failure policy.
 
     Declared once, in a module. ``get``, ``head``, ``delete``, ``post``, ``put``, ``patch`` and
-    ``request`` are futures that give an ``Answer``.
+    ``request`` are futures that return an ``Answer``.
 
     Args:
         name: Letters, digits, ``-`` and ``_``. In messages, and in the names of variables.

@@ -62,7 +62,7 @@ at_start: list[Callable[["Republish"], None]] = []
 
 
 class NotConfigured(RuntimeError):
-    """Zope is there, and its joint is not."""
+    """Zope runs without the ZCML of this package."""
 
 
 class Republish:
