@@ -392,3 +392,45 @@ def test_the_first_hub_of_a_process_is_made_before_its_first_thread():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_thread_that_has_ended_leaves_neither_its_hub_nor_its_request(executors):
+    """It had one, since it waited for something that gevent has patched."""
+    hubs = threads_hubs()
+    call = future(key="wait", executor="threads")(lambda n: time.sleep(0.001))
+    holds = []
+    for number in range(5):
+        request = Request(lambda number=number: call(number), executors=executors)
+        request.run()
+        holds.append(weakref.ref(request.hold))
+        del request
+    wait_until(lambda: gc.collect() is not None and threads_hubs() <= hubs)
+    assert [hold() for hold in holds] == [None] * 5
+
+
+def threads_hubs():
+    """Return how many hubs there are."""
+    return sum(isinstance(one, gevent.hub.Hub) for one in gc.get_objects())
+
+
+@pytest.mark.parametrize("executor", ["greenlets", "threads", "processes", "asyncio"])
+def test_nobody_waits_while_a_call_is_started(executors, executor):
+    """A request may be ended wherever it waits; a call that nobody knows of would go on."""
+    function = fine_later if executor == "asyncio" else fine
+    request = Request(future(executor=executor)(function), executors=executors)
+    request.publish()
+    others = []
+    other = gevent.spawn(others.append, "ran meanwhile")
+    request.waiter.start()
+    assert others == []
+    request.waiter.wait()
+    request.publish()
+    assert (request.answer, other.ready()) == ("fine", True)
+
+
+def fine():
+    return "fine"
+
+
+async def fine_later():
+    return "fine"

@@ -33,7 +33,9 @@ class Executor(Protocol):
     def start(self, call: Work, done: Callable[[Any], None]) -> Job:
         """Run *call* and tell *done*, from wherever, its outcome.
 
-        It runs in a copy of its caller's ``contextvars`` context (not in a process).
+        It runs in a copy of its caller's ``contextvars`` context (not in a process). Nothing
+        here waits: under gevent a request may be ended wherever it waits, and what it had
+        started then would be nobody's.
 
         Raises:
             ExecutorBusy: Too many wait already.

@@ -19,6 +19,7 @@ from .line import Line
 from collections.abc import Callable
 from typing import Any
 
+import _thread
 import contextlib
 import json
 import os
@@ -26,7 +27,6 @@ import pickle
 import signal
 import socket
 import sys
-import threading
 import time
 
 #: What a process runs: told where modules are, it waits for calls.
@@ -225,4 +225,6 @@ def _unpacked(answer: bytes) -> Outcome:
 
 
 def _start_waiting(function: Callable[[], None]) -> None:
-    threading.Thread(target=function, daemon=True, name="future").start()  # or a greenlet
+    # Or a greenlet. A Thread would wait for that to begin: who is ended while it waits would
+    # not know of what goes on.
+    _thread.start_new_thread(function, ())

@@ -99,6 +99,7 @@ def _share_logging() -> None:
 
 def _with_own_hub(function: Callable[[], None]) -> None:
     """What gevent has patched gets a hub here, when it first waits: end that too."""
+    from gevent import GreenletExit
     from gevent._hub_local import get_hub_if_exists  # as gevent's own thread pool does
 
     ends = _ends[_thread_id()] = []
@@ -111,6 +112,9 @@ def _with_own_hub(function: Callable[[], None]) -> None:
         hub = get_hub_if_exists()
         if hub is not None:
             hub.destroy(destroy_loop=True)
+            # gevent 26.9 leaves it standing in its run(), which knows this frame and so all of
+            # the request. No collector looks into a greenlet of a thread that has ended.
+            hub.throw(GreenletExit)
 
 
 def at_end_of_thread(function: Callable[[], None]) -> None:
