@@ -109,7 +109,7 @@ docs: $(READY)  ## Build the docs into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
 
 .PHONY: screenshots
-screenshots: $(READY)  ## Make the pictures of the docs anew
+screenshots: $(READY)  ## Make the pictures of the docs anew, in twelve minutes
 	$(BIN)/python tools/browser.py
 	$(BIN)/python tools/screenshots.py
 

@@ -2,13 +2,15 @@
 
     python tools/screenshots.py [NAME ...]
 
-Run by ``make screenshots``. Writes ``docs/_static/<name>.png``: all of them, or those named.
-A picture is a function here that opens a page and returns what of it is shown, as CSS.
+Run by ``make screenshots``. Writes ``docs/_static/<name>.png`` for each of ``PICTURES``, or for
+those named. The live status is shown after ten minutes with visitors, the others meanwhile.
 """
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from PIL import Image
+from typing import NamedTuple
 
 import sys
 import tempfile
@@ -21,33 +23,27 @@ from sites import install  # noqa: E402
 from sites import make_bare_instance  # noqa: E402
 from sites import PROFILES  # noqa: E402
 from sites import start_site  # noqa: E402
+from visitors import start_visited_site  # noqa: E402
 
 FOLDER = ROOT / "docs" / "_static"
 
-#: Room around what is shown, in pixels.
-MARGIN = 16
+#: Room around what is shown, in pixels of the page.
+MARGIN = 12
+
+#: Pixels of a picture for each of the page: on a fine screen they are seen.
+SCALE = 1.5
 
 #: Few suffice for a page, and keep the files small.
 COLOURS = 64
 
+#: How each site is started.
+SITES = {"status": start_visited_site, "demo": start_site}
 
-def control_panel(browser, site):
-    browser.log_in(site)
-    browser.open(f"{site}/@@wsgifutures-controlpanel")
-    return "#content h1", "#content .formControls"
-
-
-def control_panel_refused(browser, site):
-    control_panel(browser, site)
-    browser.fill("#form-widgets-max_passes", "many")
-    browser.fill("#form-widgets-upstream_limits", "town.total = never")
-    browser.click("#form-buttons-save")
-    browser.find(".invalid-feedback")
-    return "#formfield-form-widgets-max_passes", "#formfield-form-widgets-upstream_limits"
+# What is done before a picture is taken
 
 
 def demo(browser, site):
-    browser.open(f"{site}/@@futures-demo")
+    browser.open(f"{site.site}/@@futures-demo")
     for page in ("held", "blocking"):
         figure = f"figure[data-page={page}]"
         browser.wait_for(lambda css=figure: browser.find(f"{css} button").is_enabled(), 200)
@@ -56,71 +52,155 @@ def demo(browser, site):
             lambda css=figure: browser.find(f"{css} .futures-state").text == "200 of 200 answered",
             seconds=200,
         )
-    return "figure[data-page=held] figcaption", "figure[data-page=blocking] dl"
 
 
-def ten_parts(browser, site):
-    browser.open(f"{site}/@@hold-parts?seconds=1")
-    return "#content h1", ".futures-took"
+def parts(browser, site):
+    browser.open(f"{site.site}/@@hold-parts?seconds=1")
 
 
-PICTURES = {
-    "control-panel": control_panel,
-    "control-panel-refused": control_panel_refused,
-    "demo": demo,
-    "ten-parts": ten_parts,
-}
+def deferred(browser, site):
+    browser.stall("*wsgifutures-part*")
+    browser.open(f"{site.site}/@@hold-progressive")
+
+
+def deferred_later(browser, site):
+    """The first part has come, the second is waited for, the third has failed."""
+    for _ in range(2):  # the third fails every other time
+        browser.open(f"{site.site}/@@hold-progressive?seconds=4")
+        browser.wait_for(lambda: _busy(browser) == ["false", "true", "false"])
+        if browser.all(".wsgifutures-part button"):
+            break
+
+
+def _busy(browser):
+    return [part.get_attribute("aria-busy") for part in browser.all(".wsgifutures-part")]
+
+
+def panel(browser, site):
+    browser.log_in(site.site)
+    browser.open(f"{site.site}/@@wsgifutures-controlpanel")
+
+
+def panel_refused(browser, site):
+    panel(browser, site)
+    browser.fill("#form-widgets-max_passes", "many")
+    browser.fill("#form-widgets-upstream_limits", "town.total = never")
+    browser.click("#form-buttons-save")
+    browser.find(".invalid-feedback")
+
+
+def status(browser, site):
+    site.wait_for_visitors()
+    browser.log_in(site.site)
+    browser.open(f"{site.site}/@@futures-status")
+    browser.wait_for(lambda: "Live." in browser.find(".futures-live").text)
+    browser.hide()  # so that it stays as it is
+
+
+def status_cancel(browser, site):
+    status(browser, site)
+    browser.click("[data-cancel]")
+    browser.find("dialog")
+
+
+class Picture(NamedTuple):
+    """One of them."""
+
+    name: str
+    site: str
+    show: Callable
+    shown: str  #: what of the page, as CSS: all that this matches
+    device: str = "docs"
+
+
+LATER = "#content h1, .futures-later"
+PANEL = "#content h1, #formfield-form-widgets-server_timing"
+REFUSED = "#formfield-form-widgets-max_passes, #formfield-form-widgets-upstream_limits"
+TOP = "#content h1, #futures-part-upstreams"
+HELD = "#futures-part-held, #futures-part-last, #futures-part-workers"
+
+PICTURES = (
+    Picture("demo", "demo", demo, "#futures-runs figcaption, #futures-runs dd"),
+    Picture("ten-parts", "demo", parts, "#content h1, .futures-took"),
+    Picture("deferred", "demo", deferred, LATER),
+    Picture("deferred-phone", "demo", deferred, LATER, "phone"),
+    Picture("deferred-later", "demo", deferred_later, LATER),
+    Picture("deferred-later-phone", "demo", deferred_later, LATER, "phone"),
+    Picture("control-panel", "demo", panel, PANEL),
+    Picture("control-panel-refused", "demo", panel_refused, REFUSED),
+    Picture("status", "status", status, TOP),
+    Picture("status-held", "status", status, HELD),
+    Picture("status-cancel", "status", status_cancel, "dialog"),
+    Picture("status-phone", "status", status, "#content h1, #futures-part-picture", "phone"),
+    Picture("status-held-phone", "status", status, "#futures-part-held", "phone"),
+)
 
 
 def main(names):
-    wrong = set(names) - PICTURES.keys()
+    wanted = [picture for picture in PICTURES if not names or picture.name in names]
+    wrong = set(names) - {picture.name for picture in wanted}
     if wrong:
-        sys.exit(f"No such picture: {', '.join(wrong)}. There are: {', '.join(PICTURES)}")
+        there = ", ".join(picture.name for picture in PICTURES)
+        sys.exit(f"No such picture: {', '.join(wrong)}. There are: {there}")
     with tempfile.TemporaryDirectory() as folder:
-        bare = make_bare_instance(Path(folder) / "bare")
-        installed = install(bare, Path(folder) / "demo", *PROFILES)
-        _take(names or PICTURES, installed, Path(folder))
+        _take(wanted, Path(folder))
 
 
-def _take(names, instance, folder):
-    site = start_site(instance, folder / "site")
+def _take(pictures, folder):
+    bare = make_bare_instance(folder / "bare")
+    instance = install(bare, folder / "installed", *PROFILES)
+    sites = {}
     browser = Browser(folder)
     try:
-        for name in names:
-            browser.forget()
-            browser.resize("docs")
-            shown = PICTURES[name](browser, site.site)
-            path = FOLDER / f"{name}.png"
-            _small(_cut(browser, shown)).save(path, optimize=True)
-            print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KiB")
+        for name in (name for name in SITES if name in {one.site for one in pictures}):
+            sites[name] = SITES[name](instance, folder / name)
+        for picture in pictures:
+            _save(picture, browser, sites[picture.site])
     finally:
         browser.quit()
-        site.stop()
+        for site in sites.values():
+            site.stop()
 
 
-def _cut(browser, shown):
-    """Return the part of the page from the first to the last element of *shown*."""
-    browser.driver.execute_script(_WITHOUT_TOOLBAR)
-    picture = Image.open(BytesIO(browser.picture("docs"))).convert("RGB")
-    boxes = [browser.find(css).rect for css in shown]
-    return picture.crop(
-        (
-            min(box["x"] for box in boxes) - MARGIN,
-            min(box["y"] for box in boxes) - MARGIN,
-            max(box["x"] + box["width"] for box in boxes) + MARGIN,
-            max(box["y"] + box["height"] for box in boxes) + MARGIN,
-        )
-    )
+def _save(picture, browser, site):
+    browser.forget()
+    browser.resize(picture.device)
+    picture.show(browser, site)
+    path = FOLDER / f"{picture.name}.png"
+    _small(_cut(browser, picture)).save(path, optimize=True)
+    print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KiB")
+
+
+def _cut(browser, picture):
+    """Return what is shown of the page."""
+    browser.driver.execute_script(_TIDY)
+    page = Image.open(BytesIO(browser.picture(picture.device, SCALE))).convert("RGB")
+    boxes = [one.rect for one in browser.all(picture.shown) if one.is_displayed()]
+    left = max(0, min(box["x"] for box in boxes) - MARGIN)
+    top = max(0, min(box["y"] for box in boxes) - MARGIN)
+    right = max(box["x"] + box["width"] for box in boxes) + MARGIN
+    bottom = max(box["y"] + box["height"] for box in boxes) + MARGIN
+    left, top, right, bottom = (round(SCALE * edge) for edge in (left, top, right, bottom))
+    return page.crop((left, top, min(right, page.width), min(bottom, page.height)))
 
 
 def _small(picture):
-    return picture.quantize(COLOURS, dither=Image.Dither.NONE)
+    return picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=8, dither=Image.Dither.NONE)
 
 
-_WITHOUT_TOOLBAR = """
+#: No toolbar, no focus, no shadow of a dialog; what moves is where it is half a second after it
+#: began.
+_TIDY = """
 document.getElementById("edit-zone")?.remove();
 document.body.className = document.body.className.replace(/plone-toolbar\\S*/g, "");
 document.activeElement.blur();
+const flat = new CSSStyleSheet();
+flat.replaceSync("dialog, ::backdrop { background: #fff !important; box-shadow: none !important }");
+document.adoptedStyleSheets = [flat];
+for (const moving of document.getAnimations()) {
+  moving.pause();
+  moving.currentTime = 500;
+}
 """
 
 

@@ -93,12 +93,25 @@ class Browser:
     def forget(self):
         """Be a new visitor: without cookies and what pages have stored, with JavaScript."""
         self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        self.driver.execute_cdp_cmd("Fetch.disable", {})
         self.javascript(True)
         self.open("about:blank")
 
     def javascript(self, on):
         """Switch JavaScript on or off, for the pages that are opened from now on."""
         self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
+
+    def stall(self, pattern):
+        """Let requests to addresses like *pattern* be under way, until ``forget``."""
+        self.driver.execute_cdp_cmd("Fetch.enable", {"patterns": [{"urlPattern": pattern}]})
+
+    def hide(self, hidden=True):
+        """Let the page believe that its tab is hidden, which a headless browser never does."""
+        self.driver.execute_script(
+            "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});"
+            "document.dispatchEvent(new Event('visibilitychange'))",
+            hidden,
+        )
 
     def screenshot(self, name):
         """Save the page as it is now, at its full height: on a desktop and on a phone.
@@ -112,16 +125,16 @@ class Browser:
             (self.folder / f"{name}-{device}.png").write_bytes(self.picture(device))
         self.resize("desktop")
 
-    def picture(self, device="desktop"):
-        """Return the whole page as a PNG."""
+    def picture(self, device="desktop", scale=1):
+        """Return the whole page as a PNG, with *scale* times the pixels."""
         size = self.driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
-        self.resize(device, min(int(size["height"]), MAX_HEIGHT))
+        self.resize(device, min(int(size["height"]), MAX_HEIGHT), scale)
         picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", {})
         return base64.b64decode(picture["data"])
 
-    def resize(self, device, height=900):
+    def resize(self, device, height=900, scale=1):
         """Give the window one of the ``WIDTHS``."""
-        metrics = {"width": WIDTHS[device], "height": height, "deviceScaleFactor": 1}
+        metrics = {"width": WIDTHS[device], "height": height, "deviceScaleFactor": scale}
         metrics["mobile"] = device == "phone"
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 

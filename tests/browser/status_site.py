@@ -87,7 +87,7 @@ class StatusSite(Site):
         self.zeo.stop()
 
 
-def start_status_site(instance, folder, env=None, workers=2):
+def start_status_site(instance, folder, env=None):
     """Start it with a copy of *instance*."""
     copy_instance(instance, folder)
     script = folder / "add.py"
@@ -113,7 +113,10 @@ def start_status_site(instance, folder, env=None, workers=2):
         "WSGIFUTURES_MAX_HELD": "20",
         "WSGIFUTURES_MAX_HELD_PER_CLIENT": "20",
         "WSGIFUTURES_DEADLINE": "300",
+        "http_proxy": service.url,
+        "https_proxy": "http://127.0.0.1:9",
+        "no_proxy": "127.0.0.1,localhost",
         **(env or {}),
     }
-    process = run_gunicorn(folder, port, environment, "-w", str(workers))
+    process = run_gunicorn(folder, port, environment, "-w", "2")
     return StatusSite(process, port, service, zeo)

@@ -70,15 +70,6 @@ def renewed(browser, times=2):
     browser.wait_for(lambda: fetched(browser) >= before + times)
 
 
-def hide(browser, hidden=True):
-    """Let the page believe that its tab is hidden, which a headless browser never does."""
-    browser.driver.execute_script(
-        "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});"
-        "document.dispatchEvent(new Event('visibilitychange'))",
-        hidden,
-    )
-
-
 def ask_many(site):
     """Let people ask for pages, until each worker holds some."""
     for number in range(6):
@@ -232,14 +223,14 @@ def test_page_when_paused_stays_as_it_is(browser, page, crowd):
 def test_page_when_its_tab_is_hidden_asks_for_nothing(browser, page, crowd):
     """Nobody looks."""
     renewed(browser)
-    hide(browser)
+    browser.hide()
     before = fetched(browser)
     crowd.ask("news/assistant", 90)
     wait_until(lambda: crowd.holds())
     time.sleep(5)
     assert fetched(browser) <= before + 1  # one was under way
     assert paths(browser) == []
-    hide(browser, False)
+    browser.hide(False)
     browser.wait_for(lambda: paths(browser))
 
 

@@ -1,17 +1,22 @@
-"""Pages of the add-on. Each takes ``seconds``; what it asks for, ``text``, is nobody's business."""
+"""Pages of the add-on. Each takes ``seconds``; what it asks for, ``text``, is nobody's business.
+
+The upstreams have names as a site's have. They are asked through a proxy: the slow service for
+those of http, and for those of https one that nobody has started.
+"""
 
 from collective.wsgifutures import future
 from collective.wsgifutures import gather
 from collective.wsgifutures import Upstream
 from Products.Five import BrowserView
 from wsgifutures_demo.calls import ask
-from wsgifutures_demo.calls import SERVICE
 
 import time
 
-weather = Upstream("weather", SERVICE, timeout=(3, 60), total=60, cache=300)
-search = Upstream("search", SERVICE, timeout=(3, 60), total=60)
-payments = Upstream("payments", "http://127.0.0.1:9", retries=0, failure_calls=2, failure_pause=30)
+weather = Upstream("weather", "http://weather.example.com", timeout=(3, 60), total=60, cache=300)
+search = Upstream("search", "http://search.example.com", timeout=(3, 60), total=60)
+payments = Upstream(
+    "payments", "https://pay.example.com", retries=0, failure_calls=2, failure_pause=30
+)
 translation = Upstream("translation", "https://translate.example.com", off=True)
 
 

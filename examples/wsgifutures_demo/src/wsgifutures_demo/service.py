@@ -107,6 +107,7 @@ class SlowService:
 
     def __call__(self, environ, start_response):
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        path = urlsplit(path).path  # who takes it for a proxy sends the whole address
         origin = environ.get("HTTP_ORIGIN")
         query = {k: v[-1] for k, v in parse_qs(environ["QUERY_STRING"]).items()}
         allowed = origin in origins(self.site)
