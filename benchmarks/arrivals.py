@@ -45,6 +45,8 @@ class Answer:
     took: float
     at: float
     passes: int = 0  #: where the server tells (``debug``)
+    first: float = 0.0  #: when its first byte came, as ``took``
+    body: str = ""  #: where it is asked for
 
 
 @dataclass
@@ -93,9 +95,16 @@ class Visitors:
         self._host = parts.netloc
         self._numbers = itertools.count()
 
-    async def ask(self, view, patience=PATIENCE):
-        """Send one request and return its ``Answer``. ``{n}`` in *view* is its number."""
-        path = self._path + view.replace("{n}", str(next(self._numbers)))
+    async def ask(self, view, patience=PATIENCE, body=False):
+        """Send one request and return its ``Answer``.
+
+        Args:
+            view: ``{n}`` in it is the number of the request. Below the site, or from its root.
+            patience: Seconds after which it is given up.
+            body: Whether its text is in the answer.
+        """
+        view = view.replace("{n}", str(next(self._numbers)))
+        path = view if view.startswith("/") else self._path + view
         request = f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n{HEADERS}\r\n".encode()
         exchange = _Exchange(request)
         try:
@@ -104,7 +113,8 @@ class Visitors:
         except (OSError, TimeoutError):
             status = NO_ANSWER
         now = time.monotonic()
-        return Answer(status, now - exchange.sent, now, exchange.passes)
+        text = exchange.body if body else ""
+        return Answer(status, now - exchange.sent, now, exchange.passes, exchange.first, text)
 
     async def at_rate(self, view, rate, seconds=None, until=None, **how):
         """Ask for *view* at *rate* per second, whatever comes back; return ``Figures``.
@@ -166,6 +176,7 @@ class _Exchange(asyncio.Protocol):
 
     def __init__(self, request):
         self.sent = time.monotonic()
+        self.first = 0.0
         self._request = request
         self._answered = asyncio.get_running_loop().create_future()
         self._received = b""
@@ -190,7 +201,13 @@ class _Exchange(asyncio.Protocol):
         transport.write(self._request)
         self.sent = time.monotonic()
 
+    @property
+    def body(self):
+        """What came after the headers."""
+        return self._received.partition(b"\r\n\r\n")[2].decode()
+
     def data_received(self, data):
+        self.first = self.first or time.monotonic() - self.sent
         self._received += data
 
     def connection_lost(self, error):

@@ -1,29 +1,41 @@
 """What ten slow parts cost a page of Plone: one wait, and how much of the worker's time.
 
-    .venv/bin/python benchmarks/parts.py [--rounds 1]
+    .venv/bin/python benchmarks/parts.py [--rounds 1] [--only held|deferred]
 
 A page in Plone's main template, of a folder with twenty pages, has ten viewlets, each a fragment
 which waits for a call of a second. The call sleeps; or it is made by an upstream; or the view asks
 for all ten before it renders. It is compared to the same page without them: what counts is the CPU
 of the worker divided by the pages that it gave. Takes four minutes; two cores, the worker has one
 of them. Prints a table in reStructuredText.
+
+Then the same page with its parts deferred, which are fetched as a browser does: when it has the
+page, by six connections, or all at once where there is HTTP/2. Takes two minutes more.
 """
 
 from arrivals import Visitors
 from collections import Counter
+from dataclasses import dataclass
+from html import unescape
 from serving import prepared
 from serving import say
 from serving import table
 
 import argparse
 import asyncio
+import re
+import time
 
 PLAIN = "section-0/@@load-page"
+DEFERRED = "section-0/@@load-parts?call=sleep&text={n}"
+HELD = f"{DEFERRED}&wsgifutures-wait=1"
 PARTS = {
-    "calls that sleep": "section-0/@@load-parts?call=sleep&text={n}",
-    "calls of an upstream": "section-0/@@load-parts?call=upstream&text={n}",
-    "calls that the view asks for first": "section-0/@@load-parts?call=sleep&first=1&text={n}",
+    "calls that sleep": HELD,
+    "calls of an upstream": HELD.replace("sleep", "upstream"),
+    "calls that the view asks for first": f"{HELD}&first=1",
 }
+
+#: How the parts of a page are fetched: by so many connections, None of the page that waits.
+FETCHED = {"held": None, "deferred, six connections": 6, "deferred, all at once": 10}
 
 #: At most: seconds of one page alone, its passes, its CPU to that of the page without the parts.
 SECONDS = 1.3
@@ -65,6 +77,87 @@ async def costs(server, options):
     return {view: spent[view] / answers[view] for view in sides}, errors
 
 
+@dataclass
+class Whole:
+    """A page with all of its parts. Times are seconds."""
+
+    first: float  #: until its first byte
+    took: float  #: until all was there
+    passes: int
+    errors: int
+
+
+_ADDRESS = re.compile(r'data-wsgifutures-part="([^"]+)"')
+
+
+async def whole(visitors, connections):
+    """Ask for the page, and then for its parts by so many *connections*."""
+    began = time.monotonic()
+    page = await visitors.ask(HELD if connections is None else DEFERRED, body=True)
+    free = asyncio.Semaphore(connections or 1)
+
+    async def fetched(address):
+        async with free:
+            return await visitors.ask(address)
+
+    addresses = [unescape(address) for address in _ADDRESS.findall(page.body)]
+    answers = [page, *await asyncio.gather(*map(fetched, addresses))]
+    return Whole(
+        first=page.first,
+        took=time.monotonic() - began,
+        passes=sum(a.passes for a in answers),
+        errors=sum(a.status != 200 for a in answers) + (len(addresses) != 10 * bool(connections)),
+    )
+
+
+async def wholes(visitors, connections, clients, pages):
+    """Ask for so many *pages* from so many *clients*; return them."""
+    left = iter(range(pages))
+
+    async def client():
+        return [await whole(visitors, connections) for _ in left]
+
+    answered = await asyncio.gather(*(client() for _ in range(clients)))
+    return [page for pages in answered for page in pages]
+
+
+async def deferred_alone(site, options):
+    """Ask for one page after the other; return those of each kind."""
+    visitors, found = Visitors(site), {}
+    for title, connections in FETCHED.items():
+        pages = await wholes(visitors, connections, 1, options.alone + 1)
+        found[title] = pages[1:]  # the first one compiles its templates
+        say(f"{title}: {found[title][-1]}")
+    return found
+
+
+async def deferred_costs(server, options):
+    """Return the CPU of a page with its parts of each kind, in seconds, and the errors."""
+    visitors, spent, errors = Visitors(server.site), Counter(), Counter()
+    for number in range(-1, options.rounds):
+        for title, connections in FETCHED.items():
+            before = server.cpu()
+            pages = await wholes(visitors, connections, options.clients, options.pages)
+            if number >= 0:  # before is warming up
+                spent[title] += (server.cpu() - before) / len(pages) / options.rounds
+            errors[title] += sum(page.errors for page in pages)
+        say(f"round {number + 1}: {dict(spent)}")
+    return spent, errors
+
+
+def deferred_rows(found, cpu, errors):
+    def most(name):
+        return [max(getattr(page, name) for page in pages) for pages in found.values()]
+
+    yield ["a page with ten parts", *FETCHED]
+    yield ["alone: seconds until its first byte", *(f"{took:.2f}" for took in most("first"))]
+    yield ["alone: seconds until all is there", *(f"{took:.2f}" for took in most("took"))]
+    yield ["alone: passes, of all requests", *most("passes")]
+    yield ["CPU with all its parts", *(f"{cpu[title] * 1000:.0f} ms" for title in FETCHED)]
+    yield ["that to the held", *(f"{cpu[title] / cpu['held']:.2f} times" for title in FETCHED)]
+    yield ["errors, of all", *(errors[t] + sum(p.errors for p in found[t]) for t in FETCHED)]
+
+
 def rows(found, cpu, errors):
     yield ["a page with ten parts", *PARTS, "at most"]
     yield ["alone: seconds", *(f"{took:.2f}" for took, _, _ in found.values()), SECONDS]
@@ -82,15 +175,24 @@ def main():
     parser.add_argument("--clients", type=int, default=20, help="that ask at a time")
     parser.add_argument("--pages", type=int, default=40, help="of each kind in each round")
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--only", choices=("held", "deferred"))
     options = parser.parse_args()
     with prepared() as (serve, _):
-        with serve(debug="on", **LIMITS) as server:  # it tells its passes
-            server.get("@@load-fill", ("admin", "admin"))
-            found = asyncio.run(alone(server.site, options))
-        with serve(**LIMITS) as server:
-            server.get("@@load-fill", ("admin", "admin"))
-            cpu, errors = asyncio.run(costs(server, options))
-    print(f"\n{table(rows(found, cpu, errors))}\n")
+        if options.only != "deferred":
+            print(f"\n{table(rows(*measured(serve, alone, costs, options)))}\n")
+        if options.only != "held":
+            found = measured(serve, deferred_alone, deferred_costs, options)
+            print(f"\n{table(deferred_rows(*found))}\n")
+
+
+def measured(serve, alone, costs, options):
+    """Return what *alone* finds in a worker that tells its passes, and then *costs* in another."""
+    with serve(debug="on", **LIMITS) as server:
+        server.get("@@load-fill", ("admin", "admin"))
+        found = asyncio.run(alone(server.site, options))
+    with serve(**LIMITS) as server:
+        server.get("@@load-fill", ("admin", "admin"))
+        return found, *asyncio.run(costs(server, options))
 
 
 if __name__ == "__main__":

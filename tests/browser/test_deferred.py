@@ -33,6 +33,31 @@ def visitor(browser):
     cut_off(browser, False)
 
 
+#: What each request of a page's scripts is answered with, and what was asked for.
+_ANSWERED = """
+window.asked = [];
+window.fetch = async (address, options) => {
+  window.asked.push([address, options]);
+  return new Response("<p>Not the part</p>", {status: STATUS});
+};
+"""
+
+
+@pytest.fixture
+def answered(visitor):
+    """Answer all parts with a status, in place of the site."""
+    command, scripts = visitor.driver.execute_cdp_cmd, []
+
+    def answered(status):
+        source = _ANSWERED.replace("STATUS", str(status))
+        script = command("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+        scripts.append(script)
+
+    yield answered
+    for script in scripts:
+        command("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
 def cut_off(browser, cut):
     """Let no part get through, or all of them again."""
     browser.driver.execute_cdp_cmd("Network.enable", {})
@@ -122,6 +147,29 @@ def test_part_when_it_fails_says_so_and_can_be_tried_again(visitor, site):
     visitor.wait_for(lambda: "after one call" in parts(visitor)[0])
     assert focused(visitor) == visitor.all(".wsgifutures-part")[0]
     visitor.wait_for(lambda: said(visitor) == "1 of 3 further parts of this page are here.")
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (403, "This page is out of date. Load the page again"),
+        (404, "This page is out of date. Load the page again"),
+        (410, "This page is out of date. Load the page again"),
+        (500, "This part of the page could not be loaded. Try again"),
+        (503, "This part of the page could not be loaded. Try again"),
+        (504, "This part of the page could not be loaded. Try again"),
+    ],
+)
+def test_part_that_was_not_given_says_what_can_be_done(visitor, site, answered, status, says):
+    """Whoever may not have it, or has a page that was kept for too long, loads the page again."""
+    answered(status)
+    visitor.open(f"{site.site}{PAGE}?seconds=0")
+    rest(visitor)
+    assert parts(visitor) == [says] * 3
+    visitor.wait_for(lambda: said(visitor) == "A part of this page could not be loaded.")
+    asked = visitor.driver.execute_script("return window.asked")
+    assert len(asked) == 3
+    assert all(how == {"credentials": "same-origin", "redirect": "error"} for _, how in asked)
 
 
 def test_part_whose_service_failed_comes_when_it_is_tried_again(visitor, site):

@@ -8,6 +8,7 @@ from collective.wsgifutures.browser import deferred
 from deferredparts import address
 from deferredparts import addresses
 from deferredparts import fetch
+from deferredparts import Later
 from deferredparts import viewlet
 from holdsite import ADMIN
 from holdsite import ask
@@ -28,6 +29,7 @@ from sitesettings import install
 from sitesettings import Panel
 from zope.component import getMultiAdapter
 from zope.component import getUtility
+from zope.contentprovider.interfaces import IContentProvider
 from zope.interface import alsoProvides
 
 import pytest
@@ -216,10 +218,24 @@ def show(text, **more):
     return f"[{ask(text)}]"
 
 
+def told(args, more):
+    ask(f"{args} {more}")
+    return ""
+
+
+@fragment(deferred=True)
+def tell(*args, **more):
+    return told(args, more)
+
+
 class Page(BrowserView):
     @fragment(deferred=True)
     def part(self, text="a", more=None):
         return f"[{ask(text)}]"
+
+    @fragment(deferred=True)
+    def tell(self, *args, **more):
+        return told(args, more)
 
 
 PAGE = """
@@ -229,7 +245,8 @@ PAGE = """
 
 def page_with(site, content, names=Page):
     template = PAGE.format(f'<div tal:content="structure {content}" />')
-    site.view("page", template=template, part=names.part, show=lambda self: show)
+    functions = {"show": lambda self: show, "tell_all": lambda self: tell}
+    site.view("page", template=template, part=names.part, tell=Page.tell, **functions)
 
 
 def test_view_that_is_part_of_a_page_is_fetched(site):
@@ -250,6 +267,26 @@ def test_method_is_fetched_with_the_arguments_that_the_page_called_it_with(site)
     """Plain data, as it was."""
     page_with(site, "python: view.part('ä b', more=[1, None, {'x': 2.5}])")
     assert_fetched(site, site.get("page"), "ä b")
+
+
+@pytest.mark.parametrize("part", ["view.tell", "view.tell_all()"])
+def test_part_gets_all_arguments_as_they_were(site, part):
+    """In their order, and by their names; of a method and of a function."""
+    page_with(site, f"python: {part}('b', None, 'a', c=[1, 2.5], d={{'e': True}})")
+    assert fetch(site, address(site.get("page"))).status == 200
+    assert calls == ["('b', None, 'a') {'c': [1, 2.5], 'd': {'e': True}}"]
+
+
+@pytest.mark.parametrize(
+    ("call", "part"), [("view/part", Page.part), ("python: view.show()('a')", show)]
+)
+def test_what_is_no_deferred_part_any_more_is_not_found(site, monkeypatch, call, part):
+    """Only what is declared as such is called by its name: after an update, too."""
+    page_with(site, call)
+    found = address(site.get("page"))
+    monkeypatch.setattr(part, "is_deferred", False)
+    answer = fetch(site, found)
+    assert (answer.status, answer.body, calls) == (404, "", [])
 
 
 def test_function_of_a_module_is_fetched(site):
@@ -386,6 +423,28 @@ def test_who_develops_is_told_why_a_part_cannot_be_deferred(site, view, why):
     assert f"cannot be fetched by itself: {why}" in site.error_log[0]["value"]
 
 
+class Twin(Later):
+    """Another viewlet, under the name of one that is registered."""
+
+
+def under_another_name(self):
+    manager = getMultiAdapter(
+        (self.context, self.request, self), IContentProvider, "plone.abovecontent"
+    )
+    twin = Twin(self.context, self.request, self, manager)
+    twin.__name__ = "later"
+    twin.update()
+    return twin.render()
+
+
+def test_part_that_would_be_another_one_where_it_is_fetched_is_waited_for(site):
+    """What stands under its name is what its visitor would get."""
+    viewlet(site)
+    site.view("page", under_another_name)
+    answer = site.get("page")
+    assert (answer.passes, answer.text, addresses(answer)) == (["Suspended", "200"], "[A]", [])
+
+
 def test_a_part_that_cannot_be_deferred_is_waited_for_in_production(site):
     """It is logged, once."""
     deferred._log_once.cache_clear()
@@ -473,6 +532,20 @@ def test_part_that_fails_or_comes_too_late_is_an_error(site, class_, status):
 
 
 @fragment(deferred=True)
+class Fields(ViewletBase):
+    def index(self):
+        return ask(f"{sorted(self.request.form)} {self.request.get('wsgifutures-token')}")
+
+
+def test_part_sees_the_fields_of_its_page_alone(site):
+    """Not what it was asked for with."""
+    viewlet(site, Fields)
+    page = site.get("", {"b": "1", "a": "2"})
+    assert fetch(site, address(page)).status == 200
+    assert calls == ["['a', 'b'] None"]
+
+
+@fragment(deferred=True)
 class FailsWithASecret(ViewletBase):
     def index(self):
         return fail("correct horse battery")
@@ -495,6 +568,13 @@ def test_part_is_made_with_the_query_of_its_page(site):
     page = site.get("", {"text": "q"})
     assert fetch(site, address(page)).text == "[Q]"
     assert address(page).startswith("/plone/@@wsgifutures-part?text=q&wsgifutures-token=")
+
+
+def test_page_whose_query_has_a_token_has_parts_as_any_other(site):
+    """Somebody's link, say: only the part's own is one."""
+    viewlet(site)
+    found = address(site.get("", {"wsgifutures-token": "x.y", "text": "q"}))
+    assert fetch(site, found).text == "[Q]"
 
 
 def test_part_has_no_theme_around_it(site):

@@ -93,6 +93,7 @@ TAMPERED = {
     "twice": lambda before, told, sign: f"{before}{told}.{sign}&wsgifutures-token={told}.{sign}",
     "quoted": lambda before, told, sign: f"{before}{told}%2E{sign}",
     "no ASCII": lambda before, told, sign: f"{before}{told}.{sign}%E4",
+    "no ASCII, as it is": lambda before, told, sign: f"{before}{told}.{sign}ä",
     "very long": lambda before, told, sign: f"{before}{told * 100}.{sign}",
     "other name": lambda before, told, sign: (
         f"{before}{sealed_as(told, {'name': 'plone.path_bar'})}.{sign}"
@@ -250,10 +251,23 @@ class Secret(BrowserView):
         return f"[{ask('a')}]"
 
 
-def test_part_of_a_view_that_its_user_may_not_see_any_more_is_refused(site, document):
+@fragment(deferred=True)
+def secret():
+    return f"[{ask('a')}]"
+
+
+class SecretFunction(BrowserView):
+    """The same, of a function."""
+
+    def __call__(self):
+        return secret()
+
+
+@pytest.mark.parametrize("class_", [Secret, SecretFunction])
+def test_part_of_a_view_that_its_user_may_not_see_any_more_is_refused(site, document, class_):
     """The view's permission counts."""
     site.zcml(
-        f"""<browser:page name="secret" for="*" class="{ME}.Secret"
+        f"""<browser:page name="secret" for="*" class="{ME}.{class_.__name__}"
             permission="cmf.ModifyPortalContent" />"""
     )
     document.manage_permission("Modify portal content", ["Reader"])

@@ -72,8 +72,10 @@ def text_of(request, part):
 CALLS = {"sleep": a_second, "upstream": from_upstream}
 
 
-@fragment
+@fragment(deferred=True, height=1)
 class Part(ViewletBase):
+    """It is waited for with ``?wsgifutures-wait=1``, as one that is not deferred."""
+
     def update(self):
         self.value = CALLS[self.request.form["call"]](text_of(self.request, self.__name__))
 

@@ -153,10 +153,10 @@ def _address(fragment: Fragment, place: Place) -> str | None:
 
 
 def _pairs(request: Any) -> list[tuple[str, str]]:
-    """Return a request's query, without what is ours."""
+    """Return a request's query, without a token, which is no page's."""
     query = request.environ.get("QUERY_STRING", "")
     pairs = parse_qsl(query, keep_blank_values=True, encoding="latin-1")
-    return [(name, value) for name, value in pairs if name not in (TOKEN, WAIT)]
+    return [(name, value) for name, value in pairs if name != TOKEN]
 
 
 def _waiting(page: Any) -> str:
