@@ -510,6 +510,14 @@ def test_message_in_the_docs_is_one_of_the_code(block):
 TEMPLATES = templates()
 
 
+def test_troubleshooting_says_what_to_do_about_each_alert():
+    """No more, no less."""
+    rules = (DOCS / "operations" / "alerts.yml").read_text(encoding="utf-8")
+    page = (DOCS / "howto" / "troubleshoot.rst").read_text(encoding="utf-8")
+    alerts = re.findall(r"- alert: (\w+)", rules)
+    assert sorted(re.findall(r"``(Wsgifutures\w+)``", page)) == sorted(alerts)
+
+
 # Settings, words, names
 
 
