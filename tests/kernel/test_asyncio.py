@@ -19,11 +19,13 @@ from http.server import ThreadingHTTPServer
 import anyio.to_thread
 import asyncio
 import functools
+import gc
 import httpx
 import pytest
 import socket
 import threading
 import time
+import weakref
 
 pytestmark = pytest.mark.concurrency
 
@@ -281,6 +283,17 @@ def test_nobody_waits_for_the_loop_to_run(executors, monkeypatch):
                 job.cancel()
     start("late")
     assert {ran.get(timeout=SECONDS) for _ in range(3)} == {"early", "another", "late"}
+
+
+def test_the_loop_keeps_nothing_of_a_call_that_has_ended(executors):
+    """Not of the first one either, which its thread began with."""
+    holds = []
+    for _ in range(3):
+        request = Request(future(key="fine")(fine), executors=executors)
+        assert request.run() == "fine"
+        holds.append(weakref.ref(request.hold))
+        del request
+    wait_until(lambda: gc.collect() is not None and not any(hold() for hold in holds))
 
 
 def test_a_loop_that_cannot_be_made_fails_its_calls_and_is_made_anew(

@@ -87,21 +87,22 @@ class _Loop:
     def _run(self) -> None:
         try:
             with asyncio.Runner() as runner:
-                self._run_until_stopped(runner.get_loop())
+                loop = runner.get_loop()
+                self._begin(loop)
+                while not self._ends:
+                    self._run_on(loop)
         except Exception as error:  # there is no file descriptor left for it, say
             logger.error("The loop of asyncio has failed.", exc_info=error)
             self._fail(error)
         finally:
             self._ended.put(None)
 
-    def _run_until_stopped(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
             self._loop = loop
             early, self._early = self._early, []
         for job in early:
             loop.call_soon(job.begin, loop)
-        while not self._ends:
-            self._run_on(loop)
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
