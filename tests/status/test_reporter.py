@@ -51,6 +51,16 @@ def test_report_shows_what_its_worker_does(site, board):
     assert [hold["path"] for hold in snapshot["holds"]] == ["/Plone/held"]
 
 
+def test_report_adds_to_the_picture_what_is_held_waits_and_was_refused(site, board):
+    """Refused ones whether or not each of them was logged."""
+    site.hold()
+    one = Reporter(site.republish, board, lambda: 1000.0)
+    for _ in range(3):
+        site.republish.refuse("max_held")
+    one.report()
+    assert board.read()[0]["history"] == [[1000.0, 1, 0, 3]]
+
+
 def test_report_when_nothing_is_new_writes_nothing_for_ten_seconds(site, board):
     """While responses are held, too: their ages are told by when they came."""
     now = [1000.0]
@@ -101,7 +111,7 @@ def test_each_start_of_a_process_has_a_name_of_its_own(site, board):
     assert len(names) == 20
 
 
-def test_reporter_goes_on_after_a_failure_and_logs_it_once(site, board, caplog, monkeypatch):
+def test_reporter_goes_on_after_a_failure_and_logs_it_once_each_time(site, board, caplog, monkeypatch):
     """A full disk, say."""
     monkeypatch.setattr(reporter, "EVERY", 0.01)
     monkeypatch.setattr(atexit, "register", lambda *args: None)
@@ -118,9 +128,10 @@ def test_reporter_goes_on_after_a_failure_and_logs_it_once(site, board, caplog, 
     board.write = write
     wait_until(board.read)
     texts = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
-    assert texts == [
-        "The live status cannot be written: [Errno 28] No space left on device",
-    ]
+    said = "The live status cannot be written: [Errno 28] No space left on device"
+    assert texts == [said]
+    board.write = fail  # it was over, and is here again
+    wait_until(lambda: caplog.text.count(said) == 2)
 
 
 def test_a_worker_that_ends_takes_away_what_it_told_and_tells_no_more(site, board, monkeypatch):
