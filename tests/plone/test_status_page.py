@@ -7,6 +7,7 @@ from collective.wsgifutures.browser.status.words import LIMITS as LIMITS_IN_WORD
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.wsgi.limits import LIMITS
 from collective.wsgifutures.wsgi.record import Record
+from datetime import datetime
 from holdsite import ADMIN
 from lxml.html import fromstring
 from sitesettings import install
@@ -185,12 +186,34 @@ def test_upstreams_are_shown_with_their_numbers_and_state_in_words(workers, get)
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"breaker": "half-open"}, "Breaker half-open one call tries it, in 1 of 2 workers"),
+        ({"breaker": "open"}, "Breaker open one call tries it, in 1 of 2 workers"),
+        ({"breaker": "open", "off": True, "retry_in": 3.0}, "Switched off"),
+        ({}, "Breaker closed"),
+    ],
+)
+def test_a_breaker_is_told_with_what_it_does_next(workers, get, changes, state):
+    """And in how many workers: each has its own."""
+    workers.write("000000a1", upstreams=[upstream()])
+    workers.write("000000b2", upstreams=[upstream(**changes)])
+    ((_name, told_state, *_numbers),) = rows(get(), "upstreams")
+    assert told_state == state
+
+
 def test_what_was_refused_and_expired_is_told_with_why_the_last_one_first(workers, get):
     """In words where it is a limit, else the names of what was waited for."""
     refused = {**happened("refused", "max_held", "/plone/a"), "at": time.time() - 30}
     workers.write("000000a1", last=[refused])
     workers.write("000000b2", last=[happened("expired", "acme.answer", "/plone/b")])
-    first, second = told(get(), "#futures-part-last li")
+    page = get()
+    first, second = told(page, "#futures-part-last li")
+    times = [
+        one.get("datetime") for one in fromstring(page.body).cssselect("#futures-part-last time")
+    ]
+    assert datetime.fromisoformat(times[1]).timestamp() == int(refused["at"])
     assert re.fullmatch(r"Out of time \d+ s ago /plone/b acme.answer", first)
     why = "as many responses are held as may be"
     assert re.fullmatch(rf"Refused \d+ s ago /plone/a {why}", second)
@@ -261,6 +284,14 @@ def test_a_path_that_came_through_a_virtual_host_is_shown_as_it_is_in_zope(worke
         "000000a1", hold("/VirtualHostBase/https/example.com:443/plone/VirtualHostRoot/_vh_a/x")
     )
     assert paths(get()) == ["/plone/x"]
+
+
+@pytest.mark.parametrize("path", [PAGE, DATA, CANCEL])
+def test_what_is_asked_for_in_another_form_is_not_asked_for(workers, get, path):
+    """Zope makes lists and records of a query string where that says so."""
+    workers.write("000000a1", hold("/plone/a"))
+    names = ("sort", "cancelled", "worker", "hold")
+    assert get(path, {f"{name}:list": "age" for name in names}).status == 200
 
 
 def test_no_query_string_is_shown(site, workers, get):

@@ -11,7 +11,7 @@ def told(history, *moments):
 
 def test_each_point_has_the_most_that_was_held_and_waited_and_how_many_were_refused():
     """Of the refused there is a count since the start; a point has its own."""
-    moments = [(100.0, 5, 1, 2), (104.0, 9, 0, 2), (109.9, 1, 3, 7), (110.0, 2, 0, 9)]
+    moments = [(100.0, 5, 3, 2), (104.0, 9, 0, 2), (109.9, 1, 1, 7), (110.0, 2, 0, 9)]
     assert told(History(), *moments) == [[100.0, 9, 3, 7], [110.0, 2, 0, 2]]
 
 

@@ -12,6 +12,7 @@ from collective.wsgifutures.upstreams.upstream import upstreams
 from collective.wsgifutures.wsgi import republish
 
 import atexit
+import itertools
 import logging
 import pytest
 import time
@@ -62,11 +63,13 @@ def test_report_adds_to_the_picture_what_is_held_waits_and_was_refused(site, boa
 
 
 def test_report_when_nothing_is_new_writes_nothing_for_ten_seconds(site, board):
-    """While responses are held, too: their ages are told by when they came."""
-    now = [1000.0]
-    site.hold()
-    one, counting = Reporter(site.republish, board, lambda: now[0]), Counting(board)
+    """While responses are held, too: ages are told by when they came, whose clock trembles."""
+    now = [time.monotonic() // 10 * 10]
+    tremble = itertools.cycle([0.0, 0.0002, -0.0003])
     site.republish.clock = lambda: now[0]
+    site.hold()
+    site.republish.clock = lambda: now[0] + next(tremble)
+    one, counting = Reporter(site.republish, board, lambda: now[0]), Counting(board)
     for _ in range(10):
         one.report()
         now[0] += 1
@@ -111,7 +114,9 @@ def test_each_start_of_a_process_has_a_name_of_its_own(site, board):
     assert len(names) == 20
 
 
-def test_reporter_goes_on_after_a_failure_and_logs_it_once_each_time(site, board, caplog, monkeypatch):
+def test_reporter_goes_on_after_a_failure_and_logs_it_once_each_time(
+    site, board, caplog, monkeypatch
+):
     """A full disk, say."""
     monkeypatch.setattr(reporter, "EVERY", 0.01)
     monkeypatch.setattr(atexit, "register", lambda *args: None)

@@ -2,6 +2,8 @@
 
 from .workers import Site
 from .workers import wait_until
+from collective.wsgifutures import future
+from collective.wsgifutures import gather
 from collective.wsgifutures import Upstream
 from collective.wsgifutures.status.snapshot import HOLDS
 from collective.wsgifutures.status.snapshot import of_worker
@@ -10,6 +12,7 @@ from collective.wsgifutures.status.snapshot import Worker
 import json
 import os
 import pytest
+import sys
 import threading
 import time
 
@@ -67,7 +70,7 @@ def test_held_response_is_told_with_what_it_waits_on(site):
         QUERY_STRING="token=secret",
         HTTP_AUTHORIZATION="secret",
         HTTP_TRACEPARENT=f"00-{'ab' * 16}-{'cd' * 8}-00",
-        **{"as": "jane"},
+        client=("user", "jane"),
     )
     snapshot = told(site)
     (one,) = snapshot["holds"]
@@ -80,6 +83,37 @@ def test_held_response_is_told_with_what_it_waits_on(site):
     assert "secret" not in json.dumps(snapshot)
     assert site.finish() == [200]
     assert told(site)["holds"] == []
+
+
+def test_address_of_a_visitor_who_is_not_logged_in_is_not_told(site):
+    """The publisher knows it, to count what each client holds."""
+    site.hold(client=("address", "203.0.113.7"))
+    snapshot = told(site)
+    assert snapshot["holds"][0]["user"] == ""
+    assert "203.0.113.7" not in json.dumps(snapshot)
+
+
+def test_held_response_waits_on_what_is_not_settled_each_name_once(site):
+    """The calls of one function are told as one."""
+    done = future(key="pkg.done")(lambda: "done")
+    site.short = lambda path: gather(done.submit(), site.wait.submit("a"), site.wait.submit("b"))
+    site.hold("/short")
+    wait_until(lambda: told(site)["holds"][0]["waiting_on"] == ["pkg.wait"])
+
+
+def test_totals_have_what_went_wrong():
+    """Each under its own name."""
+    site = Site(slow_pass=0.001)
+    monitor, record = site.republish.monitor, site.republish.record
+    site.short = lambda path: (time.sleep(0.02), monitor.look())
+    site.ask("/short")
+    for _ in range(2):
+        monitor.something_blocks(1.0, sys._getframe())
+        monitor._blockers.clear()
+    record.gone, record.cancelled, record.expired, record.timeouts = 3, 4, 5, 6
+    totals = told(site)["totals"]
+    names = ("slow_passes", "blocked", "gone", "cancelled", "expired", "timeouts")
+    assert [totals[name] for name in names] == [1, 2, 3, 4, 5, 6]
 
 
 def test_totals_after_a_held_and_a_fast_request(site):
@@ -115,9 +149,11 @@ def test_of_many_held_responses_the_oldest_are_told_and_the_others_counted(site)
 )
 def test_path_is_told_as_people_read_it(site, path, text):
     """WSGI gives bytes in a text; a long one is cut."""
-    site.go.set()
+    site.hold(path + "/held")
     site.republish.refuse("max_held", path)
-    assert told(site)["last"][0]["path"] == text
+    snapshot = told(site)
+    assert snapshot["last"][0]["path"] == text
+    assert snapshot["holds"][0]["path"] in (text, f"{text}/held")
 
 
 def test_refusal_expiry_and_timeout_are_told_the_newest_first():

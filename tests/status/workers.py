@@ -34,8 +34,8 @@ class Site:
 
     def _app(self, environ, start_response):
         path = environ["PATH_INFO"]
-        if "as" in environ:
-            current_pass().hold.client = ("user", environ["as"])
+        if "client" in environ:
+            current_pass().hold.client = environ["client"]
         view = path.rpartition("/")[2]
         text = {"held": self.wait, "short": self.short}.get(view, str)(path)
         start_response("200 OK", [("Content-Type", "text/plain")])
