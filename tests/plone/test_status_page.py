@@ -1,5 +1,7 @@
 """``@@futures-status``: what it shows, to whom, and what it cancels."""
 
+from collective.wsgifutures.browser.status.parts import BANDS
+from collective.wsgifutures.browser.status.parts import MOST_EVENTS
 from collective.wsgifutures.browser.status.parts import MOST_ROWS
 from collective.wsgifutures.browser.status.words import BREAKERS
 from collective.wsgifutures.browser.status.words import ENDS
@@ -103,12 +105,14 @@ def test_each_held_response_is_listed_the_oldest_first(workers, get):
     now = time.time()
     young = hold("/plone/young", since=now - 3, user="jane", passes=2)
     old = hold("/plone/old", since=now - 70, waiting_on=["weather.get", "acme.answer"])
-    workers.write("000000a1", young)
+    resumed = hold("/plone/resumed", since=now - 1, waiting_on=[], passes=3)
+    workers.write("000000a1", young, resumed)
     workers.write("000000b2", old)
     page = get()
     assert [row[:4] for row in rows(page, "held")] == [
         ["/plone/old", "not logged in", "weather.get acme.answer", "1"],
         ["/plone/young", "jane", "acme.weather.now", "2"],
+        ["/plone/resumed", "not logged in", "a slot", "3"],
     ]
     ages = [row[4] for row in rows(page, "held")]
     assert re.fullmatch(r"1 min \d+ s", ages[0])
@@ -159,17 +163,25 @@ def test_a_limit_that_is_nearly_reached_is_said_in_words(workers, get):
     """Not by its colour alone."""
     counts = {"held": 9, "waiting": 0, "slots_used": 1, "slots": 4}
     workers.write(counts={**counts, "max_held": 10, "max_waiting": 100})
-    assert told(get(), "#futures-tile-held .futures-note") == ["nearly all there may be"]
+    page = get()
+    assert told(page, "#futures-tile-held .futures-note") == ["nearly all there may be"]
+    much = fromstring(page.body).cssselect(".futures-tile.futures-much")
+    assert [one.get("id") for one in much] == ["futures-tile-held"]
 
 
 def test_the_picture_has_the_same_numbers_as_a_table(workers, get):
     """One row for each minute, the last one first: what was at most, and how many refused."""
     now = time.time()
     workers.write(history=[[now - 90, 7, 1, 2], [now - 50, 12, 5, 9], [now, 3, 6, 1]])
-    table = rows(get(), "picture")
+    page = get()
+    table = rows(page, "picture")
     assert len(table) == 10
     assert table[0] == ["0-1 min", "12", "6", "10"]
     assert table[1] == ["1-2 min", "7", "1", "2"]
+    drawn = {name: fromstring(page.body).cssselect(f"svg.futures-{name} *") for name in BANDS}
+    tags = {name: [one.tag for one in found] for name, found in drawn.items()}
+    line, bars = ["title", "desc", "path", "path"], ["title", "desc", *["rect"] * 3]
+    assert tags == {"held": line, "waiting": line, "refused": bars}
 
 
 def test_upstreams_are_shown_with_their_numbers_and_state_in_words(workers, get):
@@ -237,11 +249,25 @@ def test_there_are_words_for_each_limit_and_each_end():
 def test_what_happens_again_and_again_is_told_once(workers, get):
     """In a storm of refusals whatever else happened is seen too."""
     storm = [happened("refused", "max_held", "/plone/a") for _ in range(30)]
+    other = {**happened("refused", "max_held", "/plone/c"), "at": time.time() - 30}
     old = {**happened("timeout", "acme.answer", "/plone/b"), "at": time.time() - 60}
-    workers.write(last=[*storm, old])
-    first, second = told(get(), "#futures-part-last li")
+    workers.write(last=[*storm, other, old])
+    first, second, third = told(get(), "#futures-part-last li")
     assert first.startswith("Refused 30 times")
-    assert second.startswith("A call out of time 1 min")
+    assert re.fullmatch(r"Refused \d+ s ago /plone/c .+", second)
+    assert third.startswith("A call out of time 1 min")
+
+
+def test_of_what_went_wrong_so_many_lines_are_told(workers, get):
+    """The newest ones."""
+    now = time.time()
+    last = [
+        {**happened("refused", "max_held", f"/plone/{n}"), "at": now - n}
+        for n in range(MOST_EVENTS + 5)
+    ]
+    workers.write(last=last)
+    lines = told(get(), "#futures-part-last li code")
+    assert lines == [f"/plone/{n}" for n in range(MOST_EVENTS)]
 
 
 def test_a_worker_that_is_silent_is_told_apart_and_counted_nowhere(workers, get):
@@ -254,6 +280,7 @@ def test_a_worker_that_is_silent_is_told_apart_and_counted_nowhere(workers, get)
     assert told(page, "#futures-silent strong") == ["Not all workers tell what they do."]
     states = {row[0]: row[1] for row in rows(page, "workers")}
     assert sorted(state[:10] for state in states.values()) == ["silent for", "up for 11 "]
+    assert len(fromstring(page.body).cssselect("tr.futures-stale")) == 1
 
 
 def test_a_page_when_no_worker_has_written_lately_shows_them_and_counts_nothing(workers, get):
@@ -461,7 +488,10 @@ def test_the_permission_can_be_given(workers, get, grant):
     page = get(user=SITE_ADMIN)
     assert paths(page) == ["/plone/a"]
     assert told(page, "[data-cancel], dialog") == []
-    assert len(told(get(user=MANAGER), "[data-cancel]")) == 1
+    assert told(page, "#futures-part-held th")[-1].startswith("Age")
+    managers = get(user=MANAGER)
+    assert len(told(managers, "[data-cancel]")) == 1
+    assert told(managers, "#futures-part-held th")[-1] == "Action"
 
 
 def test_who_may_cancel_and_not_view_is_told_nothing(workers, get, grant):
@@ -506,11 +536,14 @@ def test_a_site_without_the_add_on_has_no_such_page(site):
         assert site.get(path, user=ADMIN).status == 404
 
 
-def test_the_page_and_the_control_panel_lead_to_each_other(workers, get):
+def test_the_page_and_the_control_panel_lead_to_each_other(workers, get, grant):
     """For who may open them."""
     assert f"/{PAGE}" in get(PANEL).body
     assert f"/{PAGE}" not in get(PANEL, user=SITE_ADMIN).body
     assert f"/{PANEL}" in get().body
+    grant("View status", "Manager", "Member")
+    page = get(user=MEMBER)
+    assert (page.status, f"/{PANEL}" in page.body) == (200, False)
 
 
 # Cancelling
@@ -550,7 +583,10 @@ def test_a_hold_is_cancelled_and_the_page_says_so(site, workers, get, post, held
     assert workers.asked_to_cancel() == [held["hold"]]
 
     kept = {"cancelled": f"000000a1/{held['hold']}"}
-    assert told(get(query=kept), "#futures-cancelled")[0].startswith("/plone/a Its worker is asked")
+    page = get(query=kept)
+    assert told(page, "#futures-cancelled")[0].startswith("/plone/a Its worker is asked")
+    (parts,) = fromstring(page.body).cssselect("#futures-parts")
+    assert parts.get("data-refresh") == back.replace(PAGE, DATA)
     workers.write("000000a1", last=[happened("cancelled", "x", "/plone/a", int(held["hold"]))])
     assert told(get(query=kept), "#futures-cancelled") == ["/plone/a This response was cancelled."]
 

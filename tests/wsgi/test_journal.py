@@ -102,6 +102,17 @@ def test_a_response_that_is_held_for_less_than_the_setting_is_not_told(told):
     assert Settings().slow_request == 10.0
 
 
+def test_a_response_that_is_held_for_longer_is_told_whatever_took_the_time(told):
+    """From the first byte in: a visitor waits for passes too."""
+
+    def view(environ):
+        echo("x")
+        time.sleep(0.1)
+
+    (one,) = told(view, slow_request=0.1)
+    assert one.waited < 0.1 <= one.seconds
+
+
 def test_no_query_string_header_argument_or_body_is_ever_told(told, caplog):
     """In no line of the package about the request."""
     environ = {
