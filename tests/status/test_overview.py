@@ -83,6 +83,14 @@ def test_holds_of_all_workers_are_told_the_oldest_first_with_their_worker():
     assert told["more_holds"] == 1
 
 
+def test_numbers_that_are_not_of_one_instant_are_never_below_0():
+    """A hold may come while its worker counts, and times are rounded."""
+    early = snapshot("a", holds=[hold("/a", NOW + 0.04)], at=NOW + 0.1)
+    early["counts"] = {**COUNTS, "held": 0}
+    told = overview.of([early], NOW)
+    assert (told["more_holds"], told["holds"][0]["age"], told["workers"][0]["age"]) == (0, 0, 0)
+
+
 def test_hold_of_when_another_worker_has_the_same_number_is_that_of_the_worker():
     """Each worker counts from one."""
     told = overview.of([snapshot("a", holds=[hold("/a")]), snapshot("b", holds=[hold("/b")])], NOW)
@@ -99,6 +107,12 @@ def test_upstream_of_two_workers_is_one_with_the_slowest_times_and_the_worst_bre
     assert (told["calls"], told["errors"], told["p50"], told["p99"]) == (7, 3, 1.0, 9.0)
     assert (told["breaker"], told["retry_in"]) == ("open", 3.0)
     assert told["breakers"] == {"closed": 1, "half-open": 1, "open": 1}
+
+
+def test_upstream_when_one_worker_does_not_ask_it_is_told_as_switched_off():
+    """An operator who has switched it off sees that it is."""
+    both = [snapshot(str(off), upstreams=[upstream(off=off)]) for off in (False, True)]
+    assert overview.of(both, NOW)["upstreams"][0]["off"] is True
 
 
 def test_upstream_when_sites_have_it_at_two_hosts_is_two():
@@ -188,3 +202,10 @@ def test_one_site_sees_its_own_holds_and_what_happened_there_and_the_numbers_of_
     assert [event["path"] for event in told["last"]] == ["/a/x"]
     assert (told["counts"]["held"], told["more_holds"]) == (2, 1)
     assert overview.hold_of(told, "a", "2") is None
+
+
+def test_one_site_sees_its_own_by_where_zope_gets_to():
+    """However the path is written."""
+    through = "/VirtualHostBase/http/a.example:80/a/VirtualHostRoot/x"
+    one = snapshot("a", holds=[hold(through), hold("/a/../b/y", number="2")])
+    assert [one["path"] for one in overview.of([one], NOW, "/a")["holds"]] == ["/a/x"]
