@@ -422,14 +422,14 @@ def test_what_cannot_be_had_answers_503_where_nobody_catches_it(caplog):
     assert [record.getMessage() for record in caplog.records] == [f"GET /: {error}"]
 
 
-def test_past_the_grace_a_last_pass_that_finds_no_slot_answers_504():
-    """Everything ends, waiting for a slot included."""
+def test_past_the_grace_a_last_pass_that_finds_no_slot_answers_504(caplog):
+    """Everything ends, waiting for a slot included; its line in the log says that it was late."""
     go_on = threading.Event()
     taken = threading.Event()
     views = {"held": later, "busy": lambda: (taken.set(), go_on.wait(SECONDS))}
     app = Republish(
         page(lambda environ: views[environ["QUERY_STRING"]]()),
-        Settings(slots=1, deadline=0.3, grace=0.05),
+        Settings(slots=1, deadline=0.3, grace=0.05, slow_request=0.0),
     )
     answers = []
     held = threading.Thread(
@@ -446,6 +446,7 @@ def test_past_the_grace_a_last_pass_that_finds_no_slot_answers_504():
     assert taken.wait(SECONDS)
     held.join(SECONDS)
     assert (answers, log) == (["504 Gateway Timeout"], ["pass", "pass"])
+    assert [(one.ended, one.status) for one in caplog.records] == [("expired", 504)]
     go_on.set()
     busy.join(SECONDS)
     answers.append(Answer(app, make_environ(QUERY_STRING="busy")).status)
