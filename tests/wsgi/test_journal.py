@@ -144,6 +144,12 @@ def test_a_response_that_was_late_is_told_as_a_warning(told, view, ended, status
     assert [call["name"] for call in one.futures] == [name]
 
 
+def test_a_page_that_says_that_it_failed_is_told_as_a_warning(told):
+    """An error page of the site, say."""
+    (one,) = told(lambda environ: echo("x"), "500 Internal Server Error")
+    assert (one.ended, one.status, one.levelno) == ("answered", 500, logging.WARNING)
+
+
 def test_an_error_of_the_application_is_told_as_500(told, caplog):
     """It goes on to the server, which answers that."""
 
