@@ -114,7 +114,7 @@ class Picture(NamedTuple):
 
 
 LATER = "#content h1, .futures-later"
-PANEL = "#content h1, #formfield-form-widgets-server_timing"
+PANEL = "#content h1, #formfield-form-widgets-max_passes"
 REFUSED = "#formfield-form-widgets-max_passes, #formfield-form-widgets-upstream_limits"
 TOP = "#content h1, #futures-part-upstreams"
 HELD = "#futures-part-held, #futures-part-last, #futures-part-workers"
@@ -123,7 +123,6 @@ PICTURES = (
     Picture("demo", "demo", demo, "#futures-runs figcaption, #futures-runs dd"),
     Picture("ten-parts", "demo", parts, "#content h1, .futures-took"),
     Picture("deferred", "demo", deferred, LATER),
-    Picture("deferred-phone", "demo", deferred, LATER, "phone"),
     Picture("deferred-later", "demo", deferred_later, LATER),
     Picture("deferred-later-phone", "demo", deferred_later, LATER, "phone"),
     Picture("control-panel", "demo", panel, PANEL),
