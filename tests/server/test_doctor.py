@@ -127,6 +127,21 @@ def filtered(new_instance):
     return make
 
 
+@pytest.mark.parametrize(
+    ("value", "status", "topic", "words"),
+    [("9", 0, "slots", "slots is 9"), ("many", 1, "settings", "takes a whole number")],
+)
+def test_doctor_sees_the_settings_of_zope_conf(doctor, new_instance, value, status, topic, words):
+    """A worker obeys its ``<environment>``."""
+    folder = new_instance()
+    conf = folder / "etc" / "zope.conf"
+    given = f"\n<environment>\n  WSGIFUTURES_SLOTS {value}\n"
+    conf.write_text(conf.read_text().replace("\n<environment>\n", given))
+    seen = doctor(folder)
+    assert (seen.status, seen.err) == (status, "")
+    assert words in seen.about(topic)[0]
+
+
 def test_doctor_when_the_filter_holds_takes_its_settings(doctor, filtered):
     """On a server with threads, whose settings are not gunicorn's."""
     seen = doctor(filtered("slots = 9"))

@@ -153,12 +153,12 @@ def examine(options: argparse.Namespace, others: list[str]) -> Iterator[Finding]
 
 def _served(server: "Server", paste: str) -> Iterator[Finding]:
     """Yield the findings about what a worker would serve."""
+    loaded = Loaded(paste)  # first: <environment> in zope.conf has settings too
     try:
         settings = Settings.read()
     except SettingRefused as refused:
         yield error("settings", str(refused), "")
         settings = Settings()
-    loaded = Loaded(paste)
     yield server.hold(loaded)
     yield from loaded.findings(server.cfg.workers)
     settings = loaded.settings or settings
