@@ -9,7 +9,7 @@ of the worker divided by the pages that it gave. Takes four minutes; two cores, 
 of them. Prints a table in reStructuredText.
 
 Then the same page with its parts deferred, which are fetched as a browser does: when it has the
-page, by six connections, or all at once where there is HTTP/2. Takes two minutes more.
+page, by six connections, or all at once where there is HTTP/2. Takes six minutes more.
 """
 
 from arrivals import Visitors

@@ -9,6 +9,7 @@ from deferredparts import addresses
 from deferredparts import fetch
 from deferredparts import MARK
 from deferredparts import MARY
+from email.utils import parsedate_to_datetime
 from holdsite import ADMIN
 from holdsite import ask
 from holdsite import calls
@@ -73,6 +74,12 @@ def ages(answer):
     return [int(word.partition("=")[2]) for word in words if "=" in word]
 
 
+def seconds_to_expiry(answer):
+    """Return the same, as caches of old are told."""
+    expires = parsedate_to_datetime(answer.headers.get("expires", "Thu, 01 Jan 1970 00:00:00 GMT"))
+    return expires.timestamp() - sealed.time.time()
+
+
 def assert_for_nobody_else(answer):
     told = answer.headers["cache-control"]
     assert "private" in told
@@ -114,6 +121,7 @@ def test_page_with_addresses_is_kept_for_a_week_at_most(caching, rule):
     site = caching(rule)
     answer = site.get("page")
     assert [age for age in ages(answer) if age > WEEK] == []
+    assert seconds_to_expiry(answer) <= WEEK
     assert set(answer.headers) & {"etag", "last-modified"} == set()
     kept = site.get("page")
     assert kept.headers["x-ramcache"]
