@@ -500,6 +500,8 @@ def test_placeholder_has_nothing_that_a_strict_policy_refuses(site):
     assert 'src="/plone/++resource++collective.wsgifutures/deferred.js?' in place
     assert 'href="/plone/++resource++collective.wsgifutures/deferred.css?' in place
     assert 'class="wsgifutures-part wsgifutures-lines-3"' in place
+    assert 'aria-busy="true"' in place
+    assert 'type="module"' in place  # once, however often it stands there
     assert "<i>(waits)</i>" in place
 
 
