@@ -1,5 +1,6 @@
 """Deferred parts of a page: what the page is sent with, and what is fetched then."""
 
+from Acquisition import aq_parent
 from askportlets import AskRenderer
 from askportlets import portlets
 from collective.wsgifutures import fragment
@@ -287,6 +288,31 @@ def test_what_is_no_deferred_part_any_more_is_not_found(site, monkeypatch, call,
     monkeypatch.setattr(part, "is_deferred", False)
     answer = fetch(site, found)
     assert (answer.status, answer.body, calls) == (404, "", [])
+
+
+@pytest.mark.parametrize("argument", ["(1, 2)", "{1: 'a'}", "b'a'"])
+def test_part_with_an_argument_that_would_not_come_back_as_it_was_is_waited_for(site, argument):
+    """JSON makes lists of tuples, and texts of keys."""
+    page_with(site, f"python: view.tell({argument})")
+    answer = site.get("page")
+    assert (answer.passes, addresses(answer)) == (["Suspended", "200"], [])
+
+
+class Parent(BrowserView):
+    @fragment(deferred=True)
+    def part(self):
+        return f"[{ask(aq_parent(self.context).getId())}]"
+
+
+def test_part_is_of_the_object_in_its_own_place(site):
+    """Whatever folder led to it by acquisition."""
+    site.portal.invokeFactory("Folder", "f")
+    site.portal.invokeFactory("Document", "d")
+    transaction.commit()
+    page_with(site, "view/part", Parent)
+    found = address(site.get("d/page"))
+    part = fetch(site, found.replace("/plone/d/", "/plone/f/d/"))
+    assert part.text == "[PLONE]"
 
 
 def test_function_of_a_module_is_fetched(site):
