@@ -7,6 +7,7 @@ from plone.app.layout.viewlets import ViewletBase
 
 import base64
 import json
+import logging
 
 MARY = ("mary", "correct horse battery")
 MARK = ("mark", "correct horse battery")
@@ -50,6 +51,7 @@ def fetch(site, address, method="GET", **more):
     path, _, query = address.partition("?")
     more["headers"] = {"QUERY_STRING": query, **more.pop("headers", {})}
     more.setdefault("accept", "*/*")
+    site.log.set_level(logging.INFO, "collective.wsgifutures")
     answer = site.request(method, path.removeprefix("/plone"), **more)
     assert [one for one in site.log.messages if "token" in one] == []  # what is signed, say
     return answer
