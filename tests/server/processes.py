@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import atexit
 import json
 import os
 import pytest
@@ -50,6 +51,7 @@ class Process:
                 **options,
             )
         self.pid = self._process.pid
+        atexit.register(self.stop)  # one that did not start in time has nobody else who stops it
 
     @property
     def output(self):
