@@ -23,7 +23,7 @@ def test_demo_when_opened_can_be_read_by_everybody(browser, site):
 
 
 def test_demo_when_200_held_requests_come_in_shows_their_answers(browser, site):
-    """They are answered long before a server of four threads could, and nobody else waits."""
+    """They are answered long before a server of four threads could; nobody else waits as long."""
     browser.open(site.site + "/@@futures-demo")
     held = "figure[data-page=held]"
     browser.wait_for(lambda: browser.find(f"{held} button").is_enabled())
@@ -39,7 +39,8 @@ def test_demo_when_200_held_requests_come_in_shows_their_answers(browser, site):
     facts = browser.find(f"{held} dl").text.splitlines()
     first, last = facts[facts.index("Answers after") + 1].removesuffix(" s").split(" s to ")
     assert 1 <= float(first) <= float(last) < FOUR_AT_A_TIME
-    assert float(facts[facts.index("Another visitor waited at most") + 1].removesuffix(" s")) < 10
+    visitor = facts[facts.index("Another visitor waited at most") + 1].removesuffix(" s")
+    assert float(visitor) < FOUR_AT_A_TIME / 2
     browser.check_accessibility()
     assert browser.complaints() == []
 
