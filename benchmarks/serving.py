@@ -17,7 +17,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,8 +26,10 @@ import urllib.request
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 sys.path.insert(0, str(ROOT / "examples"))
+sys.path.append(str(ROOT / "tools"))
 
 from instance import make_instance  # noqa: E402
+from ports import free_port  # noqa: E402
 
 WAITRESS = ["runwsgi", "etc/zope.ini"]
 GUNICORN = ["gunicorn", "-k", "gevent", "--paste", "etc/zope.ini"]
@@ -84,7 +85,7 @@ class Running:
         for name in ("zope.conf", "zope.ini"):
             file = self._folder / "etc" / name
             file.write_text(file.read_text().replace(str(template), str(self._folder)))
-        self.port = _free_port()
+        self.port = free_port()
         side.configure(self._folder, self.port)
         command = [str(BIN / side.command[0]), *side.command[1:]]
         if side.command[0] == "gunicorn":
@@ -304,9 +305,3 @@ def table(rows):
 def _status(pid, name):
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split(f"{name}:")[1].split()[0])
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

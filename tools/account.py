@@ -10,12 +10,12 @@ out: what is not committed, and what root or this shell have, is not there.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from ports import free_port
 
 import contextlib
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -60,9 +60,7 @@ def start(name: str, folder: Path) -> None:
     Raises:
         SystemExit: It ended, or does not answer, or does not end well.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = as_user(name, folder, f"make start PORT={port}")
     process = subprocess.Popen(command, start_new_session=True)
     try:

@@ -10,13 +10,13 @@ distribution is installed over the wheel, with what that brought.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from ports import free_port
 from wheel import build
 from wheel import NotRight
 from wheel import ROOT
 
 import http.server
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -131,9 +131,7 @@ def make_site(bin_: Path, folder: Path) -> Path:
 @contextmanager
 def gunicorn(bin_: Path, ini: Path, slow: str) -> Iterator[str]:
     """Start gunicorn as the README says; give the address of the site."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     command = [bin_ / "gunicorn", "-k", "gevent", "-c", "python:collective.wsgifutures.gunicorn"]
     command += ["--paste", ini, "-b", address, "--no-control-socket"]
     folder = ini.parent.parent.parent

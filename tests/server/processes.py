@@ -3,15 +3,12 @@
 from pathlib import Path
 
 import atexit
-import contextlib
 import json
 import os
 import pytest
-import random
 import requests
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,24 +16,11 @@ import time
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
+sys.path.append(str(ROOT / "tools"))
+
+from ports import free_port as free_port  # noqa: E402
 
 START_SECONDS = 60
-
-#: Below those that Linux gives to who asks for any one.
-PORTS = (20_000, 32_000)
-
-
-def free_port():
-    """Return a port that is free now.
-
-    Until our server has it, nobody who asks for any port gets it: not a client, and not the
-    server of another test.
-    """
-    while True:
-        port = random.SystemRandom().randint(*PORTS)  # tests may seed what is random
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def wait_until(true, seconds=30):

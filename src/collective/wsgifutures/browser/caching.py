@@ -68,11 +68,8 @@ def _shorter(seconds: re.Match[str]) -> str:
 
 
 def _page_for_one(request: Any) -> None:
-    response = request.response
-    _take_away(response, "etag", "last-modified", "expires")
-    if "no-store" not in (response.getHeader("Cache-Control") or ""):
-        response.setHeader("Cache-Control", "private, no-cache")
-    noLongerProvides(request, IRAMCached)
+    told = request.response.getHeader("Cache-Control") or ""
+    _tell_no_shared_cache(request, told if "no-store" in told else "private, no-cache")
 
 
 def _part(request: Any) -> None:
@@ -81,8 +78,12 @@ def _part(request: Any) -> None:
 
 
 def _for_nobody(request: Any) -> None:
+    _tell_no_shared_cache(request, _FOR_NOBODY)
+
+
+def _tell_no_shared_cache(request: Any, cache_control: str) -> None:
     _take_away(request.response, "etag", "last-modified", "expires")
-    request.response.setHeader("Cache-Control", _FOR_NOBODY)
+    request.response.setHeader("Cache-Control", cache_control)
     noLongerProvides(request, IRAMCached)
 
 

@@ -248,7 +248,7 @@ class Parts(StatusView):
         return {"name": name, "title": COLUMNS[name], "order": order, "url": url, "mark": mark}
 
     @property
-    def words(self) -> dict[str, str]:
+    def row_words(self) -> dict[str, str]:
         """The words of each row, translated once for all of them."""
         translate = partial(zope.i18n.translate, context=self.request)
         return {name: translate(word) for name, word in ROW_WORDS.items()}
