@@ -114,7 +114,7 @@ setup(
     },
     entry_points={
         "console_scripts": ["wsgifutures = collective.wsgifutures.__main__:main"],
-        "paste.filter_app_factory": ["hold = collective.wsgifutures.wsgi.republish:filter_app"],
+        "paste.filter_app_factory": ["hold = collective.wsgifutures.paste:filter_app"],
         "plone.autoinclude.plugin": ["target = plone"],
     },
 )

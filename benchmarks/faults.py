@@ -77,7 +77,7 @@ PATIENCE = 40
 #: What the worker may not keep of a request that has ended.
 KEPT = {
     "holds": "collective.wsgifutures.kernel.hold.Hold",
-    "passes": "collective.wsgifutures.kernel.hold.Pass",
+    "passes": "collective.wsgifutures.kernel.passes.Pass",
     "bodies": "collective.wsgifutures.wsgi.body.RequestBody",
     "Zope requests": "ZPublisher.HTTPRequest.HTTPRequest",
     "greenlets": "gevent._gevent_cgreenlet.Greenlet",

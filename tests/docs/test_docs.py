@@ -5,7 +5,7 @@ from blocks import DOCS
 from blocks import files_of
 from blocks import PAGES
 from blocks import ROOT
-from collective.wsgifutures.kernel.executors import Threads
+from collective.wsgifutures.kernel.executors.threads import Threads
 from collective.wsgifutures.kernel.futures import DEFAULT_TIMEOUT
 from collective.wsgifutures.status import overview
 from collective.wsgifutures.testing import Futures
@@ -14,7 +14,7 @@ from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
 from collective.wsgifutures.upstreams.upstream import Method
 from collective.wsgifutures.wsgi import audit
-from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.wsgi.middleware import Middleware
 from collective.wsgifutures.wsgi.settings import PREFIX
 from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import fields
@@ -369,8 +369,8 @@ def test_filter_in_the_docs_is_loaded_with_its_options(tmp_path, monkeypatch):
     ini = tmp_path / "zope.ini"
     ini.write_text(block.text)
     made = loadfilter(f"config:{ini}", name="hold")(lambda environ, start_response: [])
-    assert isinstance(made, Republish)
-    assert made.settings == Settings(slots=4, deadline=55.0)
+    assert isinstance(made, Middleware)
+    assert made.worker.settings == Settings(slots=4, deadline=55.0)
 
 
 #: What gunicorn does in a worker with the functions of its configuration.
@@ -399,7 +399,7 @@ def test_gunicorn_file_of_ones_own_puts_the_hold_in_place(block, tmp_path):
     (tmp_path / "worker.py").write_text(WORKER)
     command = [sys.executable, "worker.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert (done.stdout.split(), done.stderr) == (["Republish", "gevent"], "")
+    assert (done.stdout.split(), done.stderr) == (["Middleware", "gevent"], "")
 
 
 def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():

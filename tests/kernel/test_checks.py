@@ -40,7 +40,7 @@ def told(caplog):
     def publish(view, debug=True, max_passes=25):
         hold = Hold(0.0, debug=debug, max_passes=max_passes)
         executor = ByHand()
-        waiter = Waiter(hold, executor, Clock())
+        waiter = Waiter(hold, executor.get, Clock())
         caplog.clear()
         with contextlib.suppress(TooManyPasses):
             while not publish_once(hold, lambda: bool(view()) or True, Clock()):

@@ -15,6 +15,7 @@ from collective.wsgifutures.kernel.executors import Executors
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
 from collective.wsgifutures.kernel.passes import publish_once
+from collective.wsgifutures.kernel.runtime import drive
 from collective.wsgifutures.kernel.waiting import Waiter
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
@@ -105,7 +106,7 @@ def serve(view, **options):
     """Publish *view* as a server does, its calls on the executors of this process."""
     hold, answers = Hold(time.monotonic(), **options), []
     executors = Executors()
-    waiter = Waiter(hold, executors)
+    waiter = Waiter(hold, executors.get)
 
     def publish():
         answers.append(view())
@@ -113,7 +114,7 @@ def serve(view, **options):
 
     try:
         while not publish_once(hold, publish):
-            waiter.wait()
+            drive(waiter.wait())
     finally:
         waiter.close()
         executors.close()
@@ -922,6 +923,7 @@ def test_a_view_that_opts_out_is_sent_and_nothing_runs(request_of_zope):
     def view():
         page = futures.resultOrSubmit("k", "placeholder", echo, "value")
         noLongerProvides(request_of_zope, futures.IContainsPromises)
+        futures.cancel_if_opted_out(current_pass(), request_of_zope)  # as the publisher does
         return page
 
     assert passes_of(view) == "placeholder"
@@ -934,6 +936,7 @@ def test_a_view_that_opts_out_still_waits_for_other_futures(request_of_zope):
     def view():
         page = futures.resultOrSubmit("k", "placeholder", echo, "value")
         noLongerProvides(request_of_zope, futures.IContainsPromises)
+        futures.cancel_if_opted_out(current_pass(), request_of_zope)  # as the publisher does
         return page, ask.submit("more").result(default=None)
 
     assert serve(view) == [("placeholder", None), ("placeholder", "MORE")]

@@ -12,8 +12,8 @@ from collective.wsgifutures import gather
 from collective.wsgifutures import ResultRefused
 from collective.wsgifutures.kernel.errors import ExecutorBusy
 from collective.wsgifutures.kernel.executors import Executors
-from collective.wsgifutures.kernel.executors import NAMES
-from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.executors import KINDS as ALL_KINDS
+from collective.wsgifutures.kernel.runtime import under_gevent
 from pathlib import Path
 
 import os
@@ -24,6 +24,7 @@ import traceback
 
 pytestmark = pytest.mark.concurrency
 
+NAMES = list(ALL_KINDS)
 KINDS = NAMES if under_gevent() else NAMES[1:]
 
 #: What a cancelled call does: only a thread cannot be stopped.

@@ -8,6 +8,8 @@ from collective.wsgifutures import HoldExpired
 from collective.wsgifutures import TooManyPasses
 from collective.wsgifutures.kernel import sites
 from collective.wsgifutures.kernel.hold import Hold
+from collective.wsgifutures.kernel.passes import Pass
+from collective.wsgifutures.kernel.sites import Sites
 from collective.wsgifutures.kernel.sites import SiteSettings
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
@@ -28,12 +30,19 @@ def patient(text):
     return text
 
 
+class Knows(Sites):
+    """Knows what a function says."""
+
+    def __init__(self, settings):
+        self.settings = settings
+
+
 @pytest.fixture
 def site(monkeypatch):
     """What the one site of this process wants; ``None`` before the path got to it."""
     calls.clear()
     wanted = [None]
-    monkeypatch.setattr(sites, "site_settings", [lambda: wanted[-1]])
+    monkeypatch.setattr(sites, "sites", [Knows(lambda: wanted[-1])])
     return wanted
 
 
@@ -158,13 +167,13 @@ def test_a_site_that_the_path_has_not_got_to_is_looked_for_again(site):
 def test_a_request_that_asks_for_nothing_reads_nothing(monkeypatch):
     """It costs a page that holds nothing nothing."""
     read = []
-    monkeypatch.setattr(sites, "site_settings", [lambda: read.append(1)])
+    monkeypatch.setattr(sites, "sites", [Knows(lambda: read.append(1))])
     assert HeldRequest(lambda: "page").publish() == "page"
     assert read == []
 
 
 def test_where_nothing_knows_of_a_site_the_process_is_as_it_is(monkeypatch):
     """The kernel alone."""
-    monkeypatch.setattr(sites, "site_settings", [lambda: None])
+    monkeypatch.setattr(sites, "sites", [Knows(lambda: None)])
     hold = Hold(0.0)
-    assert (hold.begin(0.0).site, hold.site) == (SiteSettings(), None)
+    assert (Pass(hold, 0.0).site, hold.site) == (SiteSettings(), None)

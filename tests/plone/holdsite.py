@@ -6,8 +6,9 @@ Zope keeps per thread is looked at when it has been answered.
 
 from AccessControl.SecurityManagement import _managers
 from collective.wsgifutures import future
-from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.wsgi.middleware import Middleware
 from collective.wsgifutures.wsgi.settings import Settings
+from collective.wsgifutures.wsgi.worker import Worker
 from contextlib import contextmanager
 from lxml.html import fromstring
 from plone.app.testing import SITE_OWNER_NAME
@@ -249,8 +250,9 @@ class Request:
         self._passes: list[str] = []
         application = self._recorded(HTTPExceptionHandler(publish_module))
         if held:
-            application = Republish(application, Settings(**settings))
-            application._executors = Told(application._executors, waiting)
+            worker = Worker(application, Settings(**settings))
+            worker.executors = Told(worker.executors, waiting)
+            application = Middleware(worker)
         self._application = application
 
     def __call__(self):

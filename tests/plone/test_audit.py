@@ -1,7 +1,7 @@
 """The audit of Zope: what greenlets would share, and what storages they wait for."""
 
 from collective.wsgifutures.publisher import audit
-from collective.wsgifutures.wsgi.audit import Level
+from collective.wsgifutures.wsgi.findings import Level
 from pathlib import Path
 from ZODB.blob import BlobStorage
 from ZODB.DB import DB

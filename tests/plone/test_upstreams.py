@@ -12,7 +12,7 @@ from collective.wsgifutures.kernel.errors import Unavailable
 from collective.wsgifutures.publisher.joint import overrides
 from collective.wsgifutures.publisher.joint import statuses
 from collective.wsgifutures.upstreams import errors as of_upstreams
-from collective.wsgifutures.wsgi.audit import Level
+from collective.wsgifutures.wsgi.findings import Level
 from plone.rest import Service
 from zope.event import notify
 from zope.processlifetime import DatabaseOpenedWithRoot

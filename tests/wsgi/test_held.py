@@ -4,15 +4,21 @@ from collective.wsgifutures.kernel.gate import Refused
 from collective.wsgifutures.wsgi.held import HeldResponses
 from collective.wsgifutures.wsgi.settings import Settings
 from contextlib import ExitStack
+from types import SimpleNamespace
 
-import pytest
+
+def visit(client, waiter=None):
+    """Return what is known of a visit of *client*."""
+    return SimpleNamespace(client=client, path=client, waiter=waiter, number=0)
 
 
 def hold(held, stack, *clients):
     """Hold a response of each of *clients*, or return the limit that is in the way."""
     for client in clients:
         try:
-            stack.enter_context(held.one_more(client, None, None, client))
+            one = visit(client)
+            held.add(one)
+            stack.callback(held.remove, one)
         except Refused as refused:
             return refused.limit
     return None
@@ -42,15 +48,6 @@ def test_one_client_holds_so_many_and_no_more():
         assert hold(held, others, "a") is None
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
-def test_a_response_is_no_longer_held_however_it_ends(error):
-    """No count is left behind, and no client's name."""
-    held = HeldResponses(Settings())
-    with pytest.raises(error), held.one_more("a", None, None, "/"):
-        raise error
-    assert (held.count, held._by_client) == (0, {})
-
-
 def test_of_those_that_are_held_the_oldest_are_told_first():
     """Each by a number of its own, which is not given again."""
     held = HeldResponses(Settings())
@@ -75,8 +72,13 @@ def test_cancel_reaches_the_one_of_that_number_while_it_is_held():
     """One that is answered meanwhile is nobody's."""
     held = HeldResponses(Settings())
     one, other = Waiter(), Waiter()
-    with held.one_more("a", None, one, "/"), held.one_more("a", None, other, "/"):
-        held.cancel(2)
-        held.cancel(3)
+    visits = [visit("a", one), visit("a", other)]
+    for each in visits:
+        held.add(each)
+    held.cancel(2)
+    held.cancel(3)
+    for each in visits:
+        held.remove(each)
+    assert (held.count, held._by_client) == (0, {})
     held.cancel(1)
     assert (one.cancelled, other.cancelled) == (0, 1)

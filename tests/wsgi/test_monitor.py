@@ -1,6 +1,7 @@
 """What takes too long is logged, with its view and where it stands."""
 
 from collective.wsgifutures.wsgi.monitor import Monitor
+from types import SimpleNamespace
 
 import logging
 import pytest
@@ -10,6 +11,11 @@ import time
 pytestmark = pytest.mark.concurrency
 
 SECONDS = 5
+
+
+def watched(view_name):
+    """Return a pass that tells its view's name."""
+    return SimpleNamespace(view_name=view_name, path="/path", trace="", is_logged=False)
 
 
 def wait_here(go_on):
@@ -29,7 +35,7 @@ def waiting():
             running.set()
             wait_here(go_on)
 
-        args = (lambda: view, "/path", publish)
+        args = (watched(lambda: view), publish)
         threads.append(threading.Thread(target=monitor.run, args=args, daemon=True))
         threads[-1].start()
         assert running.wait(SECONDS)
@@ -62,7 +68,7 @@ def test_pass_in_time_is_not_logged(waiting, caplog):
     waiting(monitor)
     monitor.look()
     late = Monitor(slow_pass=0.001, blocked=1)
-    assert late.run(lambda: "acme.View", "/path", lambda: time.sleep(0.002) is None)
+    assert late.run(watched(lambda: "acme.View"), lambda: time.sleep(0.002) is None)
     late.look()
     assert (caplog.records, late.counts) == ([], {})
 

@@ -1,5 +1,6 @@
 """A greenlet that lets no other run is logged."""
 
+from .test_monitor import watched
 from collective.wsgifutures.kernel.outcomes import run_to_end
 from collective.wsgifutures.wsgi.monitor import Monitor
 from gevent.monkey import get_original
@@ -24,7 +25,7 @@ def monitor():
     made = Monitor(slow_pass=5, blocked=0.1)
     made.start()
     yield made
-    made._timer.stop()
+    made._end_watch()
 
 
 def without_a_name():
@@ -33,9 +34,9 @@ def without_a_name():
 
 WAYS = {
     "A view that cannot be named (ValueError)": lambda monitor: monitor.run(
-        without_a_name, "/path", compute
+        watched(without_a_name), compute
     ),
-    "acme.View": lambda monitor: monitor.run(lambda: "acme.View", "/path", compute),
+    "acme.View": lambda monitor: monitor.run(watched(lambda: "acme.View"), compute),
     "acme.calls.compute": lambda monitor: run_to_end("acme.calls.compute", compute),
     "Something that is neither a view nor a future": lambda monitor: compute(),
 }

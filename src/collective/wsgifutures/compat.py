@@ -28,19 +28,19 @@ from .kernel.arguments import foreign
 from .kernel.arguments import take
 from .kernel.arguments import take_closure
 from .kernel.arguments import Unfit
+from .kernel.calls import Call
+from .kernel.calls import CallState
 from .kernel.errors import ArgumentRefused
 from .kernel.errors import FuturesError
 from .kernel.errors import ResultRefused
+from .kernel.errors import StandsForSuspension
 from .kernel.futures import Future
-from .kernel.futures import Parts
 from .kernel.futures import settle_in_place
-from .kernel.hold import Call
-from .kernel.hold import CallState
-from .kernel.hold import Pass
 from .kernel.names import dotted_name
 from .kernel.outcomes import Outcome
 from .kernel.outcomes import Returned
 from .kernel.passes import holding_pass
+from .kernel.passes import Pass
 from .traces import ids
 from collections.abc import Callable
 from collections.abc import Hashable
@@ -80,6 +80,9 @@ _MISSING: Any = object()
 #: Where a request keeps what ran in place.
 _KEPT = "_collective_wsgifutures_compat"
 
+#: On a request that was marked in its pass.
+_MARKED = "_collective_wsgifutures_marked"
+
 _GUIDE = "See 'Port from collective.futures' in the documentation."
 
 
@@ -106,7 +109,7 @@ class FutureNotSubmittedError(FuturesException):
         return f"Nothing was submitted as {self.key!r}. Submit it, or use resultOrSubmit."
 
 
-class FutureNotResolvedError(FuturesException):
+class FutureNotResolvedError(FuturesException, StandsForSuspension):
     """What was submitted under the key has no outcome yet.
 
     Where it leaves the view, the request is published again when the outcome is there. In
@@ -145,11 +148,11 @@ def result(key: Hashable, default: Any = _MISSING) -> Any:
     if call is None:
         raise FutureNotSubmittedError(key)
     this = holding_pass()
-    if this is not None:
-        if this.hold.out_of_passes and not this.hold.expired:
-            raise this.hold.too_many_passes()
-        this.waiting_errors = (FutureNotResolvedError,)
-    raise FutureNotResolvedError(key)
+    if this is not None and this.hold.out_of_passes and not this.hold.expired:
+        raise this.hold.too_many_passes()
+    error = FutureNotResolvedError(key)
+    error.is_of_pass = this is not None
+    raise error
 
 
 def submit(key: Hashable, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
@@ -282,7 +285,7 @@ class _Call(Call):
     @property
     def function_name(self) -> str:
         """The function's: the key may be made of what it is called with."""
-        return dotted_name(self.parts.function)
+        return dotted_name(self.function)
 
     def settle(self, outcome: Outcome) -> None:
         super().settle(outcome)
@@ -314,7 +317,7 @@ def _register(key: Hashable, make: Callable[[], Call]) -> Call:
         return known
     if this.hold.done:  # given up: nobody waits for what the view would make of it
         this.suspend([call])
-    _mark(this)
+    _mark()
     replaced = this.hold.calls.get(call.identity)
     if replaced is not None:
         this.forget(replaced)
@@ -340,16 +343,18 @@ def _call(
     kwargs: dict[str, Any],
 ) -> Call:
     name = key if isinstance(key, str) else repr(key)
-    work = Parts(
+    call = _Call(
         name,
+        _identity(key),
         _taken_function(name, function),
         tuple(_taken(name, f"argument {n}", value) for n, value in enumerate(args, 1)),
         {word: _taken(name, word, value) for word, value in kwargs.items()},
+        timeout=math.inf,  # ends with its hold: there was no time limit in collective.futures
+        executor=executor,
     )
     if executor == "processes":
-        _check_pickles(work)
-    # Ends with its hold: there was no time limit in collective.futures.
-    return _Call(name, _identity(key), work.run, math.inf, executor=executor, parts=work)
+        _check_pickles(call)
+    return call
 
 
 # What a call is made of
@@ -394,7 +399,7 @@ def _taken(name: str, where: str, value: Any) -> Any:
         raise refused from None
 
 
-def _check_pickles(work: Parts) -> None:
+def _check_pickles(work: Call) -> None:
     """Only what pickles gets to another process; a function goes by its name."""
     parts = {"its function": work.function}
     parts.update((f"argument {n}", value) for n, value in enumerate(work.args, 1))
@@ -409,16 +414,20 @@ def _check_pickles(work: Parts) -> None:
 # What ends a pass
 
 
-def _mark(this: Pass) -> None:
+def _mark() -> None:
     """Let the view opt out."""
     request = getRequest()
     if request is not None:
         alsoProvides(request, IContainsPromises)
-        this.on_end = lambda: _look_for_opting_out(this, request)
+        setattr(request, _MARKED, True)
 
 
-def _look_for_opting_out(this: Pass, request: Any) -> None:
-    if not IContainsPromises.providedBy(request):
+def cancel_if_opted_out(this: Pass, request: Any) -> None:
+    """Cancel what was submitted here, where the view has taken the mark off its *request*.
+
+    For a publisher, before it is decided whether the pass waits.
+    """
+    if hasattr(request, _MARKED) and not IContainsPromises.providedBy(request):
         for call in this.hold.pending:
             if isinstance(call.identity, tuple) and call.identity[0] == __name__:
                 this.cancel(call)

@@ -10,11 +10,11 @@ without is told from ``zope.conf``.
 
 from .kernel.settings import SettingRefused
 from .wsgi import audit
-from .wsgi.audit import error
-from .wsgi.audit import Finding
-from .wsgi.audit import Level
-from .wsgi.audit import ok
-from .wsgi.audit import warning
+from .wsgi.findings import error
+from .wsgi.findings import Finding
+from .wsgi.findings import Level
+from .wsgi.findings import ok
+from .wsgi.findings import warning
 from .wsgi.settings import Settings
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -384,10 +384,12 @@ class Loaded:
 
     def of_settings(self, settings: Settings, is_behind: bool) -> Iterator[Finding]:
         """Yield whether our settings go with this Zope."""
+        from .wsgi.joints import good_slots
         from .wsgi.joints import joints
+        from .wsgi.joints import max_slots
 
-        for joint in joints:
-            yield audit.slots(settings.slots or joint.good_slots(), joint.max_slots())
+        if joints:
+            yield audit.slots(settings.slots or good_slots(), max_slots())
         if not joints and self._pool:
             yield audit.slots(settings.slots, self._pool)
         if "ZPublisher.HTTPRequest" in sys.modules:
@@ -408,9 +410,9 @@ def _uri(paste: str) -> str:
 
 
 def _settings_of_a_filter() -> Settings | None:
-    module = sys.modules.get(f"{PACKAGE}.wsgi.republish")
-    found = [one for one in gc.get_objects() if module and type(one) is module.Republish]
-    return found[0].settings if found else None
+    module = sys.modules.get(f"{PACKAGE}.wsgi.middleware")
+    found = [one for one in gc.get_objects() if module and type(one) is module.Middleware]
+    return found[0].worker.settings if found else None
 
 
 #: What is refused when the middleware is made, and what that is about.

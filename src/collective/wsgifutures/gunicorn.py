@@ -13,6 +13,7 @@ loads Zope. A configuration may have a hook of its own, so a worker repeats what
 has looked at.
 """
 
+from .kernel.runtime import Interrupts
 from .kernel.settings import SettingRefused
 from .wsgi import audit
 from .wsgi.settings import Settings
@@ -128,9 +129,9 @@ def _runs(pid: int) -> bool:
 def post_worker_init(worker: Any) -> None:
     """Put the hold around what this worker serves, if that is safe. Zope is loaded now."""
     from .wsgi.door import Door
-    from .wsgi.interrupts import stop_in_time
-    from .wsgi.republish import NotConfigured
-    from .wsgi.republish import Republish
+    from .wsgi.middleware import Middleware
+    from .wsgi.worker import NotConfigured
+    from .wsgi.worker import Worker
 
     import gevent
 
@@ -140,15 +141,32 @@ def post_worker_init(worker: Any) -> None:
     _collect_less()
     try:
         hold = worker.wsgi  # where the filter is first in the pipeline
-        if not isinstance(hold, Republish):
-            hold = Republish(worker.wsgi, Settings.read())
-        _audit(worker, hold.settings)
+        if not isinstance(hold, Middleware):
+            hold = Middleware(Worker(worker.wsgi, Settings.read()))
+        _audit(worker, hold.worker.settings)
     except (audit.StartRefused, NotConfigured, SettingRefused) as refused:
         _end(worker, refused)
     worker.wsgi = hold.__call__  # a method is called with less of the C stack than an instance
-    worker.handle = Door(worker.handle, hold)
-    hold.start()
-    gevent.spawn(stop_in_time, worker, hold.interrupts)
+    worker.handle = Door(worker.handle, hold.worker)
+    hold.worker.start()
+    gevent.spawn(stop_in_time, worker, hold.worker.interrupts)
+
+
+def stop_in_time(worker: Any, interrupts: Interrupts) -> NoReturn:
+    """Answer 503 to what gunicorn would cut off when its worker ends.
+
+    Args:
+        worker: gunicorn's. It is no longer alive when it is told to end, and is killed
+            ``graceful_timeout`` seconds later.
+        interrupts: Of its requests.
+    """
+    while worker.alive:
+        time.sleep(audit.LOOK_EVERY)
+    graceful = worker.cfg.graceful_timeout
+    time.sleep(max(0.0, graceful - audit.LOOK_EVERY - min(audit.SEND_SECONDS, graceful / 2)))
+    while True:
+        interrupts.stop()
+        time.sleep(audit.LOOK_EVERY)
 
 
 def _collect_less() -> None:

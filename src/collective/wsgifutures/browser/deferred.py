@@ -12,9 +12,9 @@ without JavaScript, with ``?wsgifutures-wait=1``.
 
 from ..interfaces import _
 from ..kernel.errors import FuturesError
-from ..kernel.hold import Pass
 from ..kernel.passes import current_pass
 from ..kernel.placeholders import Fragment
+from ..publisher.interfaces import IDeferral
 from . import caching
 from . import sealed
 from .places import find
@@ -35,6 +35,7 @@ from zExceptions import Forbidden
 from zExceptions import NotFound
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
+from zope.interface import implementer
 
 import functools
 import hashlib
@@ -62,11 +63,25 @@ _MOST_LETTERS = 4000
 _STATIC = Path(__file__).parent / "static"
 
 
-def path_is_traversed(event: Any) -> None:
-    """Let the parts of this pass be deferred, where it makes a page for a browser."""
-    this = current_pass()
-    if this is not None and _is_for_a_browser(event.request):
-        this.defer = functools.partial(_placeholder, this, event.request)
+@implementer(IDeferral)
+class Deferral:
+    """Lets a page's browser fetch its deferred parts.
+
+    Args:
+        page: The page's request.
+    """
+
+    def __init__(self, page: Any) -> None:
+        self._page = page
+
+    def defer(self, fragment: Fragment) -> str | None:
+        """Return what is sent in place of *fragment*; None where it has to be waited for."""
+        return _placeholder(self._page, fragment)
+
+
+def deferral(request: Any) -> Deferral | None:
+    """Return what defers the parts of a page; None where it is not made for a browser."""
+    return Deferral(request) if _is_for_a_browser(request) else None
 
 
 def _is_for_a_browser(request: Any) -> bool:
@@ -85,7 +100,7 @@ def _published(request: Any) -> Any:
     return aq_base(getattr(published, "__self__", published))
 
 
-def _placeholder(this: Pass, page: Any, fragment: Fragment) -> str | None:
+def _placeholder(page: Any, fragment: Fragment) -> str | None:
     """Return what is sent in place of *fragment*; None where it has to be waited for."""
     kind = page.response.getHeader("Content-Type") or "text/html"
     if not kind.startswith(("text/html", "application/xhtml")) or _is_the_page(fragment, page):
@@ -94,7 +109,7 @@ def _placeholder(this: Pass, page: Any, fragment: Fragment) -> str | None:
         place = place_of(fragment, _published(page))
         address = _address(fragment, place)
     except NoPlace as why:
-        _tell(fragment, why, debug=this.hold.watch is not None)
+        _tell(fragment, why)
         return None
     if address is None:
         return None
@@ -111,11 +126,12 @@ def _is_the_page(fragment: Fragment, page: Any) -> bool:
     return part is not None and aq_base(part) is _published(page)
 
 
-def _tell(fragment: Fragment, why: NoPlace, *, debug: bool) -> None:
+def _tell(fragment: Fragment, why: NoPlace) -> None:
     message = (
         f"{fragment.name} is declared with deferred=True, but cannot be fetched by itself: {why}."
     )
-    if debug:
+    this = current_pass()
+    if this is not None and this.hold.watch is not None:
         raise FuturesError(message)
     _log_once(f"{message} The page waits for it.")
 
@@ -223,7 +239,7 @@ class Part(BrowserView):  # type: ignore[misc]
         found = find(context, self.request, told)
         this = current_pass()
         if this is not None:
-            this.alone = aq_base(found.part)
+            this.publish_alone(aq_base(found.part))
         return str(found.make())
 
     def _path(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from ..upstreams.settings import UpstreamSettings
 from ..upstreams.settings import variable
 from ..upstreams.upstream import Upstream
 from ..upstreams.upstream import upstreams
-from ..wsgi.publication import SETTINGS
+from ..wsgi.attempt import SETTINGS
 from ..wsgi.settings import Origin
 from ..wsgi.settings import Settings
 from ..wsgi.settings import variable_of

@@ -5,9 +5,9 @@ installed in it, the process is as it is set. No page fails for what is wrong in
 it is logged once, and counts as not set.
 """
 
-from ..kernel import sites
+from ..kernel.sites import Sites
+from ..kernel.sites import sites
 from ..kernel.sites import SiteSettings
-from ..upstreams import settings as upstream_settings
 from ..upstreams.upstream import upstreams
 from . import lines
 from .interfaces import FIELDS
@@ -31,10 +31,20 @@ _ONLY_LOWER = ("max_calls", "max_queue", "max_size")
 
 def zope_has_started(event: Any) -> None:
     """Let the kernel and the upstreams ask."""
-    if wanted not in sites.site_settings:
-        sites.site_settings.append(wanted)
-    if overrides not in upstream_settings.site_overrides:
-        upstream_settings.site_overrides.append(overrides)
+    if not any(isinstance(one, PloneSites) for one in sites):
+        sites.append(PloneSites())
+
+
+class PloneSites(Sites):
+    """Reads the registry of the site that is being published."""
+
+    def settings(self) -> SiteSettings | None:
+        """Return what the site wants, None where there is no site."""
+        return wanted()
+
+    def of_upstream(self, name: str) -> Mapping[str, object]:
+        """Return what the site changes of an upstream."""
+        return overrides(name)
 
 
 def wanted() -> SiteSettings | None:

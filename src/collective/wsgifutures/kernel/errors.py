@@ -5,6 +5,7 @@
      ├ FutureCancelled                 also concurrent.futures.CancelledError
      ├ TooManyPasses, AskedAfterCommit
      ├ ProcessEnded
+     ├ StandsForSuspension           (of collective.wsgifutures.compat)
      ├ Unavailable
      │  ├ ExecutorBusy               (and what goes wrong with an upstream)
      │  └ HoldCancelled
@@ -101,6 +102,13 @@ class AskedAfterCommit(FuturesError):
             "before-commit hook, not in IPubSuccess or an after-commit hook: what was "
             "submitted before the commit, with submit(), has its value there."
         )
+
+
+class StandsForSuspension(FuturesError):
+    """Where it leaves the pass that it was raised for, that suspends on all that is pending."""
+
+    #: It was raised for a pass, and not by a future.
+    is_of_pass = False
 
 
 class ArgumentRefused(FuturesError, TypeError):

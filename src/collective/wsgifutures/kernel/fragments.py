@@ -9,11 +9,16 @@ A deferred part is not waited for: the page is sent with its placeholder, and th
 fetches the part. It has to be found again then, by where it stands in the site or by its name.
 """
 
+from .errors import HoldCancelled
+from .errors import HoldExpired
+from .errors import Suspended
 from .names import dotted_name
 from .passes import current_pass
+from .passes import Pass
 from .placeholders import Fragment
-from .placeholders import made
 from collections.abc import Callable
+from collections.abc import Container
+from collections.abc import Hashable
 from typing import Any
 from typing import NamedTuple
 from typing import overload
@@ -22,6 +27,7 @@ from typing import TypeVar
 import contextlib
 import functools
 import inspect
+import sys
 
 T = TypeVar("T")
 
@@ -110,7 +116,7 @@ def _guarded_function(function: Callable[..., Any], options: _Options) -> Any:
         if this is None:
             return function(*args, **kwargs)
         fragment = Fragment(name, **options._asdict(), call=(guarded, args, kwargs))
-        return made(this, fragment, lambda: function(*args, **kwargs))
+        return make(this, fragment, lambda: function(*args, **kwargs))
 
     guarded.is_deferred = options.deferred  # type: ignore[attr-defined]
     return _with_signature(guarded, function)
@@ -143,12 +149,12 @@ def _guarded_step(step: Any, name: str, options: _Options, otherwise: Callable[[
     def run(part: Any, function: Callable[[], Any]) -> Any:
         this = current_pass()
         part = getattr(part, "aq_base", part)  # Zope wraps it anew each time
-        if this is None or part is this.alone or any(part is one.part for one in this.fragments):
+        if this is None or not this.is_guarded(part):
             return function()
         if id(part) in this.suspended_parts:
             return otherwise(this.suspended_parts[id(part)][1])
         fragment = Fragment(name, **options._asdict(), part=part)
-        value = made(this, fragment, function)
+        value = make(this, fragment, function)
         if not fragment.suspended:
             return value
         this.suspended_parts[id(part)] = (part, value)
@@ -207,3 +213,63 @@ def _with_signature(guarded: Any, function: Any) -> Any:
     with contextlib.suppress(TypeError, ValueError):  # what C code takes nobody can tell
         guarded.__signature__ = inspect.signature(function)
     return guarded
+
+
+def make(this: Pass, fragment: Fragment, function: Callable[[], Any]) -> Any:
+    """Return what *function* gives, the placeholder where it suspends or comes too late.
+
+    A deferred one suspends where anything that it asked for is pending, waited for or not.
+
+    Args:
+        this: The pass that is being published.
+        fragment: Of *function*; ``suspended`` tells afterwards what became of it.
+        function: Makes the fragment.
+
+    Raises:
+        Suspended: It is not the fragment that suspends, but what is around it.
+        Exception: What *function* raised, where the pass is not discarded for it.
+    """
+    known = set(this.hold.calls) if fragment.deferred and this.publisher.defers else None
+    fragment.made_in = sys._getframe()
+    this.fragments.append(fragment)
+    try:
+        value = function()
+    except Suspended:
+        if not fragment.suspended or this.hold.done:
+            raise
+    except Exception as error:
+        late = isinstance(error, HoldCancelled | HoldExpired)
+        if not (late or this.waits_for(error)) or this.fragment() is not fragment:
+            raise
+        fragment.suspended = True
+    else:
+        if known is not None and this.registered_since(known):
+            fragment.suspended = this.fragment() is fragment
+        if not fragment.suspended:
+            return value
+    finally:
+        this.fragments.pop()
+        fragment.made_in = None  # a frame that is kept keeps all of its pass
+    return fragment.placeholder if known is None else _put_off(this, fragment, known)
+
+
+def _put_off(this: Pass, fragment: Fragment, known: Container[Hashable]) -> str:
+    """Return what stands for a deferred *fragment* that has suspended.
+
+    What it asked for is forgotten: it is asked for again where the browser fetches it.
+
+    Args:
+        this: The pass that is being published.
+        fragment: It has ended.
+        known: The identities of what was asked for before.
+    """
+    calls = this.registered_since(known)
+    for call in calls:
+        this.placed.pop(call, None)
+    text = this.publisher.defer(fragment)
+    if text is None:
+        this.placed.update(dict.fromkeys(calls))
+        return fragment.placeholder
+    for call in calls:
+        del this.hold.calls[call.identity]
+    return text

@@ -10,19 +10,20 @@ from .arguments import noun
 from .arguments import take_arguments
 from .arguments import take_closure
 from .arguments import Unfit
+from .by_name import Declared
+from .by_name import pack
+from .calls import Call
+from .calls import CallState
 from .errors import ArgumentRefused
 from .errors import FutureCancelled
 from .errors import FuturesError
 from .errors import HoldCancelled
 from .errors import HoldExpired
-from .hold import Call
-from .hold import CallState
-from .hold import Pass
 from .names import dotted_name
 from .outcomes import Outcome
-from .outcomes import run
 from .passes import current_pass
 from .passes import holding_pass
+from .passes import Pass
 from .sites import SiteSettings
 from collections.abc import Callable
 from collections.abc import Coroutine
@@ -143,47 +144,7 @@ def settle_in_place(call: Call, make: Callable[[], Outcome]) -> None:
     call.settle(stand_ins[-1](call) if stand_ins else make())
 
 
-class Parts:
-    """What a call is made of: a function and its arguments, kept while its response is held.
-
-    Args:
-        name: The future's.
-        function: What makes the call.
-        args: For it.
-        kwargs: For it, too.
-    """
-
-    __slots__ = ("args", "function", "kwargs", "name")
-
-    def __init__(
-        self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        self.name = name
-        self.function = function
-        self.args = args
-        self.kwargs = kwargs
-
-    def run(self) -> Outcome:
-        """Make the call and return its outcome."""
-        return run(self.name, self.call)
-
-    def call(self) -> Any:
-        """Make the call and return its value."""
-        return self.function(*self.args, **self.kwargs)
-
-
-class _AsyncParts(Parts):
-    """The same of an ``async def``, which asyncio's executor awaits."""
-
-    __slots__ = ()
-
-    def call(self) -> Any:
-        from .executors.asyncio import run_in_place
-
-        return run_in_place(self.function, self.args, self.kwargs)
-
-
-class FutureFunction(Generic[P, T]):
+class FutureFunction(Declared, Generic[P, T]):
     """A function declared with ``@future``. Calling it gives its value or suspends."""
 
     def __init__(
@@ -197,6 +158,7 @@ class FutureFunction(Generic[P, T]):
         self._function = function
         self._timeout = timeout
         self._executor = _executor(function, executor)
+        self._kind = executors.kind_of(self._executor)
         self._name = key or dotted_name(function)
         self._signature = _signature(function)
 
@@ -221,7 +183,7 @@ class FutureFunction(Generic[P, T]):
         this = holding_pass()
         call = self._call(args, kwargs, SiteSettings() if this is None else this.site)
         if this is None:
-            settle_in_place(call, call.run)
+            settle_in_place(call, functools.partial(self._kind.in_place, call))
         else:
             if not stand_ins:
                 executors.check_available(self._executor)
@@ -255,24 +217,21 @@ class FutureFunction(Generic[P, T]):
             raise ArgumentRefused(self._name, unfit.where, unfit.reason) from None
         except TypeError as error:
             raise TypeError(f"{self._name}: {error}") from None
-        identity: Hashable = (self._name, arguments.identity, closure.identity)
-        positional, named = arguments.copy
-        parts = self._parts(closure.copy, positional, named)
-        told = cast(tuple[tuple[str, Hashable], ...], arguments.identity)
-        timeout = self._timeout or site.timeout or DEFAULT_TIMEOUT
-        return Call(self._name, identity, parts.run, timeout, told, self._executor, parts)
-
-    def _parts(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Parts:
-        if self._executor == "asyncio":
-            return _AsyncParts(self._name, function, args, kwargs)
-        if self._executor == "processes":
-            from .executors.channel import pack
-
+        args, kwargs = arguments.copy
+        function = closure.copy
+        if self._kind.by_name:
             pack(self._name, self._function, args, kwargs)  # is refused here, in the view
-            return Parts(self._name, self._function, args, kwargs)
-        return Parts(self._name, function, args, kwargs)
+            function = self._function
+        return Call(
+            self._name,
+            (self._name, arguments.identity, closure.identity),
+            function,
+            args,
+            kwargs,
+            timeout=self._timeout or site.timeout or DEFAULT_TIMEOUT,
+            arguments=cast(tuple[tuple[str, Hashable], ...], arguments.identity),
+            executor=self._executor,
+        )
 
     @property
     def name(self) -> str:
@@ -325,7 +284,7 @@ def future(
     seconds = _checked_timeout(timeout)
     if key is not None and not (isinstance(key, str) and key):
         raise TypeError(f"key={key!r} is not a name, a str of one letter or more")
-    executors.check_name(executor)
+    executors.kind_of(executor)
 
     def declare(function: Callable[P, T]) -> FutureFunction[P, T]:
         _check_function(function, key)
@@ -472,14 +431,17 @@ def _check_function(function: Any, key: str | None) -> None:
 def _executor(function: Callable[..., Any], executor: str | None) -> str | None:
     """Return what runs *function*: asyncio what is ``async def``, and nothing else."""
     is_async = inspect.iscoroutinefunction(function)
-    if is_async and executor not in (None, "asyncio"):
-        raise ValueError(f"executor={executor!r} does not run async def; asyncio does")
-    if executor == "asyncio" and not is_async:
+    if executor is None:
+        return executors.ASYNC if is_async else None
+    runs_async = executors.kind_of(executor).is_async
+    if is_async and not runs_async:
+        raise ValueError(f"executor={executor!r} does not run async def; {executors.ASYNC} does")
+    if runs_async and not is_async:
         raise ValueError(
-            f"executor='asyncio' runs async def; {function.__qualname__} is none, and would stop "
-            "the others in its loop"
+            f"executor={executor!r} runs async def; {function.__qualname__} is not async, and "
+            "would stop the others in its loop"
         )
-    return "asyncio" if is_async else executor
+    return executor
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:

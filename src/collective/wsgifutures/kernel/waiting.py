@@ -5,19 +5,19 @@ can be published again. The thread of the request does all of it: executors only
 what they have into its inbox.
 """
 
-from .executors import Job
-from .executors import Registry
-from .hold import Call
+from . import runtime
+from .calls import Call
+from .executors.base import Executor
+from .executors.base import Job
 from .hold import Hold
 from .hold import HoldState
-from .inbox import inbox
 from .outcomes import Outcome
 from .outcomes import Raised
+from .runtime import Steps
+from .runtime import Wait
 from collections.abc import Callable
 
-import contextlib
 import functools
-import queue
 import time
 
 
@@ -26,28 +26,30 @@ class Waiter:
 
     Args:
         hold: Whose futures they are.
-        executors: What runs them, by name.
+        executor_of: Returns what runs them, by name.
         clock: Gives the time in seconds.
     """
 
     def __init__(
-        self, hold: Hold, executors: Registry, clock: Callable[[], float] = time.monotonic
+        self,
+        hold: Hold,
+        executor_of: Callable[[str | None], Executor],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hold = hold
-        self._executors = executors
+        self._executor_of = executor_of
         self._clock = clock
         self._jobs: dict[Call, Job] = {}
-        self._inbox = inbox()
+        self._inbox = runtime.inbox()
 
-    def wait(self) -> None:
+    def wait(self) -> Steps[None]:
         """Return when the hold is READY: what it waits for has settled or is out of time."""
         self.start()
         while True:
             self.collect()
             if self._hold.state is not HoldState.WAITING:
                 return
-            with contextlib.suppress(queue.Empty):
-                self._take(self._inbox.get(timeout=self._patience()))
+            yield Wait(self._inbox.signal, max(0.0, self._hold.next_time_out - self._clock()))
 
     def cancel(self) -> None:
         """Let the last pass begin as soon as it waits. May be called in any thread."""
@@ -60,14 +62,14 @@ class Waiter:
         for call in self._hold.take_starts():
             done = functools.partial(self._put, call)
             try:
-                self._jobs[call] = self._executors.get(call.executor).start(call, done)
+                self._jobs[call] = self._executor_of(call.executor).start(call, done)
             except Exception as error:  # the line is full, say
                 self._put(call, Raised(error))
 
     def collect(self) -> None:
         """Take what has arrived and end what is out of time. Never waits."""
-        while not self._inbox.empty():
-            self._take(self._inbox.get(timeout=0.0))
+        for item in self._inbox.take_all():
+            self._take(item)
         self._hold.time_out(self._clock())
         self._stop()
 
@@ -108,6 +110,3 @@ class Waiter:
     def _follow_up(self) -> None:
         for follow_up in self._hold.take_follow_ups():
             follow_up()
-
-    def _patience(self) -> float:
-        return max(0.0, self._hold.next_time_out - self._clock())

@@ -5,7 +5,7 @@ see it. So nothing may be in a metric that not everybody may know.
 """
 
 from ..status.board import board_of
-from ..wsgi.publication import SETTINGS
+from ..wsgi.attempt import SETTINGS
 from .families import families
 from collections.abc import Iterator
 from plone.observability.interfaces import IMetricProvider

@@ -4,11 +4,11 @@ That Zope was imported too early cannot be seen from gevent's patches, which say
 is well. So a greenlet is asked what it sees, and that is compared with what is seen here.
 """
 
-from ..kernel.executors import under_gevent
-from ..wsgi.audit import error
-from ..wsgi.audit import Finding
-from ..wsgi.audit import ok
-from ..wsgi.audit import warning
+from ..kernel.runtime import under_gevent
+from ..wsgi.findings import error
+from ..wsgi.findings import Finding
+from ..wsgi.findings import ok
+from ..wsgi.findings import warning
 from AccessControl import SecurityManagement
 from collections.abc import Callable
 from collections.abc import Iterator

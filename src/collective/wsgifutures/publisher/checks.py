@@ -7,8 +7,8 @@ Mail is heard of by Python's own audit events, so nothing of Zope or Plone is pa
 hook cannot be taken away again: it is only there once a pass was published with ``debug``.
 """
 
-from ..kernel.hold import Pass
 from ..kernel.passes import current_pass
+from ..kernel.passes import Pass
 from collections import Counter
 from typing import Any
 from ZODB.Connection import Connection
@@ -42,7 +42,7 @@ def look(this: Pass) -> None:
     watch = this.hold.watch
     if watch is None:
         return
-    watch.view = this.view() if this.view is not None else ""
+    watch.view = this.publisher.view_name()
     if watch.mailed_in == this.hold.passes:
         watch.tell("mail", _MAILS)
     # What only fragments wait for the page cannot ask for earlier.

@@ -4,14 +4,15 @@ Under gevent it is a greenlet, so that a worker whose loop stands still is seen 
 elsewhere a thread.
 """
 
-from ..wsgi.republish import at_start
-from ..wsgi.republish import Republish
+from ..wsgi.joints import join
+from ..wsgi.joints import Joint
+from ..wsgi.worker import Worker
 from .board import Board
 from .board import board_of
 from .board import FolderRefused
 from .history import History
 from .snapshot import of_worker
-from .snapshot import Worker
+from .snapshot import Sender
 from collections.abc import Callable
 from typing import Any
 
@@ -31,16 +32,16 @@ class Reporter:
     """Of one worker.
 
     Args:
-        republish: What it holds responses with.
+        worker: What it holds responses with.
         board: Where it reports.
         clock: Gives the time in seconds since the epoch.
     """
 
     def __init__(
-        self, republish: Republish, board: Board, clock: Callable[[], float] = time.time
+        self, worker: Worker, board: Board, clock: Callable[[], float] = time.time
     ) -> None:
-        self.worker = Worker(secrets.token_hex(4), clock())
-        self._republish = republish
+        self.sender = Sender(secrets.token_hex(4), clock())
+        self._worker = worker
         self._board = board
         self._clock = clock
         self._history = History()
@@ -56,18 +57,18 @@ class Reporter:
     def report(self) -> None:
         """Do all that is to be done now."""
         now = self._clock()
-        held = self._republish.held
-        for hold in self._board.cancels(self.worker.name):
+        held = self._worker.held
+        for hold in self._board.cancels(self.sender.name):
             held.cancel(int(hold))
-        refused = sum(self._republish.refusals.counts.values())
-        self._history.add(now, held.count, self._republish.gate.waiting, refused)
+        refused = sum(self._worker.refusals.counts.values())
+        self._history.add(now, held.count, self._worker.gate.waiting, refused)
         points = self._history.points()
-        self._board.write(of_worker(self.worker, self._republish, now, points))
+        self._board.write(of_worker(self.sender, self._worker, now, points))
 
     def _end(self) -> None:
         """Take away what it told, and tell no more: a process may take its time to end."""
         self._ended = True
-        self._board.remove(self.worker.name)
+        self._board.remove(self.sender.name)
 
     def _report_to_the_end(self) -> None:
         while not self._ended:
@@ -84,18 +85,25 @@ class Reporter:
             logger.error("The live status cannot be written: %s", error, exc_info=error)
 
 
-def report(republish: Republish) -> None:
+def report(worker: Worker) -> None:
     """Let a worker report, where there is a board."""
     try:
-        board = board_of(republish.settings)
+        board = board_of(worker.settings)
     except FolderRefused as refused:
         logger.error("%s", refused)
         return
     if board is not None:
-        Reporter(republish, board).start()
+        Reporter(worker, board).start()
+
+
+class Reports(Joint):
+    """Lets each worker report."""
+
+    def worker_starts(self, worker: Worker) -> None:
+        """Begin to report what *worker* does, where there is a board."""
+        report(worker)
 
 
 def zope_has_started(event: Any) -> None:
     """Let each worker of this Zope report."""
-    if report not in at_start:
-        at_start.append(report)
+    join(Reports())

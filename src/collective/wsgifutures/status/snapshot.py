@@ -4,12 +4,12 @@ Nothing in it is secret: paths without their query strings, ids of users, names 
 and hosts, numbers. No argument of a call is told, and no header.
 """
 
-from ..kernel.hold import CallState
+from ..kernel.calls import CallState
 from ..traces.paths import shown
 from ..upstreams.figures import all_figures
-from ..wsgi.held import HeldResponse
+from ..wsgi.held import Held
 from ..wsgi.record import Record
-from ..wsgi.republish import Republish
+from ..wsgi.worker import Worker
 from .board import FORMAT
 from .board import Snapshot
 from collections.abc import Hashable
@@ -22,43 +22,41 @@ import os
 HOLDS = 200
 
 
-class Worker(NamedTuple):
+class Sender(NamedTuple):
     """Who tells."""
 
     name: str  #: a random one, for each start of a process
     started: float  #: in seconds since the epoch
 
 
-def of_worker(
-    worker: Worker, republish: Republish, at: float, history: list[list[float]]
-) -> Snapshot:
+def of_worker(sender: Sender, worker: Worker, at: float, history: list[list[float]]) -> Snapshot:
     """Return what *worker* does.
 
     Args:
-        worker: Whose snapshot it is.
-        republish: What it holds responses with.
+        sender: Whose snapshot it is.
+        worker: The same, as it serves.
         at: The time, in seconds since the epoch.
         history: What was, as ``History`` keeps it.
     """
     return {
         "format": FORMAT,
         "pid": os.getpid(),
-        "worker": worker.name,
-        "started": worker.started,
+        "worker": sender.name,
+        "started": sender.started,
         "at": at,
-        "counts": _counts(republish),
-        "totals": _totals(republish),
-        "holds": [_hold(one, republish.clock() - at) for one in republish.held.oldest(HOLDS)],
+        "counts": _counts(worker),
+        "totals": _totals(worker),
+        "holds": [_hold(one, worker.clock() - at) for one in worker.held.oldest(HOLDS)],
         "upstreams": all_figures(),
-        "last": _last(republish.record),
+        "last": _last(worker.record),
         "history": history,
     }
 
 
-def _counts(republish: Republish) -> dict[str, int]:
-    gate, settings = republish.gate, republish.settings
+def _counts(worker: Worker) -> dict[str, int]:
+    gate, settings = worker.gate, worker.settings
     return {
-        "held": republish.held.count,
+        "held": worker.held.count,
         "waiting": gate.waiting,
         "slots_used": gate.taken,
         "slots": gate.slots,
@@ -67,13 +65,13 @@ def _counts(republish: Republish) -> dict[str, int]:
     }
 
 
-def _totals(republish: Republish) -> dict[str, Any]:
-    record, monitor = republish.record, republish.monitor.counts
+def _totals(worker: Worker) -> dict[str, Any]:
+    record, monitor = worker.record, worker.monitor.counts
     return {
         "requests": record.requests,
         "held": record.held,
         "passes": record.passes,
-        "refused": dict(republish.refusals.counts),
+        "refused": dict(worker.refusals.counts),
         "expired": record.expired,
         "cancelled": record.cancelled,
         "timeouts": record.timeouts,
@@ -85,7 +83,7 @@ def _totals(republish: Republish) -> dict[str, Any]:
     }
 
 
-def _hold(one: HeldResponse, offset: float) -> dict[str, Any]:
+def _hold(one: Held, offset: float) -> dict[str, Any]:
     """Return what is told of one; *offset* is the hold's clock less the epoch's."""
     hold = one.hold
     calls = list(hold.calls.values())  # a copy in one step: its thread goes on

@@ -1,8 +1,7 @@
 """A hold without a server: passes, futures and the time move when the test says so."""
 
-from ..kernel.executors import Work
-from ..kernel.hold import Call
-from ..kernel.hold import CallState
+from ..kernel.calls import Call
+from ..kernel.calls import CallState
 from ..kernel.hold import Hold
 from ..kernel.passes import publish_once
 from ..kernel.waiting import Waiter
@@ -54,7 +53,7 @@ class ByHand:
         """Return itself, whatever executor is asked for."""
         return self
 
-    def start(self, call: Work, done: Callable[[Any], None]) -> "JobByHand":
+    def start(self, call: Call, done: Callable[[Any], None]) -> "JobByHand":
         """Keep *call* until it is told to run."""
         job = JobByHand(call, done)
         self.jobs.append(job)
@@ -72,7 +71,7 @@ class ByHand:
 class JobByHand:
     """A call that was started and waits for the test."""
 
-    def __init__(self, call: Work, done: Callable[[Any], None]) -> None:
+    def __init__(self, call: Call, done: Callable[[Any], None]) -> None:
         self._call = call
         self._context = contextvars.copy_context()
         self._done = done
@@ -106,7 +105,7 @@ class HeldRequest:
         self.executor = ByHand()
         self.hold = Hold(self.clock(), deadline=deadline, max_passes=max_passes)
         self._view = view
-        self._waiter = Waiter(self.hold, self.executor, self.clock)
+        self._waiter = Waiter(self.hold, self.executor.get, self.clock)
 
     @property
     def passes(self) -> int:

@@ -6,21 +6,16 @@ and none inside. What is told is times, names and numbers: no query string, head
 argument, or text of an error.
 """
 
-from ..kernel.executors import Registry
 from .paths import shown
 from collections.abc import Callable
 from collections.abc import Mapping
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import contextvars
 import functools
-
-if TYPE_CHECKING:
-    from .futures import FutureSpan
 
 #: What makes the spans, for OpenTelemetry.
 NAME = "collective.wsgifutures"
@@ -107,10 +102,6 @@ class Span:
     def answered(self, status: int) -> None:
         """Tell the status of the answer."""
 
-    def executors(self, executors: Registry) -> Registry:
-        """Return the same, with a span for each call that is started."""
-        return executors
-
 
 NONE = Span()
 
@@ -144,24 +135,6 @@ class _Span(Span):
             fail(self._span, str(status))
 
 
-class _RequestSpan(_Span):
-    __slots__ = ("_futures",)
-
-    def __init__(self, span: Any) -> None:
-        super().__init__(span)
-        self._futures: list[FutureSpan] = []
-
-    def executors(self, executors: Registry) -> Registry:
-        from .futures import TracedExecutors
-
-        return TracedExecutors(executors, self._futures) if self.recorded else executors
-
-    def __exit__(self, *raised: Any) -> None:
-        for one in self._futures:
-            one.end()
-        super().__exit__(*raised)
-
-
 class _PassSpan(_Span):
     __slots__ = ("_view",)
 
@@ -191,7 +164,7 @@ def of_request(environ: Mapping[str, Any]) -> Span:
         return NONE
     trace = api().trace
     if trace.get_current_span() is not trace.INVALID_SPAN:
-        return _RequestSpan(maker.start_span("hold"))
+        return _Span(maker.start_span("hold"))
     method = _method(environ["REQUEST_METHOD"])
     told = {
         "http.request.method": method,
@@ -204,7 +177,7 @@ def of_request(environ: Mapping[str, Any]) -> Span:
     span = maker.start_span(
         "HTTP" if method == "_OTHER" else method, context, trace.SpanKind.SERVER, told
     )
-    return _RequestSpan(span)
+    return _Span(span)
 
 
 def of_pass(number: int, view: Callable[[], str]) -> Span:

@@ -10,7 +10,7 @@ not tell when to ask again::
                            +--it fails--> OPEN
 """
 
-from ..kernel.executors import real_lock
+from ..kernel.runtime import current
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
@@ -60,7 +60,7 @@ class Breaker:
         self._counts: deque[list[float]] = deque()  # begin of the part, calls, failures
         self._again_at = 0.0
         self._probe: object = None
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def closed_for(self, now: float | None = None) -> float:
         """Return in how many seconds it may be asked, 0 where that is now."""

@@ -1,13 +1,10 @@
 """Limits how many calls one upstream gets at once; the next ones wait in a short line."""
 
-from ..kernel.executors import real_lock
-from ..kernel.inbox import Inbox
-from ..kernel.inbox import inbox
+from ..kernel.runtime import current
+from ..kernel.runtime import Signal
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import queue
 
 
 class Full(Exception):
@@ -30,8 +27,8 @@ class Bulkhead:
         self.taken = 0
         self._places = places
         self._length = line
-        self._line: deque[Inbox] = deque()
-        self._lock = real_lock()
+        self._line: deque[Signal] = deque()
+        self._lock = current().lock()
 
     @property
     def waiting(self) -> int:
@@ -63,19 +60,18 @@ class Bulkhead:
                 return
             if self.full:
                 raise Full(0.0)
-            turn = inbox()
+            turn = current().signal()
             self._line.append(turn)
         had_it = False
         try:
-            turn.get(timeout=max(0.0, patience))
-            had_it = True
-        except queue.Empty:
-            raise Full(patience) from None
+            had_it = turn.wait(max(0.0, patience))
         finally:
             if not had_it:
                 self._leave(turn)
+        if not had_it:
+            raise Full(patience)
 
-    def _leave(self, turn: Inbox) -> None:
+    def _leave(self, turn: Signal) -> None:
         """Leave the line; who was given a place meanwhile gives it back."""
         with self._lock:
             if turn in self._line:
@@ -89,4 +85,4 @@ class Bulkhead:
                 self.taken -= 1
                 return
             turn = self._line.popleft()
-        turn.put(None)
+        turn.set()

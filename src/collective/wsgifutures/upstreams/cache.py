@@ -10,7 +10,7 @@ set; ``redis://…`` or ``memcached://host:port`` for all workers together. Noth
 unpickled from there.
 """
 
-from ..kernel.executors import real_lock
+from ..kernel.runtime import current
 from ..kernel.settings import SettingRefused
 from .answers import Answer
 from .answers import Headers
@@ -103,7 +103,7 @@ class _Locked(dict[str, Any]):
     def __init__(self, mapping: MutableMapping[str, Any]) -> None:
         super().__init__()
         self._mapping = mapping
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def get(self, key: str, default: Any = None) -> Any:
         with self._lock:

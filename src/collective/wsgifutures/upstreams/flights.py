@@ -7,39 +7,39 @@ Under gevent it is a greenlet of the loop that serves. Who asks in a thread of t
 a loop that ends with what that thread does: there the call gets a thread of its own.
 """
 
+from ..kernel.calls import Call
 from ..kernel.executors import Executors
-from ..kernel.executors import Job
-from ..kernel.executors import real_lock
-from ..kernel.executors import under_gevent
-from ..kernel.inbox import Inbox
-from ..kernel.inbox import inbox
+from ..kernel.executors.base import Job
 from ..kernel.outcomes import Outcome
 from ..kernel.outcomes import Raised
+from ..kernel.runtime import current
+from ..kernel.runtime import Inbox
+from ..kernel.runtime import inbox
 from ..traces import ids
 from collections.abc import Callable
 from collections.abc import Hashable
 from typing import Any
 
-import contextlib
-import queue
 import time
 
 #: Makes a call, given what tells whether nobody waits for it any more. Raises nothing.
 Make = Callable[[Callable[[], bool]], Outcome]
 
 
-class _Flight:
-    """A call, and who waits for it. What an executor is given."""
+class _Flight(Call):
+    """A call of nobody's hold, and who waits for it."""
 
-    def __init__(self, name: str, make: Make, owned: bool) -> None:
-        self.name = name
-        self.parts = None
+    __slots__ = ("_make", "job", "owned", "waiters")
+
+    def __init__(self, key: Hashable, name: str, make: Make, owned: bool) -> None:
+        super().__init__(name, key, None)
         self.owned = owned  #: nobody need wait for it
         self.waiters: list[Inbox] = []
         self.job: Job | None = None
         self._make = make
 
     def work(self) -> Outcome:
+        """Make it, for as long as somebody wants it."""
         return self._make(lambda: not self.wanted)
 
     @property
@@ -53,7 +53,7 @@ class Flights:
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight] = {}
         self._executors = Executors()
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def join(
         self, key: Hashable, name: str, make: Make, until: float
@@ -70,15 +70,15 @@ class Flights:
         with self._lock:
             flight = self._flights.get(key)
             first = flight is None
-            flight = flight or _Flight(name, make, owned=False)
+            flight = flight or _Flight(key, name, make, owned=False)
             flight.waiters.append(mine)
             self._flights[key] = flight
         try:
             if first:
                 self._start(key, flight)
-            with contextlib.suppress(queue.Empty):
-                return mine.get(timeout=max(0.0, until - time.monotonic())), first
-            return None
+            mine.signal.wait(max(0.0, until - time.monotonic()))
+            found = mine.take_all()
+            return (found[0], first) if found else None
         finally:
             self._leave(key, flight, mine)
 
@@ -87,7 +87,7 @@ class Flights:
         with self._lock:
             if key in self._flights:
                 return
-            flight = self._flights[key] = _Flight(name, make, owned=True)
+            flight = self._flights[key] = _Flight(key, name, make, owned=True)
         self._start(key, flight)
 
     def _start(self, key: Hashable, flight: _Flight) -> None:
@@ -119,8 +119,4 @@ class Flights:
 
 def _kind() -> str | None:
     """Return the name of the executor that outlives whoever asks first."""
-    if not under_gevent():
-        return None
-    import gevent
-
-    return None if gevent.get_hub().main_hub else "threads"
+    return None if current().outlives_its_callers() else "threads"

@@ -3,7 +3,7 @@
 The first time it is made without tenacity: of the calls that succeed none pays for it.
 """
 
-from ..kernel.executors import real_lock
+from ..kernel.runtime import current
 from .answers import Answer
 from .errors import UpstreamError
 from .errors import UpstreamRefused
@@ -35,7 +35,7 @@ class Budget:
     def __init__(self, share: float) -> None:
         self._share = share
         self._there = _TO_BEGIN_WITH if share else 0.0
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def earn(self) -> None:
         """A call is made."""

@@ -5,9 +5,7 @@ client. All of it is the same with a hold and without.
 """
 
 from ..kernel.durations import Durations
-from ..kernel.executors import at_end_of_thread
-from ..kernel.executors import real_lock
-from ..kernel.executors import under_gevent
+from ..kernel.runtime import current
 from ..traces import spans
 from .answers import Answer
 from .breaker import Breaker
@@ -61,7 +59,7 @@ class Service:
         self.durations = Durations()
         self._budget = Budget(settings.retry_share)
         self._clients = _clients()
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def refusal(self) -> UpstreamError | None:
         """Return the error of a call that would not be made now, None where it would."""
@@ -161,25 +159,16 @@ class Service:
 
     def _client(self) -> "Client":
         """Return the client of this process: greenlets of one thread share one."""
-        owner = _owner()
+        owner = current().loop()  # to which its connections belong
         client = self._clients.get(owner)
         if client is None:
             from .client import Client  # never at the top: it imports urllib3
 
             with self._lock:
                 client = self._clients.setdefault(owner, Client(self.name, self.settings))
-            at_end_of_thread(lambda: self._clients.pop(owner).close())
+            current().at_end_of_thread(lambda: self._clients.pop(owner).close())
         return cast("Client", client)
 
 
 def _clients() -> Any:
-    return weakref.WeakKeyDictionary() if under_gevent() else {}
-
-
-def _owner() -> Any:
-    """Return what a connection belongs to: under gevent to the loop of its thread."""
-    if not under_gevent():
-        return None
-    import gevent
-
-    return gevent.get_hub()
+    return {} if current().loop() is None else weakref.WeakKeyDictionary()

@@ -2,7 +2,7 @@
 
 What the declaration says comes first; an environment variable
 ``WSGIFUTURES_UPSTREAM_<NAME>_<SETTING>`` changes it for the process, and what a site says
-(``site_overrides``) for that site. A site's own is read in the pass, where the call is
+(``kernel.sites``) for that site. A site's own is read in the pass, where the call is
 submitted, and travels with the call as plain data.
 """
 
@@ -17,6 +17,7 @@ from ..kernel.settings import SettingRefused
 from ..kernel.settings import SHARE
 from ..kernel.settings import SWITCH
 from ..kernel.settings import TEXT
+from ..kernel.sites import sites
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -30,11 +31,6 @@ import os
 import re
 
 PREFIX = "WSGIFUTURES_UPSTREAM_"
-
-#: Each takes the name of an upstream and returns what the site that is being published
-#: changes of it, by the names of its settings; nothing where there is no site. Only called
-#: in the thread that submits. The last one wins.
-site_overrides: list[Callable[[str], Mapping[str, object]]] = []
 
 
 def _address(value: str) -> str:
@@ -137,8 +133,8 @@ def for_site(name: str, settings: UpstreamSettings) -> UpstreamSettings:
     Raises:
         TypeError, SettingRefused: As ``declared``.
     """
-    for override in site_overrides:
-        wanted = override(name)
+    for one in sites:
+        wanted = one.of_upstream(name)
         if wanted:
             settings = changed(settings, wanted, f"{name}: {{}}".format)
     return settings

@@ -3,15 +3,15 @@
 from ..kernel.arguments import take
 from ..kernel.arguments import Taken
 from ..kernel.arguments import Unfit
+from ..kernel.calls import Call
 from ..kernel.errors import ArgumentRefused
 from ..kernel.futures import Future
 from ..kernel.futures import settle_in_place
-from ..kernel.hold import Call
-from ..kernel.hold import Pass
 from ..kernel.outcomes import Outcome
 from ..kernel.outcomes import Raised
 from ..kernel.outcomes import run_to_end
 from ..kernel.passes import holding_pass
+from ..kernel.passes import Pass
 from ..traces import spans
 from .answers import Answer
 from .cache import check
@@ -78,7 +78,7 @@ class UpstreamCall(Call):
         freshness: Freshness | None,
     ) -> None:
         total = known.service.settings.total
-        super().__init__(name, identity, _not_run, total + _AFTER_TOTAL, arguments)
+        super().__init__(name, identity, None, timeout=total + _AFTER_TOTAL, arguments=arguments)
         self._known = known
         self._request = request
         self._freshness = freshness
@@ -145,10 +145,6 @@ class _Known:
     def __init__(self, name: str, settings: UpstreamSettings) -> None:
         self.service = Service(name, settings)
         self.shared = SharedCalls(self.service)
-
-
-def _not_run() -> Outcome:
-    raise RuntimeError("an upstream's call is made by its work()")
 
 
 class Method(Generic[P]):

@@ -9,17 +9,18 @@ gevent had patched the standard library: a thread-local made then is one for all
 and so is a thread's identity. Both can be found in the modules that hold them.
 """
 
-from ..kernel.executors import under_gevent
-from .interrupts import LOOK_EVERY
-from .interrupts import SEND_SECONDS
+from ..kernel.runtime import under_gevent
+from .findings import error
+from .findings import Finding
+from .findings import Level
+from .findings import ok
+from .findings import warning
+from .joints import Joint
 from .settings import Settings
 from .settings import SLOTS
 from collections.abc import Iterable
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
-from typing import Protocol
 
 import math
 import resource
@@ -48,46 +49,16 @@ AT_HOME = frozenset((*sys.stdlib_module_names, "__main__", "gevent", "greenlet",
 #: that a refusal of ours is heard.
 CLEARLY_ABOVE = 1.1
 
+#: Seconds between two looks at whether the worker is to end.
+LOOK_EVERY = 0.25
+
+#: Seconds before its end in which the last answers are sent.
+SEND_SECONDS = 2.0
+
 #: Open files of a worker beside the sockets of its clients and calls: storage, logs, blobs.
 OTHER_FILES = 256
 
 _SHARED = "requests of different users would share one transaction and one security manager"
-
-
-class Level(Enum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check saw."""
-
-    level: Level
-    topic: str  #: one word: what it is about
-    meaning: str  #: what was seen, and what it means
-    remedy: str = ""  #: what to do
-
-    def __str__(self) -> str:
-        return f"{self.topic}: {self.meaning} {self.remedy}".rstrip()
-
-
-def ok(topic: str, meaning: str) -> Finding:
-    """Return a finding that all is well."""
-    return Finding(Level.OK, topic, meaning)
-
-
-def warning(topic: str, meaning: str, remedy: str) -> Finding:
-    """Return a finding that something will hurt."""
-    return Finding(Level.WARNING, topic, meaning, remedy)
-
-
-def error(topic: str, meaning: str, remedy: str) -> Finding:
-    """Return a finding with which no worker may serve."""
-    return Finding(Level.ERROR, topic, meaning, remedy)
 
 
 class StartRefused(RuntimeError):
@@ -99,13 +70,6 @@ class StartRefused(RuntimeError):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.findings))
-
-
-class Audited(Protocol):
-    """What a joint has for the audit."""
-
-    def findings(self, workers: int) -> list[Finding]:
-        """Return what was found out about the publisher and its storages."""
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:
@@ -182,7 +146,7 @@ def early_imports() -> Finding:
 # In the process that serves
 
 
-def of_process(joints: Iterable[Audited], workers: int = 1) -> list[Finding]:
+def of_process(joints: Iterable[Joint], workers: int = 1) -> list[Finding]:
     """Return whether greenlets are safe here, and what the joints found.
 
     Args:

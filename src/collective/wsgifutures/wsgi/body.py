@@ -4,12 +4,11 @@ It is read before the request takes a slot, so a slow upload keeps nobody waitin
 own conflict retry seeks in it too, which a server's bare input does not allow.
 """
 
-from ..kernel.executors import under_gevent
+from ..kernel.runtime import current
 from .limits import Room
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from contextlib import nullcontext
 from typing import Any
 from typing import BinaryIO
 
@@ -252,10 +251,4 @@ def _read(environ: dict[str, Any], size: int, patience: float) -> bytes:
 
 def _patient(seconds: float, text: str) -> AbstractContextManager[Any]:
     """Return a context that is left with ``BodyRefused`` after so long."""
-    if not under_gevent():
-        return nullcontext()
-    import gevent
-
-    error = BodyRefused(text, "408 Request Timeout")
-    timeout: AbstractContextManager[Any] = gevent.Timeout(seconds, error)
-    return timeout
+    return current().time_limit(seconds, BodyRefused(text, "408 Request Timeout"))

@@ -6,9 +6,9 @@ is certain from the first bytes is answered here; the rest goes the usual way, a
 refused there.
 """
 
+from .answers import BUSY
 from .limits import RETRY_AFTER
-from .republish import BUSY
-from .republish import Republish
+from .worker import Worker
 from collections.abc import Callable
 from typing import Any
 
@@ -37,26 +37,26 @@ class Door:
 
     Args:
         handle: That method.
-        republish: Knows whether more can be taken.
+        worker: Knows whether more can be taken.
     """
 
-    def __init__(self, handle: Callable[[Any, Any, Any], None], republish: Republish) -> None:
+    def __init__(self, handle: Callable[[Any, Any, Any], None], worker: Worker) -> None:
         self._handle = handle
-        self._republish = republish
-        path = republish.settings.liveness_path
+        self._worker = worker
+        path = worker.settings.liveness_path
         self._alive = f" {path} ".encode() if path else None
 
     def __call__(self, listener: Any, client: Any, address: Any) -> None:
         """Handle a new connection, or refuse its request and close it."""
-        limit = self._republish.refuses()
+        limit = self._worker.refuses()
         if limit is None or isinstance(client, ssl.SSLSocket) or not self._refuse(client):
             self._handle(listener, client, address)
         else:
-            self._republish.refuse(limit)
+            self._worker.refuse(limit)
 
     def _refuse(self, client: Any) -> bool:
         """Answer a request without a body; False where it is none."""
-        client.settimeout(self._republish.settings.body_timeout)
+        client.settimeout(self._worker.settings.body_timeout)
         try:
             head = client.recv(_PEEK, socket.MSG_PEEK)
             if not self._is_whole(head):

@@ -1,6 +1,6 @@
-"""The responses that a worker holds now: counted, limited, and told of to whoever looks.
+"""The responses that a worker holds now: counted, limited, and listed for whoever looks.
 
-One entry for each: what the request keeps anyway. Nothing is copied before somebody looks.
+Nothing is copied before somebody looks: what is kept here is the visit itself.
 """
 
 from ..kernel.gate import Refused
@@ -9,31 +9,20 @@ from ..kernel.waiting import Waiter
 from .settings import Settings
 from collections import Counter
 from collections.abc import Hashable
+from typing import Protocol
 
 import itertools
 import threading
 
 
-class HeldResponse:
-    """One of them: a context that lasts as long. A generator would keep its frame."""
+class Held(Protocol):
+    """What is known of a visit whose response is held."""
 
-    __slots__ = ("_all", "client", "hold", "number", "path", "waiter")
-
-    def __init__(
-        self, all_of_them: "HeldResponses", client: Hashable, hold: Hold, waiter: Waiter, path: str
-    ) -> None:
-        self._all = all_of_them
-        self.client = client
-        self.hold = hold
-        self.waiter = waiter
-        self.path = path  #: of the request, without its query string
-        self.number = 0  #: by which it is known in this worker
-
-    def __enter__(self) -> None:
-        self._all._add(self)
-
-    def __exit__(self, *raised: object) -> None:
-        self._all._remove(self)
+    hold: Hold
+    waiter: Waiter
+    path: str  #: of the request, without its query string
+    client: Hashable  #: whose request it is
+    number: int  #: by which the response is known in this worker
 
 
 class HeldResponses:
@@ -47,7 +36,7 @@ class HeldResponses:
         self._max = settings.max_held
         self._max_per_client = settings.held_by_one_client
         self._by_client: Counter[Hashable] = Counter()
-        self._by_number: dict[int, HeldResponse] = {}
+        self._by_number: dict[int, Held] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
@@ -56,43 +45,35 @@ class HeldResponses:
         """How many there are."""
         return len(self._by_number)
 
-    def one_more(self, client: Hashable, hold: Hold, waiter: Waiter, path: str) -> HeldResponse:
-        """Count one of *client* for as long as the context lasts.
-
-        Args:
-            client: Whose it is.
-            hold: What is kept for it.
-            waiter: What waits for it.
-            path: Of the request, without its query string.
+    def add(self, visit: Held) -> None:
+        """Count the response of *visit*, and give it its number.
 
         Raises:
             Refused: It would be one too many.
         """
-        return HeldResponse(self, client, hold, waiter, path)
+        with self._lock:
+            if len(self._by_number) >= self._max:
+                raise Refused("max_held")
+            if self._by_client[visit.client] >= self._max_per_client:
+                raise Refused("max_held_per_client")
+            visit.number = next(self._numbers)
+            self._by_number[visit.number] = visit
+            self._by_client[visit.client] += 1
 
-    def oldest(self, most: int) -> list[HeldResponse]:
+    def remove(self, visit: Held) -> None:
+        """Count the response of *visit* no longer."""
+        with self._lock:
+            del self._by_number[visit.number]
+            self._by_client[visit.client] -= 1
+            if not self._by_client[visit.client]:
+                del self._by_client[visit.client]
+
+    def oldest(self, most: int) -> list[Held]:
         """Return those that were held first, *most* of them at most."""
         return list(self._by_number.values())[:most]  # a copy in one step: others come and go
 
     def cancel(self, number: int) -> None:
         """Let the last pass of one begin, since an operator wants it so; if it is there still."""
-        one = self._by_number.get(number)
-        if one is not None:
-            one.waiter.cancel()
-
-    def _add(self, one: HeldResponse) -> None:
-        with self._lock:
-            if len(self._by_number) >= self._max:
-                raise Refused("max_held")
-            if self._by_client[one.client] >= self._max_per_client:
-                raise Refused("max_held_per_client")
-            one.number = next(self._numbers)
-            self._by_number[one.number] = one
-            self._by_client[one.client] += 1
-
-    def _remove(self, one: HeldResponse) -> None:
-        with self._lock:
-            del self._by_number[one.number]
-            self._by_client[one.client] -= 1
-            if not self._by_client[one.client]:
-                del self._by_client[one.client]
+        visit = self._by_number.get(number)
+        if visit is not None:
+            visit.waiter.cancel()

@@ -6,17 +6,19 @@ the main loop still ticks. gevent's own monitor would trace every switch, and te
 finds to all subscribers of ``zope.event``.
 """
 
-from ..kernel import executors
 from ..kernel.outcomes import run_to_end
+from ..kernel.runtime import current
 from ..traces.paths import shown
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
+from typing import NamedTuple
+from typing import Protocol
 
 import logging
-import sys
 import threading
 import time
 import traceback
@@ -27,23 +29,23 @@ logger = logging.getLogger(__name__)
 DEPTH = 15
 
 
-class Running:
-    """A pass that is being published now."""
+class Watched(Protocol):
+    """A pass that is published in a slot."""
 
-    def __init__(self, view: Callable[[], str], path: str, trace: str) -> None:
-        self.view = view
-        self.path = path
-        self.trace = trace
-        self.began = time.monotonic()
-        self.told = False
-        self._thread = threading.get_ident()
-        self._greenlet = _current_greenlet()
+    path: str  #: of the request, without its query string
+    trace: str  #: of the request, for whoever reads the log
+    is_logged: bool  #: as one that takes too long
 
-    def stack(self) -> str:
-        """Return where it stands."""
-        if self._greenlet is not None:
-            return _stack(self._greenlet.gr_frame)
-        return _stack(sys._current_frames().get(self._thread))
+    def view_name(self) -> str:
+        """Return the name of what is being published."""
+
+
+class _Running(NamedTuple):
+    """Since when one runs, and what finds where it stands."""
+
+    attempt: Watched
+    began: float
+    locate: Callable[[], FrameType | None]
 
 
 class Monitor:
@@ -57,29 +59,16 @@ class Monitor:
     def __init__(self, slow_pass: float, blocked: float) -> None:
         self._slow_pass = slow_pass
         self._blocked = blocked
-        self._running: dict[int, Running] = {}
+        self._running: dict[int, _Running] = {}
+        self._runtime = current()
         self._blockers: set[str] = set()
         self._started = False
-        self._ticked = 0.0
         self.counts: Counter[str] = Counter()  #: of "slow passes" and "blocked"
 
-    def run(
-        self,
-        view: Callable[[], str],
-        path: str,
-        function: Callable[[], bool],
-        trace: str = "",
-    ) -> bool:
-        """Call *function*, which publishes a pass, and watch it.
-
-        Args:
-            view: Returns the name of what is being published.
-            path: Of the request, without its query string.
-            function: What is called. What it returns is returned.
-            trace: Of the request, told with what is logged.
-        """
-        key, one = threading.get_ident(), Running(view, path, trace)
-        self._running[key] = one
+    def run(self, attempt: Watched, function: Callable[[], bool]) -> bool:
+        """Call *function*, which publishes *attempt*, and watch it; return what it returns."""
+        key = threading.get_ident()
+        self._running[key] = _Running(attempt, time.monotonic(), self._runtime.locate())
         try:
             return function()
         finally:
@@ -91,24 +80,23 @@ class Monitor:
             return
         self._started = True
         threading.Thread(target=self._look_for_ever, daemon=True, name="monitor").start()
-        if executors.under_gevent():
-            self._look_for_blockers()
+        self._end_watch = self._runtime.watch(self._blocked, self._tell_blocker)
 
     def look(self) -> None:
         """Log the passes that take too long, each of them once."""
         now = time.monotonic()
-        for one in list(self._running.values()):
-            if not one.told and now - one.began > self._slow_pass:
-                one.told = True
+        for attempt, began, locate in list(self._running.values()):
+            if not attempt.is_logged and now - began > self._slow_pass:
+                attempt.is_logged = True
                 self.counts["slow passes"] += 1
                 logger.warning(
                     "%s (%s) has been in its slot for %.1f s. It stands here:\n%s"
                     "A pass that waits keeps others waiting: declare what it calls as a future.",
-                    _told(one.view),
-                    shown(one.path),
-                    now - one.began,
-                    one.stack(),
-                    extra={"trace_id": one.trace},
+                    _view_name(attempt),
+                    shown(attempt.path),
+                    now - began,
+                    _stack(locate()),
+                    extra={"trace_id": attempt.trace},
                 )
 
     def _look_for_ever(self) -> None:
@@ -117,31 +105,9 @@ class Monitor:
             with _going_on():
                 self.look()
 
-    def _look_for_blockers(self) -> None:
-        from gevent.monkey import get_original
-
-        import gevent
-
-        self._tick()
-        self._timer = gevent.get_hub().loop.timer(self._blocked / 4, self._blocked / 4, ref=False)
-        self._timer.start(self._tick, update=True)
-        main = get_original("threading", "get_ident")()
-        sleep = get_original("time", "sleep")
-        get_original("_thread", "start_new_thread")(self._watch_ticks, (main, sleep))
-
-    def _tick(self) -> None:
-        self._ticked = time.monotonic()
-
-    def _watch_ticks(self, main: int, sleep: Callable[[float], None]) -> None:
-        """Log what keeps the main loop from ticking. Runs in a thread of the system."""
-        while True:
-            sleep(self._blocked / 4)
-            if not self._timer.active:
-                return
-            late = time.monotonic() - self._ticked
-            if late > self._blocked:
-                with _going_on():
-                    self.something_blocks(late, sys._current_frames().get(main))
+    def _tell_blocker(self, seconds: float, frame: FrameType | None) -> None:
+        with _going_on():
+            self.something_blocks(seconds, frame)
 
     def something_blocks(self, seconds: float, frame: Any) -> None:
         """Log, once for each view or future, what has let nothing else run for *seconds*."""
@@ -185,10 +151,10 @@ def _going_on() -> Iterator[None]:
         traceback.print_exc()  # not by the log, which may be what goes wrong
 
 
-def _told(view: Callable[[], str]) -> str:
+def _view_name(attempt: Watched) -> str:
     """Return the name of a view whose request may have ended by now."""
     try:
-        return str(view())
+        return str(attempt.view_name())
     except Exception as error:
         return f"A view that cannot be named ({type(error).__name__})"
 
@@ -197,20 +163,12 @@ def _name(frame: Any) -> tuple[str, str]:
     """Return the view or the future that a stack is of; of a view its trace, too."""
     while frame is not None:
         if frame.f_code is Monitor.run.__code__:
-            one = frame.f_locals["one"]
-            return _told(one.view), one.trace
+            attempt = frame.f_locals["attempt"]
+            return _view_name(attempt), attempt.trace
         if frame.f_code is run_to_end.__code__:
             return str(frame.f_locals["name"]), ""
         frame = frame.f_back
     return "Something that is neither a view nor a future", ""
-
-
-def _current_greenlet() -> Any:
-    if not executors.under_gevent():
-        return None
-    import gevent
-
-    return gevent.getcurrent()
 
 
 def _stack(frame: Any) -> str:

@@ -9,7 +9,7 @@ from ...status.board import Board
 from ...status.board import board_of
 from ...status.board import FolderRefused
 from ...status.board import Snapshot
-from ...wsgi.publication import SETTINGS
+from ...wsgi.attempt import SETTINGS
 from ...wsgi.settings import Settings
 from AccessControl import getSecurityManager
 from AccessControl import Unauthorized

@@ -1,7 +1,7 @@
 """Who waits for a thread or a process, of which there are only so many."""
 
 from ..errors import ExecutorBusy
-from .base import real_lock
+from ..runtime import current
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -45,7 +45,7 @@ class Line:
         self._running = 0
         self._told = -TELL_EVERY
         self._waiting: deque[Queued] = deque()
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def enter(self, job: Queued) -> None:
         """Run *job*, now or when it is its turn.
