@@ -1,9 +1,9 @@
-"""Notices what takes too long, and logs who it is and where it stands.
+"""Notices code that takes too long, and logs its name and its stack.
 
 A pass that runs for long keeps its slot. A greenlet that computes, or calls C code which
-waits by itself, lets no other run. A real thread looks for that, and whether a timer of
-the main loop still ticks. gevent's own monitor would trace every switch, and tell its
-finds to all subscribers of ``zope.event``.
+waits by itself, lets no other greenlet run. A real thread looks for both: the second shows in
+a timer of the main loop, which no longer ticks. gevent's own monitor would trace every switch,
+and notify all subscribers of ``zope.event``.
 """
 
 from ..kernel import executors
@@ -23,7 +23,7 @@ import traceback
 
 logger = logging.getLogger(__name__)
 
-#: How many lines of a stack are logged: the innermost calls.
+#: How many calls of a stack are logged, the innermost ones.
 DEPTH = 15
 
 
@@ -35,12 +35,12 @@ class Running:
         self.path = path
         self.trace = trace
         self.began = time.monotonic()
-        self.told = False
+        self.logged = False
         self._thread = threading.get_ident()
         self._greenlet = _current_greenlet()
 
     def stack(self) -> str:
-        """Return where it stands."""
+        """Return the stack of the pass, for the log."""
         if self._greenlet is not None:
             return _stack(self._greenlet.gr_frame)
         return _stack(sys._current_frames().get(self._thread))
@@ -50,8 +50,8 @@ class Monitor:
     """Watches the passes of one worker.
 
     Args:
-        slow_pass: A pass that takes longer is logged, in seconds.
-        blocked: A greenlet that lets no other run for longer is logged, in seconds.
+        slow_pass: Seconds until a pass that still runs is logged.
+        blocked: Seconds until a greenlet that lets no other run is logged.
     """
 
     def __init__(self, slow_pass: float, blocked: float) -> None:
@@ -61,7 +61,7 @@ class Monitor:
         self._blockers: set[str] = set()
         self._started = False
         self._ticked = 0.0
-        self.counts: Counter[str] = Counter()  #: of "slow passes" and "blocked"
+        self.counts: Counter[str] = Counter()  #: how many "slow passes", how many "blocked"
 
     def run(
         self,
@@ -73,20 +73,20 @@ class Monitor:
         """Call *function*, which publishes a pass, and watch it.
 
         Args:
-            view: Returns the name of what is being published.
-            path: Of the request, without its query string.
-            function: What is called. What it returns is returned.
-            trace: Of the request, told with what is logged.
+            view: Returns the name of the published view.
+            path: The request's path, without its query string.
+            function: Publishes the pass. Its result is returned.
+            trace: The request's trace id, for the log.
         """
-        key, one = threading.get_ident(), Running(view, path, trace)
-        self._running[key] = one
+        key, running = threading.get_ident(), Running(view, path, trace)
+        self._running[key] = running
         try:
             return function()
         finally:
             del self._running[key]
 
     def start(self) -> None:
-        """Begin to look, once a second; where it has begun, do nothing."""
+        """Begin to look once a second, unless that has begun already."""
         if self._started:
             return
         self._started = True
@@ -95,20 +95,20 @@ class Monitor:
             self._look_for_blockers()
 
     def look(self) -> None:
-        """Log the passes that take too long, each of them once."""
+        """Log each pass that takes too long, once."""
         now = time.monotonic()
-        for one in list(self._running.values()):
-            if not one.told and now - one.began > self._slow_pass:
-                one.told = True
+        for running in list(self._running.values()):
+            if not running.logged and now - running.began > self._slow_pass:
+                running.logged = True
                 self.counts["slow passes"] += 1
                 logger.warning(
-                    "%s (%s) has been in its slot for %.1f s. It stands here:\n%s"
-                    "A pass that waits keeps others waiting: declare what it calls as a future.",
-                    _told(one.view),
-                    shown(one.path),
-                    now - one.began,
-                    one.stack(),
-                    extra={"trace_id": one.trace},
+                    "%s (%s) has been in its slot for %.1f s. Its stack is:\n%s"
+                    "A slow pass keeps others waiting: declare the slow call as a future.",
+                    _view_name(running.view),
+                    shown(running.path),
+                    now - running.began,
+                    running.stack(),
+                    extra={"trace_id": running.trace},
                 )
 
     def _look_for_ever(self) -> None:
@@ -133,7 +133,7 @@ class Monitor:
         self._ticked = time.monotonic()
 
     def _watch_ticks(self, main: int, sleep: Callable[[float], None]) -> None:
-        """Log what keeps the main loop from ticking. Runs in a thread of the system."""
+        """Log code that keeps the main loop from ticking. Runs in a thread of the system."""
         while True:
             sleep(self._blocked / 4)
             if not self._timer.active:
@@ -144,15 +144,15 @@ class Monitor:
                     self.something_blocks(late, sys._current_frames().get(main))
 
     def something_blocks(self, seconds: float, frame: Any) -> None:
-        """Log, once for each view or future, what has let nothing else run for *seconds*."""
+        """Log, once for each view or future, that it blocks the main loop for *seconds*."""
         name, trace = _name(frame)
         if name in self._blockers:
             return
         self._blockers.add(name)
         self.counts["blocked"] += 1
         _warn_from_a_thread(
-            "%s lets nothing else run in this worker, for %.1f s by now. It stands here:\n%s"
-            "Move what it computes out of the pass, or into a process of its own.",
+            "%s has let nothing else run in this worker for %.1f s. Its stack is:\n%s"
+            "Move the computation out of the pass, or into a process of its own.",
             name,
             seconds,
             _stack(frame),
@@ -163,29 +163,29 @@ class Monitor:
 def _warn_from_a_thread(text: str, *args: object, trace: str) -> None:
     """Log, without the locks of the handlers.
 
-    They are gevent's. A greenlet that waits for one of them while a thread of the system has
+    The locks are gevent's. A greenlet that waits for a lock while a thread of the system has
     it may wait for ever. The main loop stands still now, so nobody else is about to log.
     """
-    told = (logger.name, logging.WARNING, __file__, 0, text, args, None)
-    record = logger.makeRecord(*told, extra={"trace_id": trace})
-    one: logging.Logger | None = logger
-    while one is not None and record.levelno >= logger.getEffectiveLevel():
-        for handler in one.handlers:
+    parts = (logger.name, logging.WARNING, __file__, 0, text, args, None)
+    record = logger.makeRecord(*parts, extra={"trace_id": trace})
+    current: logging.Logger | None = logger
+    while current is not None and record.levelno >= logger.getEffectiveLevel():
+        for handler in current.handlers:
             if record.levelno >= handler.level and handler.filter(record):
                 handler.emit(record)
-        one = one.parent if one.propagate else None
+        current = current.parent if current.propagate else None
 
 
 @contextmanager
 def _going_on() -> Iterator[None]:
-    """Look again whatever goes wrong in one look: frames and requests change meanwhile."""
+    """Survive errors, so that the thread looks again: frames change while it looks."""
     try:
         yield
     except Exception:
-        traceback.print_exc()  # not by the log, which may be what goes wrong
+        traceback.print_exc()  # not to the log, which may have failed
 
 
-def _told(view: Callable[[], str]) -> str:
+def _view_name(view: Callable[[], str]) -> str:
     """Return the name of a view whose request may have ended by now."""
     try:
         return str(view())
@@ -194,11 +194,11 @@ def _told(view: Callable[[], str]) -> str:
 
 
 def _name(frame: Any) -> tuple[str, str]:
-    """Return the view or the future that a stack is of; of a view its trace, too."""
+    """Return the view or future whose stack *frame* ends, and the trace of a view."""
     while frame is not None:
         if frame.f_code is Monitor.run.__code__:
-            one = frame.f_locals["one"]
-            return _told(one.view), one.trace
+            running = frame.f_locals["running"]
+            return _view_name(running.view), running.trace
         if frame.f_code is run_to_end.__code__:
             return str(frame.f_locals["name"]), ""
         frame = frame.f_back
@@ -215,5 +215,5 @@ def _current_greenlet() -> Any:
 
 def _stack(frame: Any) -> str:
     if frame is None:
-        return "  (it has just ended)\n"
+        return "  (the code has just ended)\n"
     return "".join(traceback.format_stack(frame)[-DEPTH:])
