@@ -1,4 +1,4 @@
-"""Tells the kernel which functions keep what they call gives, for later requests."""
+"""Tells the kernel which functions keep the results of others, for later requests."""
 
 from ..kernel.placeholders import caches
 from plone.memoize import volatile
@@ -6,5 +6,5 @@ from typing import Any
 
 
 def register(event: Any) -> None:
-    """Name what ``plone.memoize.ram``, ``volatile`` and ``forever`` make of a function."""
+    """Register the wrapper that ``plone.memoize.ram``, ``volatile`` and ``forever`` make."""
     caches[volatile.cache(None)(register).__code__] = "fun"
