@@ -378,7 +378,7 @@ def test_submit_when_not_callable_is_refused_at_once(verb):
     """C15, changed: it was the future's exception."""
     error = passes_of(lambda: raised_by(verb, "k", "text"))
     assert type(error) is TypeError
-    assert str(error) == "k: a function is submitted, and its arguments; this is a str"
+    assert str(error) == "k: submit a function and its arguments; a str is not callable"
 
 
 def test_an_async_function_is_refused():
@@ -388,7 +388,7 @@ def test_an_async_function_is_refused():
         pass
 
     error = passes_of(lambda: raised_by(futures.submit, "k", fetch))
-    assert (type(error), "async def, which is for @future" in str(error)) == (TypeError, True)
+    assert (type(error), "async def; declare it with @future" in str(error)) == (TypeError, True)
 
 
 def test_arguments_that_do_not_fit_are_the_futures_exception():
@@ -781,7 +781,7 @@ def test_without_a_request_submit_says_that_nothing_could_be_kept():
     """A script calls the function itself; resultOrSubmit needs nothing to be kept."""
     error = raised_by(futures.submit, "k", echo, 1)
     assert type(error) is FuturesError
-    assert "call the function" in str(error)
+    assert "Call the function" in str(error)
     assert log == []
     assert [futures.resultOrSubmit("k", None, echo, n) for n in range(2)] == [0, 1]
     assert (ask_for("k", "default"), futures.reset("k")) == ("default", False)

@@ -176,5 +176,5 @@ def test_over_the_length_of_the_line_a_call_fails_and_says_so(limited, tmp_path)
     executors.close()
     assert [first, second] == paths[:2]
     assert (type(error), error.executor, error.limit, error.queued) == (ExecutorBusy, limited, 1, 1)
-    assert f"all 1 {limited} for futures are busy and 1 calls wait for one" in str(error)
+    assert f"all 1 {limited} for futures are busy, and 1 calls wait already" in str(error)
     assert not Path(paths[2] + ".runs").exists()

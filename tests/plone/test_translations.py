@@ -14,7 +14,7 @@ import sys
 
 sys.path.append(str(Path(__file__).resolve().parent.parent.parent / "tools"))
 
-from translations import compiled
+from translations import compile_catalogue
 from translations import DOMAIN
 from translations import gather
 from translations import POT
@@ -30,7 +30,7 @@ def po_of(language):
 
 def texts(file):
     """Return what is to be translated, each with its translation."""
-    catalogue = GNUTranslations(BytesIO(compiled(file)))._catalog
+    catalogue = GNUTranslations(BytesIO(compile_catalogue(file)))._catalog
     return {text: said for text, said in catalogue.items() if text}
 
 
@@ -63,7 +63,9 @@ def test_each_text_has_a_translation_with_the_same_variables(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_compiled_catalogue_is_that_of_its_translations(language):
     """A site needs no compiler and no setting."""
-    assert po_of(language).with_suffix(".mo").read_bytes() == compiled(po_of(language)), TO_DO
+    assert po_of(language).with_suffix(".mo").read_bytes() == compile_catalogue(po_of(language)), (
+        TO_DO
+    )
 
 
 def test_what_a_setting_takes_has_its_translation():

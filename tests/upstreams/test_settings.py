@@ -110,10 +110,19 @@ def test_variable_of_another_upstream_changes_nothing(monkeypatch):
 @pytest.mark.parametrize(
     ("key", "why"),
     [
-        ("MY_WEATHER_MAXCALLS", "my-weather has no setting maxcalls; there are base_url, off,"),
-        ("MY_WEATHER_MAP_OF", "my-weather-map has no setting of; there are base_url, off,"),
-        ("WETHER_OFF", "no such upstream is declared; there are my-weather, my-weather-map"),
-        ("MY_WEATHER", "no such upstream is declared; there are my-weather, my-weather-map"),
+        (
+            "MY_WEATHER_MAXCALLS",
+            "my-weather has no setting maxcalls; the settings are base_url, off,",
+        ),
+        ("MY_WEATHER_MAP_OF", "my-weather-map has no setting of; the settings are base_url, off,"),
+        (
+            "WETHER_OFF",
+            "no upstream has this name; the declared upstreams are: my-weather, my-weather-map",
+        ),
+        (
+            "MY_WEATHER",
+            "no upstream has this name; the declared upstreams are: my-weather, my-weather-map",
+        ),
     ],
 )
 def test_variable_that_changes_nothing_is_told(monkeypatch, key, why):
@@ -129,14 +138,14 @@ def test_variable_that_changes_nothing_is_told(monkeypatch, key, why):
 def test_variable_of_an_upstream_where_none_is_declared_is_told(monkeypatch):
     """The package that declares it is not there, say."""
     monkeypatch.setenv("WSGIFUTURES_UPSTREAM_WEATHER_OFF", "on")
-    why = "no such upstream is declared; there are none"
+    why = "no upstream has this name; the declared upstreams are: none"
     assert unknown_variables([]) == [("WSGIFUTURES_UPSTREAM_WEATHER_OFF", why)]
 
 
 def test_option_that_there_is_none_of_is_a_type_error():
     """It names those that there are."""
     error = raised_by(TypeError, declare, max_call=1)
-    assert "max_call:" in str(error)
+    assert "max_call is not a setting;" in str(error)
     assert "max_calls" in str(error)
 
 

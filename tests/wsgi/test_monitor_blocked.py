@@ -53,7 +53,7 @@ def test_what_lets_nothing_else_run_is_logged_once_with_its_name_and_stack(monit
     for _ in range(2):
         gevent.spawn(WAYS[name], monitor).join()
     (message,) = [r.getMessage() for r in caplog.records if "in compute" in r.getMessage()]
-    assert message.startswith(f"{name} lets nothing else run in this worker, for ")
+    assert message.startswith(f"{name} has let nothing else run in this worker for ")
     assert monitor.counts["blocked"] == len(caplog.records)
 
 

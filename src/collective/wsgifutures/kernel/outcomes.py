@@ -1,4 +1,4 @@
-"""What became of a future, kept so that every pass gets the same and a copy of its own."""
+"""A future's outcome, kept so that every pass gets a copy of the same value or exception."""
 
 from .arguments import foreign
 from .arguments import is_immutable
@@ -24,11 +24,11 @@ class Outcome(Protocol):
         """Return a copy of the value, or raise a copy of the exception."""
 
     def exception(self) -> BaseException | None:
-        """Return a copy of the exception, None where there is a value."""
+        """Return a copy of the exception, or None if there is a value."""
 
 
 class Returned:
-    """A value, packed: an immutable one is shared, any other is copied by pickle."""
+    """A packed value: an immutable value is shared, any other value is copied by pickle."""
 
     def __init__(self, name: str, value: object) -> None:
         self._unpack = _pack(name, value)
@@ -38,12 +38,12 @@ class Returned:
         return self._unpack()
 
     def exception(self) -> None:
-        """There is none."""
+        """Return None: there is a value."""
         return
 
 
 class Raised:
-    """An exception, with its traceback; the locals of its frames are cleared."""
+    """An exception with its traceback; the locals of its frames are cleared."""
 
     def __init__(self, error: Exception) -> None:
         _clear_locals(error, set())
@@ -54,12 +54,12 @@ class Raised:
         raise self.exception()
 
     def exception(self) -> BaseException:
-        """Return a copy."""
+        """Return a copy of the exception."""
         return copy_exception(self._error)
 
 
 def run(name: str, function: Callable[[], Any]) -> Outcome:
-    """Call *function* and return what came of it; whatever it raises becomes an outcome."""
+    """Call *function* and return its outcome, be that a value or an exception."""
     try:
         return Returned(name, function())
     except Exception as error:
@@ -67,10 +67,10 @@ def run(name: str, function: Callable[[], Any]) -> Outcome:
 
 
 def run_to_end(name: str, function: Callable[[], Outcome]) -> Outcome:
-    """Return the outcome of *function*, away from whoever asked for it.
+    """Return the outcome of *function*, which does not run in its caller's thread.
 
-    SystemExit and the like must not end a server's thread when a view asks. A call that
-    runs in place raises them where they belong: to its caller.
+    SystemExit and the like must not end a server's thread when a view asks for the result.
+    A call that runs in place raises them to its caller.
     """
     try:
         return function()
@@ -79,26 +79,26 @@ def run_to_end(name: str, function: Callable[[], Outcome]) -> Outcome:
 
 
 def no_end(name: str, error: BaseException) -> FuturesError:
-    """Return what a view gets for an *error* that would end a thread or process."""
-    return FuturesError(f"{name} raised {_told(error)}, which ends a thread or process")
+    """Return the exception that a view gets for an *error* that ends a thread or process."""
+    return FuturesError(f"{name} raised {_describe(error)}, which ends a thread or process")
 
 
-def _told(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     try:
         return repr(error)
-    except BaseException:  # then its name has to do
+    except BaseException:  # a broken __repr__: the name of the class is enough
         return type(error).__name__
 
 
 def copy_exception(error: BaseException) -> BaseException:
     """Return a new exception that equals *error* and has its traceback, cause and notes.
 
-    What it carries is copied where that can be copied.
+    Its arguments and attributes are copied if they can be copied.
     """
     try:
         new = copy.copy(error)
         usable = type(new) is type(error) and new.args == error.args
-    except Exception:  # its __init__ takes something else than its args
+    except Exception:  # its __init__ takes other arguments than its args
         usable = False
     if not usable:
         new = _without_own_init(error)
@@ -122,13 +122,13 @@ def _without_own_init(error: BaseException) -> BaseException:
 
 
 def without_own_frame(error: Exception) -> Exception:
-    """Return *error* without the outermost frame of its traceback, which is its catcher's."""
+    """Return *error* without the outermost frame of its traceback: the frame that caught it."""
     tb = error.__traceback__
     return error.with_traceback(tb.tb_next if tb and tb.tb_next else tb)
 
 
 def _clear_locals(error: BaseException | None, seen: set[int]) -> None:
-    """Keep nothing alive that a frame of *error*, or of what caused it, still holds."""
+    """Clear the frames of *error* and of its causes, which would keep objects alive."""
     if error is None or id(error) in seen:
         return
     seen.add(id(error))
@@ -144,7 +144,7 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         known = foreign(value)
         if known:
-            what = known.partition(";")[0]  # what follows is about arguments
+            what = known.partition(";")[0]  # the advice behind it is about arguments
             raise Unfit("", f"it is or contains {what}; return the plain values instead.")
         return NotImplemented
 
@@ -156,7 +156,7 @@ def _pack(name: str, value: Any) -> Callable[[], Any]:
     try:
         _Pickler(packed, pickle.HIGHEST_PROTOCOL).dump(value)
         data = packed.getvalue()
-        pickle.loads(data)  # some things pickle and cannot be loaded
+        pickle.loads(data)  # some values pickle but do not load
         return functools.partial(pickle.loads, data)
     except Unfit as unfit:
         raise ResultRefused(name, unfit.reason) from None

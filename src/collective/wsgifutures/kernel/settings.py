@@ -1,7 +1,7 @@
-"""What a setting may be, and how it is read from the text that an operator wrote.
+"""The values that a setting may have, and how they are read from an operator's text.
 
-A setting is a field of a frozen dataclass, declared by ``setting`` with its default and
-one of the forms here.
+A setting is a field of a frozen dataclass. ``setting`` declares its default and its form;
+the forms are at the end of this module.
 """
 
 from collections.abc import Callable
@@ -10,18 +10,18 @@ from typing import Any
 
 import math
 
-#: What reads a text, raising ``ValueError``; and what the text may be, for people.
+#: Reads a text or raises ``ValueError``; and the words which say what the text may be.
 Form = tuple[Callable[[str], Any], str]
 
 
 class SettingRefused(ValueError):
-    """A setting has a value that it cannot have."""
+    """A setting has a value that is not allowed."""
 
     def __init__(self, name: str, value: object, takes: str) -> None:
         super().__init__(name, value, takes)
-        self.name = name  #: of the setting, or of its environment variable
-        self.value = value  #: what it was given
-        self.takes = takes  #: what it may be
+        self.name = name  #: name of the setting, or of its environment variable
+        self.value = value  #: the value that was given
+        self.takes = takes  #: which values the setting takes
 
     def __str__(self) -> str:
         return f"The setting {self.name} is {self.value!r}; it takes {self.takes}."
@@ -33,22 +33,23 @@ def setting(default: Any, form: Form) -> Any:
 
 
 def read(name: str, value: object, form: Form) -> Any:
-    """Return what *value* says.
+    """Return *value*, read in its *form*.
 
     Args:
-        name: Of the setting, for a refusal.
-        value: As it was written.
-        form: What it may be.
+        name: The name of the setting, for the error.
+        value: The value, as the operator wrote it.
+        form: The form of the setting.
 
     Raises:
-        SettingRefused: It is not that. A user and a password are not told.
+        SettingRefused: *value* does not have this form. The error leaves out an address
+            with a user and a password.
     """
     parse, takes = form
     try:
         return parse(str(value).strip())
     except ValueError:
-        shown = "an address with a user" if "@" in str(value) else value
-        raise SettingRefused(name, shown, takes) from None
+        public = "an address with a user" if "@" in str(value) else value
+        raise SettingRefused(name, public, takes) from None
 
 
 def _number(text: str, least: float, most: float = math.inf) -> float:

@@ -1,4 +1,4 @@
-"""Which functions keep what they call gives, for later requests."""
+"""The functions that keep the results of others, for later requests."""
 
 from collections.abc import Mapping
 from types import CodeType
@@ -10,8 +10,8 @@ except ImportError:  # a Zope without Plone
 
 
 def of_plone() -> Mapping[CodeType, str]:
-    """Return what ``plone.memoize.ram``, ``volatile`` and ``forever`` make of a function.
+    """Return the wrapper that ``plone.memoize.ram``, ``volatile`` and ``forever`` make.
 
-    As ``Publisher.caches`` has it.
+    In the form of ``Publisher.caches``.
     """
     return {volatile.cache(None)(of_plone).__code__: "fun"} if volatile else {}

@@ -1,7 +1,7 @@
-"""What became of the calls to each upstream of this process, for whoever looks.
+"""Figures of the calls to each upstream of this process, for the status and metrics.
 
-Sites may have settings of their own for one upstream, and so each a service of its own. Those
-at one host are told as one.
+Sites with settings of their own for an upstream have a service of their own. The services at
+one host are counted together.
 """
 
 from ..kernel.durations import percentile
@@ -11,7 +11,7 @@ from .upstream import upstreams
 from collections import Counter
 from typing import Any
 
-#: What the state of a breaker is called, the worst one last.
+#: The names of a breaker's states, the worst state last.
 STATES = {
     BreakerState.CLOSED: "closed",
     BreakerState.HALF_OPEN: "half-open",
@@ -31,28 +31,28 @@ def all_figures() -> list[dict[str, Any]]:
 def figures(services: list[Service]) -> dict[str, Any]:
     """Return the figures of *services*, which call the same upstream at the same host."""
     first = services[0]
-    counts: Counter[str] = sum((one.counts for one in services), Counter())
-    recent = [seconds for one in services for seconds in one.durations.recent]
+    counts: Counter[str] = sum((service.counts for service in services), Counter())
+    recent = [seconds for service in services for seconds in service.durations.recent]
     buckets: Counter[str] = Counter()
-    for one in services:
-        buckets.update(one.durations.buckets())
-    breaker = max((one.breaker.state for one in services), key=list(STATES).index)
+    for service in services:
+        buckets.update(service.durations.buckets())
+    breaker = max((service.breaker.state for service in services), key=list(STATES).index)
     return {
         "name": first.name,
         "host": first.settings.host,
-        "off": all(one.settings.off for one in services),
+        "off": all(service.settings.off for service in services),
         "calls": counts["calls"],
-        "in_flight": sum(one.bulkhead.taken for one in services),
-        "queued": sum(one.bulkhead.waiting for one in services),
+        "in_flight": sum(service.bulkhead.taken for service in services),
+        "queued": sum(service.bulkhead.waiting for service in services),
         "errors": counts["failures"],
         "retries": counts["retries"],
         "busy": counts["refused"],
         "p50": percentile(recent, 50),
         "p99": percentile(recent, 99),
         "breaker": STATES[breaker],
-        "retry_in": max(one.breaker.closed_for() for one in services) or None,
+        "retry_in": max(service.breaker.closed_for() for service in services) or None,
         "cache_hits": counts["hits"],
         "cache_misses": counts["misses"],
-        "seconds": sum(one.durations.total for one in services),
+        "seconds": sum(service.durations.total for service in services),
         "buckets": dict(buckets),
     }

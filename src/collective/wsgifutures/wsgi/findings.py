@@ -1,11 +1,11 @@
-"""What a check of a deployment saw: an error, a warning, or that all is well."""
+"""The results of the checks of a deployment: an error, a warning, or that all is well."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Level(Enum):
-    """How bad it is."""
+    """How bad a finding is."""
 
     OK = "ok"
     WARNING = "warning"
@@ -14,10 +14,10 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check saw."""
+    """The result of a check."""
 
     level: Level
-    topic: str  #: one word: what it is about
+    topic: str  #: the subject, one word
     meaning: str  #: what was seen, and what it means
     remedy: str = ""  #: what to do
 
@@ -31,10 +31,10 @@ def ok(topic: str, meaning: str) -> Finding:
 
 
 def warning(topic: str, meaning: str, remedy: str) -> Finding:
-    """Return a finding that something will hurt."""
+    """Return a finding that something will cause trouble."""
     return Finding(Level.WARNING, topic, meaning, remedy)
 
 
 def error(topic: str, meaning: str, remedy: str) -> Finding:
-    """Return a finding with which no worker may serve."""
+    """Return a finding that forbids a worker to serve."""
     return Finding(Level.ERROR, topic, meaning, remedy)

@@ -1,9 +1,9 @@
-"""Notices what takes too long, and logs who it is and where it stands.
+"""Notices code that takes too long, and logs its name and its stack.
 
 A pass that runs for long keeps its slot. A greenlet that computes, or calls C code which
-waits by itself, lets no other run. A real thread looks for that, and whether a timer of
-the main loop still ticks. gevent's own monitor would trace every switch, and tell its
-finds to all subscribers of ``zope.event``.
+waits by itself, lets no other greenlet run. A real thread looks for both: the second shows in
+a timer of the main loop, which no longer ticks. gevent's own monitor would trace every switch,
+and notify all subscribers of ``zope.event``.
 """
 
 from ..kernel.outcomes import run_to_end
@@ -25,7 +25,7 @@ import traceback
 
 logger = logging.getLogger(__name__)
 
-#: How many lines of a stack are logged: the innermost calls.
+#: How many calls of a stack are logged, the innermost ones.
 DEPTH = 15
 
 
@@ -52,8 +52,8 @@ class Monitor:
     """Watches the passes of one worker.
 
     Args:
-        slow_pass: A pass that takes longer is logged, in seconds.
-        blocked: A greenlet that lets no other run for longer is logged, in seconds.
+        slow_pass: Seconds until a pass that still runs is logged.
+        blocked: Seconds until a greenlet that lets no other run is logged.
     """
 
     def __init__(self, slow_pass: float, blocked: float) -> None:
@@ -75,7 +75,7 @@ class Monitor:
             del self._running[key]
 
     def start(self) -> None:
-        """Begin to look, once a second; where it has begun, do nothing."""
+        """Begin to look once a second, unless that has begun already."""
         if self._started:
             return
         self._started = True
@@ -83,7 +83,7 @@ class Monitor:
         self._end_watch = self._runtime.watch(self._blocked, self._tell_blocker)
 
     def look(self) -> None:
-        """Log the passes that take too long, each of them once."""
+        """Log each pass that takes too long, once."""
         now = time.monotonic()
         for attempt, began, locate in list(self._running.values()):
             if not attempt.is_logged and now - began > self._slow_pass:
@@ -110,15 +110,15 @@ class Monitor:
             self.something_blocks(seconds, frame)
 
     def something_blocks(self, seconds: float, frame: Any) -> None:
-        """Log, once for each view or future, what has let nothing else run for *seconds*."""
+        """Log, once for each view or future, that it blocks the main loop for *seconds*."""
         name, trace = _name(frame)
         if name in self._blockers:
             return
         self._blockers.add(name)
         self.counts["blocked"] += 1
         _warn_from_a_thread(
-            "%s lets nothing else run in this worker, for %.1f s by now. It stands here:\n%s"
-            "Move what it computes out of the pass, or into a process of its own.",
+            "%s has let nothing else run in this worker for %.1f s. Its stack is:\n%s"
+            "Move the computation out of the pass, or into a process of its own.",
             name,
             seconds,
             _stack(frame),
@@ -129,26 +129,26 @@ class Monitor:
 def _warn_from_a_thread(text: str, *args: object, trace: str) -> None:
     """Log, without the locks of the handlers.
 
-    They are gevent's. A greenlet that waits for one of them while a thread of the system has
+    The locks are gevent's. A greenlet that waits for a lock while a thread of the system has
     it may wait for ever. The main loop stands still now, so nobody else is about to log.
     """
-    told = (logger.name, logging.WARNING, __file__, 0, text, args, None)
-    record = logger.makeRecord(*told, extra={"trace_id": trace})
-    one: logging.Logger | None = logger
-    while one is not None and record.levelno >= logger.getEffectiveLevel():
-        for handler in one.handlers:
+    parts = (logger.name, logging.WARNING, __file__, 0, text, args, None)
+    record = logger.makeRecord(*parts, extra={"trace_id": trace})
+    current: logging.Logger | None = logger
+    while current is not None and record.levelno >= logger.getEffectiveLevel():
+        for handler in current.handlers:
             if record.levelno >= handler.level and handler.filter(record):
                 handler.emit(record)
-        one = one.parent if one.propagate else None
+        current = current.parent if current.propagate else None
 
 
 @contextmanager
 def _going_on() -> Iterator[None]:
-    """Look again whatever goes wrong in one look: frames and requests change meanwhile."""
+    """Survive errors, so that the thread looks again: frames change while it looks."""
     try:
         yield
     except Exception:
-        traceback.print_exc()  # not by the log, which may be what goes wrong
+        traceback.print_exc()  # not to the log, which may have failed
 
 
 def _view_name(attempt: Watched) -> str:
@@ -160,7 +160,7 @@ def _view_name(attempt: Watched) -> str:
 
 
 def _name(frame: Any) -> tuple[str, str]:
-    """Return the view or the future that a stack is of; of a view its trace, too."""
+    """Return the view or future whose stack *frame* ends, and the trace of a view."""
     while frame is not None:
         if frame.f_code is Monitor.run.__code__:
             attempt = frame.f_locals["attempt"]
@@ -173,5 +173,5 @@ def _name(frame: Any) -> tuple[str, str]:
 
 def _stack(frame: Any) -> str:
     if frame is None:
-        return "  (it has just ended)\n"
+        return "  (the code has just ended)\n"
     return "".join(traceback.format_stack(frame)[-DEPTH:])
