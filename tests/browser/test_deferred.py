@@ -99,7 +99,7 @@ def test_parts_when_they_come_are_heard_of(visitor, site):
     assert busy(visitor)[1] == "true"
     rest(visitor)
     assert "three times as late" in parts(visitor)[1]
-    visitor.wait_for(lambda: "of 3 further parts of this page are here." in said(visitor))
+    visitor.wait_for(lambda: "of 3 further parts of this page have loaded." in said(visitor))
     visitor.screenshot("deferred-there")
     visitor.check_accessibility()
 
@@ -146,7 +146,7 @@ def test_part_when_it_fails_says_so_and_can_be_tried_again(visitor, site):
     button.send_keys(Keys.ENTER)
     visitor.wait_for(lambda: "after one call" in parts(visitor)[0])
     assert focused(visitor) == visitor.all(".wsgifutures-part")[0]
-    visitor.wait_for(lambda: said(visitor) == "1 of 3 further parts of this page are here.")
+    visitor.wait_for(lambda: said(visitor) == "1 of 3 further parts of this page have loaded.")
 
 
 @pytest.mark.parametrize(

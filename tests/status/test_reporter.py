@@ -168,7 +168,7 @@ def test_report_when_the_folder_is_refused_says_so_and_serves(tmp_path, caplog):
     folder.mkdir()
     folder.chmod(0o777)
     report(Site(status_folder=str(folder)).republish)
-    assert "others may look or write into it" in caplog.text
+    assert "other users may read or write there" in caplog.text
     assert list(folder.iterdir()) == []
 
 

@@ -117,7 +117,7 @@ def _tell(fragment: Fragment, why: NoPlace, *, debug: bool) -> None:
     )
     if debug:
         raise FuturesError(message)
-    _log_once(f"{message} The page waits for it.")
+    _log_once(f"{message} The page waits for this part.")
 
 
 @functools.lru_cache(maxsize=1000)
@@ -140,8 +140,8 @@ def _address(fragment: Fragment, place: Place) -> str | None:
         found = None
     if found is None or type(aq_base(found.part)) is not type(fragment.part):
         raise NoPlace(
-            "it is not found by its name and the name of its view; register both by ZCML, or "
-            "leave deferred=True out"
+            "the part is not found by its name and the name of its view; register both in "
+            "ZCML, or leave out deferred=True"
         )
     query = urlencode(_pairs(request), encoding="latin-1")
     token = sealed.seal(place.told, "/".join(path), query)
@@ -175,7 +175,7 @@ class Placeholder(BrowserView):  # type: ignore[misc]
         """Return the markup; *waiting* is the address of the page that waits for the part."""
         static = self._static()
         arrived = _(
-            "${n} of ${all} further parts of this page are here.",
+            "${n} of ${all} further parts of this page have loaded.",
             mapping={"n": "{n}", "all": "{all}"},  # filled in by the script
         )
         markup: str = self.index(

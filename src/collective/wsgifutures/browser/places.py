@@ -94,8 +94,8 @@ def place_of(fragment: Fragment, published: Any) -> Place:
         if provided(part):
             return place(part)
     raise NoPlace(
-        "it is no viewlet, portlet, tile or view with a name; make it one, or leave "
-        "deferred=True out"
+        "the part is not a viewlet, a portlet, a tile or a named view; turn it into one of "
+        "these, or leave out deferred=True"
     )
 
 
@@ -107,7 +107,7 @@ def path_of(context: Any) -> tuple[str, ...]:
     """
     path: tuple[str, ...] = getattr(context, "getPhysicalPath", tuple)()
     if not path or aq_base(context.unrestrictedTraverse(path, None)) is not aq_base(context):
-        raise NoPlace("its object has no place in the site; leave deferred=True out")
+        raise NoPlace("its object has no path in the site; leave out deferred=True")
     return path
 
 
@@ -129,7 +129,7 @@ def find(context: Any, request: Any, told: Told) -> Found:
 def _told_view(view: Any, context: Any) -> Told:
     name = getattr(view, "__name__", None)
     if not name or aq_base(getattr(view, "context", None)) is not aq_base(context):
-        raise NoPlace("it is in a view that has no name of its own; leave deferred=True out")
+        raise NoPlace("its view has no name of its own; leave out deferred=True")
     marks = [mark.__identifier__ for mark in directlyProvidedBy(aq_base(view))]
     return {"view": name, "marks": marks}
 
@@ -173,7 +173,7 @@ def _found_tile(context: Any, request: Any, told: Told) -> Found:
 def _place_of_viewlet(viewlet: Any) -> Place:
     manager = getattr(viewlet, "manager", None)
     if manager is None or not getattr(viewlet, "__name__", None):
-        raise NoPlace("it is a viewlet without a manager; register it by ZCML")
+        raise NoPlace("the viewlet has no manager; register the viewlet in ZCML")
     view = _told_view(manager.__parent__, viewlet.context)
     told = {"kind": "viewlet", **view, "manager": manager.__name__, "name": viewlet.__name__}
     return Place(viewlet.context, told)
@@ -247,12 +247,12 @@ def _place_of_call(
     else:
         view, told = published, {"kind": "function", "function": dotted_name(function)}
     if not IBrowserView.providedBy(view):
-        raise NoPlace("the page has no view by which to find it; leave deferred=True out")
+        raise NoPlace("the page has no view to find the part by; leave out deferred=True")
     arguments = {"args": list(args), "kwargs": kwargs}
     if not _is_json(arguments):
         raise NoPlace(
-            "its arguments are not all None, bool, numbers, str, lists and dicts of those; "
-            "call it with such"
+            "its arguments are not plain data; pass only None, bool, numbers, str, and lists "
+            "and dicts of these"
         )
     return Place(view.context, {**told, **_told_view(view, view.context), **arguments})
 
@@ -281,7 +281,7 @@ def _found_function(context: Any, request: Any, told: Told) -> Found:
 
 def _found_call(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Found:
     if not getattr(function, "is_deferred", False):
-        raise NotFound("no part")
+        raise NotFound("not a deferred part")
     # Without its guard: what it asks for is waited for by who fetches it.
     return Found(None, lambda: str(function.__wrapped__(*args, **kwargs)))
 

@@ -22,8 +22,8 @@ class SettingsForm(RegistryEditForm):  # type: ignore[misc]
     schema_prefix = PREFIX
     label = _("Held responses")
     description = _(
-        "How pages of this site wait for external services. A setting that is empty is as the "
-        "server is set."
+        "How pages of this site wait for external services. An empty setting takes the value of "
+        "the server."
     )
 
     def updateWidgets(self, prefix: str | None = None) -> None:
@@ -37,9 +37,12 @@ class SettingsForm(RegistryEditForm):  # type: ignore[misc]
     def _note(self, name: str, allowed: float) -> None:
         value = getattr(self.getContent(), name)
         facts = {"allowed": process.shown(allowed), "value": process.shown(value)}
-        note = _("This server allows ${allowed}.", mapping=facts)
+        note = _("This server allows at most ${allowed}.", mapping=facts)
         if value is not None and value > allowed:
-            note = _("This server allows ${allowed}: ${value} is cut to that.", mapping=facts)
+            note = _(
+                "This server allows at most ${allowed}, and lowers ${value} to this limit.",
+                mapping=facts,
+            )
         texts = [FIELDS[name].description, note]
         widget = self.widgets[name]
         widget.description = " ".join(translate(text, context=self.request) for text in texts)

@@ -69,8 +69,8 @@ def line_of(text: str, settings: Collection[str]) -> Line:
         example = f"weather.{next(iter(settings))} = …"
         raise refused(
             _(
-                "“${line}” is not understood. A line is the name of an upstream, a dot, "
-                "a setting, = and a value, as “${example}”.",
+                "“${line}” is not a setting of an upstream. Write the name of an upstream, a "
+                "dot, a setting, = and a value, as in “${example}”.",
                 mapping={"line": shown(text), "example": example},
             )
         )
@@ -78,7 +78,8 @@ def line_of(text: str, settings: Collection[str]) -> Line:
     if setting not in settings:
         raise refused(
             _(
-                "“${line}”: there is no setting ${setting} here. There are: ${settings}.",
+                "“${line}”: ${setting} is not a setting of this field. The field takes: "
+                "${settings}.",
                 mapping={
                     "line": shown(text),
                     "setting": setting,
@@ -117,13 +118,16 @@ def check(texts: Iterable[str] | None, settings: Collection[str]) -> bool:
             names = ", ".join(sorted(upstreams)) or "-"
             raise refused(
                 _(
-                    "“${line}”: no upstream is called ${name}. There are: ${names}.",
+                    "“${line}”: no upstream is called ${name}. The upstreams are: ${names}.",
                     mapping={"line": shown(text), "name": line.upstream, "names": names},
                 )
             )
         if line[:2] in seen:
             raise refused(
-                _("“${line}”: that is set twice. Keep one line.", mapping={"line": shown(text)})
+                _(
+                    "“${line}”: two lines change this setting. Keep one of them.",
+                    mapping={"line": shown(text)},
+                )
             )
         seen.add(line[:2])
     return True

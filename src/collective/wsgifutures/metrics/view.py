@@ -21,7 +21,7 @@ class Metrics(BrowserView):  # type: ignore[misc]
         board = self._board()
         if board is None:
             response.setStatus(503)
-            return "There are no metrics: this process has no folder for them (status_folder)."
+            return "No metrics are available: this process has no folder for them (status_folder)."
         encode, content_type = choose_encoder(self.request.getHeader("Accept", ""))
         response.setHeader("Content-Type", content_type)
         return encode(Scrape(board))

@@ -83,14 +83,14 @@ class Serializer(ControlpanelSerializeToJson):  # type: ignore[misc]
         return {
             row.name: {
                 "value": row.value,
-                "description": self._translated(row.what),
-                "from": self._translated(row.origin),
+                "description": self._translate(row.what),
+                "from": self._translate(row.origin),
                 "variable": row.variable,
             }
             for row in rows
         }
 
-    def _translated(self, message: Any) -> str:
+    def _translate(self, message: Any) -> str:
         return str(translate(message, context=self.controlpanel.request))
 
 
@@ -120,11 +120,12 @@ class Deserializer:
             if _is_same(value, getattr(proxy, name)):
                 continue  # Volto sends every field back
             changes[name] = value
-            message = self._refusal(name, value)
-            if message is not None:
-                errors.append({"field": name, "message": message, "error": "ValidationError"})
+            refusal = self._refusal(name, value)
+            if refusal is not None:
+                errors.append({"field": name, "message": refusal, "error": "ValidationError"})
         if ADDRESSES in changes and not may_set_addresses():
-            raise Forbidden(self._translated(_("Only Managers set the addresses of upstreams.")))
+            message = _("Only Managers may change the addresses of upstreams.")
+            raise Forbidden(self._translate(message))
         if errors:
             raise BadRequest(errors)
         for name, value in changes.items():
@@ -133,16 +134,16 @@ class Deserializer:
     def _refusal(self, name: str, value: Any) -> str | None:
         field = FIELDS[name]
         if isinstance(value, bool) is not IBool.providedBy(field) and value is not None:
-            return self._translated(TAKES[name])  # zope.schema takes 1 for True, and True for 1
+            return self._translate(TAKES[name])  # zope.schema takes 1 for True, and True for 1
         try:
             field.validate(value)
         except ValidationError:
-            return self._translated(TAKES[name])
+            return self._translate(TAKES[name])
         except Invalid as refusal:
             return str(refusal)
         return None
 
-    def _translated(self, message: Any) -> str:
+    def _translate(self, message: Any) -> str:
         return str(translate(message, context=self.controlpanel.request))
 
 

@@ -86,5 +86,7 @@ class Delete(FuturesService):
         hold = self.hold
         self.seen.cancel(hold["worker"], hold["id"])
         self.request.response.setStatus(202)
-        message = _("Its worker is asked to cancel this response. That takes a second.")
+        message = _(
+            "The worker has been asked to cancel this response. Cancelling takes up to a second."
+        )
         return {"message": translate(message, context=self.request), **self.told(hold)}

@@ -50,8 +50,8 @@ class FolderRefused(Exception):
     def __str__(self) -> str:
         return (
             f"The folder {self.folder} cannot be used for the live status: {self.reason}. "
-            "Give it to the user of the server with mode 700, or set status_folder to "
-            "another one, or to off."
+            "Make the user of the server its owner, with mode 700. Or set status_folder to "
+            "another folder, or to off."
         )
 
 
@@ -166,9 +166,9 @@ def _make_private(folder: Path) -> None:
         raise FolderRefused(str(folder), error.strerror or type(error).__name__) from None
     mode = stat.S_IMODE(status.st_mode)
     if status.st_uid != os.geteuid():
-        raise FolderRefused(str(folder), "it belongs to another user")
+        raise FolderRefused(str(folder), "the folder belongs to another user")
     if mode & 0o077:
-        raise FolderRefused(str(folder), f"others may look or write into it (mode {mode:o})")
+        raise FolderRefused(str(folder), f"other users may read or write there (mode {mode:o})")
 
 
 def _runs(pid: int) -> bool:

@@ -14,17 +14,17 @@ BREAKERS = {
 ENDS = {
     "refused": ("x-octagon", _("Refused")),
     "expired": ("hourglass-bottom", _("Out of time")),
-    "timeout": ("alarm", _("A call out of time")),
+    "timeout": ("alarm", _("A call timed out")),
     "cancelled": ("slash-circle", _("Cancelled")),
 }
 
 #: Why a request was refused: the limits, in words.
 LIMITS = {
-    "max_held": _("as many responses are held as may be"),
-    "max_held_per_client": _("this visitor has as many held as one may"),
-    "max_waiting": _("as many requests wait for a slot as may"),
+    "max_held": _("the limit of held responses is reached"),
+    "max_held_per_client": _("the limit of held responses for one visitor is reached"),
+    "max_waiting": _("the limit of requests that wait for a slot is reached"),
     "max_wait": _("the wait for a slot was too long"),
-    "max_bodies": _("uploads take all the room there is"),
+    "max_bodies": _("the space for uploads is full"),
 }
 
 
