@@ -1,7 +1,7 @@
-"""The settings of a site: what the control panel shows and the registry keeps.
+"""The settings of a site: the control panel shows them, and the registry keeps them.
 
-What is not set is as the process is set, so that the add-on, when it is installed, changes
-nothing by itself.
+A setting that is not set takes the value of the process. So the add-on changes nothing when it
+is installed.
 """
 
 from ..interfaces import _
@@ -18,7 +18,7 @@ _SECONDS = _("This setting takes a number of seconds above 0, or nothing.")
 _COUNT = _("This setting takes a whole number, 1 or more, or nothing.")
 _SWITCH = _("This setting takes on or off.")
 
-#: What each setting takes, for refusals.
+#: What each setting takes, for the message that refuses a value.
 TAKES = {
     "enabled": _SWITCH,
     "timeout": _SECONDS,
@@ -32,20 +32,20 @@ TAKES = {
 }
 
 
-def _seconds(value: float) -> bool:
+def _is_seconds(value: float) -> bool:
     if not 0 < value < math.inf:
-        raise lines.refused(_SECONDS)
+        raise lines.refusal(_SECONDS)
     return True
 
 
-def _count(value: int) -> bool:
+def _is_count(value: int) -> bool:
     if value < 1:
-        raise lines.refused(_COUNT)
+        raise lines.refusal(_COUNT)
     return True
 
 
 class IWSGIFuturesSettings(Interface):  # type: ignore[misc]
-    """What one site is set to."""
+    """The settings of one site."""
 
     enabled = schema.Bool(
         title=_("Hold responses"),
@@ -66,7 +66,7 @@ class IWSGIFuturesSettings(Interface):  # type: ignore[misc]
             "limit. Empty: 30 seconds."
         ),
         required=False,
-        constraint=_seconds,
+        constraint=_is_seconds,
     )
 
     deadline = schema.Float(
@@ -77,7 +77,7 @@ class IWSGIFuturesSettings(Interface):  # type: ignore[misc]
             "A site can lower that limit, but not raise it."
         ),
         required=False,
-        constraint=_seconds,
+        constraint=_is_seconds,
     )
 
     max_passes = schema.Int(
@@ -89,7 +89,7 @@ class IWSGIFuturesSettings(Interface):  # type: ignore[misc]
             "site can lower that limit, but not raise it."
         ),
         required=False,
-        constraint=_count,
+        constraint=_is_count,
     )
 
     server_timing = schema.Bool(
@@ -137,5 +137,5 @@ class IWSGIFuturesSettings(Interface):  # type: ignore[misc]
     )
 
 
-#: The same, by their names.
+#: The fields of the settings, by their names.
 FIELDS = schema.getFields(IWSGIFuturesSettings)
