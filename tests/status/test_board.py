@@ -164,7 +164,7 @@ def test_read_when_a_file_is_taken_away_meanwhile_tells_the_others(board):
     assert [one["worker"] for one in board.read()] == ["0000000a"]
 
 
-@pytest.mark.parametrize("tidy", [Board.remove, Board.cancels])
+@pytest.mark.parametrize("tidy", [Board.remove, Board.take_cancels])
 def test_tidying_up_when_another_was_faster_goes_on(board, monkeypatch, tidy):
     """Two that answer may find the same dead worker."""
     board.write(snapshot())
@@ -182,8 +182,8 @@ def test_cancel_is_taken_by_its_worker_once(board):
     board.write(snapshot("0000000b"))
     left = [board.cancel("0000000a", "7"), board.cancel("0000000a", "12")]
     assert (left, board.cancel("0000000b", "7")) == ([True, True], True)
-    assert sorted(board.cancels("0000000a")) == ["12", "7"]
-    assert (board.cancels("0000000a"), board.cancels("0000000b")) == ([], ["7"])
+    assert sorted(board.take_cancels("0000000a")) == ["12", "7"]
+    assert (board.take_cancels("0000000a"), board.take_cancels("0000000b")) == ([], ["7"])
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_cancel_of_what_is_answered_meanwhile_changes_nothing(site, board):
     one.report()
     board.cancel(one.worker.name, "99")
     one.report()
-    assert board.cancels(one.worker.name) == []
+    assert board.take_cancels(one.worker.name) == []
 
 
 def test_each_start_of_a_process_has_a_name_of_its_own(site, board):
