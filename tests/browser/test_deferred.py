@@ -181,7 +181,7 @@ def test_part_whose_service_failed_comes_when_it_is_tried_again(visitor, site):
             break
     assert "Try again" in parts(visitor)[2]
     visitor.click(".wsgifutures-part button")
-    visitor.wait_for(lambda: "this time it came" in parts(visitor)[2])
+    visitor.wait_for(lambda: "this time the call succeeded" in parts(visitor)[2])
 
 
 def test_part_of_a_user_who_is_not_logged_in_any_more_offers_the_page_again(visitor, site):
