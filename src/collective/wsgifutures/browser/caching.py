@@ -1,9 +1,9 @@
-"""How long caches may keep a page with deferred parts, and how long such a part.
+"""How long caches may keep a page with deferred parts, and how long they may keep a part.
 
 The address of a part is valid for a while, and in a user's page for that user alone. A site's
 rules for caching know nothing of that. So this module has the last word, after them:
 
-- An answer for one user is in no cache but that user's own.
+- An answer for a user is kept only by the cache of that user's browser.
 - A cache keeps a page no longer than the addresses in the page are valid. The page has neither
   an ETag nor a date: in a site where nothing changes a browser would get "not modified" each
   time, and keep the page beyond the validity of its addresses.
@@ -28,7 +28,7 @@ try:
 except ImportError:  # a site without plone.app.caching
 
     class IRAMCached(Interface):  # type: ignore[misc, no-redef]
-        """Nothing provides this."""
+        """An answer that the RAM cache keeps; nothing provides this interface."""
 
 
 #: The longest time that a cache may keep a page, in seconds. Half of the addresses' validity: a

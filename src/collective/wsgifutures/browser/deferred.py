@@ -1,12 +1,12 @@
 """Parts of a page that the browser fetches by itself: ``@fragment(deferred=True)``.
 
-A page is sent with a placeholder for such a part. The placeholder has the address of the part:
+A page is sent with a placeholder for each deferred part. The placeholder has the part's address:
 the view below, on the same object and with the page's own query. The address is signed and
 says where to find the part again, so nobody can ask for a part that no page has offered. In
-the request for the address this part is the only one, and is held like any other.
+the request for the address this is the only part, and it is held like any other part.
 
 Where no browser would fetch the parts, the page waits for them as for ordinary ones: in the
-answer to a form, in an answer to a script or a service, and in the page that a visitor without
+answer to a form, in the answer to a script or a service, and in the page that a visitor without
 JavaScript asks for with ``?wsgifutures-wait=1``.
 """
 
@@ -205,9 +205,9 @@ class Part(BrowserView):  # type: ignore[misc]
     """A part that a page has offered: ``@@wsgifutures-part``, on the object of the part."""
 
     def __call__(self) -> str:
-        """Return the part. If it is refused, return nothing, and the reason as the status.
+        """Return the part. If the part is refused, return no text; the status says why.
 
-        403 is for a forbidden part, 404 for a missing one, 410 for an expired address.
+        403 is for a forbidden part, 404 for a missing part, 410 for an expired address.
         """
         self._set_headers()
         try:

@@ -94,8 +94,8 @@ def place_of(fragment: Fragment, published: Any) -> Place:
         if provided(part):
             return place(part)
     raise NoPlace(
-        "the part is not a viewlet, a portlet, a tile or a named view; turn it into one of "
-        "these, or leave out deferred=True"
+        "the part is not a viewlet, a portlet, a tile or a named view; make it a viewlet, say, "
+        "or leave out deferred=True"
     )
 
 

@@ -59,7 +59,7 @@ def seal(data: dict[str, Any], *about: str) -> str | None:
 
 
 def open_seal(token: str, *about: str) -> dict[str, Any]:
-    """Return the data of *token*, which was sealed for the current user or an anonymous one.
+    """Return the data of *token*, if it was sealed for the current user or for anonymous users.
 
     Raises:
         Refused: The token was not signed here, not for this user, or not with *about*.

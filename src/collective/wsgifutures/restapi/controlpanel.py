@@ -148,7 +148,7 @@ class Deserializer:
 
 
 def _is_same(value: Any, kept: Any) -> bool:
-    """Tell whether *value* equals the *kept* one. [] equals None, and True does not equal 1."""
+    """Tell whether *value* equals the value *kept*: [] equals None, but True does not equal 1."""
     if value in ([], None) and kept in ([], None):
         return True
     return type(value) is type(kept) and bool(value == kept)

@@ -113,7 +113,7 @@ _COUNTED = (
 def _upstream(name: str, host: str, workers: list[Mapping[str, Any]]) -> dict[str, Any]:
     """Return an upstream as all *workers* see it.
 
-    The numbers are sums, the times those of the slowest worker, the breaker the worst one.
+    The numbers are sums. The times are those of the slowest worker, the breaker is the worst.
     """
     breakers = Counter(figures["breaker"] for figures in workers)
     return {

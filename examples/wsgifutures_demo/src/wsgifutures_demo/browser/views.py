@@ -166,7 +166,7 @@ class HoldError(Page):
 
 class HoldTimeout(Page):
     title = "The service is too slow"
-    lead = "The future has a timeout of one second; the service takes ten."
+    lead = "The future has a timeout of one second; the service takes ten seconds."
     sources = (too_slow,)
 
     def render(self):

@@ -5,7 +5,7 @@
 
 const PARTS = "[data-wsgifutures-part]";
 
-/* A busy worker says how long to wait. How often we wait, and how many seconds at most. */
+/* A busy worker says how long to wait. The most waits for a part; the longest wait, in seconds. */
 const MOST_WAITS = 5;
 const LONGEST_WAIT = 60;
 
