@@ -105,7 +105,7 @@ def test_cancel_of_what_is_answered_meanwhile_changes_nothing(site, board):
     one.report()
     board.cancel(one.sender.name, "99")
     one.report()
-    assert board.cancels(one.sender.name) == []
+    assert board.take_cancels(one.sender.name) == []
 
 
 def test_each_start_of_a_process_has_a_name_of_its_own(site, board):
@@ -168,7 +168,7 @@ def test_report_when_the_folder_is_refused_says_so_and_serves(tmp_path, caplog):
     folder.mkdir()
     folder.chmod(0o777)
     report(Site(status_folder=str(folder)).worker)
-    assert "others may look or write into it" in caplog.text
+    assert "other users may read or write there" in caplog.text
     assert list(folder.iterdir()) == []
 
 
