@@ -1,8 +1,9 @@
 """Stops asking an upstream that fails, and finds out when it is back.
 
-Ours and not a library's: pybreaker and circuitbreaker count failures in a row, which a busy
-upstream that fails every other time never reaches; those with a rate are for asyncio or do
-not tell when to ask again::
+Ours and no library's: pybreaker, circuitbreaker, purgatory and aiobreaker count failures in a row,
+which an upstream that fails every other time never reaches; pyresilience has a rate, of the last
+calls and not of a time, and after the pause lets all calls through; under gevent none can be shared
+by greenlets and threads of the system, which takes ``real_lock``::
 
     CLOSED --the share of failures is reached--> OPEN
       ^                                           | after a pause
