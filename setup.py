@@ -61,7 +61,6 @@ setup(
         "prometheus_client",  # the text that Prometheus reads; has no dependencies itself
         "Products.CMFPlone",
         "Products.GenericSetup",
-        "tenacity",  # retries of upstreams
         "transaction",
         "urllib3>=2.6",  # upstreams; cheaper than requests on top of it; unpacks in parts
         "z3c.form",

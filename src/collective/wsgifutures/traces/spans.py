@@ -4,6 +4,10 @@ Its API is optional. Where it is there nothing is done before somebody has set u
 records spans, the SDK. A request that is not sampled has one span, which is not recorded,
 and none inside. What is told is times, names and numbers: no query string, header,
 argument, or text of an error.
+
+The span of a request is ours and not ``opentelemetry-instrumentation-wsgi``'s, which has the query
+string, the user agent, and the text of an error. Measured with its 0.66b1: 0.1 ms more CPU for a
+request; it hides ``wsgi.file_wrapper`` from the server, and closes no body that was never read.
 """
 
 from .paths import shown

@@ -8,6 +8,6 @@ through these modules, from the outside in::
     service    retries, breaker, bulkhead; outside of the pass from here on
     client     the connection pool, on urllib3
 
-Nothing of urllib3, tenacity or dogpile.cache is imported before the first call: gunicorn's
-arbiter reads this package before gevent has patched the standard library.
+Nothing of urllib3 or dogpile.cache is imported before the first call: gunicorn's arbiter reads
+this package before gevent has patched the standard library.
 """

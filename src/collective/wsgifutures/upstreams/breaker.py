@@ -1,8 +1,9 @@
 """Stops asking an upstream that fails, and finds out when it is back.
 
-No library does this: pybreaker and circuitbreaker count failures in a row, which a busy
-upstream that fails every other time never reaches. Libraries with a rate are for asyncio, or
-do not say when to ask again::
+The breaker is ours and no library's. pybreaker, circuitbreaker, purgatory and aiobreaker count
+failures in a row, which an upstream that fails every other time never reaches. pyresilience has
+a rate, but of the last calls and not of a time, and after its pause lets all calls through. None
+has locks that greenlets and threads of the system can share, as ``runtime`` has::
 
     CLOSED --the share of failures is reached--> OPEN
       ^                                           | after a pause

@@ -1,4 +1,9 @@
-"""Limits how many calls one upstream gets at once; the next ones wait in a short line."""
+"""Limits how many calls one upstream gets at once; the next ones wait in a short line.
+
+Ours and no library's: a semaphore, of ``threading`` or gevent, and pyresilience's bulkhead on top
+of one, have no limit on the line, do not say how long it is, and under gevent cannot be waited for
+by greenlets and threads of the system alike.
+"""
 
 from ..kernel.runtime import current
 from ..kernel.runtime import Signal
