@@ -2,8 +2,6 @@
 
 from collective.wsgifutures.controlpanel.interfaces import FIELDS
 from collective.wsgifutures.controlpanel.interfaces import TAKES
-from collective.wsgifutures.controlpanel.process import WHAT
-from collective.wsgifutures.controlpanel.process import WHAT_OF_UPSTREAM
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
 from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import fields
@@ -107,12 +105,6 @@ def test_a_process_without_the_hold_says_so(site, open_panel):
     answer = site.get(PANEL, user=ADMIN, held=False)
     assert "This process does not run the hold" in answer.text
     assert rows(answer.body, "wsgifutures-process") == []
-
-
-def test_each_setting_of_the_process_and_of_an_upstream_is_described():
-    """Also one that is added later."""
-    assert tuple(WHAT) == tuple(one.name for one in fields(Settings))
-    assert tuple(WHAT_OF_UPSTREAM) == tuple(one.name for one in fields(UpstreamSettings))
 
 
 def test_upstreams_are_listed_with_all_that_can_be_set(site, open_panel):

@@ -26,18 +26,6 @@ FORMS = {one.name: one.metadata["form"] for one in fields(UpstreamSettings)}
 ADDRESSES = ("base_url", "ca_file")
 LIMITS = tuple(name for name in FORMS if name not in ADDRESSES)
 
-#: What settings take is told in English below Zope; here it is said in a person's language.
-TAKES = (
-    _("a number from 0 to 1"),
-    _("a number of seconds above 0"),
-    _("a number of seconds, 0 or more"),
-    _("a text"),
-    _("a whole number, 0 or more"),
-    _("a whole number, 1 or more"),
-    _("an address that begins with http:// or https://, without query, user or password"),
-    _("on or off"),
-)
-
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\.([a-z_]+)\s*=\s*(.*)")
 
 
