@@ -91,8 +91,10 @@ def test_the_settings_of_the_process_are_shown_with_where_they_come_from(
     monkeypatch.setenv("WSGIFUTURES_GRACE", "2.5")
     monkeypatch.setattr(holdsite, "Settings", lambda: Settings.read({"slots": "3"}))
     answer = site.get(PANEL, user=ADMIN)
-    shown = {row[0]: (row[1], row[3]) for row in rows(answer.body, "wsgifutures-process")}
-    assert tuple(shown) == tuple(one.name for one in fields(Settings))
+    listed = rows(answer.body, "wsgifutures-process")
+    what = [(one.name, one.metadata["what"]) for one in fields(Settings)]
+    assert [(row[0], row[2]) for row in listed] == what
+    shown = {row[0]: (row[1], row[3]) for row in listed}
     assert shown["slots"] == ("3", "option of the PasteDeploy filter")
     assert shown["grace"] == ("2.5", "environment variable WSGIFUTURES_GRACE")
     assert shown["deadline"] == ("55", "default")

@@ -1,7 +1,7 @@
 """The settings of the process and its upstreams, as the control panel shows them.
 
-They belong to whoever runs the server. A site shows them, so that one can see what its own
-settings start from.
+They belong to whoever runs the server. A site shows them, so that its managers see what their
+own settings start from.
 """
 
 from ..interfaces import _
@@ -32,14 +32,14 @@ class Row(NamedTuple):
     name: str
     value: str
     what: Any
-    #: Where the value comes from, for people.
+    #: Where the value comes from, in words.
     origin: Any
     #: The environment variable that sets it.
     variable: str
 
 
 def settings_of(request: Any) -> Settings | None:
-    """Return the settings of this process, None where it does not run the hold."""
+    """Return the settings of this process, None if it does not run the hold."""
     return request.environ.get(SETTINGS)  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""What a setting may be, and how it is read from the text that an operator wrote.
+"""What a setting may be, and how it is read from what an operator wrote.
 
 A setting is a field of a frozen dataclass, declared by ``setting`` with its default, one of
 the forms here, and what it is. The control panel and the docs show that text.
@@ -16,7 +16,7 @@ Form = tuple[Callable[[str], Any], str]
 
 
 class SettingRefused(ValueError):
-    """A setting has a value that it cannot have."""
+    """A setting has a value that is not allowed."""
 
     def __init__(self, name: str, value: object, takes: str) -> None:
         super().__init__(name, value, takes)
@@ -40,15 +40,15 @@ def setting(default: Any, form: Form, what: str) -> Any:
 
 
 def read(name: str, value: object, form: Form) -> Any:
-    """Return what *value* says.
+    """Return the value that the text *value* stands for.
 
     Args:
-        name: Of the setting, for a refusal.
-        value: As it was written.
+        name: The name of the setting, for a refusal.
+        value: The value as it was written.
         form: What it may be.
 
     Raises:
-        SettingRefused: It is not that. A user and a password are not told.
+        SettingRefused: The value is not allowed. The error hides a user and a password.
     """
     parse, takes = form
     try:

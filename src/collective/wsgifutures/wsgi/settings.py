@@ -1,4 +1,4 @@
-"""The settings of one worker, where they come from, and what they may be.
+"""The settings of one worker, where they come from and what they may be.
 
 An option of the PasteDeploy filter comes first, then the environment variable
 ``WSGIFUTURES_<NAME>``, then the default. A gunicorn configuration sets the variables with
@@ -25,7 +25,7 @@ import os
 
 PREFIX = "WSGIFUTURES_"
 
-#: Slots where neither the settings nor a publisher say how many.
+#: How many slots there are if neither the settings nor a publisher say.
 SLOTS = 4
 
 
@@ -53,7 +53,7 @@ def variable_of(name: str) -> str:
 
 
 class Origin(Enum):
-    """Where a setting has its value from, in words."""
+    """Where the value of a setting comes from, in words."""
 
     DEFAULT = _("default")
     VARIABLE = _("environment variable ${variable}")
@@ -63,9 +63,9 @@ class Origin(Enum):
 
 @dataclass(frozen=True)
 class Settings:
-    """What one worker holds responses with."""
+    """The settings of one worker."""
 
-    #: Where those have their values from that were read, by their names.
+    #: Where each value that was read comes from, by the name of its setting.
     _origins: ClassVar[Mapping[str, Origin]] = MappingProxyType({})
 
     slots: int | None = setting(
@@ -119,11 +119,11 @@ class Settings:
 
     @property
     def held_by_one_client(self) -> int:
-        """How many responses of one client are held at a time."""
+        """How many responses are held at a time for one client."""
         return self.max_held_per_client or max(1, self.max_held // 10)
 
     def origin(self, name: str) -> Origin:
-        """Return where the setting *name* has its value from."""
+        """Return where the value of the setting *name* comes from."""
         (default,) = [one.default for one in fields(self) if one.name == name]
         made = Origin.DEFAULT if getattr(self, name) == default else Origin.CODE
         return self._origins.get(name, made)
@@ -137,11 +137,11 @@ class Settings:
         """Return the settings that *options* and the environment give.
 
         Args:
-            options: Of the PasteDeploy filter.
-            environ: The process's environment where it is not given.
+            options: Those of the PasteDeploy filter.
+            environ: Environment variables. Default: those of the process.
 
         Raises:
-            SettingRefused: There is no such option, or a value is not what it takes.
+            SettingRefused: There is no such option, or its value is not allowed.
         """
         options = dict(options or {})
         environ = os.environ if environ is None else environ
