@@ -5,8 +5,11 @@
     .. settings:: Settings
 
         :grace: After that, the answer is 504.
+
+``.. metrics::`` has a row for each metric.
 """
 
+from collective.wsgifutures.metrics.families import families
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
 from collective.wsgifutures.wsgi.settings import Settings
 from collective.wsgifutures.wsgi.settings import variable_of
@@ -17,6 +20,9 @@ from sphinx.util.docutils import SphinxDirective
 
 import re
 import sys
+
+#: The modules that the metrics are made of.
+MADE_OF = ("metrics.families", "status.snapshot", "upstreams.figures", "wsgi.record")
 
 #: A name with what its table says more about it.
 MORE = re.compile(r"^:(\w+): (.*(?:\n .*)*)", re.M)
@@ -58,6 +64,25 @@ def settings_table(settings: type, more: dict[str, str]) -> str:
     return list_table("34 12 54", [["Setting", "Default", "What it is"], *rows.values()])
 
 
+class MetricsTable(SphinxDirective):
+    """The metrics of workers and upstreams."""
+
+    def run(self) -> list[Node]:
+        """Return the table."""
+        for name in MADE_OF:
+            self.env.note_dependency(sys.modules[f"collective.wsgifutures.{name}"].__file__)
+        return self.parse_text_to_nodes(metrics_table())
+
+
+def metrics_table() -> str:
+    """Return the table of the metrics, in reStructuredText."""
+    rows = [
+        [f"``{one.name}{'_total' * (one.type == 'counter')}``", one.type, one.documentation]
+        for one in families([])
+    ]
+    return list_table("46 14 40", [["Metric", "Type", "What it is"], *rows])
+
+
 def _name(settings: type, name: str) -> str:
     variable = f"\n| ``{variable_of(name)}``" if settings is Settings else ""
     return f"| ``{name}``{variable}"
@@ -82,6 +107,7 @@ def _row(cells: list[str]) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Give the directive to Sphinx."""
+    """Give the directives to Sphinx."""
     app.add_directive("settings", SettingsTable)
+    app.add_directive("metrics", MetricsTable)
     return {"parallel_read_safe": True}

@@ -7,6 +7,7 @@ from blocks import PAGES
 from blocks import ROOT
 from collective.wsgifutures.kernel.executors import Threads
 from collective.wsgifutures.kernel.futures import DEFAULT_TIMEOUT
+from collective.wsgifutures.metrics.families import families
 from collective.wsgifutures.status import overview
 from collective.wsgifutures.testing import Futures
 from collective.wsgifutures.testing import HELD
@@ -544,6 +545,18 @@ def test_table_of_settings_is_refused_where_the_page_says_more_of_one_that_there
     """It may have another name by now."""
     with pytest.raises(KeyError, match="graze"):
         TABLES["settings_table"](Settings, {"graze": "Then it is over."})
+
+
+def test_table_of_metrics_has_each_with_its_kind_and_what_it_is():
+    """By the name that Prometheus has."""
+    table = TABLES["metrics_table"]()
+    rows = re.findall(r"\* - ``wsgifutures_(\w+)``\n +- (\w+)\n +- (.+)", table)
+    assert [name.removesuffix("_total") for name, *_ in rows] == [
+        family.name.removeprefix("wsgifutures_") for family in families([])
+    ]
+    assert ("held_responses", "gauge", "Responses held now") in rows
+    assert ("requests_total", "counter", "Requests that were let in") in rows
+    assert ("held_seconds", "histogram", "How long responses were held") in rows
 
 
 def test_settings_page_begins_with_an_overview_of_all_settings():

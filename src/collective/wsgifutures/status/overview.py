@@ -4,10 +4,13 @@ For people and scripts who look. Which paths somebody may see is decided here, a
 is shown as Zope traverses it: without the marks of a virtual host, whatever was written.
 """
 
+from ..kernel.numbers import Kind
+from ..upstreams.figures import FIGURES
 from ..upstreams.figures import STATES
 from .board import Snapshot
 from .history import EACH
 from .history import POINTS
+from .snapshot import NUMBERS
 from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -19,8 +22,8 @@ import posixpath
 #: How many of the last refusals and expiries are told.
 LAST = 50
 
-#: What each worker counts of itself. All are told, also where no worker is counted.
-COUNTS = ("held", "waiting", "slots_used", "slots", "max_held", "max_waiting")
+#: The gauges of each worker. All are told, even if no worker is counted.
+COUNTS = [one.name for one in NUMBERS if one.kind is Kind.GAUGE]
 
 
 def of(snapshots: Sequence[Snapshot], now: float, site: str = "/") -> dict[str, Any]:
@@ -102,29 +105,16 @@ def _upstreams(fresh: Iterable[Snapshot]) -> list[dict[str, Any]]:
     return [_upstream(*key, workers) for key, workers in sorted(by_host.items())]
 
 
-#: What is counted of an upstream.
-_COUNTED = (
-    *("calls", "in_flight", "queued", "errors", "retries", "busy"),
-    *("cache_hits", "cache_misses"),
-)
-
-
 def _upstream(name: str, host: str, workers: list[Mapping[str, Any]]) -> dict[str, Any]:
     """Return one upstream of all *workers*: sums, the slowest worker's times, the worst breaker."""
     breakers = Counter(one["breaker"] for one in workers)
     return {
         "name": name,
         "host": host,
-        "off": any(one["off"] for one in workers),
-        **{key: sum(one[key] for one in workers) for key in _COUNTED},
-        **{key: _most(one[key] for one in workers) for key in ("p50", "p99", "retry_in")},
+        **{one.name: one.merge([worker[one.name] for worker in workers]) for one in FIGURES},
         "breaker": next(state for state in reversed(STATES.values()) if breakers[state]),
         "breakers": dict(breakers),
     }
-
-
-def _most(numbers: Iterable[float | None]) -> float | None:
-    return max((number for number in numbers if number is not None), default=None)
 
 
 def _last(fresh: Iterable[Snapshot], site: str) -> list[dict[str, Any]]:
