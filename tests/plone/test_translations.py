@@ -1,6 +1,9 @@
 """Everybody's language: what the add-on says to people can be said in German and Finnish too."""
 
-from collective.wsgifutures.controlpanel import lines
+from collective.wsgifutures.controlpanel.lines import FORMS
+from collective.wsgifutures.upstreams.settings import UpstreamSettings
+from collective.wsgifutures.wsgi.settings import Settings
+from dataclasses import fields
 from gettext import GNUTranslations
 from io import BytesIO
 from pathlib import Path
@@ -68,9 +71,12 @@ def test_compiled_catalogue_is_that_of_its_translations(language):
     )
 
 
-def test_what_a_setting_takes_has_its_translation():
-    """The kernel knows no languages; the form does."""
-    assert {takes for _, takes in lines.FORMS.values()} == {str(one) for one in lines.TAKES}
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_setting_is_and_takes_has_its_translation(language):
+    """The kernel knows no languages; the control panel does."""
+    settings = [*fields(Settings), *fields(UpstreamSettings)]
+    shown = {one.metadata["what"] for one in settings} | {takes for _, takes in FORMS.values()}
+    assert shown - texts(po_of(language)).keys() == set()
 
 
 @pytest.mark.parametrize(

@@ -27,19 +27,6 @@ FORMS = {field.name: field.metadata["form"] for field in fields(UpstreamSettings
 ADDRESSES = ("base_url", "ca_file")
 LIMITS = tuple(name for name in FORMS if name not in ADDRESSES)
 
-#: What settings take. The upstreams, which know no languages, say these texts in English; named
-#: here, they are translated.
-TAKES = (
-    _("a number from 0 to 1"),
-    _("a number of seconds above 0"),
-    _("a number of seconds, 0 or more"),
-    _("a text"),
-    _("a whole number, 0 or more"),
-    _("a whole number, 1 or more"),
-    _("an address that begins with http:// or https://, without query, user or password"),
-    _("on or off"),
-)
-
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\.([a-z_]+)\s*=\s*(.*)")
 
 

@@ -1,16 +1,17 @@
-"""The values that a setting may have, and how they are read from an operator's text.
+"""What a setting may be, and how it is read from what an operator wrote.
 
-A setting is a field of a frozen dataclass. ``setting`` declares its default and its form;
-the forms are at the end of this module.
+A setting is a field of a frozen dataclass, declared by ``setting`` with its default, one of
+the forms here, and what it is. The control panel and the docs show that text.
 """
 
+from .texts import _
 from collections.abc import Callable
 from dataclasses import field
 from typing import Any
 
 import math
 
-#: Reads a text or raises ``ValueError``; and the words which say what the text may be.
+#: A function that reads a text or raises ``ValueError``; and what the text may be, for people.
 Form = tuple[Callable[[str], Any], str]
 
 
@@ -27,22 +28,27 @@ class SettingRefused(ValueError):
         return f"The setting {self.name} is {self.value!r}; it takes {self.takes}."
 
 
-def setting(default: Any, form: Form) -> Any:
-    """Declare a setting."""
-    return field(default=default, metadata={"form": form})
+def setting(default: Any, form: Form, what: str) -> Any:
+    """Declare a setting.
+
+    Args:
+        default: Its value, if nothing sets it.
+        form: What it may be.
+        what: What it is, for operators: marked for translation, and without markup.
+    """
+    return field(default=default, metadata={"form": form, "what": what})
 
 
 def read(name: str, value: object, form: Form) -> Any:
-    """Return *value*, read in its *form*.
+    """Return the value that the text *value* stands for.
 
     Args:
-        name: The name of the setting, for the error.
-        value: The value, as the operator wrote it.
-        form: The form of the setting.
+        name: The name of the setting, for a refusal.
+        value: The value as it was written.
+        form: What it may be.
 
     Raises:
-        SettingRefused: *value* does not have this form. The error leaves out an address
-            with a user and a password.
+        SettingRefused: The value is not allowed. The error hides a user and a password.
     """
     parse, takes = form
     try:
@@ -82,11 +88,11 @@ def _switch(text: str) -> bool:
         raise ValueError from None
 
 
-SECONDS: Form = (_seconds, "a number of seconds above 0")
-SECONDS_OR_NONE: Form = (lambda text: _number(text, 0), "a number of seconds, 0 or more")
-SHARE: Form = (lambda text: _number(text, 0, 1), "a number from 0 to 1")
-COUNT: Form = (_count, "a whole number, 1 or more")
-COUNT_OR_NONE: Form = (lambda text: _count(text, 0), "a whole number, 0 or more")
-BYTES: Form = (lambda text: _count(text, 0), "a whole number of bytes, 0 or more")
-SWITCH: Form = (_switch, "on or off")
-TEXT: Form = (str, "a text")
+SECONDS: Form = (_seconds, _("a number of seconds above 0"))
+SECONDS_OR_NONE: Form = (lambda text: _number(text, 0), _("a number of seconds, 0 or more"))
+SHARE: Form = (lambda text: _number(text, 0, 1), _("a number from 0 to 1"))
+COUNT: Form = (_count, _("a whole number, 1 or more"))
+COUNT_OR_NONE: Form = (lambda text: _count(text, 0), _("a whole number, 0 or more"))
+BYTES: Form = (lambda text: _count(text, 0), _("a whole number of bytes, 0 or more"))
+SWITCH: Form = (_switch, _("on or off"))
+TEXT: Form = (str, _("a text"))

@@ -4,10 +4,13 @@ This module decides which paths a user may see. It shows a path as Zope traverse
 marks of a virtual host, however the client has written it.
 """
 
+from ..kernel.numbers import Kind
+from ..upstreams.figures import FIGURES
 from ..upstreams.figures import STATES
 from .board import Snapshot
 from .history import EACH
 from .history import POINTS
+from .snapshot import NUMBERS
 from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -19,8 +22,8 @@ import posixpath
 #: How many of the last refusals and other bad ends are listed.
 LAST = 50
 
-#: The numbers that each worker counts of itself. Without a worker each of them is 0.
-COUNTS = ("held", "waiting", "slots_used", "slots", "max_held", "max_waiting")
+#: The gauges of each worker. All are told, even if no worker is counted.
+COUNTS = [one.name for one in NUMBERS if one.kind is Kind.GAUGE]
 
 
 def of(snapshots: Sequence[Snapshot], now: float, site: str = "/") -> dict[str, Any]:
@@ -103,13 +106,6 @@ def _upstreams(fresh: Iterable[Snapshot]) -> list[dict[str, Any]]:
     return [_upstream(*key, workers) for key, workers in sorted(by_host.items())]
 
 
-#: The numbers of an upstream that are added up.
-_COUNTED = (
-    *("calls", "in_flight", "queued", "errors", "retries", "busy"),
-    *("cache_hits", "cache_misses"),
-)
-
-
 def _upstream(name: str, host: str, workers: list[Mapping[str, Any]]) -> dict[str, Any]:
     """Return an upstream as all *workers* see it.
 
@@ -119,16 +115,10 @@ def _upstream(name: str, host: str, workers: list[Mapping[str, Any]]) -> dict[st
     return {
         "name": name,
         "host": host,
-        "off": any(figures["off"] for figures in workers),
-        **{key: sum(figures[key] for figures in workers) for key in _COUNTED},
-        **{key: _most(figures[key] for figures in workers) for key in ("p50", "p99", "retry_in")},
+        **{one.name: one.merge([worker[one.name] for worker in workers]) for one in FIGURES},
         "breaker": next(state for state in reversed(STATES.values()) if breakers[state]),
         "breakers": dict(breakers),
     }
-
-
-def _most(numbers: Iterable[float | None]) -> float | None:
-    return max((number for number in numbers if number is not None), default=None)
 
 
 def _last(fresh: Iterable[Snapshot], site: str) -> list[dict[str, Any]]:

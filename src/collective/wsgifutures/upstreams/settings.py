@@ -18,6 +18,7 @@ from ..kernel.settings import SHARE
 from ..kernel.settings import SWITCH
 from ..kernel.settings import TEXT
 from ..kernel.sites import sites
+from ..kernel.texts import _
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -45,7 +46,7 @@ def _address(value: str) -> str:
 
 _ADDRESS = (
     _address,
-    "an address that begins with http:// or https://, without query, user or password",
+    _("an address that begins with http:// or https://, without query, user or password"),
 )
 
 
@@ -53,48 +54,61 @@ _ADDRESS = (
 class UpstreamSettings:
     """The settings of one upstream. Times are seconds, sizes bytes."""
 
-    #: The address of the service. The path of each call is appended to it.
-    base_url: str = setting("", _ADDRESS)
-    #: Whether the upstream is switched off: each call then raises ``UpstreamOff`` at once.
-    off: bool = setting(False, SWITCH)
-    #: How long connecting may take, with the lookup of the host and TLS.
-    connect: float = setting(3.0, SECONDS)
-    #: How long the service may send nothing, or take nothing of a body.
-    read: float = setting(10.0, SECONDS)
-    #: How long a call may take, including its wait in the queue, redirects and retries.
-    total: float = setting(30.0, SECONDS)
-    #: How many bytes an unpacked answer may have.
-    max_size: int = setting(16 * 1024 * 1024, COUNT)
-    #: How many redirects are followed.
-    max_redirects: int = setting(3, COUNT_OR_NONE)
-    #: How many calls a worker makes at once.
-    max_calls: int = setting(200, COUNT)
-    #: How many more calls may wait for their turn.
-    max_queue: int = setting(200, COUNT_OR_NONE)
-    #: How long a call may wait for its turn.
-    queue_time: float = setting(2.0, SECONDS)
-    #: The share of failed calls at which the service is not asked for a while.
-    failure_rate: float = setting(0.5, SHARE)
-    #: The time over which that share is counted.
-    failure_window: float = setting(10.0, SECONDS)
-    #: How many calls there must be in that time.
-    failure_calls: int = setting(10, COUNT)
-    #: How long the service is not asked, before one call finds out whether it is back.
-    failure_pause: float = setting(5.0, SECONDS)
-    #: How often a call that failed and may be repeated is made again.
-    retries: int = setting(2, COUNT_OR_NONE)
-    #: How many retries per call there may be, over all calls.
-    retry_share: float = setting(0.1, SHARE)
-    #: Whether POST and PATCH send an Idempotency-Key, and so may be repeated.
-    idempotency_key: bool = setting(False, SWITCH)
-    #: How long the answer of a GET or HEAD is kept for everybody; 0: it is not kept.
-    cache: float = setting(0.0, SECONDS_OR_NONE)
-    #: How long after that a kept answer is still given, while it is renewed.
-    stale: float = setting(0.0, SECONDS_OR_NONE)
-    #: How long after that a kept answer is still given if the upstream fails.
-    stale_if_error: float = setting(0.0, SECONDS_OR_NONE)
-    #: A file with certificates to trust besides those of the system.
-    ca_file: str = setting("", TEXT)
+    base_url: str = setting(
+        "", _ADDRESS, _("The address, without query, user or password. Each path is below it.")
+    )
+    off: bool = setting(
+        False, SWITCH, _("Switched off: each call fails at once, even if its answer is cached.")
+    )
+    connect: float = setting(
+        3.0, SECONDS, _("How many seconds a connection may take, with DNS and TLS.")
+    )
+    read: float = setting(
+        10.0, SECONDS, _("How many seconds may pass while nothing is sent or received.")
+    )
+    total: float = setting(
+        30.0, SECONDS, _("How many seconds a call may take, with queueing, redirects and retries.")
+    )
+    max_size: int = setting(16 * 1024 * 1024, COUNT, _("The largest answer, in bytes, unpacked."))
+    max_redirects: int = setting(3, COUNT_OR_NONE, _("How many redirects are followed."))
+    max_calls: int = setting(200, COUNT, _("How many calls a worker makes at a time."))
+    max_queue: int = setting(200, COUNT_OR_NONE, _("How many more calls may wait in the queue."))
+    queue_time: float = setting(2.0, SECONDS, _("How many seconds a call may wait in the queue."))
+    failure_rate: float = setting(
+        0.5, SHARE, _("The share of failed calls at which the circuit breaker opens.")
+    )
+    failure_window: float = setting(
+        10.0, SECONDS, _("How many seconds the circuit breaker looks back.")
+    )
+    failure_calls: int = setting(
+        10, COUNT, _("The fewest calls in that time that can open the circuit breaker.")
+    )
+    failure_pause: float = setting(
+        5.0, SECONDS, _("Seconds until an open circuit breaker tries the upstream again.")
+    )
+    retries: int = setting(
+        2, COUNT_OR_NONE, _("How often a failed call is made again, if it may be repeated.")
+    )
+    retry_share: float = setting(
+        0.1, SHARE, _("How many retries there may be, as a share of all calls.")
+    )
+    idempotency_key: bool = setting(
+        False, SWITCH, _("Send an Idempotency-Key, so that POST and PATCH may be repeated.")
+    )
+    cache: float = setting(
+        0.0, SECONDS_OR_NONE, _("How many seconds answers to GET and HEAD are kept, for everybody.")
+    )
+    stale: float = setting(
+        0.0, SECONDS_OR_NONE, _("How many more seconds a kept answer is given while it is renewed.")
+    )
+    stale_if_error: float = setting(
+        0.0,
+        SECONDS_OR_NONE,
+        _("How many more seconds a kept answer is given if the upstream fails."),
+    )
+    ca_file: str = setting(
+        "", TEXT, _("A file with certificates to trust besides those of the system.")
+    )
 
     @property
     def host(self) -> str:
