@@ -7,7 +7,7 @@ functions and hosts, and numbers, but no argument of a call and no header.
 from ..kernel.calls import CallState
 from ..kernel.numbers import Kind
 from ..kernel.numbers import Number
-from ..traces.paths import shown
+from ..traces.paths import render_path
 from ..upstreams.figures import all_figures
 from ..wsgi.held import Held
 from ..wsgi.record import COUNTERS
@@ -99,7 +99,7 @@ def _hold(one: Held, offset: float) -> dict[str, Any]:
     waiting_on = [call.function_name for call in calls if call.state is not CallState.SETTLED]
     return {
         "id": str(one.number),
-        "path": shown(one.path),
+        "path": render_path(one.path),
         "user": _user(hold.client),
         "since": round(hold.since - offset, 1),
         "passes": hold.passes,
@@ -118,5 +118,5 @@ def _user(client: Hashable) -> str:
 
 def _last(record: Record) -> list[dict[str, Any]]:
     """Return the events that went wrong last, the newest first."""
-    told = [{**one._asdict(), "path": shown(one.path)} for one in list(record.last)]
+    told = [{**one._asdict(), "path": render_path(one.path)} for one in list(record.last)]
     return told[::-1]

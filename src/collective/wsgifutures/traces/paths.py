@@ -9,7 +9,7 @@ LONGEST = 200
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def shown(path: str) -> str:
+def render_path(path: str) -> str:
     """Return a path of WSGI as readable text, in one line and not too long."""
     text = path.encode("latin-1", "replace").decode("utf-8", "replace")
     text = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)

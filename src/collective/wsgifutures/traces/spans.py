@@ -10,7 +10,7 @@ string, the user agent, and the text of an error. Measured with its 0.66b1: 0.1 
 request; it hides ``wsgi.file_wrapper`` from the server, and closes no body that was never read.
 """
 
-from .paths import shown
+from .paths import render_path
 from collections.abc import Callable
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -172,7 +172,7 @@ def of_request(environ: Mapping[str, Any]) -> Span:
     method = _method(environ["REQUEST_METHOD"])
     told = {
         "http.request.method": method,
-        "url.path": shown(environ.get("PATH_INFO", "")),
+        "url.path": render_path(environ.get("PATH_INFO", "")),
         "url.scheme": environ.get("wsgi.url_scheme", "http"),
     }
     names = {"traceparent": "HTTP_TRACEPARENT", "tracestate": "HTTP_TRACESTATE"}

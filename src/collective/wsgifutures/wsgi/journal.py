@@ -6,7 +6,7 @@ string, header, argument.
 """
 
 from ..kernel.hold import Hold
-from ..traces.paths import shown
+from ..traces.paths import render_path
 from http import HTTPStatus
 
 import logging
@@ -30,7 +30,7 @@ def log(hold: Hold, request: tuple[str, str], status: int, ended: str, seconds: 
     well = status < HTTPStatus.INTERNAL_SERVER_ERROR and ended in ("answered", "gone")
     seconds, waited = round(seconds, 3), round(hold.waited, 3)  # the same in line and fields
     futures = sorted(hold.times, key=lambda item: -item[1])[:MOST]
-    method, path = request[0], shown(request[1])
+    method, path = request[0], render_path(request[1])
     logger.log(
         logging.INFO if well else logging.WARNING,
         "%s %s: %d, %s after %.2f s and %d passes. It waited for %.2f s%s. Trace %s",

@@ -14,7 +14,7 @@ from ..kernel.runtime import ClientGone
 from ..kernel.runtime import drive
 from ..kernel.runtime import WorkerStops
 from ..traces import ids
-from ..traces.paths import shown
+from ..traces.paths import render_path
 from .answers import Environ
 from .answers import Response
 from .answers import StartResponse
@@ -69,7 +69,7 @@ class Middleware:
         except NoAnswer:
             return words.late()
         except (FutureTimeout, HoldExpired, Unavailable) as error:
-            what = visit.environ["REQUEST_METHOD"], shown(visit.path)
+            what = visit.environ["REQUEST_METHOD"], render_path(visit.path)
             logger.warning("%s %s: %s", *what, error, extra={"trace_id": ids.current_id()})
             return words.failed(error)
         except ClientGone:

@@ -8,7 +8,7 @@ and notify all subscribers of ``zope.event``.
 
 from ..kernel.outcomes import run_to_end
 from ..kernel.runtime import current
-from ..traces.paths import shown
+from ..traces.paths import render_path
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -90,10 +90,10 @@ class Monitor:
                 attempt.is_logged = True
                 self.counts["slow passes"] += 1
                 logger.warning(
-                    "%s (%s) has been in its slot for %.1f s. It stands here:\n%s"
-                    "A pass that waits keeps others waiting: declare what it calls as a future.",
+                    "%s (%s) has been in its slot for %.1f s. Its stack is:\n%s"
+                    "A slow pass keeps others waiting: declare the slow call as a future.",
                     _view_name(attempt),
-                    shown(attempt.path),
+                    render_path(attempt.path),
                     now - began,
                     _stack(locate()),
                     extra={"trace_id": attempt.trace},
