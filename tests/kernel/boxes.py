@@ -1,6 +1,7 @@
 """An inbox of the runtime, as a test reads it: one item at a time."""
 
-from collective.wsgifutures.kernel import runtime
+from collective.wsgifutures.kernel.runtime import current
+from collective.wsgifutures.kernel.waiting import Inbox
 
 import queue
 
@@ -9,7 +10,7 @@ class Mailbox:
     """What was put, in its order."""
 
     def __init__(self):
-        self._inbox = runtime.inbox()
+        self._inbox = Inbox(current().signal())
         self._taken = []
 
     def put(self, item):

@@ -1,7 +1,7 @@
 """The kernel is tested with neither Zope nor a WSGI server."""
 
 from collective.wsgifutures.kernel.executors import Executors
-from collective.wsgifutures.kernel.publisher import Publisher
+from collective.wsgifutures.kernel.passes import Publisher
 from collective.wsgifutures.kernel.runtime import under_gevent
 
 import functools

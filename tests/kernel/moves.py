@@ -1,7 +1,7 @@
 """The moves of a hold, as its passes make them."""
 
 from collective.wsgifutures.kernel.passes import Pass
-from collective.wsgifutures.kernel.publisher import Publisher
+from collective.wsgifutures.kernel.passes import Publisher
 
 _passes = {}
 

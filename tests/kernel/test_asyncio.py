@@ -78,7 +78,7 @@ def test_async_def_picks_asyncio_by_itself(executors):
     for function in (one, wrapper):
         call = future(key="one")(function)
         assert run(lambda call=call: call(3), executors) == 3
-    assert list(executors._made) == ["asyncio"]
+    assert list(executors.by_name) == ["asyncio"]
 
 
 def test_httpx_asks_many_at_once(executors, server):
@@ -360,11 +360,11 @@ def test_a_thread_of_the_system_does_what_gevent_has_patched_and_ends():
             other.sendall(b"x")
             box.put((one.recv(1), threading.get_native_id()))
 
-    current().start_thread(work)
+    current().thread(target=work).start()
     assert box.get(timeout=SECONDS)[0] == b"x"
     before = open_files()
     for _ in range(20):
-        current().start_thread(work)
+        current().thread(target=work).start()
         value, thread = box.get(timeout=SECONDS)
         assert (value, thread != threading.get_native_id()) == (b"x", True)
     wait_until(lambda: open_files() <= before + 4)

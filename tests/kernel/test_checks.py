@@ -7,10 +7,10 @@ from collective.wsgifutures import held
 from collective.wsgifutures.kernel import checks
 from collective.wsgifutures.kernel.errors import TooManyPasses
 from collective.wsgifutures.kernel.hold import Hold
-from collective.wsgifutures.kernel.passes import publish_once
 from collective.wsgifutures.kernel.waiting import Waiter
 from collective.wsgifutures.testing import ByHand
 from collective.wsgifutures.testing import Clock
+from collective.wsgifutures.testing.by_hand import publish_once
 
 import contextlib
 import itertools

@@ -14,11 +14,11 @@ from collective.wsgifutures import TooManyPasses
 from collective.wsgifutures.kernel.executors import Executors
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.kernel.passes import publish_once
-from collective.wsgifutures.kernel.runtime import drive
+from collective.wsgifutures.kernel.waiting import drive
 from collective.wsgifutures.kernel.waiting import Waiter
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
+from collective.wsgifutures.testing.by_hand import publish_once
 from pathlib import Path
 from types import SimpleNamespace
 from zope.globalrequest import clearRequest
@@ -113,7 +113,7 @@ def serve(view, **options):
         return True
 
     try:
-        while not publish_once(hold, publish):
+        while not publish_once(hold, publish, time.monotonic):
             drive(waiter.wait())
     finally:
         waiter.close()
@@ -739,7 +739,7 @@ def test_a_pass_when_its_request_was_given_up_suspends_at_submit():
         log.append(type(raised_by(futures.resultOrSubmit, "k", "placeholder", echo, 1)))
         return True
 
-    assert publish_once(hold, publish) is False
+    assert publish_once(hold, publish, time.monotonic) is False
     assert log == [Suspended]
 
 

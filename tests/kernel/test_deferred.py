@@ -14,13 +14,14 @@ from collective.wsgifutures import gather
 from collective.wsgifutures import HoldExpired
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.kernel.passes import publish_once
-from collective.wsgifutures.kernel.publisher import Publisher
+from collective.wsgifutures.kernel.passes import Publisher
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
+from collective.wsgifutures.testing.by_hand import publish_once
 
 import functools
 import pytest
+import time
 
 
 @pytest.fixture(autouse=True)
@@ -275,7 +276,7 @@ def test_a_deferred_part_of_a_client_that_has_gone_ends_its_pass():
         later("x")
         raise AssertionError("not reached")
 
-    assert publish_once(hold, page) is False
+    assert publish_once(hold, page, time.monotonic) is False
 
 
 # caches

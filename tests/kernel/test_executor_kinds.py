@@ -42,7 +42,7 @@ def test_a_value_comes_back_and_is_published(kind, executors):
     request = Request(lambda: call(21), executors=executors)
     assert request.run() == {"doubled": [42]}
     assert request.hold.passes == 2
-    assert list(executors._made) == [kind]
+    assert list(executors.by_name) == [kind]
 
 
 def test_each_call_gets_its_own_value(kind, executors):
@@ -143,7 +143,7 @@ def test_many_requests_at_once_each_get_their_own_value(kind, executors):
     for thread in threads:
         thread.join(SECONDS)
     assert answers == {n: {"doubled": [2 * n]} for n in range(30)}
-    assert len(executors._made) == 1
+    assert len(executors.by_name) == 1
 
 
 def test_calls_run_where_their_kind_says(kind, executors):
@@ -158,7 +158,7 @@ def test_an_executor_that_was_ended_begins_anew_when_it_is_asked(kind, executors
     call = declare(kind, calls.double)
     assert Request(lambda: call(1), executors=executors).run()
     executors.close()
-    assert executors._made == {}
+    assert executors.by_name == {}
     assert Request(lambda: call(1), executors=executors).run()
 
 

@@ -151,11 +151,11 @@ def test_a_thread_that_cannot_be_started_does_not_count(monkeypatch):
     box = Mailbox()
     threads = Threads(limit=1)
 
-    def no_thread_left(function):
+    def no_thread_left(target):
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as broken:
-        broken.setattr(threads._line, "_start", no_thread_left)
+        broken.setattr(threads._line, "_thread", no_thread_left)
         with pytest.raises(RuntimeError):
             threads.start(made(lambda: 1), box.put)
     threads.start(made(lambda: 2), box.put)

@@ -14,14 +14,15 @@ from collective.wsgifutures import HoldExpired
 from collective.wsgifutures.kernel.errors import StandsForSuspension
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.kernel.passes import publish_once
-from collective.wsgifutures.kernel.publisher import Publisher
+from collective.wsgifutures.kernel.passes import Publisher
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
+from collective.wsgifutures.testing.by_hand import publish_once
 
 import functools
 import inspect
 import pytest
+import time
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +134,7 @@ def test_an_error_of_the_page_is_raised_where_nothing_suspended():
 def test_a_page_that_answers_with_an_error_holds_for_none_of_its_parts():
     """(b) A status outside 2xx is an answer."""
     hold = Hold(0.0)
-    assert publish_once(hold, lambda: part("x") == "")
+    assert publish_once(hold, lambda: part("x") == "", time.monotonic)
     assert (hold.done, hold.take_starts()) == (True, [])
 
 

@@ -9,8 +9,8 @@ from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
 from collective.wsgifutures.kernel.gate import Refused
 from collective.wsgifutures.kernel.runtime import current
-from collective.wsgifutures.kernel.runtime import drive
 from collective.wsgifutures.kernel.runtime import under_gevent
+from collective.wsgifutures.kernel.waiting import drive
 
 import functools
 import gc
@@ -51,7 +51,7 @@ class Lines:
 
     def stand(self, name, resumed=False):
         """Let a request stand in line."""
-        line = self.gate._resumed if resumed else self.gate._new
+        line = self.gate._resumed if resumed else self.gate.new
         before = len(line)
         run = run_resumed if resumed else run_new
         self._start(run, lambda: self.log.append(name))
@@ -93,7 +93,7 @@ def test_as_many_passes_run_at_a_time_as_there_are_slots(slots):
     for thread in threads:
         thread.start()
     wait_until(lambda: sum(one.running.is_set() for one in passes) == slots)
-    assert (free_slots(gate), len(gate._new)) == (0, 1)
+    assert (free_slots(gate), len(gate.new)) == (0, 1)
     for one in passes:
         one.go_on.set()
     for thread in threads:
@@ -237,7 +237,7 @@ def test_new_one_is_refused_at_once_when_the_line_has_not_moved_for_half_of_its_
     lines.stand("a")
     lines.stand("b")
     lines.gate.check()
-    lines.gate._new._since -= 0.6 * SECONDS
+    lines.gate.new._since -= 0.6 * SECONDS
     assert refused_limit(run_new, lines.gate, lambda: "never") == "max_wait"
     assert lines.open() == ["a", "b"]
 
@@ -246,7 +246,7 @@ def test_new_one_that_waited_for_all_of_its_time_is_refused_and_loses_no_slot():
     """And leaves its line."""
     lines = Lines(max_wait=0.02)
     assert refused_limit(run_new, lines.gate, lambda: "never") == "max_wait"
-    assert len(lines.gate._new) == 0
+    assert len(lines.gate.new) == 0
     assert lines.open() == []
     assert free_slots(lines.gate) == 1
 

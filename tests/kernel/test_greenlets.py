@@ -16,7 +16,7 @@ from collective.wsgifutures import gather
 from collective.wsgifutures.kernel.executors.greenlets import Greenlets
 from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
-from collective.wsgifutures.kernel.runtime import drive
+from collective.wsgifutures.kernel.waiting import drive
 from contextvars import ContextVar
 from ctypes import CDLL
 
@@ -192,9 +192,9 @@ def test_who_is_killed_in_line_leaves_it():
         gevent.spawn(run_new, gate, lambda: "never"),
         gevent.spawn(run_new, gate, lambda: "last"),
     )
-    wait_until(lambda: len(gate._new) == 2)
+    wait_until(lambda: len(gate.new) == 2)
     killed.kill()
-    assert len(gate._new) == 1
+    assert len(gate.new) == 1
     slow.go_on.set()
     gevent.joinall([first, last], timeout=SECONDS)
     assert (last.value, free_slots(gate)) == ("last", 1)
@@ -207,8 +207,8 @@ def test_who_is_killed_at_the_moment_it_is_served_gives_the_slot_back():
     first = gevent.spawn(run_new, gate, slow)
     assert slow.running.wait(SECONDS)
     killed = gevent.spawn(run_new, gate, lambda: "never")
-    wait_until(lambda: len(gate._new) == 1)
-    ticket = gate._new[0]
+    wait_until(lambda: len(gate.new) == 1)
+    ticket = gate.new[0]
     slow.go_on.set()
     ticket.serve, serve = lambda slot: (serve(slot), killed.kill(block=False)), ticket.serve
     gevent.joinall([first, killed], timeout=SECONDS)
@@ -246,8 +246,8 @@ def test_a_thousand_passes_leave_nothing_behind():
     numbers = [gevent.spawn(run_new, gate, lambda n=n: n) for n in range(1000)]
     gevent.joinall(numbers, timeout=SECONDS)
     assert [one.value for one in numbers] == list(range(1000))
-    assert (free_slots(gate), len(gate._new), len(gate._resumed)) == (2, 0, 0)
-    assert [slot._work.take_all() for slot in gate._free] == [[], []]
+    assert (free_slots(gate), len(gate.new), len(gate._resumed)) == (2, 0, 0)
+    assert not any(slot._work for slot in gate._free)
 
 
 def test_who_is_killed_while_it_waits_for_an_item_leaves_no_timer_and_loses_none():
@@ -388,7 +388,7 @@ def test_the_first_hub_of_a_process_is_made_before_its_first_thread():
         "from gevent import monkey; monkey.patch_all(); "
         "from gevent._hub_local import get_hub_if_exists as hub; "
         "from collective.wsgifutures.kernel.runtime import current; "
-        "assert hub() is None; current().start_thread(lambda: None, keeps_hub=True); "
+        "assert hub() is None; current().loop_thread(target=lambda: None).start(); "
         "assert hub() is not None"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

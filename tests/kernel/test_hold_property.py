@@ -3,13 +3,13 @@
 from .fakes import done
 from collective.wsgifutures.kernel.calls import Call
 from collective.wsgifutures.kernel.calls import CallState
+from collective.wsgifutures.kernel.calls import Raised
 from collective.wsgifutures.kernel.errors import AskedAfterCommit
 from collective.wsgifutures.kernel.errors import HoldExpired
 from collective.wsgifutures.kernel.errors import Suspended
 from collective.wsgifutures.kernel.errors import TooManyPasses
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.hold import HoldState
-from collective.wsgifutures.kernel.outcomes import Raised
 from collective.wsgifutures.kernel.passes import Pass
 from hypothesis import settings
 from hypothesis import strategies as st

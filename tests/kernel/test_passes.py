@@ -9,7 +9,7 @@ from collective.wsgifutures.kernel.errors import TooManyPasses
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.hold import HoldState
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.kernel.passes import publish_once
+from collective.wsgifutures.testing.by_hand import publish_once
 from contextvars import ContextVar
 
 import contextvars

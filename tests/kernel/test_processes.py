@@ -11,7 +11,7 @@ from collective.wsgifutures import future
 from collective.wsgifutures import gather
 from collective.wsgifutures import ProcessEnded
 from collective.wsgifutures.kernel.executors import Executors
-from collective.wsgifutures.kernel.runtime import drive
+from collective.wsgifutures.kernel.waiting import drive
 from enum import Enum
 from pathlib import Path
 

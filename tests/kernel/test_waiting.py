@@ -12,10 +12,10 @@ from collective.wsgifutures.kernel.executors import Executors
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.hold import HoldState
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.kernel.passes import publish_once
 from collective.wsgifutures.kernel.runtime import current
-from collective.wsgifutures.kernel.runtime import drive
+from collective.wsgifutures.kernel.waiting import drive
 from collective.wsgifutures.kernel.waiting import Waiter
+from collective.wsgifutures.testing.by_hand import publish_once
 from contextvars import ContextVar
 
 import pytest
@@ -44,7 +44,7 @@ class Request:
 
     def publish(self):
         """Publish once; tell whether it was the last pass."""
-        return publish_once(self.hold, self._publish)
+        return publish_once(self.hold, self._publish, time.monotonic)
 
     def _publish(self):
         self.answer = self.view()

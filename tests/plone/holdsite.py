@@ -251,7 +251,7 @@ class Request:
         application = self._recorded(HTTPExceptionHandler(publish_module))
         if held:
             worker = Worker(application, Settings(**settings))
-            worker.executors = Told(worker.executors, waiting)
+            worker.executor_of = Told(worker.executor_of, waiting)
             application = Middleware(worker)
         self._application = application
 
@@ -287,16 +287,16 @@ class Request:
 
 
 class Told:
-    """Executors that call *waiting*, in the request's thread, when a future is to start."""
+    """Gives executors, and calls *waiting*, in the request's thread, when a future is to start."""
 
-    def __init__(self, executors, waiting):
-        self._executors = executors
+    def __init__(self, executor_of, waiting):
+        self._executor_of = executor_of
         self._waiting = waiting
 
-    def get(self, name):
+    def __call__(self, name):
         if self._waiting is not None:
             self._waiting()
-        return self._executors.get(name)
+        return self._executor_of(name)
 
 
 def left_over() -> list[str]:

@@ -141,7 +141,7 @@ def test_the_limit_of_passes_ends_a_waterfall(site, save):
     save(max_passes="2")
     answer = site.get("asks")
     assert (answer.status, site.errors) == (500, ["TooManyPasses"])
-    assert "After 2 passes" in site.error_log[0]["value"]
+    assert "new futures after 2 passes" in site.error_log[0]["value"]
 
 
 def test_limits_above_the_process_s_change_nothing(site, save):

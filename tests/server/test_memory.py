@@ -46,8 +46,8 @@ PARTS = (
     "kernel.waiting.Waiter",
     "wsgi.body.RequestBody",
     "wsgi.visit.Visit",
-    "wsgi.attempt.Attempt",
-    "wsgi.answers.Response",
+    "wsgi.visit.Attempt",
+    "wsgi.visit.Response",
 )
 
 

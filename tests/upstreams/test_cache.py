@@ -8,7 +8,7 @@ from collective.wsgifutures import Upstream
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamOff
 from collective.wsgifutures import UpstreamTimeout
-from collective.wsgifutures.kernel.outcomes import Returned
+from collective.wsgifutures.kernel.calls import Returned
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams import cache as caches
 from collective.wsgifutures.upstreams.answers import Answer

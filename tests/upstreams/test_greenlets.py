@@ -75,7 +75,7 @@ def test_name_that_is_not_found_out_in_time_is_timed_out(weather, monkeypatch):
 def in_a_thread(function):
     """Return where comes what *function* gives in a thread of the system."""
     box = Mailbox()
-    current().start_thread(lambda: box.put(function()))
+    current().thread(target=lambda: box.put(function())).start()
     return box
 
 

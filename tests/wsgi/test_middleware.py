@@ -18,10 +18,10 @@ from collective.wsgifutures import HoldExpired
 from collective.wsgifutures import TooManyPasses
 from collective.wsgifutures.kernel.passes import current_pass
 from collective.wsgifutures.kernel.runtime import under_gevent
-from collective.wsgifutures.wsgi.attempt import MARK
 from collective.wsgifutures.wsgi.joints import Joint
 from collective.wsgifutures.wsgi.joints import joints
 from collective.wsgifutures.wsgi.settings import Settings
+from collective.wsgifutures.wsgi.visit import MARK
 from collective.wsgifutures.wsgi.worker import NotConfigured
 from wsgiref.validate import validator
 
@@ -157,7 +157,7 @@ def test_a_held_request_is_published_again_before_new_ones():
         order.append(name)
 
     threads = []
-    lines = {"held": log, "busy": log, "new": app.worker.gate._new}
+    lines = {"held": log, "busy": log, "new": app.worker.gate.new}
     for name, line in lines.items():
         before = len(line)
         threads.append(threading.Thread(target=client, args=(name,), daemon=True))
@@ -165,7 +165,7 @@ def test_a_held_request_is_published_again_before_new_ones():
         while len(line) == before:
             time.sleep(0.001)
     settled.set()
-    while len(app.worker.gate._new) + len(app.worker.gate._resumed) < 2:
+    while len(app.worker.gate.new) + len(app.worker.gate._resumed) < 2:
         time.sleep(0.001)
     free.set()
     for thread in threads:

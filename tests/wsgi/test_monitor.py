@@ -1,7 +1,7 @@
 """What takes too long is logged, with its view and where it stands."""
 
+from collective.wsgifutures.kernel.runtime import current
 from collective.wsgifutures.wsgi.monitor import Monitor
-from types import SimpleNamespace
 
 import logging
 import pytest
@@ -13,9 +13,25 @@ pytestmark = pytest.mark.concurrency
 SECONDS = 5
 
 
-def watched(view_name):
-    """Return a pass that tells its view's name."""
-    return SimpleNamespace(view_name=view_name, path="/path", trace="", is_logged=False)
+class Watched:
+    """A pass that tells its view's name, and calls a function."""
+
+    path = "/path"
+    trace = ""
+    is_logged = False
+
+    def __init__(self, view_name, function):
+        self.view_name = view_name
+        self._function = function
+
+    def run(self, monitor):
+        """Run as a pass does in its slot."""
+        self.where, self.began = current().here(), time.monotonic()
+        monitor.running[id(self)] = self
+        try:
+            return self._function()
+        finally:
+            del monitor.running[id(self)]
 
 
 def wait_here(go_on):
@@ -35,8 +51,8 @@ def waiting():
             running.set()
             wait_here(go_on)
 
-        args = (watched(lambda: view), publish)
-        threads.append(threading.Thread(target=monitor.run, args=args, daemon=True))
+        run = Watched(lambda: view, publish).run
+        threads.append(threading.Thread(target=run, args=(monitor,), daemon=True))
         threads[-1].start()
         assert running.wait(SECONDS)
         return go_on
@@ -68,7 +84,7 @@ def test_pass_in_time_is_not_logged(waiting, caplog):
     waiting(monitor)
     monitor.look()
     late = Monitor(slow_pass=0.001, blocked=1)
-    assert late.run(watched(lambda: "acme.View"), lambda: time.sleep(0.002) is None)
+    assert Watched(lambda: "acme.View", lambda: time.sleep(0.002) is None).run(late)
     late.look()
     assert (caplog.records, late.counts) == ([], {})
 

@@ -1,7 +1,7 @@
 """A greenlet that lets no other run is logged."""
 
-from .test_monitor import watched
-from collective.wsgifutures.kernel.outcomes import run_to_end
+from .test_monitor import Watched
+from collective.wsgifutures.kernel.calls import run_to_end
 from collective.wsgifutures.wsgi.monitor import Monitor
 from gevent.monkey import get_original
 
@@ -33,10 +33,10 @@ def without_a_name():
 
 
 WAYS = {
-    "A view that cannot be named (ValueError)": lambda monitor: monitor.run(
-        watched(without_a_name), compute
-    ),
-    "acme.View": lambda monitor: monitor.run(watched(lambda: "acme.View"), compute),
+    "A view that cannot be named (ValueError)": lambda monitor: Watched(
+        without_a_name, compute
+    ).run(monitor),
+    "acme.View": lambda monitor: Watched(lambda: "acme.View", compute).run(monitor),
     "acme.calls.compute": lambda monitor: run_to_end("acme.calls.compute", compute),
     "Something that is neither a view nor a future": lambda monitor: compute(),
 }

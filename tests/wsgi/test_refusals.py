@@ -92,7 +92,7 @@ def test_new_request_is_refused_when_too_many_wait_for_a_slot(site, method):
     """Nothing is published for it; its body is dropped."""
     served = site(slots=1, max_waiting=1)
     served.begin("busy")
-    served.begin("text", line=served.app.worker.gate._new)
+    served.begin("text", line=served.app.worker.gate.new)
     body = io.BytesIO(b"body")
     environ = {"REQUEST_METHOD": method, "CONTENT_LENGTH": "4", "wsgi.input": body}
     assert_refused(served.ask("text", **environ), method)
@@ -151,7 +151,7 @@ def test_new_request_is_refused_before_its_body_is_looked_at(site):
     """Nothing is done for it."""
     served = site(slots=1, max_waiting=1, max_bodies=10)
     served.begin("busy")
-    served.begin("text", line=served.app.worker.gate._new)
+    served.begin("text", line=served.app.worker.gate.new)
     body = {"CONTENT_LENGTH": "11", "wsgi.input": io.BytesIO(b"x" * 11)}
     assert_refused(served.ask("text", **body))
     assert served.app.worker.refusals.counts == {"max_waiting": 1}
@@ -178,7 +178,7 @@ def test_liveness_path_is_answered_when_all_slots_are_taken(site):
     """An orchestrator does not kill a worker that rightly answers 503."""
     served = site(slots=1, max_waiting=1, liveness_path="/alive")
     served.begin("busy")
-    served.begin("text", line=served.app.worker.gate._new)
+    served.begin("text", line=served.app.worker.gate.new)
     answer = served.ask("", PATH_INFO="/alive")
     assert (answer.status, answer.body) == ("200 OK", b"alive\n")
     assert_refused(served.ask("", PATH_INFO="/alive/not"))
@@ -200,6 +200,6 @@ def test_request_that_waits_for_a_slot_has_one_file_open(site, tmp_path, monkeyp
     served = site(slots=1, body_in_memory=10)
     served.begin("busy")
     body = {"CONTENT_LENGTH": "100", "wsgi.input": io.BytesIO(b"x" * 100)}
-    served.begin("text", line=served.app.worker.gate._new, **body)
+    served.begin("text", line=served.app.worker.gate.new, **body)
     assert open_files_in(tmp_path) == 1  # the body's own
     assert served.finish() == ["200 OK"] * 2

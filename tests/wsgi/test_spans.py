@@ -16,7 +16,7 @@ from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
 from collective.wsgifutures.kernel.executors import KINDS
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.kernel.publisher import Publisher
+from collective.wsgifutures.kernel.passes import Publisher
 from collective.wsgifutures.kernel.runtime import under_gevent
 from collective.wsgifutures.traces import ids
 from collective.wsgifutures.traces import spans
@@ -286,7 +286,7 @@ def test_the_span_of_a_call_that_is_stopped_tells_why(recorded, asked, error):
 def test_a_future_that_no_executor_takes_has_a_span_that_failed(recorded):
     """The line is full, say."""
     app = holding(page(lambda environ: gather(*map(crowd.submit, range(4)))), Settings())
-    app.worker.executors = _Full()
+    app.worker.executor_of = lambda name: _Full()
     assert Answer(app, make_environ()).status == "503 Service Unavailable"
     tried = [span for span in recorded.get_finished_spans() if span.name == "crowd"]
     assert [span.attributes["error.type"] for span in tried] == ["ExecutorBusy"] * 4
@@ -298,12 +298,9 @@ def crowd(n):
 
 
 class _Full:
-    """An executor, and who knows it."""
+    """An executor that takes nothing."""
 
     name = "full"
-
-    def get(self, name):
-        return self
 
     def start(self, call, done):
         raise ExecutorBusy(call.name, "threads", 1, 1)

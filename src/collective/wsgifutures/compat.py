@@ -30,6 +30,8 @@ from .kernel.arguments import take_closure
 from .kernel.arguments import Unfit
 from .kernel.calls import Call
 from .kernel.calls import CallState
+from .kernel.calls import Outcome
+from .kernel.calls import Returned
 from .kernel.errors import ArgumentRefused
 from .kernel.errors import FuturesError
 from .kernel.errors import ResultRefused
@@ -37,8 +39,6 @@ from .kernel.errors import StandsForSuspension
 from .kernel.futures import Future
 from .kernel.futures import settle_in_place
 from .kernel.names import dotted_name
-from .kernel.outcomes import Outcome
-from .kernel.outcomes import Returned
 from .kernel.passes import holding_pass
 from .kernel.passes import Pass
 from .traces import ids
@@ -283,10 +283,9 @@ class _Call(Call):
 
     __slots__ = ()
 
-    @property
-    def function_name(self) -> str:
-        """The name of the function: a key may be made of the arguments."""
-        return dotted_name(self.function)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.function_name = dotted_name(self.function)  # the key may be made of the arguments
 
     def settle(self, outcome: Outcome) -> None:
         super().settle(outcome)

@@ -1,10 +1,10 @@
 """PasteDeploy's ``egg:collective.wsgifutures#hold``: the hold as a filter, for any WSGI server."""
 
 from .wsgi import audit
-from .wsgi.answers import Application
 from .wsgi.joints import joints
 from .wsgi.middleware import Middleware
 from .wsgi.settings import Settings
+from .wsgi.worker import Application
 from .wsgi.worker import Worker
 
 

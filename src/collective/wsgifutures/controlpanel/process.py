@@ -10,10 +10,10 @@ from ..upstreams.settings import UpstreamSettings
 from ..upstreams.settings import variable
 from ..upstreams.upstream import Upstream
 from ..upstreams.upstream import upstreams
-from ..wsgi.attempt import SETTINGS
 from ..wsgi.settings import Origin
 from ..wsgi.settings import Settings
 from ..wsgi.settings import variable_of
+from ..wsgi.visit import SETTINGS
 from collections.abc import Mapping
 from dataclasses import Field
 from dataclasses import fields

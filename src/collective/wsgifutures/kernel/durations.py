@@ -32,8 +32,13 @@ class Durations:
 
     def buckets(self) -> dict[str, int]:
         """Return how many durations are within each bound; the last bound is ``+Inf``."""
-        names = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
-        return dict(zip(names, accumulate(self._counts), strict=True))
+        return buckets(self._counts)
+
+
+def buckets(counts: list[int]) -> dict[str, int]:
+    """Return how many are up to each bound, ``+Inf`` the last; *counts* has those in between."""
+    names = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+    return dict(zip(names, accumulate(counts), strict=True))
 
 
 def percentile(seconds: list[float], percent: float) -> float | None:

@@ -9,6 +9,8 @@ A deferred part is not waited for: the page is sent with its placeholder, and th
 fetches the part. The part must be found again then, by its place in the site or by its name.
 """
 
+from .calls import Call
+from .calls import CallState
 from .errors import HoldCancelled
 from .errors import HoldExpired
 from .errors import Suspended
@@ -149,7 +151,7 @@ def _guard_step(step: Any, name: str, options: _Options, otherwise: Callable[[st
     def run(part: Any, function: Callable[[], Any]) -> Any:
         this = current_pass()
         part = getattr(part, "aq_base", part)  # Zope wraps it anew each time
-        if this is None or not this.is_guarded(part):
+        if this is None or not _is_guarded(this, part):
             return function()
         if id(part) in this.suspended_parts:
             return otherwise(this.suspended_parts[id(part)][1])
@@ -243,7 +245,7 @@ def make(this: Pass, fragment: Fragment, function: Callable[[], Any]) -> Any:
             raise
         fragment.suspended = True
     else:
-        if known is not None and this.registered_since(known):
+        if known is not None and _registered_since(this, known):
             fragment.suspended = this.fragment() is fragment
         if not fragment.suspended:
             return value
@@ -263,7 +265,7 @@ def _put_off(this: Pass, fragment: Fragment, known: Container[Hashable]) -> str:
         fragment: It has ended.
         known: The identities of what was asked for before.
     """
-    calls = this.registered_since(known)
+    calls = _registered_since(this, known)
     for call in calls:
         this.placed.pop(call, None)
     text = this.publisher.defer(fragment)
@@ -273,3 +275,14 @@ def _put_off(this: Pass, fragment: Fragment, known: Container[Hashable]) -> str:
     for call in calls:
         del this.hold.calls[call.identity]
     return text
+
+
+def _registered_since(this: Pass, known: Container[Hashable]) -> list[Call]:
+    """Return what was asked for, and has not started, whose identities are not *known*."""
+    calls = this.hold.calls.values()
+    return [c for c in calls if c.identity not in known and c.state is CallState.REGISTERED]
+
+
+def _is_guarded(this: Pass, part: object) -> bool:
+    """Tell whether a step of *part* is a fragment of its own: not inside of another step."""
+    return part is not this.alone and all(part is not one.part for one in this.fragments)

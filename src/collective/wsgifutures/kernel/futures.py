@@ -9,18 +9,19 @@ from .arguments import foreign
 from .arguments import noun
 from .arguments import take_arguments
 from .arguments import take_closure
+from .arguments import Taken
 from .arguments import Unfit
 from .by_name import Declared
 from .by_name import pack
 from .calls import Call
 from .calls import CallState
+from .calls import Outcome
 from .errors import ArgumentRefused
 from .errors import FutureCancelled
 from .errors import FuturesError
 from .errors import HoldCancelled
 from .errors import HoldExpired
 from .names import dotted_name
-from .outcomes import Outcome
 from .passes import current_pass
 from .passes import holding_pass
 from .passes import Pass
@@ -87,7 +88,8 @@ class Future(Generic[T]):
             HoldCancelled: The same, and an operator wanted it so.
             Exception: What the call raised, with its own traceback.
         """
-        _refuse_timeout("result", args, kwargs)
+        if args or kwargs:
+            raise _no_timeout("result", kwargs)
         outcome = self._call.outcome
         if outcome is not None:
             return self._value(outcome)
@@ -101,7 +103,8 @@ class Future(Generic[T]):
         Raises:
             Suspended, FutureCancelled, HoldExpired, HoldCancelled: As ``result``.
         """
-        _refuse_timeout("exception", args, kwargs)
+        if args or kwargs:
+            raise _no_timeout("exception", kwargs)
         outcome = self._call.outcome
         if outcome is None:
             return self._suspend()
@@ -180,14 +183,18 @@ class FutureFunction(Declared, Generic[P, T]):
             TypeError: The arguments do not fit the function.
             ValueError: This process does not have its ``executor``.
         """
+        function, arguments, identity = self._take(args, kwargs)
         this = holding_pass()
-        call = self._call(args, kwargs, SiteSettings() if this is None else this.site)
+        known = None if this is None else this.hold.calls.get(identity)
+        if known is not None:
+            return Future(known, this)
+        call = self._call(function, arguments, identity, None if this is None else this.hold.site)
         if this is None:
             settle_in_place(call, functools.partial(self._kind.in_place, call))
         else:
-            if not stand_ins:
+            if self._executor is not None and not stand_ins:
                 executors.check_available(self._executor)
-            call = this.submit(call)
+            this.submit(call)
         return Future(call, this)
 
     def identify(self, *args: P.args, **kwargs: P.kwargs) -> Hashable:
@@ -209,7 +216,10 @@ class FutureFunction(Declared, Generic[P, T]):
             "@staticmethod, and pass plain values.",
         )
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], site: SiteSettings) -> Call:
+    def _take(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Callable[..., Any], Taken, Hashable]:
+        """Return what is called, with what, and what tells that call from others."""
         try:
             closure = take_closure(self._function)
             arguments = take_arguments(self._signature, args, kwargs)
@@ -217,18 +227,26 @@ class FutureFunction(Declared, Generic[P, T]):
             raise ArgumentRefused(self._name, unfit.where, unfit.reason) from None
         except TypeError as error:
             raise TypeError(f"{self._name}: {error}") from None
+        return closure.copy, arguments, (self._name, arguments.identity, closure.identity)
+
+    def _call(
+        self,
+        function: Callable[..., Any],
+        arguments: Taken,
+        identity: Hashable,
+        site: SiteSettings | None,
+    ) -> Call:
         args, kwargs = arguments.copy
-        function = closure.copy
         if self._kind.by_name:
             pack(self._name, self._function, args, kwargs)  # is refused here, in the view
             function = self._function
         return Call(
             self._name,
-            (self._name, arguments.identity, closure.identity),
+            identity,
             function,
             args,
             kwargs,
-            timeout=self._timeout or site.timeout or DEFAULT_TIMEOUT,
+            timeout=self._timeout or (site and site.timeout) or DEFAULT_TIMEOUT,
             arguments=cast(tuple[tuple[str, Hashable], ...], arguments.identity),
             executor=self._executor,
         )
@@ -386,13 +404,12 @@ def _made(name: str, maker: Callable[[Any], Future[Any]], view: object) -> Futur
     return made
 
 
-def _refuse_timeout(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    if args or kwargs:
-        given = f"{next(iter(kwargs))}=" if kwargs else "a positional argument"
-        raise TypeError(
-            f"{method}() takes no timeout: it never blocks (it was given {given}). Set timeout= "
-            "where the future is declared; result(default=...) does not wait."
-        )
+def _no_timeout(method: str, kwargs: dict[str, Any]) -> TypeError:
+    given = f"{next(iter(kwargs))}=" if kwargs else "a positional argument"
+    return TypeError(
+        f"{method}() takes no timeout: it never blocks (it was given {given}). Set timeout= "
+        "where the future is declared; result(default=...) does not wait."
+    )
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

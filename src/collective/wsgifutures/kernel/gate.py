@@ -9,8 +9,8 @@ the server's own thread.
 from . import runtime
 from .runtime import Signal
 from .runtime import Slot
-from .runtime import Steps
-from .runtime import Wait
+from .waiting import Steps
+from .waiting import Wait
 from collections import deque
 from collections.abc import Callable
 from typing import cast
@@ -64,7 +64,7 @@ class Gate:
         self._runtime = runtime.current()
         self._max_wait = max_wait
         self._free = deque(self._runtime.slots(slots))
-        self._new = Arrivals(max_waiting, max_wait)
+        self.new = Arrivals(max_waiting, max_wait)  #: first passes that wait for a slot
         self._resumed: deque[_Ticket] = deque()
         self._resumed_in_a_row = 0
         self._lock = threading.Lock()
@@ -77,7 +77,7 @@ class Gate:
     @property
     def waiting(self) -> int:
         """How many passes wait for a slot, resumed ones too."""
-        return len(self._new) + len(self._resumed)
+        return len(self.new) + len(self._resumed)
 
     def check(self) -> None:
         """Refuse, before anything is done for it, a new request that would have to wait.
@@ -86,7 +86,7 @@ class Gate:
             Refused: ``max_waiting`` wait, or it would wait for too long.
         """
         with self._lock:
-            self._new.check()
+            self.new.check()
 
     def run_new(self, function: Callable[[], T]) -> Steps[T]:
         """Call *function*, the first pass of a request, in a slot; return what it returns.
@@ -95,10 +95,10 @@ class Gate:
             Refused: As ``check``; or no slot was free within ``max_wait``.
         """
         with self._lock:
-            self._new.check()
-            ticket = self._enter(self._new)
+            self.new.check()
+            ticket = self._enter(self.new)
         try:
-            slot = yield from self._wait(ticket, self._new, time.monotonic() + self._max_wait)
+            slot = yield from self._wait(ticket, self.new, time.monotonic() + self._max_wait)
         except NoAnswer:
             raise Refused("max_wait") from None
         return (yield from self._run(slot, function))
@@ -129,7 +129,7 @@ class Gate:
 
     def _wait(self, ticket: "_Ticket", line: "deque[_Ticket]", until: float) -> Steps[Slot]:
         try:
-            if (yield Wait(ticket.served, _seconds(until))):
+            if ticket.served.is_set() or (yield Wait(ticket.served, _seconds(until))):
                 return ticket.slot
             raise NoAnswer("no slot was free in time")
         except BaseException:  # out of time, or this request is interrupted
@@ -150,18 +150,18 @@ class Gate:
 
     def _give_back(self, slot: Slot) -> None:
         with self._lock:
-            if self._new or self._resumed:
+            if self.new or self._resumed:
                 self._next_line().popleft().serve(slot)
             else:
                 self._free.append(slot)
 
     def _next_line(self) -> "deque[_Ticket]":
         turn_of_new = self._resumed_in_a_row >= SHARE - 1
-        if self._resumed and not (self._new and turn_of_new):
+        if self._resumed and not (self.new and turn_of_new):
             self._resumed_in_a_row += 1
             return self._resumed
         self._resumed_in_a_row = 0
-        return self._new
+        return self.new
 
 
 class Arrivals(deque["_Ticket"]):
@@ -255,7 +255,7 @@ class _Work(Generic[T]):
 
     def result(self, until: float, *, raises_all: bool) -> Steps[T]:
         try:
-            if not (yield Wait(self._ended, _seconds(until))):
+            if not self._ended.is_set() and not (yield Wait(self._ended, _seconds(until))):
                 raise NoAnswer("the pass did not end in time")
         except BaseException:  # out of time, or this request is interrupted
             self._abandoned = True
@@ -280,5 +280,5 @@ class _Work(Generic[T]):
         self._result = self._error = None  # its traceback keeps this object, and the pass
 
 
-def _seconds(until: float) -> float:
-    return max(0.0, until - time.monotonic())
+def _seconds(until: float) -> float | None:
+    return None if until == math.inf else max(0.0, until - time.monotonic())

@@ -18,14 +18,14 @@ settles: what arrives then is put aside, so nothing changes within a pass.
 
 from .calls import Call
 from .calls import CallState
+from .calls import Outcome
+from .calls import Raised
 from .checks import Watch
 from .checks import what_differs
 from .errors import FutureTimeout
 from .errors import HoldCancelled
 from .errors import HoldExpired
 from .errors import TooManyPasses
-from .outcomes import Outcome
-from .outcomes import Raised
 from .sites import SiteSettings
 from collections.abc import Callable
 from collections.abc import Hashable
@@ -83,6 +83,7 @@ class Hold:
         self.client: Hashable = None
         self.ends_at = now + deadline
         self.max_passes = max_passes
+        self.out_of_passes = False  #: it may not be published again; a conflict does not count
         #: What its site wants, once that was asked for.
         self.site: SiteSettings | None = None
         #: How long it waited between its passes, in seconds.
@@ -98,9 +99,9 @@ class Hold:
         self._again_at: float | None = None
         self._waits_since: float | None = None
         self._arrived: list[tuple[Call, Outcome]] = []
-        self._to_start: list[Call] = []
-        self._to_stop: list[Call] = []
-        self._follow_ups: list[Callable[[], None]] = []
+        self.to_start: list[Call] = []
+        self.to_stop: list[Call] = []
+        self.follow_ups: list[Callable[[], None]] = []  #: to be called now that a pass has ended
 
     @functools.cached_property
     def key(self) -> str:
@@ -122,6 +123,7 @@ class Hold:
         self.tells_times = False
         self.state = HoldState.PUBLISHING
         self.passes += 1
+        self._count_passes()
 
     def wait_for(self, calls: tuple[Call, ...], now: float) -> None:
         """End the pass by waiting: WAITING, or READY at once where all *calls* are there.
@@ -180,7 +182,7 @@ class Hold:
         """
         self.state = HoldState.DONE
         self.expired = True
-        self._to_start.clear()
+        self.to_start.clear()
         self.stop(self.calls.values())
         self.calls.clear()
         self._arrived.clear()
@@ -188,21 +190,17 @@ class Hold:
 
     def take_starts(self) -> list[Call]:
         """Return the calls to start now, each of them once."""
-        starts, self._to_start = self._to_start, []
+        starts, self.to_start = self.to_start, []
         return starts
 
     def take_stops(self) -> list[Call]:
         """Return the calls to stop now, each of them once."""
-        stops, self._to_stop = self._to_stop, []
+        stops, self.to_stop = self.to_stop, []
         return stops
-
-    def follow_up(self, functions: Iterable[Callable[[], None]]) -> None:
-        """Have *functions* called now that a pass has ended."""
-        self._follow_ups += functions
 
     def take_follow_ups(self) -> list[Callable[[], None]]:
         """Return what is to be called now that a pass has ended, each of them once."""
-        found, self._follow_ups = self._follow_ups, []
+        found, self.follow_ups = self.follow_ups, []
         return found
 
     # what comes from outside
@@ -254,6 +252,10 @@ class Hold:
             self.ends_at -= self.deadline - site.deadline
             self.deadline = site.deadline
         self.max_passes = min(self.max_passes, site.max_passes or self.max_passes)
+        self._count_passes()
+
+    def _count_passes(self) -> None:
+        self.out_of_passes = self.passes - self.conflicts >= self.max_passes
 
     @property
     def done(self) -> bool:
@@ -276,11 +278,6 @@ class Hold:
         """The calls without an outcome, in the order in which they were asked for."""
         return tuple(c for c in self.calls.values() if c.state is not CallState.SETTLED)
 
-    @property
-    def out_of_passes(self) -> bool:
-        """Tell whether it may not be published again. A conflict does not count."""
-        return self.passes - self.conflicts >= self.max_passes
-
     def too_many_passes(self) -> TooManyPasses:
         """Return the error that names what was asked for anew in the last passes."""
         recent = self.passes - _RECENT_PASSES
@@ -291,7 +288,19 @@ class Hold:
         names = [name + what_differs(calls) for name, calls in new.items()]
         return TooManyPasses(self.max_passes, names)
 
-    def too_late(self, name: str) -> HoldCancelled | HoldExpired:
+    def check_may_wait(self, name: str) -> None:
+        """Raise where this is the last pass, for the future *name* that is not there.
+
+        Raises:
+            HoldExpired, HoldCancelled: It is the last one, and not given up.
+            TooManyPasses: It may not be published again.
+        """
+        if self.expired and self.state is not HoldState.DONE:
+            raise self._too_late(name)
+        if self.out_of_passes:
+            raise self.too_many_passes()
+
+    def _too_late(self, name: str) -> HoldCancelled | HoldExpired:
         """Return the error of the last pass, for the future *name* that is not there."""
         return HoldCancelled(name) if self.cancelled else HoldExpired(name, self.deadline)
 
@@ -301,7 +310,7 @@ class Hold:
                 call.state = CallState.RUNNING
                 call.started = now
                 call.due = now + call.timeout
-                self._to_start.append(call)
+                self.to_start.append(call)
 
     def note_pending(self, now: float) -> None:
         """Keep how long those took up to now that run and are to be stopped."""
@@ -325,4 +334,4 @@ class Hold:
         for call in calls:
             if call.state is CallState.RUNNING and not call.stopped:
                 call.stopped = True
-                self._to_stop.append(call)
+                self.to_stop.append(call)

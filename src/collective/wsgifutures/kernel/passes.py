@@ -8,28 +8,67 @@ its slot.
 
 from .calls import Call
 from .calls import CallState
+from .calls import Outcome
 from .errors import AskedAfterCommit
 from .errors import FuturesError
 from .errors import StandsForSuspension
 from .errors import Suspended
 from .hold import Hold
-from .outcomes import Outcome
-from .placeholders import find_cache
+from .hold import HoldState
+from .placeholders import find_usable
 from .placeholders import Fragment
-from .publisher import Publisher
 from .sites import read
+from .sites import sites
 from .sites import SiteSettings
 from collections.abc import Callable
-from collections.abc import Container
-from collections.abc import Hashable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from contextvars import Context
 from contextvars import ContextVar
-from contextvars import copy_context
+from types import CodeType
 from typing import Any
 from typing import NoReturn
 
-import time
+
+class Publisher:
+    """What publishes a pass, in the kernel's words; given once, where the publication begins.
+
+    This one is anybody's, and has nothing to tell. Zope's is in the room ``publisher``.
+    """
+
+    #: The code of functions that keep what another one gives, with the name of their variable
+    #: which has that one.
+    caches: Mapping[CodeType, str] = {}
+
+    def view_name(self) -> str:
+        """Return the name of what is being published, nothing where that is not known."""
+        return ""
+
+    def is_answer(self, error: BaseException) -> bool:
+        """Tell whether *error* is what the client is to get: Unauthorized, NotFound, a redirect."""
+        return False
+
+    def discard(self) -> None:
+        """Know that the pass suspends: it is going to be discarded."""
+
+    @property
+    def defers(self) -> bool:
+        """Tell whether the browser can fetch a deferred fragment of this pass by itself."""
+        return False
+
+    def defer(self, fragment: Fragment) -> str | None:
+        """Return what is sent in place of a deferred *fragment*, for the browser to fetch it.
+
+        None where it cannot be found again: then the pass waits for it.
+        """
+        return None
+
+
+#: The publisher of a pass until it is told its own.
+_ANYBODY = Publisher()
+
+#: What a site wants that nobody knows.
+_NO_SITE = SiteSettings()
 
 
 class Pass:
@@ -48,7 +87,7 @@ class Pass:
         self.hold = hold
         self.closed = False
         #: Set once, where the publication begins.
-        self.publisher = Publisher()
+        self.publisher = _ANYBODY
         self.awaited: dict[Call, None] = {}
         self.values: dict[Call, Any] = {}
         #: The fragments that are being made, the innermost one last.
@@ -58,7 +97,7 @@ class Pass:
         #: The viewlets and the like which suspended, by their identity: not asked again. Each
         #: with what stands for it.
         self.suspended_parts: dict[int, tuple[object, str]] = {}
-        self._alone: object = None
+        self.alone: object = None
         self._again_in: float | None = None
         self._forgotten: list[Call] = []
         self._follow_ups: list[Callable[[], None]] = []
@@ -68,12 +107,11 @@ class Pass:
     @property
     def site(self) -> SiteSettings:
         """What the site that is being published wants. Read once, and kept by the hold."""
-        if self.hold.site is None:
+        if self.hold.site is None and sites:
             found = read()
-            if found is None:  # no site yet: where the path has not got to one
-                return SiteSettings()
-            self.hold.limit(found)
-        return self.hold.site or SiteSettings()
+            if found is not None:  # else the path has not got to a site yet
+                self.hold.limit(found)
+        return self.hold.site or _NO_SITE
 
     def submit(self, call: Call) -> Call:
         """Register *call*, or return the one that is known already.
@@ -127,10 +165,9 @@ class Pass:
         if self._committed:
             raise AskedAfterCommit(calls[0].name)
         fragment = self.fragment()
-        if fragment is None or not self._defers(fragment):
-            if self.hold.expired and not self.hold.done:
-                raise self.hold.too_late(calls[0].name)
-            self._check_passes()
+        may_not_wait = self.hold.expired or self.hold.out_of_passes
+        if may_not_wait and (fragment is None or not self._defers(fragment)):
+            self.hold.check_may_wait(calls[0].name)
         kept = self.awaited if fragment is None else self.placed
         kept.update((self.submit(call), None) for call in calls)
         if fragment is not None:
@@ -159,32 +196,17 @@ class Pass:
         """
         if not self.fragments:
             return None
-        kept_by, usable = find_cache(self.fragments, self.publisher.caches)
-        if kept_by and self.hold.watch is not None:
-            raise FuturesError(
-                f"{self.fragments[-1].name} is a fragment and suspends while {kept_by} caches "
-                "what it gives: its placeholder would be kept for everybody. Make the cached "
-                "function the one that gets the result as an argument, or keep the answer of "
-                "the call itself with cache= of an Upstream."
-            )
+        debugs = self.hold.watch is not None
+        usable = find_usable(self.fragments, self.publisher.caches, refuses=debugs)
         deferred = [fragment for fragment in usable if self._defers(fragment)]
         return next(reversed(deferred or usable), None)
 
     def _defers(self, fragment: Fragment) -> bool:
         return fragment.deferred and self.publisher.defers
 
-    def registered_since(self, known: Container[Hashable]) -> list[Call]:
-        """Return what was asked for, and has not started, whose identities are not *known*."""
-        calls = self.hold.calls.values()
-        return [c for c in calls if c.identity not in known and c.state is CallState.REGISTERED]
-
     def publish_alone(self, part: object) -> None:
         """Know that *part* is all that is published: what it asks for is the pass's own."""
-        self._alone = part
-
-    def is_guarded(self, part: object) -> bool:
-        """Tell whether a step of *part* is a fragment of its own: not inside of another step."""
-        return part is not self._alone and all(part is not one.part for one in self.fragments)
+        self.alone = part
 
     def cancel(self, call: Call) -> bool:
         """Cancel a pending *call*; it is stopped when the pass ends."""
@@ -226,8 +248,10 @@ class Pass:
             return False
         if self.awaited or self._again_in is not None:
             return True
-        open_ones = bool(self.placed or self.hold.pending)
-        return successful and not self.hold.expired and not self._answered and open_ones
+        if not successful or self.hold.expired or self._answered:
+            return False
+        calls = self.hold.calls.values()
+        return bool(self.placed) or any(c.state is not CallState.SETTLED for c in calls)
 
     def suspend_if_it_waits(self, *, successful: bool) -> None:
         """Suspend now where the pass would wait at its end.
@@ -269,8 +293,8 @@ class Pass:
         self.publisher.discard()
         raise Suspended("conflict")
 
-    def end(self, now: float, *, successful: bool) -> None:
-        """End the pass and decide: held, published again, or answered.
+    def end(self, now: float, *, successful: bool) -> bool:
+        """End the pass and decide: held, published again, or answered; tell whether answered.
 
         Args:
             now: In seconds.
@@ -280,19 +304,20 @@ class Pass:
             TooManyPasses: It would wait and may not be published again.
         """
         hold, waits = self.hold, self.waits(successful)
-        again_in, forgotten = self._again_in, self._forgotten
-        awaited = self.suspended_on or hold.pending
+        again_in, forgotten, awaited = self._again_in, self._forgotten, self.suspended_on
         if again_in is None and waits and hold.watch is not None:
             hold.watch.pass_waits(c for c in hold.pending if c.first_pass == hold.passes)
         if again_in is None and (waits or successful):
-            hold.follow_up(self._follow_ups)
+            hold.follow_ups += self._follow_ups
         self.close()
         if again_in is not None:
             hold.publish_again(now, again_in, forgotten)
         elif waits:
-            hold.wait_for(awaited, now)
+            hold.wait_for(awaited or hold.pending, now)
         else:
             hold.close()
+            return True
+        return False
 
     def close(self) -> None:
         """Nothing can be asked for in it from here on."""
@@ -304,17 +329,13 @@ class Pass:
         self.values.clear()
         self._forgotten = []
         self._follow_ups = []
-        self._alone = None
+        self.alone = None
         self._commit_failed = None
-        self.publisher = Publisher()
+        self.publisher = _ANYBODY
 
     @property
     def _committed(self) -> bool:
         return self._commit_failed is not None and not self._commit_failed()
-
-    def _check_passes(self) -> None:
-        if self.hold.out_of_passes:
-            raise self.hold.too_many_passes()
 
 
 #: The pass that is being published in this context.
@@ -334,22 +355,6 @@ def holding_pass() -> Pass | None:
     """
     this = current_pass()
     return None if this is None or this.site.in_place else this
-
-
-def publish_once(
-    hold: Hold, function: Callable[[], bool], clock: Callable[[], float] = time.monotonic
-) -> bool:
-    """Publish a request once, by a function; return True where that was its last pass.
-
-    Args:
-        hold: The request's; READY.
-        function: Publishes. Returns True for a response with a 2xx status.
-        clock: Gives the time in seconds.
-
-    Raises:
-        TooManyPasses, BaseException: As ``publish``.
-    """
-    return publish(Pass(hold, clock()), function, clock, copy_context())
 
 
 def publish(
@@ -380,11 +385,10 @@ def publish(
     except BaseException as raised:
         error = raised
     try:
-        if this.hold.done:  # it was given up meanwhile
+        if this.hold.state is HoldState.DONE:  # it was given up meanwhile
             this.close()
             return False
-        this.end(clock(), successful=successful)
-        if not this.hold.done:
+        if not this.end(clock(), successful=successful):
             return False
         if error is not None:
             raise error

@@ -9,6 +9,7 @@ fetches it by itself. The kernel knows no addresses; ``Publisher.defer`` gives w
 instead.
 """
 
+from .errors import FuturesError
 from .names import dotted_name
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -63,18 +64,18 @@ class Fragment:
         self.made_in: FrameType | None = None  #: the frame that makes it, while it does
 
 
-def find_cache(
-    fragments: Sequence[Fragment], caches: Mapping[CodeType, str]
-) -> tuple[str, list[Fragment]]:
-    """Return which function keeps what the fragments give that are made here.
+def find_usable(
+    fragments: Sequence[Fragment], caches: Mapping[CodeType, str], *, refuses: bool
+) -> Sequence[Fragment]:
+    """Return those of *fragments* whose placeholders no cache would keep.
 
     Args:
         fragments: Those that are being made, the innermost one last.
         caches: As a ``Publisher`` has them.
+        refuses: Somebody develops: a cache in the way is an error.
 
-    Returns:
-        The function's dotted name, empty where there is none; and those of *fragments* that are
-        not inside of it.
+    Raises:
+        FuturesError: A cache would keep the placeholder of one of them.
     """
     frame: FrameType | None = sys._getframe(1)
     around, usable, name = list(fragments), list(fragments), ""
@@ -84,4 +85,11 @@ def find_cache(
         elif len(around) < len(fragments) and frame.f_code in caches:
             usable, name = list(around), dotted_name(frame.f_locals.get(caches[frame.f_code]))
         frame = frame.f_back
-    return name, usable
+    if name and refuses:
+        raise FuturesError(
+            f"{fragments[-1].name} is a fragment and suspends while {name} caches "
+            "what it gives: its placeholder would be kept for everybody. Make the cached "
+            "function the one that gets the result as an argument, or keep the answer of "
+            "the call itself with cache= of an Upstream."
+        )
+    return usable

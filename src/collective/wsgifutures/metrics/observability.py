@@ -5,7 +5,7 @@ see it. So a metric contains only what everybody may know.
 """
 
 from ..status.board import board_of
-from ..wsgi.attempt import SETTINGS
+from ..wsgi.visit import SETTINGS
 from .families import families
 from collections.abc import Iterator
 from plone.observability.interfaces import IMetricProvider

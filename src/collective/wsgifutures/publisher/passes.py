@@ -20,8 +20,8 @@ from .. import compat
 from ..kernel.names import dotted_name
 from ..kernel.passes import current_pass
 from ..kernel.passes import Pass
+from ..kernel.passes import Publisher
 from ..kernel.placeholders import Fragment
-from ..kernel.publisher import Publisher
 from ..traces import spans
 from . import caches
 from . import checks

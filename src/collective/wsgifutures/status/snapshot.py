@@ -5,12 +5,13 @@ functions and hosts, and numbers, but no argument of a call and no header.
 """
 
 from ..kernel.calls import CallState
+from ..kernel.durations import buckets
 from ..kernel.numbers import Kind
 from ..kernel.numbers import Number
 from ..traces.paths import render_path
 from ..upstreams.figures import all_figures
-from ..wsgi.held import Held
 from ..wsgi.record import COUNTERS
+from ..wsgi.record import Held
 from ..wsgi.record import Record
 from ..wsgi.worker import Worker
 from .board import FORMAT
@@ -52,8 +53,8 @@ NUMBERS = (
         "Views and futures that let nothing else run for longer than blocked",
     ),
     Number("refused", Kind.COUNTER, lambda one: dict(one.refusals.counts)),
-    Number("held_seconds", Kind.COUNTER, attrgetter("record.held_for.total")),
-    Number("held_buckets", Kind.COUNTER, lambda one: one.record.held_for.buckets()),
+    Number("held_seconds", Kind.COUNTER, attrgetter("record.held_seconds")),
+    Number("held_buckets", Kind.COUNTER, lambda one: buckets(one.record.held_up_to)),
 )
 
 

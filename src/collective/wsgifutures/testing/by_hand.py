@@ -3,7 +3,8 @@
 from ..kernel.calls import Call
 from ..kernel.calls import CallState
 from ..kernel.hold import Hold
-from ..kernel.passes import publish_once
+from ..kernel.passes import Pass
+from ..kernel.passes import publish
 from ..kernel.waiting import Waiter
 from .settled import MISSING
 from .settled import settled
@@ -12,6 +13,7 @@ from typing import Any
 from typing import Final
 
 import contextvars
+import time
 
 
 class _Held:
@@ -184,6 +186,22 @@ class HeldRequest:
 
     def _running(self) -> list[Call]:
         return [c for c in self.hold.pending if c.state is CallState.RUNNING]
+
+
+def publish_once(
+    hold: Hold, function: Callable[[], bool], clock: Callable[[], float] = time.monotonic
+) -> bool:
+    """Publish a request once, by a function; return True where that was its last pass.
+
+    Args:
+        hold: The request's; READY.
+        function: Publishes. Returns True for a response with a 2xx status.
+        clock: Gives the time in seconds.
+
+    Raises:
+        TooManyPasses, BaseException: As ``kernel.passes.publish``.
+    """
+    return publish(Pass(hold, clock()), function, clock, contextvars.copy_context())
 
 
 def is_successful(view: object) -> bool:

@@ -5,21 +5,21 @@ happens. So no test sleeps, and each has the same times whenever it runs.
 """
 
 from ..kernel.calls import Call
+from ..kernel.calls import Outcome
+from ..kernel.calls import Raised
 from ..kernel.errors import FutureTimeout
 from ..kernel.futures import stand_ins
 from ..kernel.hold import Hold
 from ..kernel.hold import HoldState
 from ..kernel.names import dotted_name
-from ..kernel.outcomes import Outcome
-from ..kernel.outcomes import Raised
-from ..kernel.passes import publish_once
-from ..kernel.runtime import drive
-from ..kernel.runtime import Steps
+from ..kernel.waiting import drive
+from ..kernel.waiting import Steps
 from ..kernel.waiting import Waiter
 from ..upstreams.upstream import UpstreamCall
 from .by_hand import Clock
 from .by_hand import HELD
 from .by_hand import is_successful
+from .by_hand import publish_once
 from .settled import ANY
 from .settled import MISSING
 from .settled import Settled

@@ -2,11 +2,11 @@
 
 from ..kernel.arguments import Unfit
 from ..kernel.calls import Call
+from ..kernel.calls import Outcome
+from ..kernel.calls import Raised
+from ..kernel.calls import Returned
 from ..kernel.errors import ArgumentRefused
 from ..kernel.futures import FutureFunction
-from ..kernel.outcomes import Outcome
-from ..kernel.outcomes import Raised
-from ..kernel.outcomes import Returned
 from ..upstreams.answers import Answer
 from ..upstreams.answers import Headers
 from ..upstreams.upstream import Method

@@ -10,9 +10,9 @@ the span.
 
 from ..kernel.by_name import find
 from ..kernel.calls import Call
+from ..kernel.calls import Outcome
 from ..kernel.executors.base import Executor
 from ..kernel.executors.base import Job
-from ..kernel.outcomes import Outcome
 from . import spans
 from collections.abc import Callable
 from typing import Any

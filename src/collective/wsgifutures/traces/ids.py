@@ -41,12 +41,34 @@ class Trace(NamedTuple):
 current: ContextVar[Trace | None] = ContextVar("wsgifutures.trace", default=None)
 
 
+def begin(environ: Mapping[str, Any]) -> tuple[Trace, spans.Span]:
+    """Return the trace of an incoming request, and its span, which is the current one now."""
+    api = spans.api()
+    span = spans.NONE
+    if api is not None and not isinstance(
+        api.trace.get_tracer_provider(), api.trace.ProxyTracerProvider
+    ):
+        span = spans.of_request(environ)
+        span.__enter__()
+    return of(environ), span
+
+
 def of(environ: Mapping[str, Any]) -> Trace:
-    """Return the trace of an incoming request."""
-    parent = _read(environ.get("HTTP_TRACEPARENT", ""))
+    """Return the trace of an incoming request whose span is the current one."""
+    header = environ.get("HTTP_TRACEPARENT")
+    parent = _read(header) if header else ""
     state = environ.get("HTTP_TRACESTATE", "") if parent else ""
-    found = spans.current_trace() or parent[3:35] or uuid.uuid4().hex
+    found = _current_span() or parent[3:35] or uuid.uuid4().hex
     return Trace(found, parent, state if len(state) <= _LONGEST_STATE else "")
+
+
+def _current_span() -> str:
+    """Return the id of the trace of the current span; empty if there is no span."""
+    api = spans.api()
+    if api is None:
+        return ""
+    context = api.trace.get_current_span().get_span_context()
+    return str(api.trace.format_trace_id(context.trace_id)) if context.is_valid else ""
 
 
 def headers() -> dict[str, str]:

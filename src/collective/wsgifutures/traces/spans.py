@@ -61,14 +61,6 @@ def tracer() -> Any:
     return None if isinstance(provider, api().trace.ProxyTracerProvider) else _tracer_of(provider)
 
 
-def current_trace() -> str:
-    """Return the id of the trace of the span that is current here; empty: there is none."""
-    if api() is None:
-        return ""
-    context = api().trace.get_current_span().get_span_context()
-    return api().trace.format_trace_id(context.trace_id) if context.is_valid else ""
-
-
 def headers() -> dict[str, str]:
     """Return the headers that continue the trace of the current span elsewhere."""
     carrier: dict[str, str] = {}

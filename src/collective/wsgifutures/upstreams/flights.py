@@ -8,13 +8,12 @@ that ends with the thread's work: there the call gets a thread of its own.
 """
 
 from ..kernel.calls import Call
+from ..kernel.calls import Outcome
+from ..kernel.calls import Raised
 from ..kernel.executors import Executors
 from ..kernel.executors.base import Job
-from ..kernel.outcomes import Outcome
-from ..kernel.outcomes import Raised
 from ..kernel.runtime import current
-from ..kernel.runtime import Inbox
-from ..kernel.runtime import inbox
+from ..kernel.waiting import Inbox
 from ..traces import ids
 from collections.abc import Callable
 from collections.abc import Hashable
@@ -66,7 +65,7 @@ class Flights:
             make: Makes the call, if it is not in flight already.
             until: When to stop waiting and return None, in seconds of ``time.monotonic``.
         """
-        mine = inbox()
+        mine = Inbox(current().signal())
         with self._lock:
             flight = self._flights.get(key)
             first = flight is None

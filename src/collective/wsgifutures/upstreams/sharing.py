@@ -4,8 +4,8 @@ A renewal and a shared call belong to the upstream, not to a request: they keep 
 request that came first, and go on after that request has ended.
 """
 
-from ..kernel.outcomes import Outcome
-from ..kernel.outcomes import Raised
+from ..kernel.calls import Outcome
+from ..kernel.calls import Raised
 from .answers import Answer
 from .cache import cache
 from .cache import Freshness

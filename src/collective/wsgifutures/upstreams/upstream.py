@@ -4,12 +4,12 @@ from ..kernel.arguments import take
 from ..kernel.arguments import Taken
 from ..kernel.arguments import Unfit
 from ..kernel.calls import Call
+from ..kernel.calls import Outcome
+from ..kernel.calls import Raised
+from ..kernel.calls import run_to_end
 from ..kernel.errors import ArgumentRefused
 from ..kernel.futures import Future
 from ..kernel.futures import settle_in_place
-from ..kernel.outcomes import Outcome
-from ..kernel.outcomes import Raised
-from ..kernel.outcomes import run_to_end
 from ..kernel.passes import holding_pass
 from ..kernel.passes import Pass
 from ..traces import spans

@@ -1,97 +1,16 @@
-"""What is sent: what the application answered in a pass, and our own words where it cannot."""
+"""Our own answers, where the application gives none: 408, 413, 499, 503, 504."""
 
 from ..kernel.errors import FuturesError
 from .body import BodyRefused
 from .body import Unread
 from .limits import RETRY_AFTER
-from collections.abc import Callable
+from .visit import Response
+from .worker import Environ
 from collections.abc import Iterable
-from collections.abc import Iterator
-from typing import Any
-
-import itertools
-
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
-Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 BUSY = "The site is busy. Please try again in a moment."
 _LATE = "A service that this page depends on did not answer in time. Please try again in a moment."
 _UNAVAILABLE = "A service that this page depends on is unavailable. Please try again in a moment."
-
-
-class Response:
-    """What an application answered."""
-
-    def __init__(
-        self, status: str = "", headers: Iterable[tuple[str, str]] = (), body: Iterable[bytes] = ()
-    ) -> None:
-        self.status = status
-        self.headers = list(headers)
-        self._written: list[bytes] = []
-        self._body = body
-
-    @property
-    def successful(self) -> bool:
-        """Tell whether its status is 2xx."""
-        return self.status.startswith("2")
-
-    @property
-    def is_whole(self) -> bool:
-        """Tell whether all of its body is there: nothing is read any more to make it."""
-        return isinstance(self._body, list | tuple)
-
-    def receive(self, application: Application, environ: Environ) -> None:
-        """Call *application* and keep what it answers, its body as the very object."""
-        self._body = application(environ, self._start)
-        if not self.status:  # it starts with its first chunk
-            chunks = iter(self._body)
-            first = next(chunks, b"")
-            self._body = _Joined([first], chunks, self._body)
-        if not self.status:
-            raise RuntimeError("The application did not call start_response.")
-        if self._written:
-            self._body = _Joined(self._written, iter(self._body), self._body)
-
-    def send(self, start_response: StartResponse) -> Iterable[bytes]:
-        """Start the response and return its body."""
-        try:
-            start_response(self.status, self.headers)
-        except BaseException:
-            self.close()
-            raise
-        return self._body
-
-    def close(self) -> None:
-        """Close the body of a response that is not sent."""
-        _close(self._body)
-
-    def _start(
-        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
-    ) -> Callable[[bytes], None]:
-        self.status = status
-        self.headers = list(headers)
-        return self._written.append
-
-
-class _Joined:
-    """A body with chunks before it that were there first."""
-
-    def __init__(self, first: list[bytes], rest: Iterable[bytes], body: Any) -> None:
-        self._chunks = itertools.chain(first, rest)
-        self._body = body
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._chunks
-
-    def close(self) -> None:
-        _close(self._body)
-
-
-def _close(body: Any) -> None:
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()
 
 
 class Words:

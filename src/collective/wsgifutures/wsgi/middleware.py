@@ -11,24 +11,28 @@ from ..kernel.errors import Unavailable
 from ..kernel.gate import NoAnswer
 from ..kernel.gate import Refused
 from ..kernel.runtime import ClientGone
-from ..kernel.runtime import drive
 from ..kernel.runtime import WorkerStops
+from ..kernel.waiting import drive
 from ..traces import ids
 from ..traces.paths import render_path
-from .answers import Environ
-from .answers import Response
-from .answers import StartResponse
 from .answers import Words
-from .attempt import MARK
 from .body import BodyRefused
 from .body import RequestBody
+from .visit import MARK
+from .visit import Response
 from .visit import Visit
+from .worker import Environ
+from .worker import StartResponse
 from .worker import Worker
 from collections.abc import Iterable
 
 import logging
 
 logger = logging.getLogger(__name__)
+
+#: The lengths of a body that is not there. One that is chunked has another header.
+_NO_LENGTH = (None, "", "0")
+_CHUNKED = "HTTP_TRANSFER_ENCODING"
 
 
 class Middleware:
@@ -46,46 +50,56 @@ class Middleware:
         worker = self.worker
         if MARK in environ:
             return worker.application(environ, start_response)
-        words = Words(environ, worker.settings.body_timeout)
         liveness_path = worker.settings.liveness_path
         if liveness_path and environ.get("PATH_INFO") == liveness_path:
-            return words.say("200 OK", "alive").send(start_response)
+            return self._words(environ).say("200 OK", "alive").send(start_response)
         with Visit(worker, environ) as visit:
-            response = self._respond(visit, words)
+            response = self._respond(visit)
             visit.status = int(response.status[:3])
         return response.send(start_response)
 
-    def _respond(self, visit: Visit, words: Words) -> Response:
+    def _words(self, environ: Environ) -> Words:
+        return Words(environ, self.worker.settings.body_timeout)
+
+    def _respond(self, visit: Visit) -> Response:
         worker = self.worker
         try:
             return self._drive(visit)
         except BodyRefused as refused:
-            return words.refused(refused)
+            return self._words(visit.environ).refused(refused)
         except Refused as refused:
             worker.refuse(refused.limit, visit.path)
-            return words.busy()
+            return self._words(visit.environ).busy()
         except WorkerStops:
-            return words.busy()
+            return self._words(visit.environ).busy()
         except NoAnswer:
-            return words.late()
+            return self._words(visit.environ).late()
         except (FutureTimeout, HoldExpired, Unavailable) as error:
             what = visit.environ["REQUEST_METHOD"], render_path(visit.path)
             logger.warning("%s %s: %s", *what, error, extra={"trace_id": ids.current_id()})
-            return words.failed(error)
+            return self._words(visit.environ).failed(error)
         except ClientGone:
             worker.record.gone += 1
-            return words.gone()
+            return self._words(visit.environ).gone()
 
     def _drive(self, visit: Visit) -> Response:
         worker, environ = self.worker, visit.environ
-        settings = worker.settings
-        worker.gate.check()
-        with worker.interrupts.allowed(None):  # a client that has sent all may close its side
-            body = RequestBody(
-                environ, settings.body_in_memory, worker.bodies, settings.body_timeout
-            )
+        if worker.gate.new:  # else nobody waits, and nobody is refused
+            worker.gate.check()
+        body = self._read_body(environ)
         try:
             with worker.interrupts.allowed(environ.get("gunicorn.socket")):
                 return drive(visit.answer(body))
         finally:
-            body.close()
+            if body is not None:
+                body.close()
+
+    def _read_body(self, environ: Environ) -> RequestBody | None:
+        """Return the request's body; None where it has none."""
+        if environ.get("CONTENT_LENGTH") in _NO_LENGTH and _CHUNKED not in environ:
+            return None
+        worker, settings = self.worker, self.worker.settings
+        with worker.interrupts.allowed(None):  # a client that has sent all may close its side
+            return RequestBody(
+                environ, settings.body_in_memory, worker.bodies, settings.body_timeout
+            )

@@ -6,16 +6,14 @@ a timer of the main loop, which no longer ticks. gevent's own monitor would trac
 and notify all subscribers of ``zope.event``.
 """
 
-from ..kernel.outcomes import run_to_end
+from ..kernel.calls import run_to_end
 from ..kernel.runtime import current
 from ..traces.paths import render_path
 from collections import Counter
-from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
-from typing import NamedTuple
 from typing import Protocol
 
 import logging
@@ -34,18 +32,12 @@ class Watched(Protocol):
 
     path: str  #: of the request, without its query string
     trace: str  #: of the request, for whoever reads the log
+    began: float  #: when, in seconds of ``time.monotonic``
+    where: Any  #: its thread or greenlet
     is_logged: bool  #: as one that takes too long
 
     def view_name(self) -> str:
         """Return the name of what is being published."""
-
-
-class _Running(NamedTuple):
-    """Since when one runs, and what finds where it stands."""
-
-    attempt: Watched
-    began: float
-    locate: Callable[[], FrameType | None]
 
 
 class Monitor:
@@ -59,20 +51,12 @@ class Monitor:
     def __init__(self, slow_pass: float, blocked: float) -> None:
         self._slow_pass = slow_pass
         self._blocked = blocked
-        self._running: dict[int, _Running] = {}
+        #: The passes that are being published, by their ``id``. Each comes and goes by itself.
+        self.running: dict[int, Watched] = {}
         self._runtime = current()
         self._blockers: set[str] = set()
         self._started = False
         self.counts: Counter[str] = Counter()  #: of "slow passes" and "blocked"
-
-    def run(self, attempt: Watched, function: Callable[[], bool]) -> bool:
-        """Call *function*, which publishes *attempt*, and watch it; return what it returns."""
-        key = threading.get_ident()
-        self._running[key] = _Running(attempt, time.monotonic(), self._runtime.locate())
-        try:
-            return function()
-        finally:
-            del self._running[key]
 
     def start(self) -> None:
         """Begin to look once a second, unless that has begun already."""
@@ -85,8 +69,8 @@ class Monitor:
     def look(self) -> None:
         """Log each pass that takes too long, once."""
         now = time.monotonic()
-        for attempt, began, locate in list(self._running.values()):
-            if not attempt.is_logged and now - began > self._slow_pass:
+        for attempt in list(self.running.values()):  # in one step: others come and go
+            if not attempt.is_logged and now - attempt.began > self._slow_pass:
                 attempt.is_logged = True
                 self.counts["slow passes"] += 1
                 logger.warning(
@@ -94,8 +78,8 @@ class Monitor:
                     "A slow pass keeps others waiting: declare the slow call as a future.",
                     _view_name(attempt),
                     render_path(attempt.path),
-                    now - began,
-                    _stack(locate()),
+                    now - attempt.began,
+                    _stack(self._runtime.frame_of(attempt.where)),
                     extra={"trace_id": attempt.trace},
                 )
 
@@ -111,7 +95,7 @@ class Monitor:
 
     def something_blocks(self, seconds: float, frame: Any) -> None:
         """Log, once for each view or future, that it blocks the main loop for *seconds*."""
-        name, trace = _name(frame)
+        name, trace = self._name(frame)
         if name in self._blockers:
             return
         self._blockers.add(name)
@@ -124,6 +108,17 @@ class Monitor:
             _stack(frame),
             trace=trace,
         )
+
+    def _name(self, frame: FrameType | None) -> tuple[str, str]:
+        """Return the view or future whose stack *frame* ends, and the trace of a view."""
+        while frame is not None:
+            if frame.f_code is run_to_end.__code__:
+                return str(frame.f_locals["name"]), ""
+            attempt = self.running.get(id(frame.f_locals.get("self")))
+            if attempt is not None:
+                return _view_name(attempt), attempt.trace
+            frame = frame.f_back
+        return "Something that is neither a view nor a future", ""
 
 
 def _warn_from_a_thread(text: str, *args: object, trace: str) -> None:
@@ -157,18 +152,6 @@ def _view_name(attempt: Watched) -> str:
         return str(attempt.view_name())
     except Exception as error:
         return f"A view that cannot be named ({type(error).__name__})"
-
-
-def _name(frame: Any) -> tuple[str, str]:
-    """Return the view or future whose stack *frame* ends, and the trace of a view."""
-    while frame is not None:
-        if frame.f_code is Monitor.run.__code__:
-            attempt = frame.f_locals["attempt"]
-            return _view_name(attempt), attempt.trace
-        if frame.f_code is run_to_end.__code__:
-            return str(frame.f_locals["name"]), ""
-        frame = frame.f_back
-    return "Something that is neither a view nor a future", ""
 
 
 def _stack(frame: Any) -> str:

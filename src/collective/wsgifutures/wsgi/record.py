@@ -1,18 +1,30 @@
-"""What became of a worker's requests: counters, and the events that went wrong last."""
+"""The responses that a worker holds now, and what became of its requests: counters, last events.
 
-from ..kernel.durations import Durations
+Nothing is copied before somebody looks: what is kept of a held response is the visit itself.
+"""
+
+from ..kernel.durations import BOUNDS
+from ..kernel.gate import Refused
 from ..kernel.hold import Hold
 from ..kernel.numbers import Kind
 from ..kernel.numbers import Number
+from ..kernel.waiting import Waiter
+from .settings import Settings
+from bisect import bisect_left
+from collections import Counter
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 from typing import NamedTuple
+from typing import Protocol
 
+import itertools
+import threading
 import time
 
 #: How many of the last events are kept.
@@ -50,7 +62,9 @@ class Record:
     cancelled: int = _counter("Held responses that an operator cancelled")
     timeouts: int = _counter("Futures that took longer than their timeouts")
     gone: int = _counter("Clients that left before they were answered", "clients_gone")
-    held_for: Durations = field(default_factory=Durations, init=False)
+    #: For how long responses were held in all, in seconds; how many up to each of ``BOUNDS``.
+    held_seconds: float = field(default=0.0, init=False)
+    held_up_to: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1), init=False)
     last: deque[Happened] = field(default_factory=lambda: deque(maxlen=MOST), init=False)
 
     def refuse(self, limit: str, path: str) -> None:
@@ -74,7 +88,9 @@ class Record:
 
     def hold_ends(self, hold: Hold, now: float, path: str) -> None:
         """Count a response that is no longer held, at *now* by the hold's clock."""
-        self.held_for.add(now - hold.since)
+        seconds = now - (hold.ends_at - hold.deadline)
+        self.held_seconds += seconds
+        self.held_up_to[bisect_left(BOUNDS, seconds)] += 1
         for name in hold.timed_out:
             self.timeouts += 1
             self._note("timeout", name, path)
@@ -93,3 +109,71 @@ COUNTERS = tuple(
 
 def _names(hold: Hold) -> str:
     return ", ".join(dict.fromkeys(call.function_name for call in hold.pending))
+
+
+class Held(Protocol):
+    """What is known of a visit whose response is held."""
+
+    hold: Hold
+    waiter: Waiter
+    path: str  #: of the request, without its query string
+    client: Hashable  #: whose request it is
+    number: int  #: by which the response is known in this worker
+
+
+class HeldResponses:
+    """Counts the responses that are held, in all and for each client.
+
+    Args:
+        settings: Its ``max_held`` and ``held_by_one_client`` are the limits.
+        record: What counts those that are held no longer.
+    """
+
+    def __init__(self, settings: Settings, record: Record) -> None:
+        self._record = record
+        self._max = settings.max_held
+        self._max_per_client = settings.held_by_one_client
+        self._by_client: Counter[Hashable] = Counter()
+        self._by_number: dict[int, Held] = {}
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._by_number)
+
+    def add(self, visit: Held) -> None:
+        """Count the response of *visit*, and give it its number.
+
+        Raises:
+            Refused: It would be one too many.
+        """
+        with self._lock:
+            if len(self._by_number) >= self._max:
+                raise Refused("max_held")
+            if self._by_client[visit.client] >= self._max_per_client:
+                raise Refused("max_held_per_client")
+            visit.number = next(self._numbers)
+            self._by_number[visit.number] = visit
+            self._by_client[visit.client] += 1
+        self._record.held += 1
+
+    def remove(self, visit: Held, now: float) -> None:
+        """Count the response of *visit* no longer, at *now* by its hold's clock."""
+        self._record.hold_ends(visit.hold, now, visit.path)
+        with self._lock:
+            del self._by_number[visit.number]
+            self._by_client[visit.client] -= 1
+            if not self._by_client[visit.client]:
+                del self._by_client[visit.client]
+
+    def oldest(self, most: int) -> list[Held]:
+        """Return those that were held first, *most* of them at most."""
+        return list(self._by_number.values())[:most]  # a copy in one step: others come and go
+
+    def cancel(self, number: int) -> None:
+        """Let the last pass of one begin, since an operator wants it so; if it is there still."""
+        visit = self._by_number.get(number)
+        if visit is not None:
+            visit.waiter.cancel()

@@ -9,24 +9,29 @@ from ..kernel.gate import Gate
 from ..kernel.gate import Refused
 from ..kernel.hold import Hold
 from ..kernel.waiting import Waiter
-from .answers import Application
-from .held import HeldResponses
 from .joints import good_slots
 from .joints import joints
 from .joints import max_slots
 from .limits import Refusals
 from .limits import Room
 from .monitor import Monitor
+from .record import HeldResponses
 from .record import Record
 from .settings import Settings
 from .settings import SLOTS
 from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
 
 import logging
 import sys
 import time
 
 logger = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class NotConfigured(RuntimeError):
@@ -64,16 +69,19 @@ class Worker:
         self.settings = settings = settings or Settings.read()
         self.clock = clock
         self.waiter = waiter
-        self.held = HeldResponses(settings)
-        self.refusals = Refusals(settings)
         self.record = Record()
+        self.held = HeldResponses(settings, self.record)
+        self.refusals = Refusals(settings)
         self.monitor = Monitor(settings.slow_pass, settings.blocked)
-        self.interrupts = runtime.current().interrupts()
+        self.runtime = runtime.current()
+        self.interrupts = self.runtime.interrupts()
         self.bodies = Room(settings.max_bodies)
         self.gate = Gate(_slots(settings), settings.max_waiting, settings.max_wait)
         self.executors = Executors(
             settings.max_threads, settings.max_processes, settings.max_queued
         )
+        #: Returns what runs a future, by the name of its executor.
+        self.executor_of = self.executors.by_name.__getitem__
         self._started = False
 
     def start(self) -> None:

@@ -10,8 +10,8 @@ from ...status.board import Board
 from ...status.board import board_of
 from ...status.board import FolderRefused
 from ...status.board import Snapshot
-from ...wsgi.attempt import SETTINGS
 from ...wsgi.settings import Settings
+from ...wsgi.visit import SETTINGS
 from AccessControl import getSecurityManager
 from AccessControl import Unauthorized
 from collections.abc import Mapping

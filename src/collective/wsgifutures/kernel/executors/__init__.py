@@ -19,7 +19,7 @@ locks, sockets or asyncio is imported when it is first used.
 
 from .. import runtime
 from ..calls import Call
-from ..outcomes import Outcome
+from ..calls import Outcome
 from .base import Executor
 from collections.abc import Callable
 from typing import NamedTuple
@@ -115,6 +115,16 @@ def check_available(name: str | None) -> None:
         )
 
 
+class _ByName(dict[str | None, Executor]):
+    """What is asked for the first time is made."""
+
+    def __init__(self, make: Callable[[str | None], Executor]) -> None:
+        self._make = make
+
+    def __missing__(self, name: str | None) -> Executor:
+        return self.setdefault(name, self._make(name))
+
+
 class Executors:
     """The executors of one worker, each made when it is first asked for.
 
@@ -131,22 +141,24 @@ class Executors:
         max_queued: int = MAX_QUEUED,
     ) -> None:
         self._limits = Limits(max_threads, max_processes or os.cpu_count() or 1, max_queued)
-        self._made: dict[str, Executor] = {}
+        #: Each by its name, under None the one that suits the process.
+        self.by_name = _ByName(self._make)
 
     def get(self, name: str | None) -> Executor:
         """Return the one of that name; for None the one that suits the process."""
-        name = name or runtime.current().executor
-        return self._made.get(name) or self._make(name)
+        return self.by_name[name]
 
     def close(self) -> None:
         """End the processes, the loop and what runs there. What asks again starts anew."""
-        made, self._made = self._made, {}
+        made = set(self.by_name.values())
+        self.by_name.clear()
         atexit.unregister(self.close)
-        for executor in made.values():
+        for executor in made:
             executor.close()
 
-    def _make(self, name: str) -> Executor:
+    def _make(self, name: str | None) -> Executor:
         check_available(name)
-        if not self._made:
-            atexit.register(self.close)
-        return self._made.setdefault(name, KINDS[name].make(self._limits))
+        if name is None:
+            return self.get(runtime.current().executor)
+        atexit.register(self.close)
+        return KINDS[name].make(self._limits)

@@ -6,11 +6,11 @@ they work as they do in any thread.
 """
 
 from ..calls import Call
-from ..outcomes import no_end
-from ..outcomes import Outcome
-from ..outcomes import Raised
-from ..outcomes import run
-from ..outcomes import without_own_frame
+from ..calls import no_end
+from ..calls import Outcome
+from ..calls import Raised
+from ..calls import run
+from ..calls import without_own_frame
 from ..runtime import current
 from .base import Job
 from collections.abc import Callable
@@ -72,7 +72,7 @@ class _Loop:
         self._early: list[_TaskJob] = []
         self._ends = False
         self._ended = current().signal()
-        current().start_thread(self._run, keeps_hub=True)
+        current().loop_thread(target=self._run).start()
 
     def start(self, job: "_TaskJob") -> None:
         """Begin *job*, soon."""
@@ -196,7 +196,7 @@ def _value(call: Call) -> Any:
         finally:
             ended.set()
 
-    current().start_thread(work)
+    current().thread(target=work).start()
     while not ended.wait(3600.0):  # an end: gevent's loop does not know of the other thread
         pass
     if error is not None:

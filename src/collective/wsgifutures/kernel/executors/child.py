@@ -5,12 +5,12 @@ the midst of a call, however that one ended.
 """
 
 from ..by_name import unpack
+from ..calls import Outcome
+from ..calls import Raised
+from ..calls import run
+from ..calls import run_to_end
 from ..errors import FuturesError
 from ..errors import ResultRefused
-from ..outcomes import Outcome
-from ..outcomes import Raised
-from ..outcomes import run
-from ..outcomes import run_to_end
 from .channel import receive
 from .channel import send
 from collections.abc import Iterator

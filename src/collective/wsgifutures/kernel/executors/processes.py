@@ -8,14 +8,14 @@ again in each of them, and with it Zope; and their processes outlive a killed se
 
 from ..by_name import pack
 from ..calls import Call
+from ..calls import Outcome
+from ..calls import Raised
 from ..errors import ProcessEnded
-from ..outcomes import Outcome
-from ..outcomes import Raised
 from ..runtime import current
 from .base import Job
 from .channel import receive
 from .channel import send
-from .line import Line
+from .threads import Line
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +49,7 @@ class Processes:
     name = "processes"
 
     def __init__(self, limit: int, length: int = 1000) -> None:
-        self._line = Line(self.name, limit, length, _start_waiting)
+        self._line = Line(self.name, limit, length, _Asking)
         self._idle: list[Child] = []
         self._all: set[Child] = set()
         self._lock = current().lock()
@@ -224,7 +224,15 @@ def _unpacked(answer: bytes) -> Outcome:
     return outcome  # type: ignore[no-any-return]
 
 
-def _start_waiting(function: Callable[[], None]) -> None:
-    # Or a greenlet. A Thread would wait for that to begin: who is ended while it waits would
-    # not know of what goes on.
-    _thread.start_new_thread(function, ())
+class _Asking:
+    """What asks a process and waits: a thread, or a greenlet under gevent.
+
+    A ``Thread`` would wait for that to begin: a request that is ended meanwhile would not
+    know of what goes on.
+    """
+
+    def __init__(self, *, target: Callable[[], None]) -> None:
+        self._target = target
+
+    def start(self) -> None:
+        _thread.start_new_thread(self._target, ())

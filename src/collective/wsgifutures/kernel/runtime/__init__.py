@@ -4,36 +4,27 @@ The one place that asks which. All else asks ``current()`` for a signal, a lock,
 """
 
 from .contract import ClientGone
-from .contract import drive
-from .contract import FOREVER
-from .contract import Inbox
 from .contract import Interrupted
 from .contract import Interrupts
 from .contract import Runtime
 from .contract import Signal
 from .contract import Slot
-from .contract import Steps
-from .contract import Wait
+from .contract import Startable
 from .contract import WorkerStops
 from .threaded import Threads
 
 import sys
 
 __all__ = [
-    "FOREVER",
     "ClientGone",
-    "Inbox",
     "Interrupted",
     "Interrupts",
     "Runtime",
     "Signal",
     "Slot",
-    "Steps",
-    "Wait",
+    "Startable",
     "WorkerStops",
     "current",
-    "drive",
-    "inbox",
     "under_gevent",
 ]
 
@@ -56,8 +47,3 @@ def current() -> Runtime:
     from .gevented import GEVENT  # gevent need not be installed
 
     return GEVENT
-
-
-def inbox() -> Inbox:
-    """Return a new one."""
-    return Inbox(current().signal())

@@ -1,25 +1,10 @@
-"""What a process waits with: the words that threads and gevent both have.
-
-Whatever waits is written once, as *steps*: a generator that yields a ``Wait`` where
-nothing can go on before something has happened. Who runs the steps waits: ``drive`` in a
-thread or a greenlet.
-"""
+"""What a process waits with: the words that threads and gevent both have."""
 
 from collections.abc import Callable
-from collections.abc import Generator
 from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
-from typing import NamedTuple
 from typing import Protocol
-from typing import TypeVar
-
-import math
-
-T = TypeVar("T")
-
-#: Without an end, where seconds are given.
-FOREVER = math.inf
 
 
 class Interrupted(BaseException):
@@ -46,68 +31,8 @@ class Signal(Protocol):
     def clear(self) -> None:
         """Take it back."""
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until it is set, for up to *seconds*; tell whether it is."""
-
-
-class Wait(NamedTuple):
-    """What a step waits for; it is sent whether the signal was set in time."""
-
-    signal: Signal
-    seconds: float
-
-
-#: What waits on its way to a result.
-Steps = Generator[Wait, bool, T]
-
-
-def drive(steps: Steps[T]) -> T:
-    """Run *steps* to their end, waiting here; return their result.
-
-    While it waits, the frames of the steps are kept as plain objects, and the stack of
-    the thread or greenlet is as short as here. What interrupts the wait is raised in them.
-    """
-    try:
-        wanted = next(steps)
-        while True:
-            try:
-                in_time = wanted.signal.wait(wanted.seconds)
-            except BaseException as error:
-                wanted = steps.throw(error)
-            else:
-                wanted = steps.send(in_time)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-
-
-class Inbox:
-    """What arrives for one who takes it; from anywhere.
-
-    The queues of the standard library are made for many on either side, and under gevent
-    take 2 KB each. A held request needs a list and a signal.
-
-    Args:
-        signal: A new one.
-    """
-
-    __slots__ = ("_items", "signal")
-
-    def __init__(self, signal: Signal) -> None:
-        self.signal = signal  #: set when something has arrived
-        self._items: list[Any] = []
-
-    def put(self, item: Any) -> None:
-        """Add *item*."""
-        self._items.append(item)
-        self.signal.set()
-
-    def take_all(self) -> list[Any]:
-        """Return what has arrived, the first item first. Never waits."""
-        self.signal.clear()  # before the look: what is put from here on sets it again
-        items = []
-        while self._items:
-            items.append(self._items.pop(0))
-        return items
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until it is set, for up to *timeout* seconds; tell whether it is."""
 
 
 class Slot(Protocol):
@@ -137,6 +62,13 @@ class Interrupts(Protocol):
         """Raise ``WorkerStops`` in all requests, soon."""
 
 
+class Startable(Protocol):
+    """A thread that has not begun."""
+
+    def start(self) -> None:
+        """Let it begin. Under gevent nobody waits for that."""
+
+
 class Runtime(Protocol):
     """What a process waits with."""
 
@@ -158,13 +90,11 @@ class Runtime(Protocol):
     def time_limit(self, seconds: float, error: Exception) -> AbstractContextManager[Any]:
         """Return a context that raises *error* in what waits inside for longer, if it can."""
 
-    def start_thread(self, function: Callable[[], None], *, keeps_hub: bool = False) -> None:
-        """Call *function*, which raises nothing, in a thread of the system.
+    def thread(self, *, target: Callable[[], None]) -> Startable:
+        """Return a thread of the system that will call *target*, which raises nothing."""
 
-        Args:
-            function: What is called.
-            keeps_hub: What it leaves open, sockets say, may be closed after its end.
-        """
+    def loop_thread(self, *, target: Callable[[], None]) -> Startable:
+        """The same, for what may leave sockets open that are closed after its end."""
 
     def at_end_of_thread(self, function: Callable[[], None]) -> None:
         """Have *function* called at the end of this thread, if what waits here ends with it."""
@@ -175,8 +105,11 @@ class Runtime(Protocol):
     def outlives_its_callers(self) -> bool:
         """Tell whether what is started here by default goes on when this thread has ended."""
 
-    def locate(self) -> Callable[[], FrameType | None]:
-        """Return what tells, from elsewhere, where the current thread or greenlet stands."""
+    def here(self) -> Any:
+        """Return the current thread or greenlet."""
+
+    def frame_of(self, where: Any) -> FrameType | None:
+        """Return where a thread or greenlet, as ``here`` gave it, stands now."""
 
     def watch(
         self, limit: float, tell: Callable[[float, FrameType | None], None]

@@ -3,8 +3,6 @@
 Only imported where gevent has patched the threads of this process.
 """
 
-from .contract import FOREVER
-from .contract import Inbox
 from .contract import Slot
 from .interrupts import GreenletInterrupts
 from collections import deque
@@ -55,17 +53,17 @@ class GreenletSignal:
         """Take it back."""
         self._set = False
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until it is set, for up to *seconds*; tell whether it is."""
-        if not self._set and seconds > 0:
-            self._wait(seconds)
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, for up to *timeout* seconds; tell whether it is."""
+        if not self._set and (timeout is None or timeout > 0):
+            self._wait(timeout)
         return self._set
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, timeout: float | None) -> None:
         self._waiter = waiter = Waiter()
         timer = None
-        if seconds != FOREVER:
-            timer = waiter.hub.loop.timer(seconds)
+        if timeout is not None:
+            timer = waiter.hub.loop.timer(timeout)
             timer.start(waiter.switch, None)
         try:
             if not self._set:  # a thread may have set it meanwhile
@@ -116,12 +114,14 @@ class GreenletSlot:
 
     def __init__(self, turns: _Turns) -> None:
         self._turns = turns
-        self._work = Inbox(GreenletSignal())
+        self._work: deque[Callable[[], None]] = deque()
+        self._has_work = GreenletSignal()
         self._spawn()
 
     def take(self, work: Callable[[], None]) -> None:
         """Let the greenlet call *work*."""
-        self._work.put(work)
+        self._work.append(work)
+        self._has_work.set()
 
     def _spawn(self) -> None:
         # A slot never ends. Should something kill its greenlet, another takes over.
@@ -129,16 +129,52 @@ class GreenletSlot:
 
     def _publish(self) -> None:
         while True:
-            self._work.signal.wait(FOREVER)
-            for work in self._work.take_all():
-                self._publish_next(work)
-                del work
+            self._has_work.wait()
+            self._has_work.clear()
+            while self._work:
+                self._publish_next(self._work.popleft())
 
     def _publish_next(self, work: Callable[[], None]) -> None:
         try:
             self._turns.wait()
         finally:  # also where something kills this greenlet: the pass is waited for
             work()
+
+
+class HubThread:
+    """A thread of the system, with a hub of its own where it waits; that ends with it.
+
+    Args:
+        target: What it calls, which raises nothing.
+    """
+
+    def __init__(self, *, target: Callable[[], None]) -> None:
+        self._target = target
+
+    def start(self) -> None:
+        """Let it begin."""
+        # The first hub of a process imports what hubs are made of: of two threads that both make
+        # the first one, each would wait for ever for what the other imports.
+        gevent.get_hub()
+        _share_logging()
+        _start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        ends = _ends[_thread_id()] = []
+        try:
+            self._target()
+        finally:
+            for end in ends:
+                end()
+            del _ends[_thread_id()]
+            _end_hub()
+
+
+class LoopThread(HubThread):
+    """The same, whose hub stays: what it leaves open may be closed later."""
+
+    def _run(self) -> None:
+        self._target()
 
 
 class Greenlets:
@@ -151,24 +187,20 @@ class Greenlets:
     interrupts = staticmethod(GreenletInterrupts)
     time_limit = staticmethod(gevent.Timeout)
     loop = staticmethod(gevent.get_hub)
+    here = staticmethod(gevent.getcurrent)
 
     #: Under gevent a call may run in a thread of the system beside the greenlets. The locks that
     #: gevent has put in place of Python's would switch greenlets between two loops; these stop
     #: the loop while they are waited for.
     lock = staticmethod(_allocate_lock)
 
+    thread = HubThread
+    loop_thread = LoopThread
+
     def slots(self, number: int) -> list[Slot]:
         """Return as many greenlets."""
         turns = _Turns()
         return [GreenletSlot(turns) for _ in range(number)]
-
-    def start_thread(self, function: Callable[[], None], *, keeps_hub: bool = False) -> None:
-        """Call *function* in a thread of the system, with a hub of its own where it waits."""
-        # The first hub of a process imports what hubs are made of: of two threads that both make
-        # the first one, each would wait for ever for what the other imports.
-        gevent.get_hub()
-        _share_logging()
-        _start_new_thread(*((function, ()) if keeps_hub else (_call_with_own_hub, (function,))))
 
     def at_end_of_thread(self, function: Callable[[], None]) -> None:
         """Have *function* called at the end of a thread of ours, while its hub is there.
@@ -181,10 +213,10 @@ class Greenlets:
         """A greenlet ends with its thread, and only the main one goes on."""
         return bool(gevent.get_hub().main_hub)
 
-    def locate(self) -> Callable[[], FrameType | None]:
-        """Return what looks at the current greenlet's stack."""
-        greenlet = gevent.getcurrent()
-        return lambda: greenlet.gr_frame
+    def frame_of(self, where: Any) -> FrameType | None:
+        """Return where a greenlet stands now."""
+        frame: FrameType | None = where.gr_frame
+        return frame
 
     def watch(
         self, limit: float, tell: Callable[[float, FrameType | None], None]
@@ -214,21 +246,14 @@ def _share_logging() -> None:
             setattr(owner, name, _thread.RLock())
 
 
-def _call_with_own_hub(function: Callable[[], None]) -> None:
-    """What gevent has patched gets a hub here, when it first waits: end that too."""
-    ends = _ends[_thread_id()] = []
-    try:
-        function()
-    finally:
-        for end in ends:
-            end()
-        del _ends[_thread_id()]
-        hub = get_hub_if_exists()
-        if hub is not None:
-            hub.destroy(destroy_loop=True)
-            # gevent 26.9 leaves it standing in its run(), which knows this frame and so all of
-            # the request. No collector looks into a greenlet of a thread that has ended.
-            hub.throw(GreenletExit)
+def _end_hub() -> None:
+    """End what gevent has made for this thread when it first waited."""
+    hub = get_hub_if_exists()
+    if hub is not None:
+        hub.destroy(destroy_loop=True)
+        # gevent 26.9 leaves it standing in its run(), which knows the thread's frames and so all
+        # of the request. No collector looks into a greenlet of a thread that has ended.
+        hub.throw(GreenletExit)
 
 
 class _LoopWatch:
