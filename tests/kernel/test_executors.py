@@ -125,7 +125,7 @@ def test_a_cancelled_function_that_stands_in_line_never_runs():
     last.go_on.set()
     jobs = [threads.start(made(function), box.put) for function in (first, never, last)]
     jobs[1].cancel()
-    assert len(threads._line._waiting) == 1  # nothing of it stays behind a thread that hangs
+    assert threads._line.places.waiting == 1  # nothing of it stays behind a thread that hangs
     first.go_on.set()
     assert [box.get(timeout=SECONDS) for _ in range(2)] == ["first", "last"]
     assert not never.running.is_set()

@@ -10,7 +10,7 @@ from ..traces import spans
 from .answers import Answer
 from .breaker import Breaker
 from .bulkhead import Bulkhead
-from .bulkhead import Full
+from .bulkhead import NoPlace
 from .errors import UpstreamBusy
 from .errors import UpstreamError
 from .errors import UpstreamOff
@@ -69,8 +69,8 @@ class Service:
         patience = self.breaker.closed_for()
         if patience:
             return UpstreamBusy(self.name, settings.host, patience, "too many of its calls failed")
-        if self.bulkhead.full:
-            return self._busy(Full(0.0))
+        if self.bulkhead.is_full:
+            return self._busy(NoPlace(0.0))
         return None
 
     def call(
@@ -114,7 +114,7 @@ class Service:
         try:
             with self.bulkhead.place(patience):
                 return self._send(request, until)
-        except Full as full:
+        except NoPlace as full:
             refused = full
         self.counts["refused"] += 1
         raise self._busy(refused)
@@ -150,7 +150,7 @@ class Service:
                 self.durations.add(time.monotonic() - began)
             self.breaker.leave(call, failed)
 
-    def _busy(self, full: Full) -> UpstreamBusy:
+    def _busy(self, full: NoPlace) -> UpstreamBusy:
         settings = self.settings
         reason = f"its {settings.max_calls} calls at once (max_calls) are all in use"
         if full.waited:

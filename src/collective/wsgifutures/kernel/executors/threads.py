@@ -5,23 +5,23 @@ There are only so many: the others stand in a line, which processes have too.
 
 from ..calls import Call
 from ..errors import ExecutorBusy
+from ..places import Full
+from ..places import Places
 from ..runtime import current
 from ..runtime import Startable
 from .base import Job
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 from typing import Protocol
 
-import contextlib
 import contextvars
 import logging
 import time
 
 logger = logging.getLogger(__name__)
 
-#: That a line has formed is logged once in so many seconds.
-TELL_EVERY = 10.0
+#: Seconds until it is logged again that a line has formed.
+LOG_EVERY = 10.0
 
 
 class Queued(Protocol):
@@ -39,21 +39,17 @@ class Line:
     Args:
         kind: What runs them, for people.
         limit: How many run.
-        length: How many wait.
+        max_waiting: How many wait.
         thread: Makes a thread that calls what it is given.
     """
 
     def __init__(
-        self, kind: str, limit: int, length: int, thread: Callable[..., Startable]
+        self, kind: str, limit: int, max_waiting: int, thread: Callable[..., Startable]
     ) -> None:
         self._kind = kind
-        self._limit = limit
-        self._length = length
         self._thread = thread
-        self._running = 0
-        self._told = -TELL_EVERY
-        self._waiting: deque[Queued] = deque()
-        self._lock = current().lock()
+        self._logged_at = -LOG_EVERY
+        self.places = Places[Queued](limit, max_waiting)
 
     def enter(self, job: Queued) -> None:
         """Run *job*, now or when it is its turn.
@@ -61,45 +57,37 @@ class Line:
         Raises:
             ExecutorBusy: Too many wait already.
         """
-        with self._lock:
-            waits = self._running >= self._limit
-            if waits and len(self._waiting) >= self._length:
-                raise ExecutorBusy(job.name, self._kind, self._limit, self._length)
-            if waits:
-                self._waiting.append(job)
-            else:
-                self._running += 1
-        if waits:
-            self._tell()
-        else:
+        places = self.places
+        try:
+            has_place = places.enter(job)
+        except Full:
+            raise ExecutorBusy(job.name, self._kind, places.limit, places.max_waiting) from None
+        if has_place:
             self._begin(job)
+        else:
+            self._log()
 
     def leave(self, job: Queued) -> None:
         """Take *job* out, where it waits."""
-        with self._lock, contextlib.suppress(ValueError):
-            self._waiting.remove(job)
+        self.places.leave(job)
 
-    def _tell(self) -> None:
+    def _log(self) -> None:
         now = time.monotonic()
-        if now >= self._told + TELL_EVERY:
-            self._told = now
-            logger.warning("All %d %s for futures are busy.", self._limit, self._kind)
+        if now >= self._logged_at + LOG_EVERY:
+            self._logged_at = now
+            logger.warning("All %d %s for futures are busy.", self.places.limit, self._kind)
 
     def _begin(self, job: Queued) -> None:
         try:
             self._thread(target=lambda: self._work(job)).start()
         except BaseException:  # the system has no thread left
-            with self._lock:
-                self._running -= 1
+            self.places.pass_on()
             raise
 
     def _work(self, job: Queued | None) -> None:
         while job is not None:
             job.run()
-            with self._lock:
-                job = self._waiting.popleft() if self._waiting else None
-                if job is None:
-                    self._running -= 1
+            job = self.places.pass_on()
 
 
 class Threads:
