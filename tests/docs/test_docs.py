@@ -60,7 +60,7 @@ WITH_A_SITE = {"make_site.py", "testing.py", "tests/test_page.py"}
 #: The words of the project, and no others.
 WORDS = {
     *("future", "pending", "settled", "hold", "pass", "suspend", "slot", "gate"),
-    *("executor", "fragment", "upstream"),
+    *("executor", "fragment", "upstream", "visit", "runtime"),
 }
 
 
