@@ -1,7 +1,7 @@
 """Whole publications by Zope in a test layer, held as a server holds them."""
 
+from ..publisher.events import pass_starts
 from ..publisher.joint import zope_has_started
-from ..publisher.passes import pass_starts
 from ..wsgi.joints import joints
 from AccessControl.SecurityManagement import getSecurityManager
 from AccessControl.SecurityManagement import setSecurityManager
