@@ -1,7 +1,7 @@
-"""One request: its way, its passes through the application, and what these answered.
+"""One request: its way, its passes through the application, and the application's responses.
 
-The way is written as steps, so that a thread, a greenlet or anything else can take them; it
-knows no server. A pass runs in a slot, and between two of them nothing but plain data is kept.
+The way is written as steps, which a thread, a greenlet or anything else can take, and needs no
+server. A pass runs in a slot. Between two passes, only plain data is kept.
 """
 
 from ..kernel.gate import NoAnswer
@@ -37,13 +37,13 @@ import io
 import itertools
 import time
 
-#: In the environ of each pass: it has a hold, and a second middleware passes through.
+#: In the environ of each pass: the request has a hold. A second middleware does nothing then.
 MARK = "collective.wsgifutures.held"
 
-#: In the environ of each pass: the settings of its process, for who shows them.
+#: In the environ of each pass: the settings of the process, for views that show them.
 SETTINGS = "collective.wsgifutures.settings"
 
-#: How a response ended where one of those came between.
+#: How a response ended, by the exception that broke it off.
 _ENDS: dict[type[BaseException] | None, str] = {
     ClientGone: "gone",
     NoAnswer: "expired",
@@ -56,8 +56,8 @@ class Visit:
     """One request, while it is answered: a context that lasts until its response is there.
 
     Args:
-        worker: What it is served with.
-        environ: The server's, as WSGI has it.
+        worker: The worker that serves the request.
+        environ: The server's WSGI environ.
     """
 
     __slots__ = (
@@ -85,9 +85,9 @@ class Visit:
         self.worker = worker
         self.environ = environ
         self.path: str = environ.get("PATH_INFO", "")  #: without its query string
-        self.client: Hashable = None  #: whose request it is, once it is held
-        self.number = 0  #: by which its held response is known in this worker
-        #: Of its response; or it has none.
+        self.client: Hashable = None  #: whose request it is, once its response is held
+        self.number = 0  #: the number of its held response in this worker
+        #: The status of its response; if there is none, that of a server's error.
         self.status = HTTPStatus.INTERNAL_SERVER_ERROR.value
         self._call_spans: CallSpans | None = None
         self._ended_by: type[BaseException] | None = None
@@ -111,13 +111,13 @@ class Visit:
         """Publish, hold, and publish again; return the last response.
 
         Args:
-            body: The request's; None: it has none.
+            body: The request's body; None if it has none.
 
         Raises:
             Refused: A limit of the worker is reached.
-            NoAnswer: Its last pass did not end in time.
-            Interrupted: It is ended from outside.
-            BaseException: What the application raised.
+            NoAnswer: The last pass did not end in time.
+            Interrupted: The client has left, or the worker stops.
+            BaseException: The application raised an error.
         """
         worker = self.worker
         hold = self.hold = self._new_hold()
@@ -140,7 +140,7 @@ class Visit:
         return response
 
     def _hold(self, body: RequestBody | None) -> "Steps[Response]":
-        """Hold the response until a pass gives it."""
+        """Hold the response until a pass returns it."""
         worker, hold = self.worker, self.hold
         until = hold.ends_at + worker.settings.grace
         self._is_held = True
@@ -180,31 +180,31 @@ class Visit:
         return Waiter(self.hold, executor_of, signal=self.worker.runtime.signal())
 
     def _break_off(self, error: BaseException) -> None:
-        """Note that *error* ends it, before the calls that still run are stopped."""
+        """Note that *error* ends the visit, before the calls that still run are stopped."""
         self._ended_by = type(error)
         if isinstance(error, Interrupted):
             self.hold.note_pending(self.worker.clock())
 
     def _log(self) -> None:
-        """Log a held response that took long."""
+        """Log a held response if it took long."""
         seconds = self.worker.clock() - (self.hold.ends_at - self.hold.deadline)
         if seconds >= self.worker.settings.slow_request:
             request = self.environ["REQUEST_METHOD"], self.path
-            journal.log(self.hold, request, self.status, self._ended(), seconds)
+            journal.log(self.hold, request, self.status, self._describe_end(), seconds)
 
     def _end_span(self, *raised: Any) -> None:
-        """Tell in the span what became of the request, and end it."""
+        """Note in the span what became of the request, and end the span."""
         if hasattr(self, "hold"):
             self._span.tell(passes=self.hold.passes)
         if self._is_held:
-            self._span.tell(waited=self.hold.waited, ended=self._ended())
+            self._span.tell(waited=self.hold.waited, ended=self._describe_end())
         if self._call_spans is not None:
             self._call_spans.end()
         self._span.answered(self.status)
         self._span.__exit__(*raised)
 
-    def _ended(self) -> str:
-        """Return how it ended, in one word."""
+    def _describe_end(self) -> str:
+        """Return how the visit ended, in one word."""
         if self._ended_by in _ENDS:
             return _ENDS[self._ended_by]
         if self._failed:
@@ -215,16 +215,16 @@ class Visit:
 
 
 class Attempt:
-    """One pass. Called in a slot, gives the response or None: held.
+    """One pass. A slot calls it, and gets the response, or None if the response is held.
 
-    Made in its request's own thread, whose context its slot sees.
+    It is made in the request's own thread, and copies the context of that thread for the slot.
 
     Args:
-        worker: Whose slot it is.
-        environ: The request's.
-        body: The request's; None: it has none.
-        hold: The request's.
-        is_traced: The request has a span that is recorded.
+        worker: The worker that has the slot.
+        environ: The server's WSGI environ.
+        body: The request's body; None if it has none.
+        hold: The request's hold.
+        is_traced: Whether the request has a span.
     """
 
     def __init__(
@@ -239,7 +239,7 @@ class Attempt:
         self.trace = hold.trace
         self.began = 0.0  #: in seconds of ``time.monotonic``
         self.where: Any = None  #: the thread or greenlet that publishes
-        self.is_logged = False  #: as one that takes too long
+        self.is_logged = False  #: whether it was logged as slow
         self._worker = worker
         self._environ = environ
         self._body = body
@@ -252,7 +252,7 @@ class Attempt:
 
     def __call__(self) -> "Response | None":
         """Publish."""
-        # Not before: a request that waits for a slot opens no file.
+        # Here, and not earlier: a request that waits for a slot should open no file.
         self._input = io.BytesIO() if self._body is None else self._body.open()
         running, last = self._worker.monitor.running, False
         self.where, self.began = self._worker.runtime.here(), time.monotonic()
@@ -265,13 +265,13 @@ class Attempt:
             for joint in joints:
                 joint.clean_up()
             if not last or self._response.is_whole:
-                self._input.close()  # else its file stays for as long as somebody knows of it
+                self._input.close()  # else its file is kept for as long as the input is known
             if not last:
                 self._context.run(self._response.close)
         return self._response if last else None
 
     def view_name(self) -> str:
-        """Return the name of what is being published, the path where there is none."""
+        """Return the name of the view that is published, the path if there is no name."""
         name = self._pass.publisher.view_name() if self._pass is not None else ""
         return name or self.path
 
@@ -283,7 +283,7 @@ class Attempt:
             return self._response.receive(application, environ)
 
     def _own_environ(self) -> Environ:
-        """Return an environ that this pass may write into."""
+        """Return a copy of the environ for this pass, which may change it."""
         environ = dict(self._environ)
         environ[MARK] = True
         environ[SETTINGS] = self._worker.settings
@@ -295,7 +295,7 @@ class Attempt:
 
 
 class Response:
-    """What an application answered."""
+    """The response of an application, or of this package."""
 
     def __init__(
         self, status: str = "", headers: Iterable[tuple[str, str]] = (), body: Iterable[bytes] = ()
@@ -307,16 +307,16 @@ class Response:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether all of its body is there: nothing is read any more to make it."""
+        """Whether all of its body is there, so that the request's body is not read any more."""
         return isinstance(self._body, list | tuple)
 
     def receive(self, application: Application, environ: Environ) -> bool:
-        """Call *application* and keep what it answers; tell whether its status is 2xx.
+        """Call *application* and keep its response; tell whether the status is 2xx.
 
-        Its body is kept as the very object.
+        The object that the application returns is kept as the body.
         """
         self._body = application(environ, self._start)
-        if not self.status:  # it starts with its first chunk
+        if not self.status:  # the application starts the response with its first chunk
             chunks = iter(self._body)
             first = next(chunks, b"")
             self._body = _Joined([first], chunks, self._body)
@@ -348,7 +348,7 @@ class Response:
 
 
 class _Joined:
-    """A body with chunks before it that were there first."""
+    """A body, and before it the chunks that were read from it or written already."""
 
     def __init__(self, first: list[bytes], rest: Iterable[bytes], body: Any) -> None:
         self._chunks = itertools.chain(first, rest)
