@@ -377,7 +377,7 @@ class Loaded:
 
     def _without_opening(self, workers: int) -> Iterator[Finding]:
         """Yield the findings about the databases, from ``zope.conf`` alone."""
-        from .publisher.audit import shared_state
+        from .publisher.zope_audit import shared_state
 
         yield from shared_state()
         for database in _zope_conf(self._paste).databases:
@@ -396,7 +396,7 @@ class Loaded:
         if not joints and self._pool:
             yield audit.slots(settings.slots, self._pool)
         if "ZPublisher.HTTPRequest" in sys.modules:
-            from .publisher.audit import proxies
+            from .publisher.zope_audit import proxies
             from ZPublisher.HTTPRequest import trusted_proxies
 
             yield proxies(trusted_proxies, is_behind, settings.held_by_one_client)
@@ -471,7 +471,7 @@ def _zope_conf(paste: str) -> Any:
 
 
 def _configured(database: Any, workers: int) -> Finding:
-    from .publisher.audit import file_storage
+    from .publisher.zope_audit import file_storage
 
     kind = type(database.config.storage).__name__
     topic = f"storage {database.name}"
