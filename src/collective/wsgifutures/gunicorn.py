@@ -15,6 +15,8 @@ configuration may replace this hook, so a worker repeats the checks of the arbit
 from .kernel.runtime import Interrupts
 from .kernel.settings import SettingRefused
 from .wsgi import audit
+from .wsgi.findings import Level
+from .wsgi.joints import joints
 from .wsgi.settings import Settings
 from collections.abc import Callable
 from typing import Any
@@ -43,6 +45,8 @@ worker_connections = 10_000
 #: Seconds until a stop or reload ends held responses: the deadline, its grace, and the time to
 #: answer those that are not finished by then.
 graceful_timeout = 62
+
+_REFUSAL = "gunicorn does not start. %s"
 
 #: The exit status of a worker after which gunicorn gives up, instead of starting it again.
 _BOOT_ERROR = 3
@@ -91,7 +95,7 @@ def nworkers_changed(arbiter: Any, new: int, old: int | None) -> None:
         audit.refuse(audit.of_arbiter(arbiter.cfg))
         Settings.read(environ={**os.environ, **arbiter.cfg.env})  # not in the environment yet
     except (audit.StartRefused, SettingRefused) as refused:
-        _say(arbiter.log, refused)
+        arbiter.log.error(_REFUSAL, refused)
         raise SystemExit(_BOOT_ERROR) from None
 
 
@@ -189,16 +193,12 @@ def _audit(worker: Any, settings: Settings) -> None:
     Raises:
         StartRefused: This worker may not serve.
     """
-    from .wsgi.joints import joints
-
     cfg = worker.cfg
-    audit.refuse(
-        [audit.preload(cfg), audit.worker_class(cfg)]
-    )  # the other checks depend on these two
+    audit.refuse([audit.preload(cfg), audit.worker_class(cfg)])  # the other checks depend on them
     found = audit.of_process(joints, cfg.workers)
     audit.refuse(found)
     found += audit.of_server(cfg, settings) + audit.of_system(settings)
-    warnings = audit.warnings(found)
+    warnings = [finding for finding in found if finding.level is Level.WARNING]
     if warnings and _warnings.take():
         for warning in warnings:
             worker.log.warning("%s", warning)
@@ -212,17 +212,13 @@ def _end(worker: Any, refused: Exception) -> NoReturn:
     that comes while a worker boots is lost.
     """
     if _refusal.take():
-        _say(worker.log, refused)
+        worker.log.error(_REFUSAL, refused)
         raise SystemExit(_BOOT_ERROR if worker.alive else 0)
     until = time.monotonic() + _LET_THE_OTHER_SPEAK
     while worker.alive and time.monotonic() < until:
         worker.notify()
         time.sleep(0.1)
     raise SystemExit(0)
-
-
-def _say(log: Any, refused: Exception) -> None:
-    log.error("gunicorn does not start. %s", refused)
 
 
 def allow_open_files() -> None:

@@ -141,13 +141,13 @@ class Board:
         return {**snapshot, "at": written, "stale": age > STALE_AFTER}
 
 
-def board_of(settings: Settings) -> Board | None:
-    """Return the board of this instance; None if the instance has none.
+def board_of(settings: Settings | None) -> Board | None:
+    """Return the board of this instance; None if it has none, or no *settings*: no hold.
 
     Raises:
         FolderRefused: The folder cannot be used, as ``Board`` says.
     """
-    if settings.status_folder == "off":
+    if settings is None or settings.status_folder == "off":
         return None
     if settings.status_folder:
         return Board(settings.status_folder)

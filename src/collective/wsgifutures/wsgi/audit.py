@@ -72,36 +72,22 @@ class StartRefused(RuntimeError):
         return "\n".join(map(str, self.findings))
 
 
-def errors(findings: Iterable[Finding]) -> list[Finding]:
-    """Return those of *findings* that forbid a worker to serve."""
-    return [finding for finding in findings if finding.level is Level.ERROR]
-
-
-def warnings(findings: Iterable[Finding]) -> list[Finding]:
-    """Return those of *findings* that are warnings."""
-    return [finding for finding in findings if finding.level is Level.WARNING]
-
-
 def refuse(findings: Iterable[Finding]) -> None:
     """Refuse to serve if one of *findings* is an error.
 
     Raises:
         StartRefused: There are errors; the exception has them.
     """
-    found = errors(findings)
-    if found:
-        raise StartRefused(found)
+    errors = [finding for finding in findings if finding.level is Level.ERROR]
+    if errors:
+        raise StartRefused(errors)
 
 
 # Before the workers are forked
 
 
 def of_arbiter(cfg: Any) -> list[Finding]:
-    """Return the findings of gunicorn's arbiter, where nothing of Zope may be loaded yet.
-
-    Args:
-        cfg: gunicorn's configuration.
-    """
+    """Return the findings of gunicorn's arbiter, where nothing of Zope may be loaded yet."""
     return [preload(cfg), worker_class(cfg), early_imports()]
 
 
@@ -233,12 +219,7 @@ def _few(names: list[str], number: int = 4) -> str:
 
 
 def of_server(cfg: Any, settings: Settings) -> list[Finding]:
-    """Return whether gunicorn's settings go with ours.
-
-    Args:
-        cfg: gunicorn's configuration.
-        settings: Our settings.
-    """
+    """Return whether gunicorn's configuration goes with our *settings*."""
     return [
         connections(cfg, settings),
         graceful_timeout(cfg, settings),
