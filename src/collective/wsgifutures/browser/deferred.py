@@ -76,7 +76,22 @@ class Deferral:
 
     def defer(self, fragment: Fragment) -> str | None:
         """Return the markup to send in place of *fragment*; None if the page has to wait for it."""
-        return _make_placeholder(self._page, fragment)
+        page = self._page
+        kind = page.response.getHeader("Content-Type") or "text/html"
+        if not kind.startswith(("text/html", "application/xhtml")) or _is_the_page(fragment, page):
+            return None
+        try:
+            place = place_of(fragment, _published(page))
+            address = _make_address(fragment, place)
+        except NoPlace as why:
+            _report(fragment, why)
+            return None
+        if address is None:
+            return None
+        caching.limit_page(page)
+        placeholder = Placeholder(place.context, getRequest())
+        markup = placeholder(fragment, address, _address_to_wait(page))
+        return f"<html><body>{markup}</body></html>" if place.data["kind"] == "tile" else markup
 
 
 def deferral(request: Any) -> Deferral | None:
@@ -98,26 +113,6 @@ def _is_for_a_browser(request: Any) -> bool:
 def _published(request: Any) -> Any:
     published = request.get("PUBLISHED")
     return aq_base(getattr(published, "__self__", published))
-
-
-def _make_placeholder(page: Any, fragment: Fragment) -> str | None:
-    """Return the markup to send in place of *fragment*; None if the page has to wait for it."""
-    kind = page.response.getHeader("Content-Type") or "text/html"
-    if not kind.startswith(("text/html", "application/xhtml")) or _is_the_page(fragment, page):
-        return None
-    try:
-        place = place_of(fragment, _published(page))
-        address = _make_address(fragment, place)
-    except NoPlace as why:
-        _report(fragment, why)
-        return None
-    if address is None:
-        return None
-    caching.limit_page(page)
-    markup = str(
-        Placeholder(place.context, getRequest())(fragment, address, _address_to_wait(page))
-    )
-    return f"<html><body>{markup}</body></html>" if place.data["kind"] == "tile" else markup
 
 
 def _is_the_page(fragment: Fragment, page: Any) -> bool:

@@ -80,18 +80,16 @@ class Serializer(ControlpanelSerializeToJson):  # type: ignore[misc]
         return result
 
     def _rows(self, rows: list[process.Row]) -> dict[str, dict[str, str]]:
+        request = self.controlpanel.request
         return {
             row.name: {
                 "value": row.value,
-                "description": self._translate(row.what),
-                "from": self._translate(row.origin),
+                "description": translate(row.what, context=request),
+                "from": translate(row.origin, context=request),
                 "variable": row.variable,
             }
             for row in rows
         }
-
-    def _translate(self, message: Any) -> str:
-        return str(translate(message, context=self.controlpanel.request))
 
 
 @implementer(IDeserializeFromJson)
