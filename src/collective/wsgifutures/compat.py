@@ -158,7 +158,7 @@ def submit(key: Hashable, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     """Register the call of *fn* under *key*; it starts when the pass has ended by waiting.
 
     If two calls are registered in a pass, only the last one runs. If the call under *key* is
-    already running, nothing is registered.
+    already running, nothing is registered. True is returned in either case.
 
     Args:
         key: A ``str``, an integer or a tuple of those.
@@ -166,9 +166,6 @@ def submit(key: Hashable, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> 
         args: Arguments of *fn*, which are copied: plain data, functions, or values that pickle,
             but nothing of Zope.
         kwargs: Keyword arguments of *fn*.
-
-    Returns:
-        True.
 
     Raises:
         FutureAlreadyResolvedError: *key* has its outcome already.

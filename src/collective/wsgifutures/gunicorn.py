@@ -107,6 +107,8 @@ def post_fork(arbiter: Any, worker: Any) -> None:
 
 
 def _load_in_turn(worker: Any, load: Callable[[], None], older: list[int]) -> None:
+    from .status.board import runs
+
     try:
         load()
     except Exception as error:
@@ -115,18 +117,10 @@ def _load_in_turn(worker: Any, load: Callable[[], None], older: list[int]) -> No
         worker.log.info("%s: waiting for the worker that has the file.", error)
     else:
         return
-    while worker.alive and any(_runs(pid) for pid in older):
+    while worker.alive and any(map(runs, older)):
         worker.notify()
         time.sleep(0.1)
     raise SystemExit(0)  # Zope can be loaded only once, so gunicorn starts another worker instead
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def post_worker_init(worker: Any) -> None:

@@ -65,11 +65,7 @@ _STATIC = Path(__file__).parent / "static"
 
 @implementer(IDeferral)
 class Deferral:
-    """Lets a page's browser fetch its deferred parts.
-
-    Args:
-        page: The page's request.
-    """
+    """Lets a browser fetch the deferred parts of *page*, its request."""
 
     def __init__(self, page: Any) -> None:
         self._page = page

@@ -45,11 +45,7 @@ def refusal(message: Any, **facts: str) -> Invalid:
 
 
 def parse_line(text: str, settings: Collection[str]) -> Line:
-    """Return the parts of the line *text*.
-
-    Args:
-        text: A line of one of the two fields.
-        settings: The names of the settings that this field takes.
+    """Return the parts of the line *text*, of a field that takes these *settings*.
 
     Raises:
         Invalid: The line is wrong; the message says what is allowed.

@@ -14,7 +14,6 @@ from ..wsgi.settings import Origin
 from ..wsgi.settings import Settings
 from ..wsgi.settings import variable_of
 from ..wsgi.visit import SETTINGS
-from collections.abc import Mapping
 from dataclasses import Field
 from dataclasses import fields
 from typing import Any
@@ -81,13 +80,9 @@ def _row_of(upstream: Upstream, here: UpstreamSettings, one: Field[Any]) -> Row:
     origin = _("code, or default")
     if getattr(here, one.name) != declared:
         origin = _("this site; else ${value}", mapping={"value": shown(declared)})
-    elif _has(os.environ, where):
+    elif where in map(str.upper, os.environ):
         origin = _origin(Origin.VARIABLE, where)
     return _row(one, here, origin, where)
-
-
-def _has(environ: Mapping[str, str], name: str) -> bool:
-    return any(key.upper() == name for key in environ)
 
 
 def shown(value: object) -> str:

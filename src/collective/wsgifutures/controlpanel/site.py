@@ -40,35 +40,25 @@ class PloneSites(Sites):
 
     def settings(self) -> SiteSettings | None:
         """Return what the site wants, None where there is no site."""
-        return read_settings()
+        registry = _registry()
+        if registry is None:
+            return None
+        return SiteSettings(
+            in_place=setting("enabled", registry) is False,
+            timeout=setting("timeout", registry),
+            deadline=setting("deadline", registry),
+            max_passes=setting("max_passes", registry),
+        )
 
     def of_upstream(self, name: str) -> Mapping[str, object]:
         """Return what the site changes of an upstream."""
-        return read_overrides(name)
-
-
-def read_settings() -> SiteSettings | None:
-    """Return the settings of the site that is being published; None if there is no site."""
-    registry = _registry()
-    if registry is None:
-        return None
-    return SiteSettings(
-        in_place=setting("enabled", registry) is False,
-        timeout=setting("timeout", registry),
-        deadline=setting("deadline", registry),
-        max_passes=setting("max_passes", registry),
-    )
-
-
-def read_overrides(upstream: str) -> Mapping[str, object]:
-    """Return the settings of *upstream* that the site that is being published changes."""
-    registry = _registry()
-    if registry is None:
-        return {}
-    texts: list[str] = []
-    for name in ("upstream_addresses", "upstream_limits"):
-        texts += setting(name, registry) or ()
-    return _lower(upstream, _parse(tuple(texts)).get(upstream, {})) if texts else {}
+        registry = _registry()
+        if registry is None:
+            return {}
+        texts: list[str] = []
+        for field in ("upstream_addresses", "upstream_limits"):
+            texts += setting(field, registry) or ()
+        return _lower(name, _parse(tuple(texts)).get(name, {})) if texts else {}
 
 
 def setting(name: str, registry: Any = None) -> Any:

@@ -34,12 +34,7 @@ _WRAPPED = ("_BlobStorage__storage", "base", "changes")
 
 
 def of_zope(database: Any, workers: int) -> list[Finding]:
-    """Return the findings about this Zope.
-
-    Args:
-        database: The root database.
-        workers: How many processes serve the database.
-    """
+    """Return the findings about this Zope: its root *database*, which so many *workers* serve."""
     opened = dict(database.databases) or {"main": database}
     found = [storage(name, opened[name].storage, workers) for name in sorted(opened)]
     return [*shared_state(), *found, *psycopg2_of_others()]
@@ -188,9 +183,8 @@ def proxies(trusted: Any, behind: bool, per_client: int) -> Finding:
     if trusted:
         return ok("proxies", f"trusted-proxy: {', '.join(sorted(trusted))}.")
     if not behind:
-        return ok(
-            "proxies", "No trusted-proxy: a client's address is the address of its connection."
-        )
+        text = "No trusted-proxy: a client's address is the address of its connection."
+        return ok("proxies", text)
     return ok(
         "proxies",
         "No trusted-proxy: behind a proxy all visitors who are not logged in count as one "

@@ -13,11 +13,11 @@ from ..controlpanel.interfaces import PREFIX
 from ..controlpanel.interfaces import TAKES
 from ..interfaces import _
 from ..interfaces import IWSGIFuturesLayer
-from .interfaces import IWSGIFuturesControlpanel
 from AccessControl import getSecurityManager
 from AccessControl import Unauthorized
 from plone.registry.interfaces import IRegistry
 from plone.restapi.controlpanels import RegistryConfigletPanel
+from plone.restapi.controlpanels.interfaces import IControlpanel
 from plone.restapi.deserializer import json_body
 from plone.restapi.interfaces import IDeserializeFromJson
 from plone.restapi.interfaces import ISerializeToJson
@@ -36,6 +36,10 @@ from zope.schema.interfaces import IFloat
 from zope.schema.interfaces import ValidationError
 
 MANAGE_SETTINGS = "collective.wsgifutures: Manage settings"
+
+
+class IWSGIFuturesControlpanel(IControlpanel):  # type: ignore[misc]
+    """``@controlpanels/wsgifutures``: plone.restapi finds the (de)serializer by it."""
 
 
 @implementer(IWSGIFuturesControlpanel)

@@ -136,7 +136,6 @@ def of_process(joints: Iterable[Joint], workers: int = 1) -> list[Finding]:
     """Return whether greenlets are safe here, and what the joints found.
 
     Args:
-        joints: The joints of the middleware.
         workers: How many processes serve the same storages.
     """
     own = [*greenlets(), *shared_thread_locals()]
@@ -169,9 +168,7 @@ def greenlets() -> Iterator[Finding]:
 def shared_thread_locals() -> Iterator[Finding]:
     """Check that no module has a thread-local that all greenlets would share."""
     found = list(_made_before_the_patches()) if under_gevent() else []
-    zope = [
-        name for name in found if name.startswith(tuple(f"{package}." for package in ZOPE_FAMILY))
-    ]
+    zope = [name for name in found if name.partition(".")[0] in ZOPE_FAMILY]
     others = [name for name in found if name not in zope]
     if zope:
         yield error(

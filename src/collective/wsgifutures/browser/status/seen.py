@@ -39,11 +39,7 @@ class State(Enum):
 
 
 class Seen:
-    """The status, for one user in one site.
-
-    Args:
-        site: The site in which the user asks for the status.
-        request: The request of that user.
+    """The status, for the user of *request* in *site*.
 
     Raises:
         Unauthorized: The user may not see the status.
