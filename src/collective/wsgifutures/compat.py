@@ -22,6 +22,8 @@ resolved           value or exception  value or exception     is refused      Fa
 The table holds for the last pass at the deadline too, but a call submitted there never starts.
 Without a hold, or if the site is set to hold nothing, a call runs in place when it is
 submitted, and its outcome is kept with the request that Zope publishes.
+
+One module, since views and ``except`` clauses take all of these names from one.
 """
 
 from .kernel.arguments import foreign

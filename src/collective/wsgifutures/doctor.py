@@ -128,9 +128,6 @@ def _without_passwords(text: str) -> str:
     return _PASSWORD.sub(lambda found: found[0].replace(found[1], "***"), text)
 
 
-# The findings, in the order of a start
-
-
 def examine(options: argparse.Namespace, others: list[str]) -> Iterator[Finding]:
     """Yield the findings of one deployment."""
     yield from versions()
@@ -276,9 +273,6 @@ def _config_by_default(paste: str) -> str | None:
 
 def _has_filter(paste: str) -> bool:
     return f"{PACKAGE}#hold" in _without_comments(Path(paste.partition("#")[0]))
-
-
-# What is served
 
 
 class Loaded:

@@ -82,7 +82,10 @@ class _Word:
             return False
 
 
+#: Taken by the first worker that is refused, so that gunicorn says why once.
 _refusal = _Word()
+
+#: Taken by the first worker that has warnings; given again when gunicorn reloads.
 _warnings = _Word()
 
 
@@ -150,12 +153,10 @@ def post_worker_init(worker: Any) -> None:
 
 
 def stop_in_time(worker: Any, interrupts: Interrupts) -> NoReturn:
-    """Answer 503 to what gunicorn would cut off when its worker ends.
+    """Answer 503 to what gunicorn would cut off when its *worker* ends.
 
-    Args:
-        worker: gunicorn's. It is no longer alive when it is told to end, and is killed
-            ``graceful_timeout`` seconds later.
-        interrupts: Of its requests.
+    The worker is no longer alive when it is told to end, and is killed ``graceful_timeout``
+    seconds later.
     """
     while worker.alive:
         time.sleep(audit.LOOK_EVERY)

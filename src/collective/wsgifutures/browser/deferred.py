@@ -129,7 +129,7 @@ def _report(fragment: Fragment, why: NoPlace) -> None:
     _log_once(f"{message} The page waits for this part.")
 
 
-@functools.lru_cache(maxsize=1000)
+@functools.lru_cache(maxsize=1000)  # remembers what was logged, for the life of the process
 def _log_once(message: str) -> None:
     logger.warning("%s", message)
 

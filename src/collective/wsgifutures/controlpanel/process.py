@@ -31,10 +31,8 @@ class Row(NamedTuple):
     name: str
     value: str
     what: Any
-    #: Where the value comes from, in words.
-    origin: Any
-    #: The environment variable that sets it.
-    variable: str
+    origin: Any  #: where the value comes from, in words
+    variable: str  #: the environment variable that sets it
 
 
 def settings_of(request: Any) -> Settings | None:
@@ -62,8 +60,7 @@ def _origin(origin: Origin, variable: str) -> Any:
 
 def all_upstreams() -> list[tuple[str, str, list[Row]]]:
     """Return each upstream's name, host and settings, as they are for this site."""
-    known = [upstreams[name] for name in sorted(upstreams)]
-    return [(one.name, *_rows_of(one)) for one in known]
+    return [(name, *_rows_of(upstreams[name])) for name in sorted(upstreams)]
 
 
 def _rows_of(upstream: Upstream) -> tuple[str, list[Row]]:

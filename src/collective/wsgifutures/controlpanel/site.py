@@ -94,7 +94,7 @@ def _lower(upstream: str, changes: Mapping[str, Any]) -> Mapping[str, object]:
     return {**changes, **{n: min(changes[n], getattr(known.settings, n)) for n in names}}
 
 
-@functools.lru_cache(maxsize=100)
+@functools.lru_cache(maxsize=100)  # filled when a site's lines are read; a change is a new key
 def _parse(texts: tuple[str, ...]) -> Mapping[str, Mapping[str, object]]:
     """Return the settings in the lines *texts*, by upstream."""
     changes: dict[str, dict[str, object]] = {}
@@ -112,6 +112,6 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, Invalid) and error.args else type(error).__name__
 
 
-@functools.lru_cache(maxsize=1000)
+@functools.lru_cache(maxsize=1000)  # remembers what was logged, for the life of the process
 def _log_once(message: str) -> None:
     logger.error("%s", message)

@@ -225,7 +225,7 @@ def _is_view(kind: type, value: object) -> bool:
 
 _FOREIGN = {
     "an object in an acquisition wrapper; pass the plain values that the call needs, "
-    "such as its UID, path or text": lambda kind, _: kind.__module__.startswith("Acquisition"),
+    "such as its UID, path or text": lambda kind, _: kind.__module__.split(".")[0] == "Acquisition",
     "a persistent object; pass the plain values that the call needs, such as its UID, "
     "path or text": lambda kind, _: hasattr(kind, "_p_jar") and hasattr(kind, "_p_oid"),
     "a request or response; pass the form values or headers that the call needs": _is_request,

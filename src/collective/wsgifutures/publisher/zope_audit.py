@@ -175,10 +175,8 @@ def layers(opened: Any) -> Iterator[Any]:
 def proxies(trusted: Any, behind: bool, per_client: int) -> Finding:
     """Check that visitors who are not logged in can be told apart by their addresses.
 
-    Args:
-        trusted: Zope's ``trusted-proxy``.
-        behind: Whether only processes on this machine, as a proxy, can reach the server.
-        per_client: How many responses of one client are held.
+    *trusted* is Zope's ``trusted-proxy``. If the server is *behind*, only processes on this
+    machine, as a proxy, can reach it. So many responses are held *per_client*.
     """
     if trusted:
         return ok("proxies", f"trusted-proxy: {', '.join(sorted(trusted))}.")

@@ -4,6 +4,8 @@ plone.restapi checks one permission for all control panels, and no permission of
 module checks both. The message that refuses a value says what is allowed.
 """
 
+from ..browser.status.seen import MANAGE_SETTINGS
+from ..browser.status.seen import may_manage
 from ..controlpanel import process
 from ..controlpanel.guard import ADDRESSES
 from ..controlpanel.guard import may_set_addresses
@@ -13,7 +15,6 @@ from ..controlpanel.interfaces import PREFIX
 from ..controlpanel.interfaces import TAKES
 from ..interfaces import _
 from ..interfaces import IWSGIFuturesLayer
-from AccessControl import getSecurityManager
 from AccessControl import Unauthorized
 from plone.registry.interfaces import IRegistry
 from plone.restapi.controlpanels import RegistryConfigletPanel
@@ -34,8 +35,6 @@ from zope.interface import Invalid
 from zope.schema.interfaces import IBool
 from zope.schema.interfaces import IFloat
 from zope.schema.interfaces import ValidationError
-
-MANAGE_SETTINGS = "collective.wsgifutures: Manage settings"
 
 
 class IWSGIFuturesControlpanel(IControlpanel):  # type: ignore[misc]
@@ -58,7 +57,7 @@ class WSGIFuturesControlpanel(RegistryConfigletPanel):  # type: ignore[misc]
         Raises:
             Unauthorized: The user may not manage the settings.
         """
-        if not getSecurityManager().checkPermission(MANAGE_SETTINGS, self.context):
+        if not may_manage(self.context):
             raise Unauthorized(f"You need the permission “{MANAGE_SETTINGS}”.")
 
 

@@ -135,8 +135,7 @@ def early_imports() -> Finding:
 def of_process(joints: Iterable[Joint], workers: int = 1) -> list[Finding]:
     """Return whether greenlets are safe here, and what the joints found.
 
-    Args:
-        workers: How many processes serve the same storages.
+    So many *workers* serve the same storages.
     """
     own = [*greenlets(), *shared_thread_locals()]
     return own + [finding for joint in joints for finding in joint.findings(workers)]
