@@ -20,7 +20,7 @@ from .. import compat
 from ..kernel.passes import current_pass
 from ..kernel.passes import Pass
 from ..traces import spans
-from . import checks
+from . import early_writes
 from .zope import THROW_ERRORS
 from .zope import ZopePublisher
 from transaction._transaction import Status
@@ -46,7 +46,7 @@ def pass_starts(event: Any) -> None:
     publisher = this.publisher = ZopePublisher(this, request)
     request.environ.setdefault(THROW_ERRORS, _SuspendIfItWaits(this))
     if this.hold.watch is not None:
-        checks.listen()
+        early_writes.listen()
     if this.awaited:  # something suspended already, and its suspension was lost
         publisher.discard()
 

@@ -5,7 +5,7 @@ from ..kernel.passes import Pass
 from ..kernel.passes import Publisher
 from ..kernel.placeholders import Fragment
 from . import caches
-from . import checks
+from . import early_writes
 from .interfaces import IDeferral
 from AccessControl import getSecurityManager
 from Acquisition import aq_base
@@ -57,7 +57,7 @@ class ZopePublisher(Publisher):
         hold, request = self._pass.hold, self._request
         request.environ.update(dict.fromkeys(DISCARD_MARKS, True))
         if hold.watch is not None:
-            checks.look(self._pass)
+            early_writes.look(self._pass)
         user = getSecurityManager().getUser()
         name = user.getId() if user is not None else None
         hold.client = ("user", name) if name else ("address", request.getClientAddr())

@@ -100,9 +100,7 @@ class Middleware:
         if environ.get("CONTENT_LENGTH") in _NO_LENGTH and _CHUNKED not in environ:
             return None
         worker, settings = self.worker, self.worker.settings
-        with worker.interrupts.allowed(
-            None
-        ):  # a client that has sent all may close its side
+        with worker.interrupts.allowed(None):  # a client that has sent all may close its side
             return RequestBody(
                 environ, settings.body_in_memory, worker.bodies, settings.body_timeout
             )
