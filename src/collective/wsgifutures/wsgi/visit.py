@@ -120,8 +120,7 @@ class Visit:
             BaseException: The application raised an error.
         """
         worker = self.worker
-        hold = self.hold = self._new_hold()
-        self.waiter = self._new_waiter()
+        self._prepare()
         worker.record.requests += 1
         try:
             response = yield from worker.gate.run_new(self._attempt(body))
@@ -132,11 +131,11 @@ class Visit:
             raise
         finally:
             self.waiter.close()
-            worker.record.passes += hold.passes
-        if hold.tells_times:
-            timing.tell(response.headers, hold)
+            worker.record.passes += self.hold.passes
+        if self.hold.tells_times:
+            timing.tell(response.headers, self.hold)
         if worker.settings.debug:
-            response.headers.append(("X-Hold-Passes", str(hold.passes)))
+            response.headers.append(("X-Hold-Passes", str(self.hold.passes)))
         return response
 
     def _hold(self, body: RequestBody | None) -> "Steps[Response]":
@@ -160,24 +159,24 @@ class Visit:
     def _attempt(self, body: RequestBody | None) -> "Attempt":
         return Attempt(self.worker, self.environ, body, self.hold, self._span is not spans.NONE)
 
-    def _new_hold(self) -> Hold:
-        settings = self.worker.settings
-        return Hold(
-            self.worker.clock(),
+    def _prepare(self) -> None:
+        """Make the hold and its waiter."""
+        worker, settings = self.worker, self.worker.settings
+        self.hold = Hold(
+            worker.clock(),
             deadline=settings.deadline,
             max_passes=settings.max_passes,
             debug=settings.debug,
             trace=self._trace.id,
         )
-
-    def _new_waiter(self) -> Waiter:
-        if self.worker.waiter is not None:
-            return self.worker.waiter(self.hold)
-        executor_of = self.worker.executor_of
+        if worker.waiter is not None:
+            self.waiter = worker.waiter(self.hold)
+            return
+        executor_of = worker.executor_of
         if self._span.recorded:
             self._call_spans = CallSpans(executor_of)
             executor_of = self._call_spans.executor_of
-        return Waiter(self.hold, executor_of, signal=self.worker.runtime.signal())
+        self.waiter = Waiter(self.hold, executor_of, signal=worker.runtime.signal())
 
     def _break_off(self, error: BaseException) -> None:
         """Note that *error* ends the visit, before the calls that still run are stopped."""
@@ -302,13 +301,10 @@ class Response:
     ) -> None:
         self.status = status
         self.headers = list(headers)
+        #: Whether all of its body is there, so that the request's body is not read any more.
+        self.is_whole = False
         self._written: list[bytes] = []
         self._body = body
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all of its body is there, so that the request's body is not read any more."""
-        return isinstance(self._body, list | tuple)
 
     def receive(self, application: Application, environ: Environ) -> bool:
         """Call *application* and keep its response; tell whether the status is 2xx.
@@ -324,6 +320,7 @@ class Response:
             raise RuntimeError("The application did not call start_response.")
         if self._written:
             self._body = _Joined(self._written, iter(self._body), self._body)
+        self.is_whole = isinstance(self._body, list | tuple)
         return self.status.startswith("2")
 
     def send(self, start_response: StartResponse) -> Iterable[bytes]:
