@@ -65,7 +65,6 @@ class Visit:
         "_ended_by",
         "_failed",
         "_is_held",
-        "_span",
         "_token",
         "_trace",
         "client",
@@ -73,6 +72,7 @@ class Visit:
         "hold",
         "number",
         "path",
+        "span",
         "status",
         "waiter",
         "worker",
@@ -80,6 +80,7 @@ class Visit:
 
     hold: Hold
     waiter: Waiter
+    span: spans.Span
 
     def __init__(self, worker: Worker, environ: Environ) -> None:
         self.worker = worker
@@ -95,7 +96,7 @@ class Visit:
         self._is_held = False
 
     def __enter__(self) -> "Visit":
-        self._trace, self._span = ids.begin(self.environ)
+        self._trace, self.span = ids.begin(self.environ)
         self._token = ids.current.set(self._trace)
         return self
 
@@ -103,7 +104,7 @@ class Visit:
         self._failed = kind is not None
         if self._is_held:
             self._log()
-        if self._span is not spans.NONE:
+        if self.span is not spans.NONE:
             self._end_span(kind, *raised)
         ids.current.reset(self._token)
 
@@ -123,7 +124,7 @@ class Visit:
         self._prepare()
         worker.record.requests += 1
         try:
-            response = yield from worker.gate.run_new(self._attempt(body))
+            response = yield from worker.gate.run_new(Attempt(self, body))
             if response is None:
                 response = yield from self._hold(body)
         except BaseException as error:
@@ -150,14 +151,11 @@ class Visit:
                 yield from self.waiter.wait()
                 if hold.expired:
                     worker.record.wait_ends(hold, self.path, self.number)
-                response = yield from worker.gate.run_resumed(self._attempt(body), until)
+                response = yield from worker.gate.run_resumed(Attempt(self, body), until)
                 if response is not None:
                     return response
         finally:
             worker.held.remove(self, worker.clock())
-
-    def _attempt(self, body: RequestBody | None) -> "Attempt":
-        return Attempt(self.worker, self.environ, body, self.hold, self._span is not spans.NONE)
 
     def _prepare(self) -> None:
         """Make the hold and its waiter."""
@@ -173,7 +171,7 @@ class Visit:
             self.waiter = worker.waiter(self.hold)
             return
         executor_of = worker.executor_of
-        if self._span.recorded:
+        if self.span.recorded:
             self._call_spans = CallSpans(executor_of)
             executor_of = self._call_spans.executor_of
         self.waiter = Waiter(self.hold, executor_of, signal=worker.runtime.signal())
@@ -194,13 +192,13 @@ class Visit:
     def _end_span(self, *raised: Any) -> None:
         """Note in the span what became of the request, and end the span."""
         if hasattr(self, "hold"):
-            self._span.tell(passes=self.hold.passes)
+            self.span.tell(passes=self.hold.passes)
         if self._is_held:
-            self._span.tell(waited=self.hold.waited, ended=self._describe_end())
+            self.span.tell(waited=self.hold.waited, ended=self._describe_end())
         if self._call_spans is not None:
             self._call_spans.end()
-        self._span.answered(self.status)
-        self._span.__exit__(*raised)
+        self.span.answered(self.status)
+        self.span.__exit__(*raised)
 
     def _describe_end(self) -> str:
         """Return how the visit ended, in one word."""
@@ -219,31 +217,19 @@ class Attempt:
     It is made in the request's own thread, and copies the context of that thread for the slot.
 
     Args:
-        worker: The worker that has the slot.
-        environ: The server's WSGI environ.
+        visit: The visit of the request.
         body: The request's body; None if it has none.
-        hold: The request's hold.
-        is_traced: Whether the request has a span.
     """
 
-    def __init__(
-        self,
-        worker: Worker,
-        environ: Environ,
-        body: RequestBody | None,
-        hold: Hold,
-        is_traced: bool,
-    ) -> None:
-        self.path: str = environ.get("PATH_INFO", "")
-        self.trace = hold.trace
+    def __init__(self, visit: Visit, body: RequestBody | None) -> None:
+        self.path = visit.path
+        self.trace = visit.hold.trace
         self.began = 0.0  #: in seconds of ``time.monotonic``
         self.where: Any = None  #: the thread or greenlet that publishes
         self.is_logged = False  #: whether it was logged as slow
-        self._worker = worker
-        self._environ = environ
+        self._visit = visit
+        self._worker = visit.worker
         self._body = body
-        self._hold = hold
-        self._is_traced = is_traced
         self._context = contextvars.copy_context()
         self._pass: Pass | None = None
         self._input: Any = None
@@ -257,7 +243,7 @@ class Attempt:
         self.where, self.began = self._worker.runtime.here(), time.monotonic()
         running[id(self)] = self
         try:
-            self._pass = Pass(self._hold, self._worker.clock())
+            self._pass = Pass(self._visit.hold, self._worker.clock())
             last = publish(self._pass, self._receive, self._worker.clock, self._context)
         finally:
             del running[id(self)]
@@ -276,14 +262,14 @@ class Attempt:
 
     def _receive(self) -> bool:
         application, environ = self._worker.application, self._own_environ()
-        if not self._is_traced:
+        if self._visit.span is spans.NONE:
             return self._response.receive(application, environ)
-        with spans.of_pass(self._hold.passes, self.view_name):
+        with spans.of_pass(self._visit.hold.passes, self.view_name):
             return self._response.receive(application, environ)
 
     def _own_environ(self) -> Environ:
         """Return a copy of the environ for this pass, which may change it."""
-        environ = dict(self._environ)
+        environ = dict(self._visit.environ)
         environ[MARK] = True
         environ[SETTINGS] = self._worker.settings
         environ["wsgi.input"] = self._input
