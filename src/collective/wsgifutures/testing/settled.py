@@ -122,7 +122,7 @@ def _name(what: Any) -> str:
     if isinstance(what, tuple | int):  # a key of compat
         return repr(what)
     raise TypeError(
-        "settle takes a function with @future, a method of an Upstream, or a name; "
+        "settle takes what @future made of a function, a method of an Upstream, or a name; "
         f"this is a {type(what).__qualname__}"
     )
 
