@@ -85,7 +85,7 @@ SECRET = "s3cr3t-w0rd"
 #: The places of a call where people put them.
 PLACES = {
     "path": lambda upstream: upstream.get(f"/{SECRET}/x"),
-    "query in the path": lambda upstream: upstream.get(f"/x?key={SECRET}"),
+    "a value in the path": lambda upstream: upstream.get("/{key}", path_params={"key": SECRET}),
     "params": lambda upstream: upstream.get("/x", params={"key": SECRET}),
     "a header": lambda upstream: upstream.get("/x", headers={"Authorization": SECRET}),
     "a cookie": lambda upstream: upstream.get("/x", headers={"Cookie": f"a={SECRET}"}),

@@ -224,7 +224,7 @@ def test_instrumentation_of_urllib3_makes_no_second_span(outside, weather, recor
     URLLib3Instrumentor().instrument()
     try:
         upstream, kept = weather(), weather(name="kept", cache=60)
-        served(lambda: (upstream.get("/?a=s3cr3t"), kept.get("/?b=s3cr3t")))()
+        served(lambda: (upstream.get("/", params="a=s3cr3t"), kept.get("/", params="b=s3cr3t")))()
     finally:
         URLLib3Instrumentor().uninstrument()
     assert [call.name for call in of_calls(recorded)] == ["GET weather", "GET kept"]
