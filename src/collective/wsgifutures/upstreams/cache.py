@@ -76,7 +76,8 @@ class Kept:
 
 def may_be_kept(answer: Answer) -> bool:
     """Tell whether *answer* is one for everybody."""
-    return answer.ok and may_be_shared(answer) and "no-cache" not in _words("cache-control", answer)
+    whole = answer.ok and answer.status != 206  # a part, whether it was asked for or not
+    return whole and may_be_shared(answer) and "no-cache" not in _words("cache-control", answer)
 
 
 def may_be_shared(answer: Answer) -> bool:
@@ -88,7 +89,7 @@ def may_be_shared(answer: Answer) -> bool:
 def _words(name: str, answer: Answer) -> set[str]:
     """Return what the header *name* says, of *answer* or of a redirect that led to it."""
     values = [headers.get(name, "").lower() for headers in (*answer.redirects, answer.headers)]
-    return {word.strip().partition("=")[0] for word in ",".join(values).split(",")}
+    return {word.partition("=")[0] for word in re.split(r"[\s,;\"]+", ",".join(values))}
 
 
 def without_cookies(answer: Answer) -> Answer:
