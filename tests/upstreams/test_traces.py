@@ -122,7 +122,7 @@ def test_call_without_an_answer_tells_the_class_of_its_error(weather, recorded):
     upstream = weather(at="http://127.0.0.1:1", retries=0)
     served(lambda: upstream.get("/").text if 0 else upstream.get.submit("/").exception())()
     (call,) = of_calls(recorded)
-    assert call.attributes["error.type"] == "UpstreamRefused"
+    assert call.attributes["error.type"] == "UpstreamFailed"
     assert (call.status.description, call.events) == (None, ())
 
 

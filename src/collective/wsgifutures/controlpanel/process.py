@@ -58,6 +58,7 @@ WHAT_OF_UPSTREAM = {
     "max_size": _("Bytes that an answer may have"),
     "max_redirects": _("How many redirects are followed"),
     "max_calls": _("How many calls are made at a time"),
+    "keep_alive": _("Seconds that an unused connection is kept"),
     "max_queue": _("How many more wait for their turn"),
     "queue_time": _("Seconds that they wait at most"),
     "failure_rate": _("Share of calls that fail before it is left alone for a while"),

@@ -6,9 +6,10 @@ The first time it is made without tenacity: of the calls that succeed none pays 
 from ..kernel.executors import real_lock
 from .answers import Answer
 from .errors import UpstreamError
-from .errors import UpstreamRefused
+from .errors import UpstreamFailed
 from .errors import UpstreamTimeout
 from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -66,7 +67,7 @@ def retried(
     """
     try:
         answer = attempt()
-    except (UpstreamTimeout, UpstreamRefused) as error:
+    except (UpstreamTimeout, UpstreamFailed) as error:
         if not retries:
             raise
         failure: Answer | UpstreamError = error
@@ -108,7 +109,7 @@ def _again(
         wait=wait,
         stop=stop,
         retry=tenacity.retry_any(
-            tenacity.retry_if_exception_type((UpstreamTimeout, UpstreamRefused)),
+            tenacity.retry_if_exception_type((UpstreamTimeout, UpstreamFailed)),
             tenacity.retry_if_result(lambda answer: answer.status in _AGAIN),
         ),
         retry_error_callback=_last,
@@ -132,6 +133,8 @@ def retry_after(answer: Answer) -> float:
     if text.isdecimal():
         return float(text[:9])
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        at = parsedate_to_datetime(text)
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)  # asctime's form names none
+        return max(0.0, at.timestamp() - time.time())
     except (OverflowError, TypeError, ValueError):
         return 0.0

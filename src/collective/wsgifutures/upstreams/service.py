@@ -15,8 +15,8 @@ from .bulkhead import Bulkhead
 from .bulkhead import Full
 from .errors import UpstreamBusy
 from .errors import UpstreamError
+from .errors import UpstreamFailed
 from .errors import UpstreamOff
-from .errors import UpstreamRefused
 from .errors import UpstreamTimeout
 from .request import Request
 from .retries import Budget
@@ -140,11 +140,11 @@ class Service:
             enough = time.monotonic() - began >= self.settings.read / 2
             failed = True if enough or error.what == "connect" else None
             raise
-        except UpstreamRefused:
-            failed = True
+        except UpstreamFailed as error:
+            failed = None if error.dropped else True
             raise
         except UpstreamError:
-            failed = False  # it answered, if too much
+            failed = False  # it answered, if not as we take it
             raise
         finally:
             self.counts["failures"] += bool(failed)

@@ -73,6 +73,8 @@ class UpstreamSettings:
     max_redirects: int = setting(3, COUNT_OR_NONE)
     #: How many calls a worker makes at once.
     max_calls: int = setting(200, COUNT)
+    #: How long a connection is kept that nobody uses. Most ways drop it after 60 seconds.
+    keep_alive: float = setting(45.0, SECONDS_OR_NONE)
     #: How many more may wait for their turn.
     max_queue: int = setting(200, COUNT_OR_NONE)
     #: How long they may wait.

@@ -1,0 +1,74 @@
+"""What one call may take in time, and how far it has come. Known to its connections."""
+
+from .settings import UpstreamSettings
+from contextvars import ContextVar
+
+import time
+
+
+class Limits:
+    """The limits of one call.
+
+    Args:
+        settings: Its upstream's.
+        until: When it has to be over, in seconds of ``time.monotonic``.
+    """
+
+    __slots__ = ("_settings", "_until", "anew", "answered", "connects_by", "host", "kept")
+
+    def __init__(self, settings: UpstreamSettings, until: float) -> None:
+        self._settings = settings
+        self._until = until
+        self.connects_by: float | None = None
+        self.begin("")
+
+    def begin(self, host: str, anew: bool = False) -> None:
+        """Begin a request to *host*; *anew*: on a connection that nothing was sent on yet."""
+        self.host = host
+        self.anew = anew
+        self.kept = True  #: until it connects
+        self.answered = False  #: whether a byte of its answer has come
+        self.connects_by = None  #: set while it connects: when that has to be over
+
+    @property
+    def dropped(self) -> bool:
+        """Whether a kept connection was in use, and no byte of an answer has come on it."""
+        return self.kept and not self.answered
+
+    @property
+    def idle(self) -> float:
+        """How long a connection may have been idle before it is used again."""
+        return self._settings.keep_alive
+
+    def connect(self) -> float:
+        """Begin to connect; return how long that may take."""
+        self.kept = False
+        self.connects_by = min(self._until, time.monotonic() + self._settings.connect)
+        return self.left()
+
+    def left(self) -> float:
+        """Return how long nothing may happen from now on.
+
+        Raises:
+            TimeoutError: No longer.
+        """
+        now = time.monotonic()
+        left = self._until - now
+        left = min(
+            left, self._settings.read if self.connects_by is None else self.connects_by - now
+        )
+        if left <= 0:
+            raise TimeoutError("timed out")
+        return left
+
+    def ran_out(self) -> tuple[float, str]:
+        """Return the limit that has just run out, and its name."""
+        if time.monotonic() >= self._until - 0.01:
+            return self._settings.total, "total"
+        if self.connects_by is not None:
+            return self._settings.connect, "connect"
+        return self._settings.read, "read"
+
+
+#: Those of the call that is made here; None outside of one.
+limits: ContextVar[Limits | None] = ContextVar("wsgifutures.upstream", default=None)

@@ -1,0 +1,97 @@
+"""Looks up the addresses of a host: one look-up at a time for all who want to connect to it.
+
+Each runs in a thread of the system of its own. gevent has ten for all look-ups of a process:
+where ten hang, nobody else would connect to anything.
+"""
+
+from ..kernel.executors import real_lock
+from ..kernel.executors import under_gevent
+from ..kernel.inbox import Inbox
+from ..kernel.inbox import inbox
+from collections.abc import Callable
+from typing import Any
+
+import ipaddress
+import os
+import queue
+import socket
+import threading
+
+#: Who waits for which host: a fork has none of its parent's look-ups.
+_waiting: dict[tuple[int, str], list[Inbox]] = {}
+
+_lock = real_lock()
+
+
+def addresses(host: str, seconds: float) -> list[str]:
+    """Return the addresses of *host*, the best one first.
+
+    Raises:
+        TimeoutError: They are not known within *seconds*.
+        OSError, UnicodeError: There are none.
+    """
+    if _is_address(host):
+        return [host.strip("[]")]
+    key, mine = (os.getpid(), host), inbox()
+    with _lock:
+        first = key not in _waiting
+        _waiting.setdefault(key, []).append(mine)
+    if first:
+        _start(lambda: _tell(key, _look_up(host)))
+    try:
+        found = mine.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError("timed out") from None
+    finally:
+        _leave(key, mine)
+    if isinstance(found, Exception):
+        raise found
+    return list(found)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _look_up(host: str) -> list[str] | Exception:
+    try:
+        found = getaddrinfo(host, None, socket.AF_UNSPEC, socket.SOCK_STREAM)
+    except Exception as error:
+        return error.with_traceback(None)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+def getaddrinfo(*args: Any) -> list[Any]:
+    """Ask the system: where it runs there is no loop of gevent's."""
+    if not under_gevent():
+        return list(socket.getaddrinfo(*args))
+    from gevent.monkey import get_original
+
+    return list(get_original("socket", "getaddrinfo")(*args))
+
+
+def _start(function: Callable[[], None]) -> None:
+    if not under_gevent():
+        threading.Thread(target=function, daemon=True, name="look-up").start()
+        return
+    from gevent.monkey import get_original
+
+    get_original("_thread", "start_new_thread")(function, ())
+
+
+def _tell(key: tuple[int, str], found: list[str] | Exception) -> None:
+    with _lock:
+        waiting = _waiting.pop(key, [])
+    for one in waiting:
+        one.put(found)
+
+
+def _leave(key: tuple[int, str], mine: Inbox) -> None:
+    with _lock:
+        waiting = _waiting.get(key, [])
+        if mine in waiting:
+            waiting.remove(mine)
