@@ -383,3 +383,11 @@ def test_deadline_of_the_hold_is_the_calls_too(outside, weather):
     request.advance(0)
     with pytest.raises(UpstreamTimeout):
         request.publish()
+
+
+def test_certificates_that_cannot_be_read_are_an_error_of_the_upstream(weather, tmp_path):
+    """The view that catches UpstreamError renders; nobody blames the service."""
+    for file, reason in (("none.pem", "No such file"), ("", "ca_file or a proxy")):
+        upstream = weather(ca_file=str(tmp_path / file), retries=0, failure_calls=1)
+        for _ in range(2):
+            assert reason in raised_by(UpstreamRefused, upstream.get, "/").reason

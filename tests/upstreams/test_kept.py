@@ -7,6 +7,7 @@ from .outside import side_by_side
 from .outside import until
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamFailed
+from collective.wsgifutures import UpstreamTimeout
 
 import pytest
 import socket
@@ -196,4 +197,20 @@ def test_call_on_a_new_connection_that_is_dropped_is_not_made_anew(raw, weather)
     upstream = weather(at=service.url, **STRICT)
     raised_by(UpstreamFailed, upstream.get, "/")
     assert until(lambda: service.connections == 1)
+    assert upstream.service().counts["failures"] == 1
+
+
+def test_kept_connection_that_takes_nothing_any_more_is_timed_out(raw, weather):
+    """It may be the service that stands still: the call is not made anew."""
+
+    def handle(connection):
+        connection.recv(65536)
+        connection.sendall(ok(b"once"))
+        time.sleep(3)
+
+    service = raw(handle)
+    upstream = weather(at=service.url, timeout=(1, 0.4), **STRICT)
+    assert upstream.get("/").text == "once"
+    raised_by(UpstreamTimeout, upstream.put, "/", data=b"x" * 8_000_000)
+    assert service.connections == 1
     assert upstream.service().counts["failures"] == 1

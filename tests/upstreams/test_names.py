@@ -177,3 +177,17 @@ def test_look_up_that_hangs_is_timed_out_as_a_connection(weather, known):
 def test_name_that_cannot_be_is_an_error_of_the_upstream(weather, host):
     """Whatever the system says of it."""
     raised_by(UpstreamFailed, weather(at=f"http://{host}", retries=0).get, "/")
+
+
+def test_number_of_look_ups_is_limited(weather, known, monkeypatch):
+    """Redirects could lead to any number of hosts whose names hang."""
+    monkeypatch.setattr(names, "MOST", len(names._waiting) + 1)
+    known["stands"], known["fine"] = 1.0, ["127.0.0.1"]
+    thread = threading.Thread(
+        target=lambda: raised_by(UpstreamError, weather(at="http://stands:9", retries=0).get)
+    )
+    thread.start()
+    assert until(lambda: known["asked"])
+    error = raised_by(UpstreamFailed, weather(name="other", at="http://fine", retries=0).get)
+    assert error.reason == "too many hosts are being looked up"
+    thread.join(5)

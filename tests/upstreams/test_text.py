@@ -144,8 +144,6 @@ def test_host_that_no_proxy_names_is_asked_itself(
 ):
     """With its port, as a network, or among others."""
     port = outside.host.rpartition(":")[2]
-    if host == "127.0.0.1" and "port" in excepted:
-        excepted = "127.0.0.1/32"
     monkeypatch.setenv(proxy, "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", excepted.format(host=host, port=port))
     weather(at=f"http://{host}:{port}").get("/now")

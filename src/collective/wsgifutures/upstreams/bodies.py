@@ -1,6 +1,6 @@
 """Unpacks the bodies of answers, whole or not at all.
 
-Ours and not urllib3's, which gives what there is of a body that was cut before it was sent.
+urllib3 unpacks what there is: it says nothing of a body that was cut before it was sent.
 """
 
 import zlib
@@ -9,8 +9,8 @@ _GZIP = 31
 _ZLIB = 15
 _RAW = -15
 
-#: The parts of one gzip; each is looked at from its begin to the end of all.
-_MOST_PARTS = 200
+#: The most members of one gzip. Each costs a copy of all that follow.
+_MOST_MEMBERS = 200
 
 
 class NotUnpacked(Exception):
@@ -22,11 +22,11 @@ class TooLarge(Exception):
 
 
 def unpack(body: bytes, encoding: str, limit: int) -> bytes:
-    """Return *body* without what ``Content-Encoding`` says was done to it.
+    """Return *body* unpacked, as its ``Content-Encoding`` says.
 
     Raises:
-        NotUnpacked: That cannot be undone.
-        TooLarge: It has more than *limit* bytes.
+        NotUnpacked: The encoding is unknown, or the body is broken.
+        TooLarge: The unpacked body has more than *limit* bytes.
     """
     steps = [one.strip().lower() for one in encoding.split(",")]
     for step in reversed([one for one in steps if one not in ("", "identity")] if body else []):
@@ -35,13 +35,13 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
         elif step == "deflate":
             body = _inflate(body, _ZLIB if _is_zlib(body) else _RAW, limit)
         else:
-            raise NotUnpacked("its body is packed as nobody asked for (Content-Encoding)")
+            raise NotUnpacked("its Content-Encoding is neither gzip nor deflate")
     return body
 
 
 def _inflate(packed: bytes, bits: int, limit: int) -> bytes:
     parts, size = [], 0
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MOST_MEMBERS):
         unpacker = zlib.decompressobj(bits)
         try:
             parts.append(unpacker.decompress(packed, limit + 1 - size))
@@ -53,11 +53,11 @@ def _inflate(packed: bytes, bits: int, limit: int) -> bytes:
         if not unpacker.eof:
             raise NotUnpacked("its packed body ends too early")
         packed = unpacker.unused_data
-        if bits != _GZIP or not packed.startswith(b"\x1f\x8b"):  # what else follows means nothing
+        if bits != _GZIP or not packed.startswith(b"\x1f\x8b"):  # what follows is padding
             return b"".join(parts)
-    raise NotUnpacked("its body has too many parts")
+    raise NotUnpacked("its body has too many members")
 
 
 def _is_zlib(packed: bytes) -> bool:
-    """Tell whether it has zlib's header, as the standard wants and not everybody sends it."""
+    """Tell whether it has zlib's header. HTTP wants that, but some services leave it out."""
     return packed[0] & 15 == 8 and int.from_bytes(packed[:2], "big") % 31 == 0

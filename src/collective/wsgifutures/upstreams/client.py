@@ -1,11 +1,10 @@
-"""Makes the calls of one upstream, as one loop or process sees it.
+"""Makes the calls of one upstream in one process, and under gevent in one loop.
 
-Made when the first call is made, so after the fork and after gevent has patched. What a call
-is made of is requests' business, and urllib3's below (``sessions``, ``connections``); here it
-is said what an upstream makes of it: an answer that is whole and of a bounded size, or an
-``UpstreamError`` without anything that may be a secret.
+A client is made at the first call, after the fork and after gevent has patched. requests makes
+the call, and urllib3 below it (``sessions``, ``connections``). This module decides what comes of
+it: an answer that is whole and not too large, or an ``UpstreamError`` without any secret.
 
-urllib3 logs addresses with their queries. Of the calls that are made here it logs nothing.
+urllib3 logs addresses with their queries. It logs nothing about the calls of upstreams.
 """
 
 from ..traces import ids
@@ -21,6 +20,8 @@ from .errors import UpstreamRefused
 from .errors import UpstreamTimeout
 from .errors import UpstreamTooLarge
 from .heads import NotWhole
+from .limits import causes
+from .limits import is_timeout
 from .limits import Limits
 from .limits import limits
 from .request import Request
@@ -34,7 +35,6 @@ from requests import Response
 from requests import TooManyRedirects
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
-from typing import Any
 from urllib.parse import urlsplit
 
 import logging
@@ -59,6 +59,9 @@ class Client:
     Args:
         name: The upstream's.
         settings: The upstream's.
+
+    Raises:
+        UpstreamRefused: The settings, or the environment, cannot be used.
     """
 
     def __init__(self, name: str, settings: UpstreamSettings) -> None:
@@ -66,7 +69,13 @@ class Client:
         self._settings = settings
         own = urlsplit(settings.base_url)
         self._root = f"{own.scheme}://{own.netloc}/"
-        self._session = CallSession(name, settings)
+        try:
+            self._session = CallSession(name, settings)
+        except (OSError, ValueError) as error:
+            reason = f"its ca_file or a proxy cannot be used ({_reason(error)})"
+        else:
+            return
+        raise UpstreamRefused(name, settings.host, reason)
 
     def send(self, request: Request, until: float) -> Answer:
         """Return the answer, redirects followed.
@@ -96,10 +105,9 @@ class Client:
         self._session.close()
 
     def _prepare(self, request: Request) -> PreparedRequest:
-        """Return *request* for requests: with what continues the trace, for the upstream itself.
+        """Return *request* as requests takes it, with the headers that continue the trace.
 
-        That is added here and not where a request is made of what a view said: it shapes
-        nothing of the answer, and is in no key.
+        These are added here, since they shape no answer: so they are in no key.
         """
         prepared = PreparedRequest()
         prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
@@ -126,7 +134,7 @@ class Client:
         return unpack(body, response.headers.get("Content-Encoding", ""), limit)
 
     def _as_told(self, error: Exception, of: Limits) -> UpstreamError:
-        """Return *error* as what a view may know of it."""
+        """Return what a view may know of *error*."""
         if isinstance(error, UpstreamError):
             return error
         if isinstance(error, TooManyRedirects):
@@ -136,10 +144,9 @@ class Client:
             return UpstreamTooLarge(self._name, of.host, self._settings.max_size)
         if isinstance(error, NotUnpacked):
             return UpstreamRefused(self._name, of.host, str(error))
-        chain = list(_chain(error))
-        if any(isinstance(one, TimeoutError) for one in chain):
+        if is_timeout(error):
             return UpstreamTimeout(self._name, of.host, *of.ran_out())
-        return UpstreamFailed(self._name, of.host, _reason(chain), of.dropped)
+        return UpstreamFailed(self._name, of.host, _reason(error), of.is_dropped(error))
 
 
 def _headers(response: Response) -> Headers:
@@ -147,10 +154,10 @@ def _headers(response: Response) -> Headers:
 
 
 def _parts(response: Response, limit: int) -> Iterator[bytes]:
-    """Yield what is sent of a body, as long as it is not too much.
+    """Yield the parts of a body as they come.
 
     Raises:
-        TooLarge: It says that it is, or it is.
+        TooLarge: The body has more than *limit* bytes, or its head says so.
     """
     if (response.raw.length_remaining or 0) > limit:
         raise TooLarge
@@ -162,25 +169,14 @@ def _parts(response: Response, limit: int) -> Iterator[bytes]:
         yield part
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error* and what caused it, the first cause last."""
-    inner: BaseException | None = error
-    seen: list[Any] = []
-    while inner is not None and inner not in seen:
-        yield inner
-        seen.append(inner)
-        parts = (inner.__cause__, *inner.args)
-        inner = next((one for one in parts if isinstance(one, BaseException)), None)
-
-
-def _reason(chain: list[BaseException]) -> str:
+def _reason(error: BaseException) -> str:
     """Return what happened without what anybody said: a text may have an address in it."""
-    first = chain[-1]
+    *_, first = causes(error)
     if isinstance(first, NotWhole):
         return str(first)
     if isinstance(first, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted ({first.verify_message})"
     if isinstance(first, OSError) and first.strerror and not isinstance(first, ssl.SSLError):
         return first.strerror
-    kinds = dict.fromkeys([type(chain[0]).__name__, type(first).__name__])
+    kinds = dict.fromkeys([type(error).__name__, type(first).__name__])
     return ", ".join(kinds)

@@ -1,10 +1,10 @@
-"""The connections of upstreams: urllib3's, and each call that uses one keeps its limits.
+"""urllib3's connections, within the limits of the call that uses them.
 
-It differs from urllib3's in what it does before it waits: it looks at the time. So an answer
-that trickles ends in time even where nobody could kill the call, a large body may take longer
-than a connection, and looking up a name, a proxy's tunnel and TLS are all part of connecting.
-One that was idle for long is not used again. Under gevent it waits for the first byte before
-http.client makes its response, with a buffer of 8 KB for each call that waits.
+A connection looks at the time before each wait. So an answer that trickles ends in time even
+where nobody could kill the call, and a large body may take longer than connecting. Looking up
+the host, a proxy's tunnel and TLS are part of connecting. A connection that was idle for long is
+not used again. Under gevent it waits for the first byte before http.client makes its response,
+which has a buffer of 8 KB.
 """
 
 from ..kernel.executors import under_gevent
@@ -29,10 +29,10 @@ import socket
 import ssl
 import time
 
-#: Bodies are read and sent in parts: between them others run, and time and size are looked at.
+#: Bytes of a body that are read or sent at a time; between two parts others run.
 PART = 64 * 1024
 
-#: What makes the system find out that the other end has gone, and tell the way that it has not.
+#: The system asks an idle peer whether it is there, which keeps the way to it open.
 SOCKET_OPTIONS = [
     *HTTPConnection.default_socket_options,
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -45,7 +45,7 @@ SOCKET_OPTIONS = [
 
 
 class _Reader(io.RawIOBase):
-    """What comes from a socket, for as long as there is time."""
+    """Reads from a socket for as long as there is time."""
 
     def __init__(self, sock: Any, of: Limits) -> None:
         self._raw = sock.makefile("rb", buffering=0)
@@ -77,14 +77,14 @@ class _Socket:
 
 
 class Connection(HTTPConnection):
-    """One to a host, or to its proxy. Only used where ``limits`` are set."""
+    """A connection to a host or to its proxy. It is only used where ``limits`` are set."""
 
     _name = ""
     _used_at = 0.0
 
     @property
     def host(self) -> str:
-        """What it is called: in its requests, in its certificate, when it is looked up."""
+        """The host's name, as in requests and certificates."""
         return self._name.rstrip(".")
 
     @host.setter
@@ -98,7 +98,7 @@ class Connection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Tell whether it may be used again: open, not idle for long, and nothing has come."""
+        """Tell whether it may be used: it is open, was not idle for long, and nothing has come."""
         of = _of_call()
         if self.sock is None or of.anew or time.monotonic() - self._used_at > of.idle:
             return False
@@ -108,7 +108,7 @@ class Connection(HTTPConnection):
         return not poll.poll(0)
 
     def connect(self) -> None:
-        """Connect, and be done with all of it in time."""
+        """Connect to one of the host's addresses, within one limit for all of them."""
         of = _of_call()
         with _all_in(of.connect()):
             known = addresses(self._name, of.left())
@@ -116,12 +116,12 @@ class Connection(HTTPConnection):
                 try:
                     self._connect_to(known[-left], of.left() / left)
                     break
-                except ConnectTimeoutError:  # which a refusal is too, for urllib3
+                except ConnectTimeoutError:  # for urllib3 a refused connection is one too
                     if left == 1:
                         raise
         of.connects_by = None
-        if isinstance(self.sock, ssl.SSLSocket):  # an end that nobody signed is no end
-            self.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]
+        if hasattr(self.sock, "suppress_ragged_eofs"):  # an end that is not signed is none
+            self.sock.suppress_ragged_eofs = False
 
     def _connect_to(self, address: str, seconds: float) -> None:
         self.timeout = seconds
@@ -132,7 +132,7 @@ class Connection(HTTPConnection):
             self._go_to(self._name)
 
     def send(self, data: Any) -> None:
-        """Send *data*: a large one in parts, for as long as some of it is taken."""
+        """Send *data* in parts, for as long as the peer takes them."""
         for begin in range(0, len(data), PART):
             if self.sock is not None:
                 self.sock.settimeout(_of_call().left())
@@ -154,7 +154,7 @@ class Connection(HTTPConnection):
         from gevent.socket import wait_read
 
         sock: Any = self.sock
-        # Other than sockets are TLS inside of TLS; and what TLS has unpacked is no event.
+        # TLS inside of TLS is not a socket, and bytes that TLS has unpacked are not an event.
         if not isinstance(sock, socket.socket) or _pending(sock):
             return
         wait_read(sock.fileno(), _of_call().left(), TimeoutError("timed out"))
@@ -172,7 +172,7 @@ class _PoolTLS(HTTPSConnectionPool):
     ConnectionCls = _ConnectionTLS
 
 
-#: As ``PoolManager.pool_classes_by_scheme`` wants them.
+#: For ``PoolManager.pool_classes_by_scheme``.
 POOLS = {"http": _Pool, "https": _PoolTLS}
 
 
@@ -185,13 +185,13 @@ def _of_call() -> Limits:
 
 @contextmanager
 def _all_in(seconds: float) -> Iterator[None]:
-    """End a connection and a handshake where that can be done from outside: under gevent."""
+    """Under gevent, end what is done inside after *seconds*."""
     if not under_gevent():
         yield
         return
     import gevent
 
-    # Its own exception: of a TimeoutError urllib3 says that the next address might do.
+    # gevent's own exception: after a TimeoutError urllib3 would try the next address.
     over = gevent.Timeout.start_new(seconds)
     try:
         yield
@@ -204,7 +204,7 @@ def _all_in(seconds: float) -> Iterator[None]:
 
 
 class _SocketTLS(ssl.SSLSocket):
-    """One whose handshake has what is left for connecting; under gevent all of it together has."""
+    """Ends its handshake in time. Under gevent ``_all_in`` does that."""
 
     def do_handshake(self, *args: Any) -> None:
         self.settimeout(None if under_gevent() else _of_call().left())
@@ -226,7 +226,7 @@ def _plain_poll() -> Any:
 
 @functools.cache
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Return what verifies certificates. It takes milliseconds to make, and is shared."""
+    """Return the context that verifies certificates. Making it takes milliseconds: it is shared."""
     context = create_urllib3_context()
     context.load_default_certs()
     if ca_file:

@@ -51,12 +51,12 @@ class UpstreamTimeout(UpstreamError, TimeoutError):
 
 
 class UpstreamFailed(UpstreamError, ConnectionError):
-    """There is no connection to an upstream, or no whole answer came over it."""
+    """An upstream could not be connected to, or sent no whole answer."""
 
     def __init__(self, name: str, host: str, reason: str, dropped: bool = False) -> None:
         super().__init__(name, host, reason, dropped)
         self.reason = reason  #: what happened, in a few words
-        #: A kept connection ended before any answer: that says nothing about the service.
+        #: A kept connection ended before the answer began: that is no failure of the service.
         self.dropped = dropped
 
     def __str__(self) -> str:
@@ -67,14 +67,14 @@ class UpstreamFailed(UpstreamError, ConnectionError):
 
 
 class UpstreamRefused(UpstreamError):
-    """An answer, or the way to it, is of a kind that calls of an upstream do not take.
+    """A call was refused on our side, for the kind of its answer or of the way to it.
 
-    The service may be well: this counts as no failure, and the call is not made again.
+    This is no failure of the service, and the call is not made again.
     """
 
     def __init__(self, name: str, host: str, reason: str) -> None:
         super().__init__(name, host, reason)
-        self.reason = reason  #: what is not taken, in a few words
+        self.reason = reason  #: what was refused, in a few words
 
     def __str__(self) -> str:
         return (

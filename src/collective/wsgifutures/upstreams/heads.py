@@ -1,9 +1,10 @@
-"""What http.client reads of an answer, and what it would let through.
+"""http.client's response, and what it has to refuse.
 
-Half of a head, a length that is none and a chunk that does not end where it should are no
-answer: whoever goes on reading has what the service never said, and a cache would keep it.
-An interim answer (1xx) is read past, whatever its number: the next call on the connection
-would get what comes after it.
+http.client takes half of a head, a broken length or a broken chunk for an answer. A view would
+get what the service never said, and a cache would keep it. So these are errors here.
+
+Interim answers (1xx) are skipped, whatever their number. Otherwise the answer that follows would
+be that of the next call on the connection.
 """
 
 from http import HTTPStatus
@@ -21,16 +22,16 @@ _END = b"\r\n"
 
 
 class NotWhole(HTTPException):
-    """An answer that ends too early, or does not say where it ends."""
+    """An answer ends too early, or does not say where it ends."""
 
 
 class Response(HTTPResponse):
-    """The answer to one request, its head read whole."""
+    """The answer to one request, with a whole head."""
 
     fp: Any
 
     def begin(self) -> None:
-        """Read the head, those of interim answers before it too."""
+        """Read the head, after those of interim answers."""
         plain = self.fp
         self.fp = _Lines(plain)
         try:
@@ -47,15 +48,15 @@ class Response(HTTPResponse):
 
 
 def _is_chunked(headers: HTTPMessage) -> bool:
-    """Tell whether a body comes in chunks, as *headers* say, which have to be clear.
+    """Tell whether *headers* announce a body in chunks.
 
     Raises:
-        NotWhole, HeaderParsingError: They are not.
+        NotWhole, HeaderParsingError: They do not say where the body ends, or are broken.
     """
-    assert_header_parsing(headers)  # after a line that is no header all others are lost
+    assert_header_parsing(headers)  # after a line that is not a header, all others are lost
     lengths = {one.strip() for one in headers.get_all("content-length", [])}
     if len(lengths) > 1 or not all(re.fullmatch("[0-9]+", one) for one in lengths):
-        raise NotWhole("its Content-Length is no number, or there are two")
+        raise NotWhole("its Content-Length is not a number, or there are two")
     codings = ",".join(headers.get_all("transfer-encoding", [])).lower().split(",")
     known = [one.strip() for one in codings if one.strip() not in ("", "identity")]
     if known not in ([], ["chunked"]):
@@ -64,7 +65,7 @@ def _is_chunked(headers: HTTPMessage) -> bool:
 
 
 class _Lines:
-    """The lines of a head. http.client takes the end of a connection for the end of a head."""
+    """Reads a head. http.client takes the end of a connection for the end of the head."""
 
     def __init__(self, plain: Any) -> None:
         self._plain = plain
@@ -82,18 +83,18 @@ class _Lines:
 
 
 class _Chunks:
-    """A body in chunks. urllib3 takes ``-1`` for a size, and any two bytes after a chunk."""
+    """Reads chunks. urllib3 takes ``-1`` for a size, and any two bytes for the end of a chunk."""
 
     def __init__(self, plain: Any) -> None:
         self._plain = plain
-        self._left: int | None = None  #: of a chunk and what ends it; None: a size comes next
+        self._left: int | None = None  #: bytes of a chunk and its end; None: a size comes next
 
     def readline(self, limit: int = -1) -> bytes:
         line: bytes = self._plain.readline(limit)
         if self._left is None:
             size = _CHUNK.fullmatch(line)
             if not size:
-                raise NotWhole("the size of a chunk is missing, or no number")
+                raise NotWhole("the size of a chunk is missing, or not a number")
             self._left = int(size[1], 16) and int(size[1], 16) + len(_END)
         return line
 

@@ -1,7 +1,9 @@
-"""What one call may take in time, and how far it has come. Known to its connections."""
+"""The limits of one call in time, and how far the call has come. Its connections look here."""
 
 from .settings import UpstreamSettings
+from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 import time
 
@@ -23,17 +25,16 @@ class Limits:
         self.begin("")
 
     def begin(self, host: str, anew: bool = False) -> None:
-        """Begin a request to *host*; *anew*: on a connection that nothing was sent on yet."""
+        """Begin a request to *host*; with *anew*, on a connection that is new too."""
         self.host = host
         self.anew = anew
         self.kept = True  #: until it connects
         self.answered = False  #: whether a byte of its answer has come
         self.connects_by = None  #: set while it connects: when that has to be over
 
-    @property
-    def dropped(self) -> bool:
-        """Whether a kept connection was in use, and no byte of an answer has come on it."""
-        return self.kept and not self.answered
+    def is_dropped(self, error: BaseException) -> bool:
+        """Tell whether *error* says that a kept connection ended before any byte came on it."""
+        return self.kept and not self.answered and not is_timeout(error)
 
     @property
     def idle(self) -> float:
@@ -70,5 +71,21 @@ class Limits:
         return self._settings.read, "read"
 
 
-#: Those of the call that is made here; None outside of one.
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error* and what caused it, the first cause last."""
+    inner: BaseException | None = error
+    seen: list[Any] = []
+    while inner is not None and inner not in seen:
+        yield inner
+        seen.append(inner)
+        parts = (inner.__cause__, *inner.args)
+        inner = next((part for part in parts if isinstance(part, BaseException)), None)
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Tell whether *error* was caused by a limit that ran out."""
+    return any(isinstance(cause, TimeoutError) for cause in causes(error))
+
+
+#: The limits of the call that is made here; None outside of a call.
 limits: ContextVar[Limits | None] = ContextVar("wsgifutures.upstream", default=None)

@@ -1,7 +1,7 @@
-"""Looks up the addresses of a host: one look-up at a time for all who want to connect to it.
+"""Looks up the addresses of a host: one look-up at a time for all calls to that host.
 
-Each runs in a thread of the system of its own. gevent has ten for all look-ups of a process:
-where ten hang, nobody else would connect to anything.
+Each look-up runs in a system thread of its own. gevent has ten threads for all look-ups of a
+process: if ten of them hang, no call could connect to any host.
 """
 
 from ..kernel.executors import real_lock
@@ -11,13 +11,17 @@ from ..kernel.inbox import inbox
 from collections.abc import Callable
 from typing import Any
 
+import errno
 import ipaddress
 import os
 import queue
 import socket
 import threading
 
-#: Who waits for which host: a fork has none of its parent's look-ups.
+#: The most look-ups at a time. Redirects could lead to any number of hosts.
+MOST = 200
+
+#: The inboxes of the calls that wait, by process and host: a fork has no look-up of its parent.
 _waiting: dict[tuple[int, str], list[Inbox]] = {}
 
 _lock = real_lock()
@@ -28,13 +32,15 @@ def addresses(host: str, seconds: float) -> list[str]:
 
     Raises:
         TimeoutError: They are not known within *seconds*.
-        OSError, UnicodeError: There are none.
+        OSError, UnicodeError: The host has none, or too many look-ups hang.
     """
     if _is_address(host):
         return [host.strip("[]")]
     key, mine = (os.getpid(), host), inbox()
     with _lock:
         first = key not in _waiting
+        if first and len(_waiting) >= MOST:
+            raise OSError(errno.EAGAIN, "too many hosts are being looked up")
         _waiting.setdefault(key, []).append(mine)
     if first:
         _start(lambda: _tell(key, _look_up(host)))
@@ -66,7 +72,7 @@ def _look_up(host: str) -> list[str] | Exception:
 
 
 def getaddrinfo(*args: Any) -> list[Any]:
-    """Ask the system: where it runs there is no loop of gevent's."""
+    """Ask the system. gevent has no loop in the thread that does."""
     if not under_gevent():
         return list(socket.getaddrinfo(*args))
     from gevent.monkey import get_original

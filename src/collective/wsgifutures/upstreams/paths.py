@@ -1,9 +1,9 @@
-"""The path of a call: always below its upstream's base_url, whatever a visitor's value is.
+"""Makes the path of a call, which stays below base_url whatever a visitor's value is.
 
-A path is what the developer wrote. A value gets into it by a template, quoted whole; so it is
-one segment and can be nothing else. What servers, proxies and browsers read as a way up, or to
-another host, is refused in all spellings that one of them understands: as dots, encoded once
-or more, with a backslash, with a parameter (``..;a``), with characters that look alike.
+The developer writes the path, and ``path_params`` fills its places. A value is quoted whole, so
+it is a part of one segment and nothing else. A way up, or to another host, is refused in every
+spelling that some server understands: plain, quoted once or more often, with a backslash, with
+a parameter (``..;a``), with characters that look alike.
 """
 
 from ..kernel.arguments import Unfit
@@ -15,34 +15,34 @@ from urllib.parse import unquote
 import re
 import unicodedata
 
-#: What a path has unquoted; a % only where it quotes.
+#: The characters that a path has unquoted; a % has to quote something.
 _PLAIN = "/:@!$&'()*+,;=-._~%"
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
-#: How often some server may unquote a path.
+#: How many times some server may unquote a path.
 _UNQUOTED = 3
 
-#: UTF-8 for a dot, a slash and a backslash that is longer than it may be; some take it.
+#: Forbidden UTF-8 for a dot, a slash and a backslash, which some servers understand.
 _OVERLONG = {"%c0%ae": ".", "%c0%af": "/", "%c1%9c": "/", "%e0%80%ae": ".", "%e0%80%af": "/"}
 
-#: What is left out before a path is read.
+#: Characters that some servers leave out.
 _UNSEEN = re.compile(r"[\0-\x20\x7f-\xa0\u200b-\u200f\u2060\ufeff\xad]")
 
 _TEMPLATE = 'pass what is put into it as path_params={"name": value}, for {name} in the path'
 
 
 def render_path(path: object, values: Mapping[str, Any] | None) -> str:
-    """Return *path* as it is sent, with *values* in the places of their names.
+    """Return *path* as it is sent, with each of *values* in its place.
 
     Raises:
-        Unfit: It would not stay below base_url, or a value is missing, or there is none for it.
+        Unfit: The path could leave base_url, or the values are not those of its places.
     """
     if isinstance(path, str) and "?" in path:
         raise Unfit("path", f'it has a "?". Pass a query as params=; {_TEMPLATE}.')
     if not isinstance(path, str) or (path and not path.startswith("/")):
-        raise Unfit("path", 'it has to begin with "/"; it is appended to base_url.')
+        raise Unfit("path", 'it must begin with "/"; it is appended to base_url.')
     path = _LONE_PERCENT.sub("%25", path)
     rendered = _quote(_fill(path, values) if values is not None else path, "path", _PLAIN)
     if not _stays_below(rendered):
@@ -65,7 +65,7 @@ def _value(name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Unfit(where, f"it is a {type(value).__qualname__}; pass a str or an int.")
     if not str(value).strip():
-        raise Unfit(where, "it is empty, and the path would be that of something else.")
+        raise Unfit(where, "it is empty, which would be another path.")
     quoted = _quote(str(value), where, "")
     if not _stays_below(f"/{quoted}"):
         raise Unfit(where, "it could lead out of base_url (.., //, \\).")
@@ -76,11 +76,11 @@ def _quote(text: str, where: str, safe: str) -> str:
     try:
         return quote(text, safe=safe)
     except UnicodeEncodeError:
-        raise Unfit(where, "it has half of a character (a lone surrogate).") from None
+        raise Unfit(where, "it has a lone surrogate, which is half of a character.") from None
 
 
 def _stays_below(path: str) -> bool:
-    """Tell whether nobody reads *path* as one that leads up, or to another host."""
+    """Tell whether no server reads *path* as a way up, or to another host."""
     for _ in range(_UNQUOTED):
         if not _is_plain(path):
             return False

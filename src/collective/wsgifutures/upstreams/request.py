@@ -139,7 +139,7 @@ def _encode(encode: Callable[..., Any], where: str, value: Any, **options: Any) 
     try:
         return encode(value, **options)
     except UnicodeEncodeError:
-        raise Unfit(where, "it has half of a character (a lone surrogate).") from None
+        raise Unfit(where, "it has a lone surrogate, which is half of a character.") from None
 
 
 def _pairs(params: Any) -> list[tuple[str, Any]]:

@@ -1,8 +1,8 @@
-"""How requests makes the calls of an upstream: its Session, with the rules of ours.
+"""requests' Session, with the rules of upstreams.
 
-requests follows redirects, keeps cookies within one call, reads addresses and the proxies of
-the environment as everybody does. What is ours: connections that keep the limits of a call,
-what a redirect may take along, and that a call begins without cookies and passwords of others.
+requests follows redirects, keeps cookies within a call, and reads addresses and the proxies of
+the environment. These rules are ours: connections keep the limits of a call, a redirect takes
+only harmless headers to another host, and no call has the cookies of another call.
 """
 
 from .connections import PART
@@ -28,19 +28,20 @@ from urllib.parse import urljoin
 from urllib.parse import urlsplit
 from urllib3 import Retry
 
+import os
 import string
 
-#: What another host may be told.
+#: The headers that a redirect takes to another host; its cookies are those of that host.
 _HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "cookie", "user-agent"})
 
-#: What tells of a body.
+#: The headers that describe a body.
 _OF_BODY = ("Content-Type", "Content-Length")
 
 _PORTS = {"http": 80, "https": 443}
 
 
 class _Adapter(HTTPAdapter):
-    """Sends one request, on connections of our own."""
+    """Sends one request on a connection of ours."""
 
     def __init__(self, name: str, settings: UpstreamSettings) -> None:
         self._name = name
@@ -53,12 +54,12 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **kwargs: Any
     ) -> None:
-        """Make the pools of hosts that are asked without a proxy."""
+        """Make the pools for hosts without a proxy."""
         super().init_poolmanager(connections, maxsize, block, **kwargs, **self._options)
         self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Make the pools of hosts that are asked through *proxy*."""
+        """Make the pools for hosts behind *proxy*."""
         if not proxy.lower().startswith(("http://", "https://")):
             of = limits.get()
             raise UpstreamRefused(
@@ -69,22 +70,22 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
-        """Tell pools apart by host: all have the same idea of certificates."""
+        """Tell pools apart by host alone: all verify certificates in the same way."""
         return super().build_connection_pool_key_attributes(*args, **kwargs)[0], {}
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Leave that to our own context: it trusts what the system does, and ``ca_file``."""
+        """Leave that to our context, which trusts the system's certificates and ``ca_file``."""
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """Send it; anew where a kept connection was dropped before it answered."""
+        """Send *request*; send it again if a kept connection ended before the answer began."""
         of = limits.get()
         if of is None:
             raise RuntimeError("an upstream is asked outside of a call")
         of.begin(host_of(request.url or ""))
         try:
             return super().send(request, *args, **kwargs)
-        except NoConnection:
-            if not of.dropped or not _may_be_repeated(request):
+        except NoConnection as error:
+            if not of.is_dropped(error) or not _may_be_repeated(request):
                 raise
         of.begin(of.host, anew=True)
         return super().send(request, *args, **kwargs)
@@ -98,19 +99,20 @@ class CallSession(Session):
         self._name = name
         self.max_redirects = settings.max_redirects
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # kept for no other call
+        adapter = _Adapter(name, settings)
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _Adapter(name, settings))
-        self._proxies = _with_schemes(get_environ_proxies(settings.base_url))
+            self.mount(scheme, adapter)
+        self._proxies = _proxies(settings.base_url, get_environ_proxies(settings.base_url))
 
     def ask(self, request: PreparedRequest) -> Response:
-        """Return the last answer; its body is still to be read."""
+        """Return the last answer of *request*. Its body has yet to be read."""
         return self.send(request, stream=True, proxies=self._proxies)
 
     def get_redirect_target(self, resp: Response) -> str | None:
-        """Return where *resp* leads, None where it leads nowhere; be done with its body."""
+        """Return where *resp* leads, or None; and skip the body of a redirect."""
         if not resp.is_redirect:
             return None
-        # Its bytes as they came: nobody knows what they are written in.
+        # The bytes as they came: their charset is unknown.
         target = quote(resp.headers["location"].encode("latin-1"), safe=string.printable)
         if not _is_safe(_parts(resp.url, target), urlsplit(resp.url)):
             resp.close()
@@ -123,17 +125,17 @@ class CallSession(Session):
         return target
 
     def rebuild_method(self, prepared_request: PreparedRequest, response: Response) -> None:
-        """Have another method, as browsers do: PUT and the like are not made a GET."""
+        """Change the method as browsers do: a 302 makes a POST a GET, but not a PUT."""
         if response.status_code == 303 or prepared_request.method in ("GET", "HEAD", "POST"):
             super().rebuild_method(prepared_request, response)
 
     def rebuild_proxies(self, prepared_request: PreparedRequest, proxies: Any) -> Any:
-        """Return what the environment says of the new host, whatever was so for the last one."""
+        """Return the proxies for the new host, whatever the last one had."""
         found = super().rebuild_proxies(prepared_request, {})  # type: ignore[no-untyped-call]
-        return _with_schemes(found)
+        return _proxies(prepared_request.url or "", found)
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
-        """Have the request take along what the new address may have."""
+        """Decide what the request takes along to its new address."""
         headers, before = prepared_request.headers, response.request
         if prepared_request.method == before.method and response.status_code != 303:
             prepared_request.body = before.body  # requests drops that of a PUT
@@ -152,9 +154,15 @@ class CallSession(Session):
         return UpstreamRefused(self._name, host_of(response.url), reason)
 
 
-def _with_schemes(proxies: dict[str, str]) -> dict[str, str]:
-    """Return *proxies* as requests reads them: not as a scheme what is a user's name."""
-    return {of: one if "://" in one else f"http://{one}" for of, one in proxies.items()}
+def _proxies(url: str, found: dict[str, str]) -> dict[str, str]:
+    """Return the proxies that requests *found* for *url*, mended.
+
+    requests takes a user's name for a scheme, and knows no port behind an address in no_proxy.
+    """
+    names = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if host_of(url) in [name.strip() for name in names.split(",")]:
+        return {}
+    return {key: one if "://" in one else f"http://{one}" for key, one in found.items()}
 
 
 def _may_be_repeated(request: PreparedRequest) -> bool:
@@ -162,7 +170,7 @@ def _may_be_repeated(request: PreparedRequest) -> bool:
 
 
 def _parts(url: str, target: str) -> SplitResult | None:
-    """Return the address that a redirect leads to, None where *target* is no address."""
+    """Return the address that a redirect leads to, or None if *target* is not an address."""
     try:
         parts = urlsplit(urljoin(url, target))
         return parts if parts.port != 0 and parts.hostname else None
@@ -180,7 +188,7 @@ def _origin(url: str | None) -> tuple[str, str | None, int | None]:
 
 
 def _add_cookies(headers: Any, before: str) -> None:
-    """Add the cookies that the view sent: requests only knows those that were set meanwhile."""
+    """Add the cookies that the view sent. requests only knows those that an answer has set."""
     cookies = [one.strip() for one in headers.get("Cookie", "").split(";") if one.strip()]
     names = {one.partition("=")[0] for one in cookies}
     old = [one.strip() for one in before.split(";")]
