@@ -214,3 +214,10 @@ def test_kept_connection_that_takes_nothing_any_more_is_timed_out(raw, weather):
     raised_by(UpstreamTimeout, upstream.put, "/", data=b"x" * 8_000_000)
     assert service.connections == 1
     assert upstream.service().counts["failures"] == 1
+
+
+def test_call_that_used_no_connection_was_not_dropped(weather, monkeypatch):
+    """A proxy whose address is a mistake, say."""
+    monkeypatch.setenv("http_proxy", "http://")
+    upstream = weather(at="http://weather.example.com", **STRICT)
+    assert not raised_by(UpstreamFailed, upstream.get, "/").dropped

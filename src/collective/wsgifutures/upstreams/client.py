@@ -35,7 +35,6 @@ from requests import Response
 from requests import TooManyRedirects
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
-from urllib.parse import urlsplit
 
 import logging
 import ssl
@@ -67,8 +66,6 @@ class Client:
     def __init__(self, name: str, settings: UpstreamSettings) -> None:
         self._name = name
         self._settings = settings
-        own = urlsplit(settings.base_url)
-        self._root = f"{own.scheme}://{own.netloc}/"
         try:
             self._session = CallSession(name, settings)
         except (OSError, ValueError) as error:
@@ -87,8 +84,7 @@ class Client:
         Raises:
             UpstreamError: There is none.
         """
-        of = Limits(self._settings, until)
-        of.begin(request.host)
+        of = Limits(self._settings, until, request.host)
         token = limits.set(of)
         try:
             of.left()
@@ -120,7 +116,8 @@ class Client:
 
     def _answer(self, response: Response) -> Answer:
         try:
-            body = self._body(response)
+            parts = _parts(response, self._settings.max_size)
+            body = self._unpack(b"".join(parts), response)
         except BaseException:
             response.close()
             raise
@@ -128,10 +125,9 @@ class Client:
         host = host_of(response.url)
         return Answer(response.status_code, _headers(response), body, self._name, host, redirects)
 
-    def _body(self, response: Response) -> bytes:
-        limit = self._settings.max_size
-        body = b"".join(_parts(response, limit))
-        return unpack(body, response.headers.get("Content-Encoding", ""), limit)
+    def _unpack(self, body: bytes, response: Response) -> bytes:
+        encoding = response.headers.get("Content-Encoding", "")
+        return unpack(body, encoding, self._settings.max_size)
 
     def _as_told(self, error: Exception, of: Limits) -> UpstreamError:
         """Return what a view may know of *error*."""

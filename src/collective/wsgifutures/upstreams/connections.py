@@ -105,7 +105,8 @@ class Connection(HTTPConnection):
         # Without waiting: gevent's poll goes through its loop even for no time at all.
         poll = _plain_poll()()
         poll.register(self.sock, select.POLLIN)
-        return not poll.poll(0)
+        of.kept = not poll.poll(0)
+        return of.kept
 
     def connect(self) -> None:
         """Connect to one of the host's addresses, within one limit for all of them."""

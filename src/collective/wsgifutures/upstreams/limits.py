@@ -14,21 +14,22 @@ class Limits:
     Args:
         settings: Its upstream's.
         until: When it has to be over, in seconds of ``time.monotonic``.
+        host: Where it begins.
     """
 
     __slots__ = ("_settings", "_until", "anew", "answered", "connects_by", "host", "kept")
 
-    def __init__(self, settings: UpstreamSettings, until: float) -> None:
+    def __init__(self, settings: UpstreamSettings, until: float, host: str) -> None:
         self._settings = settings
         self._until = until
         self.connects_by: float | None = None
-        self.begin("")
+        self.begin(host)
 
     def begin(self, host: str, anew: bool = False) -> None:
         """Begin a request to *host*; with *anew*, on a connection that is new too."""
         self.host = host
         self.anew = anew
-        self.kept = True  #: until it connects
+        self.kept = False  #: whether a kept connection is in use
         self.answered = False  #: whether a byte of its answer has come
         self.connects_by = None  #: set while it connects: when that has to be over
 
@@ -54,10 +55,8 @@ class Limits:
             TimeoutError: No longer.
         """
         now = time.monotonic()
-        left = self._until - now
-        left = min(
-            left, self._settings.read if self.connects_by is None else self.connects_by - now
-        )
+        quiet = self._settings.read if self.connects_by is None else self.connects_by - now
+        left = min(self._until - now, quiet)
         if left <= 0:
             raise TimeoutError("timed out")
         return left
