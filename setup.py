@@ -62,7 +62,6 @@ setup(
         "Products.CMFPlone",
         "Products.GenericSetup",
         "requests>=2.32.2",  # upstreams: redirects, cookies, proxies; its adapter takes our pools
-        "tenacity",  # retries of upstreams
         "transaction",
         "urllib3>=2.6",  # upstreams: their connections, below requests
         "z3c.form",
@@ -114,7 +113,7 @@ setup(
     },
     entry_points={
         "console_scripts": ["wsgifutures = collective.wsgifutures.__main__:main"],
-        "paste.filter_app_factory": ["hold = collective.wsgifutures.wsgi.republish:filter_app"],
+        "paste.filter_app_factory": ["hold = collective.wsgifutures.paste:filter_app"],
         "plone.autoinclude.plugin": ["target = plone"],
     },
 )

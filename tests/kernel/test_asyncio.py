@@ -1,17 +1,15 @@
 """Futures that are ``async def``: a loop in a real thread, and what libraries do in it."""
 
+from .boxes import Mailbox
 from .fakes import raised_by
 from .test_executors import SECONDS
 from .test_gate import wait_until
 from .test_waiting import Request
 from collective.wsgifutures import future
 from collective.wsgifutures import gather
-from collective.wsgifutures.kernel.executors import real_lock
-from collective.wsgifutures.kernel.executors import under_gevent
-from collective.wsgifutures.kernel.executors.threads import start_thread
-from collective.wsgifutures.kernel.futures import Parts
-from collective.wsgifutures.kernel.hold import Call
-from collective.wsgifutures.kernel.inbox import inbox
+from collective.wsgifutures.kernel.calls import Call
+from collective.wsgifutures.kernel.runtime import current
+from collective.wsgifutures.kernel.runtime import under_gevent
 from contextvars import ContextVar
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
@@ -80,7 +78,7 @@ def test_async_def_picks_asyncio_by_itself(executors):
     for function in (one, wrapper):
         call = future(key="one")(function)
         assert run(lambda call=call: call(3), executors) == 3
-    assert list(executors._made) == ["asyncio"]
+    assert list(executors.by_name) == ["asyncio"]
 
 
 def test_httpx_asks_many_at_once(executors, server):
@@ -119,7 +117,7 @@ def test_a_cancelled_task_closes_its_connection(executors):
     """The other side sees the end, and ``finally`` runs."""
     listening = socket.create_server(("127.0.0.1", 0))
     listening.settimeout(SECONDS)
-    ended = inbox()
+    ended = Mailbox()
 
     async def wait():
         reader, writer = await asyncio.open_connection(*listening.getsockname())
@@ -261,7 +259,7 @@ async def look():
 
 def test_nobody_waits_for_the_loop_to_run(executors, monkeypatch):
     """What is started before begins then; what is cancelled before never does."""
-    held_up, new_loop, ran = real_lock(), asyncio.new_event_loop, inbox()
+    held_up, new_loop, ran = current().lock(), asyncio.new_event_loop, Mailbox()
 
     def new_loop_later():
         with held_up:
@@ -271,8 +269,7 @@ def test_nobody_waits_for_the_loop_to_run(executors, monkeypatch):
         ran.put(name)
 
     def start(name):
-        parts = Parts(name, note, (name,), {})
-        call = Call(name, name, parts.run, SECONDS, parts=parts)
+        call = Call(name, name, note, (name,), timeout=SECONDS)
         return executors.get("asyncio").start(call, lambda outcome: None)
 
     monkeypatch.setattr(asyncio.events, "new_event_loop", new_loop_later)
@@ -345,7 +342,7 @@ def test_in_place_where_a_loop_runs_it_has_another_thread(executors):
 def test_in_place_several_greenlets_or_threads_do_not_meet():
     """Under gevent they share one thread of the system, which can have one loop."""
     call = future(key="fine")(fine)
-    values = inbox()
+    values = Mailbox()
     threads = [threading.Thread(target=lambda: values.put(call()), daemon=True) for _ in range(10)]
     for thread in threads:
         thread.start()
@@ -354,7 +351,7 @@ def test_in_place_several_greenlets_or_threads_do_not_meet():
 
 def test_a_thread_of_the_system_does_what_gevent_has_patched_and_ends():
     """It has a hub for so long; its files are closed."""
-    box = inbox()
+    box = Mailbox()
 
     def work():
         time.sleep(0.01)
@@ -363,11 +360,11 @@ def test_a_thread_of_the_system_does_what_gevent_has_patched_and_ends():
             other.sendall(b"x")
             box.put((one.recv(1), threading.get_native_id()))
 
-    start_thread(work)
+    current().thread(target=work).start()
     assert box.get(timeout=SECONDS)[0] == b"x"
     before = open_files()
     for _ in range(20):
-        start_thread(work)
+        current().thread(target=work).start()
         value, thread = box.get(timeout=SECONDS)
         assert (value, thread != threading.get_native_id()) == (b"x", True)
     wait_until(lambda: open_files() <= before + 4)

@@ -12,8 +12,8 @@ from collective.wsgifutures import gather
 from collective.wsgifutures import ResultRefused
 from collective.wsgifutures.kernel.errors import ExecutorBusy
 from collective.wsgifutures.kernel.executors import Executors
-from collective.wsgifutures.kernel.executors import NAMES
-from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.executors import KINDS as ALL_KINDS
+from collective.wsgifutures.kernel.runtime import under_gevent
 from pathlib import Path
 
 import os
@@ -24,6 +24,7 @@ import traceback
 
 pytestmark = pytest.mark.concurrency
 
+NAMES = list(ALL_KINDS)
 KINDS = NAMES if under_gevent() else NAMES[1:]
 
 #: What a cancelled call does: only a thread cannot be stopped.
@@ -41,7 +42,7 @@ def test_a_value_comes_back_and_is_published(kind, executors):
     request = Request(lambda: call(21), executors=executors)
     assert request.run() == {"doubled": [42]}
     assert request.hold.passes == 2
-    assert list(executors._made) == [kind]
+    assert list(executors.by_name) == [kind]
 
 
 def test_each_call_gets_its_own_value(kind, executors):
@@ -142,7 +143,7 @@ def test_many_requests_at_once_each_get_their_own_value(kind, executors):
     for thread in threads:
         thread.join(SECONDS)
     assert answers == {n: {"doubled": [2 * n]} for n in range(30)}
-    assert len(executors._made) == 1
+    assert len(executors.by_name) == 1
 
 
 def test_calls_run_where_their_kind_says(kind, executors):
@@ -157,7 +158,7 @@ def test_an_executor_that_was_ended_begins_anew_when_it_is_asked(kind, executors
     call = declare(kind, calls.double)
     assert Request(lambda: call(1), executors=executors).run()
     executors.close()
-    assert executors._made == {}
+    assert executors.by_name == {}
     assert Request(lambda: call(1), executors=executors).run()
 
 
@@ -175,5 +176,5 @@ def test_over_the_length_of_the_line_a_call_fails_and_says_so(limited, tmp_path)
     executors.close()
     assert [first, second] == paths[:2]
     assert (type(error), error.executor, error.limit, error.queued) == (ExecutorBusy, limited, 1, 1)
-    assert f"all 1 {limited} for futures are busy and 1 calls wait for one" in str(error)
+    assert f"all 1 {limited} for futures are busy, and 1 calls wait already" in str(error)
     assert not Path(paths[2] + ".runs").exists()

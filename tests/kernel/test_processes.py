@@ -11,6 +11,7 @@ from collective.wsgifutures import future
 from collective.wsgifutures import gather
 from collective.wsgifutures import ProcessEnded
 from collective.wsgifutures.kernel.executors import Executors
+from collective.wsgifutures.kernel.waiting import drive
 from enum import Enum
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def test_close_ends_all_processes_also_those_that_work(executors):
     request.waiter.start()
     time.sleep(0.2)
     executors.close()
-    request.waiter.wait()
+    drive(request.waiter.wait())
     assert type(raised_by(request.publish)) is ProcessEnded
     wait_until(lambda: not runs(pid))
 
@@ -135,7 +136,7 @@ def test_a_call_in_line_that_is_cancelled_never_runs(tmp_path):
         request.publish()
         request.waiter.start()
     never.waiter.close()
-    first.waiter.wait()
+    drive(first.waiter.wait())
     first.publish()
     assert (first.answer, Path(path).exists()) == ("first", False)
     one.close()

@@ -3,9 +3,9 @@
 from .outside import Outside
 from .outside import Raw
 from collective.wsgifutures import Upstream
-from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.runtime import under_gevent
+from collective.wsgifutures.kernel.sites import sites
 from collective.wsgifutures.upstreams import cache
-from collective.wsgifutures.upstreams import settings
 
 import pytest
 
@@ -31,7 +31,7 @@ def no_answers():
 def no_overrides():
     """Each test begins without what a site says."""
     yield
-    settings.site_overrides.clear()
+    sites.clear()
 
 
 @pytest.fixture

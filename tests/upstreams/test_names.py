@@ -9,7 +9,7 @@ from .outside import until
 from collective.wsgifutures import UpstreamError
 from collective.wsgifutures import UpstreamFailed
 from collective.wsgifutures import UpstreamTimeout
-from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.runtime import under_gevent
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams import names
 

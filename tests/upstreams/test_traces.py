@@ -2,10 +2,11 @@
 
 from collective.wsgifutures import future
 from collective.wsgifutures import UpstreamBusy
-from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.runtime import under_gevent
 from collective.wsgifutures.traces import ids
-from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.wsgi.middleware import Middleware
 from collective.wsgifutures.wsgi.settings import Settings
+from collective.wsgifutures.wsgi.worker import Worker
 from opentelemetry import trace
 from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -45,7 +46,7 @@ def served(view):
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [text.encode()]
 
-    republish = Republish(app, Settings())
+    republish = Middleware(Worker(app, Settings()))
 
     def ask(**headers):
         environ = {"wsgi.input": io.BytesIO(), **headers}

@@ -7,7 +7,7 @@ not used again. Under gevent it waits for the first byte before http.client make
 which has a buffer of 8 KB.
 """
 
-from ..kernel.executors import under_gevent
+from ..kernel.runtime import under_gevent
 from .heads import Response
 from .limits import Limits
 from .limits import limits

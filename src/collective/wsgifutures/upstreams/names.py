@@ -4,19 +4,15 @@ Each look-up runs in a system thread of its own. gevent has ten threads for all 
 process: if ten of them hang, no call could connect to any host.
 """
 
-from ..kernel.executors import real_lock
-from ..kernel.executors import under_gevent
-from ..kernel.inbox import Inbox
-from ..kernel.inbox import inbox
-from collections.abc import Callable
+from ..kernel.runtime import current
+from ..kernel.runtime import under_gevent
+from ..kernel.waiting import Inbox
 from typing import Any
 
 import errno
 import ipaddress
 import os
-import queue
 import socket
-import threading
 
 #: The most look-ups at a time. Redirects could lead to any number of hosts.
 MOST = 200
@@ -24,7 +20,7 @@ MOST = 200
 #: The inboxes of the calls that wait, by process and host: a fork has no look-up of its parent.
 _waiting: dict[tuple[int, str], list[Inbox]] = {}
 
-_lock = real_lock()
+_lock = current().lock()
 
 
 def addresses(host: str, seconds: float) -> list[str]:
@@ -36,23 +32,23 @@ def addresses(host: str, seconds: float) -> list[str]:
     """
     if _is_address(host):
         return [host.strip("[]")]
-    key, mine = (os.getpid(), host), inbox()
+    key, mine = (os.getpid(), host), Inbox(current().signal())
     with _lock:
         first = key not in _waiting
         if first and len(_waiting) >= MOST:
             raise OSError(errno.EAGAIN, "too many hosts are being looked up")
         _waiting.setdefault(key, []).append(mine)
     if first:
-        _start(lambda: _tell(key, _look_up(host)))
+        current().thread(target=lambda: _tell(key, _look_up(host))).start()
     try:
-        found = mine.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError("timed out") from None
+        mine.signal.wait(seconds)
     finally:
         _leave(key, mine)
-    if isinstance(found, Exception):
-        raise found
-    return list(found)
+    for found in mine.take_all():
+        if isinstance(found, Exception):
+            raise found
+        return list(found)
+    raise TimeoutError("timed out")
 
 
 def _is_address(host: str) -> bool:
@@ -78,15 +74,6 @@ def getaddrinfo(*args: Any) -> list[Any]:
     from gevent.monkey import get_original
 
     return list(get_original("socket", "getaddrinfo")(*args))
-
-
-def _start(function: Callable[[], None]) -> None:
-    if not under_gevent():
-        threading.Thread(target=function, daemon=True, name="look-up").start()
-        return
-    from gevent.monkey import get_original
-
-    get_original("_thread", "start_new_thread")(function, ())
 
 
 def _tell(key: tuple[int, str], found: list[str] | Exception) -> None:

@@ -17,59 +17,89 @@ with ``ExecutorBusy``. gunicorn's arbiter reads this before gevent patches: what
 locks, sockets or asyncio is imported when it is first used.
 """
 
-from ..errors import ExecutorBusy
+from .. import runtime
+from ..calls import Call
+from ..calls import Outcome
 from .base import Executor
-from .base import Job
-from .base import real_lock
-from .base import Registry
-from .base import under_gevent
-from .base import Work
-from .greenlets import Greenlets
-from .threads import at_end_of_thread
-from .threads import Threads
 from collections.abc import Callable
+from typing import NamedTuple
 
 import atexit
 import os
-
-__all__ = [
-    "NAMES",
-    "Executor",
-    "ExecutorBusy",
-    "Executors",
-    "Greenlets",
-    "Job",
-    "Registry",
-    "Threads",
-    "Work",
-    "at_end_of_thread",
-    "check_available",
-    "check_name",
-    "default_name",
-    "real_lock",
-    "under_gevent",
-]
-
-#: What an executor may be called.
-NAMES = ("greenlets", "threads", "processes", "asyncio")
 
 #: How many calls may wait for a thread, and as many for a process.
 MAX_QUEUED = 1000
 
 
-def default_name() -> str:
-    """Return the name of the executor that futures run on here."""
-    return "greenlets" if under_gevent() else "threads"
+class Limits(NamedTuple):
+    """How much the executors of one worker do at a time."""
+
+    threads: int
+    processes: int
+    queued: int  #: how many calls wait for a thread, and as many for a process
 
 
-def check_name(name: str | None) -> None:
-    """Refuse an executor that there is none of.
+def _greenlets(limits: Limits) -> Executor:
+    from .greenlets import Greenlets
+
+    return Greenlets()
+
+
+def _threads(limits: Limits) -> Executor:
+    from .threads import Threads
+
+    return Threads(limits.threads, limits.queued)
+
+
+def _processes(limits: Limits) -> Executor:
+    from .processes import Processes
+
+    return Processes(limits.processes, limits.queued)
+
+
+def _asyncio(limits: Limits) -> Executor:
+    from .asyncio import Asyncio
+
+    return Asyncio()
+
+
+def _await_in_place(call: Call) -> Outcome:
+    from .asyncio import run_in_place
+
+    return run_in_place(call)
+
+
+class Kind(NamedTuple):
+    """One kind of executor."""
+
+    make: Callable[[Limits], Executor]
+    is_async: bool = False  #: runs ``async def``, and nothing else
+    by_name: bool = False  #: its functions are found by their names, in another process
+    needs_gevent: bool = False
+    in_place: Callable[[Call], Outcome] = Call.run  #: makes a call without a hold
+
+
+#: The kinds of executors, by what they are called.
+KINDS = {
+    "greenlets": Kind(_greenlets, needs_gevent=True),
+    "threads": Kind(_threads),
+    "processes": Kind(_processes, by_name=True),
+    "asyncio": Kind(_asyncio, is_async=True, in_place=_await_in_place),
+}
+
+#: The one that runs ``async def``.
+ASYNC = next(name for name, kind in KINDS.items() if kind.is_async)
+
+
+def kind_of(name: str | None) -> Kind:
+    """Return the kind of that name; for None the one that suits the process.
 
     Raises:
-        ValueError: *name* is neither None nor one of ``NAMES``.
+        ValueError: There is none.
     """
-    if name is not None and name not in NAMES:
-        raise ValueError(f"executor={name!r} does not exist; there are: {', '.join(NAMES)}")
+    if name is not None and name not in KINDS:
+        raise ValueError(f"executor={name!r} does not exist; there are: {', '.join(KINDS)}")
+    return KINDS[name or runtime.current().executor]
 
 
 def check_available(name: str | None) -> None:
@@ -78,11 +108,21 @@ def check_available(name: str | None) -> None:
     Raises:
         ValueError: *name* is an executor that this process does not have.
     """
-    if name == "greenlets" and not under_gevent():
+    if kind_of(name).needs_gevent and not runtime.under_gevent():
         raise ValueError(
-            "executor='greenlets' is not available in this process: gevent has not patched it. "
+            f"executor={name!r} is not available in this process: gevent has not patched it. "
             "Leave executor= out where the future is declared."
         )
+
+
+class _ByName(dict[str | None, Executor]):
+    """What is asked for the first time is made."""
+
+    def __init__(self, make: Callable[[str | None], Executor]) -> None:
+        self._make = make
+
+    def __missing__(self, name: str | None) -> Executor:
+        return self.setdefault(name, self._make(name))
 
 
 class Executors:
@@ -100,42 +140,25 @@ class Executors:
         max_processes: int | None = None,
         max_queued: int = MAX_QUEUED,
     ) -> None:
-        self._max_threads = max_threads
-        self._max_processes = max_processes or os.cpu_count() or 1
-        self._max_queued = max_queued
-        self._made: dict[str, Executor] = {}
+        self._limits = Limits(max_threads, max_processes or os.cpu_count() or 1, max_queued)
+        #: Each by its name, under None the one that suits the process.
+        self.by_name = _ByName(self._make)
 
     def get(self, name: str | None) -> Executor:
         """Return the one of that name; for None the one that suits the process."""
-        made = self._made.get(name or default_name())
-        return made or self._make(name or default_name())
+        return self.by_name[name]
 
     def close(self) -> None:
         """End the processes, the loop and what runs there. What asks again starts anew."""
-        made, self._made = self._made, {}
+        made = set(self.by_name.values())
+        self.by_name.clear()
         atexit.unregister(self.close)
-        for executor in made.values():
+        for executor in made:
             executor.close()
 
-    def _make(self, name: str) -> Executor:
-        check_name(name)
+    def _make(self, name: str | None) -> Executor:
         check_available(name)
-        if not self._made:
-            atexit.register(self.close)
-        makers: dict[str, Callable[[], Executor]] = {
-            "greenlets": Greenlets,
-            "threads": lambda: Threads(self._max_threads, self._max_queued),
-            "processes": self._processes,
-            "asyncio": self._asyncio,
-        }
-        return self._made.setdefault(name, makers[name]())
-
-    def _processes(self) -> Executor:
-        from .processes import Processes
-
-        return Processes(self._max_processes, self._max_queued)
-
-    def _asyncio(self) -> Executor:
-        from .asyncio import Asyncio
-
-        return Asyncio()
+        if name is None:
+            return self.get(runtime.current().executor)
+        atexit.register(self.close)
+        return KINDS[name].make(self._limits)

@@ -4,17 +4,16 @@ It imports what the futures are declared in. It ends with the one who started it
 the midst of a call, however that one ended.
 """
 
+from ..by_name import unpack
+from ..calls import Outcome
+from ..calls import Raised
+from ..calls import run
+from ..calls import run_to_end
 from ..errors import FuturesError
 from ..errors import ResultRefused
-from ..outcomes import Outcome
-from ..outcomes import Raised
-from ..outcomes import run
-from ..outcomes import run_to_end
-from .channel import find
 from .channel import receive
 from .channel import send
 from collections.abc import Iterator
-from typing import Any
 
 import contextlib
 import fcntl
@@ -66,13 +65,7 @@ def _ends_with(channel: socket.socket) -> Iterator[None]:
 
 def make(message: bytes) -> bytes:
     """Make the call that *message* tells of and return its outcome, packed."""
-    name, module, qualname, packed = pickle.loads(message)
-
-    def call() -> Any:
-        function = find(module, qualname)
-        args, kwargs = pickle.loads(packed)
-        return function(*args, **kwargs)
-
+    name, call = unpack(message)
     return _packed(name, run_to_end(name, functools.partial(run, name, call)))
 
 

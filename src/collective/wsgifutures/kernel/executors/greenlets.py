@@ -1,11 +1,12 @@
 """Futures as greenlets: the default where gevent has patched."""
 
+from ..calls import Call
 from .base import Job
-from .base import Work
 from collections.abc import Callable
 from typing import Any
 
 import contextvars
+import gevent
 
 
 class Greenlets:
@@ -13,10 +14,8 @@ class Greenlets:
 
     name = "greenlets"
 
-    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+    def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Spawn a greenlet for *call*."""
-        import gevent  # never at the top: gunicorn's arbiter reads this before it patches
-
         greenlet = gevent.Greenlet(_run, call.work, done)
         greenlet.gr_context = contextvars.copy_context()
         greenlet.start()

@@ -6,16 +6,16 @@ started the server. ``multiprocessing`` and what stands on it would import that 
 again in each of them, and with it Zope; and their processes outlive a killed server.
 """
 
+from ..by_name import pack
+from ..calls import Call
+from ..calls import Outcome
+from ..calls import Raised
 from ..errors import ProcessEnded
-from ..outcomes import Outcome
-from ..outcomes import Raised
+from ..runtime import current
 from .base import Job
-from .base import real_lock
-from .base import Work
-from .channel import pack
 from .channel import receive
 from .channel import send
-from .line import Line
+from .threads import Line
 from collections.abc import Callable
 from typing import Any
 
@@ -49,15 +49,15 @@ class Processes:
     name = "processes"
 
     def __init__(self, limit: int, length: int = 1000) -> None:
-        self._line = Line(self.name, limit, length, _start_waiting)
+        self._line = Line(self.name, limit, length, _Asking)
         self._idle: list[Child] = []
         self._all: set[Child] = set()
-        self._lock = real_lock()
+        self._lock = current().lock()
 
-    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+    def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Send *call* to a process, or let it stand in line."""
-        parts = call.parts
-        message = pack(call.name, parts.function, parts.args, parts.kwargs)
+        assert call.function is not None  # noqa: S101  as a future has it
+        message = pack(call.name, call.function, call.args, call.kwargs)
         job = _ProcessJob(call.name, message, done, self)
         self._line.enter(job)
         return job
@@ -110,7 +110,7 @@ class _ProcessJob:
         self._pool = pool
         self._child: Child | None = None
         self._cancelled = False
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def run(self) -> None:
         if self._cancelled:
@@ -148,7 +148,7 @@ class Child:
 
     def __init__(self) -> None:
         self._channel, theirs = socket.socketpair()
-        self._lock = real_lock()
+        self._lock = current().lock()
         self._status: int | None = None
         with theirs:
             self._pid = os.posix_spawn(
@@ -224,7 +224,15 @@ def _unpacked(answer: bytes) -> Outcome:
     return outcome  # type: ignore[no-any-return]
 
 
-def _start_waiting(function: Callable[[], None]) -> None:
-    # Or a greenlet. A Thread would wait for that to begin: who is ended while it waits would
-    # not know of what goes on.
-    _thread.start_new_thread(function, ())
+class _Asking:
+    """What asks a process and waits: a thread, or a greenlet under gevent.
+
+    A ``Thread`` would wait for that to begin: a request that is ended meanwhile would not
+    know of what goes on.
+    """
+
+    def __init__(self, *, target: Callable[[], None]) -> None:
+        self._target = target
+
+    def start(self) -> None:
+        _thread.start_new_thread(self._target, ())

@@ -8,22 +8,57 @@ would wait for greenlets. So it only notes when that was, and the request's own 
 the span.
 """
 
-from ..kernel.executors import Executor
-from ..kernel.executors import Job
-from ..kernel.executors import Registry
-from ..kernel.executors import Work
-from ..kernel.futures import Parts
-from ..kernel.hold import Call
-from ..kernel.outcomes import Outcome
+from ..kernel.by_name import find
+from ..kernel.calls import Call
+from ..kernel.calls import Outcome
+from ..kernel.executors.base import Executor
+from ..kernel.executors.base import Job
 from . import spans
 from collections.abc import Callable
 from typing import Any
-from typing import cast
 
 import time
 
 
-class FutureSpan:
+class CallSpans:
+    """The spans of the futures of one request that is recorded.
+
+    Args:
+        executor_of: Returns what runs them, by name.
+    """
+
+    def __init__(self, executor_of: Callable[[str | None], Executor]) -> None:
+        self._executor_of = executor_of
+        self._started: list[_CallSpan] = []
+
+    def executor_of(self, name: str | None) -> Executor:
+        """Return what runs a call with a span."""
+        return _TracedExecutor(self._executor_of(name), self._started)
+
+    def end(self) -> None:
+        """End them all."""
+        for span in self._started:
+            span.end()
+
+
+class _TracedExecutor:
+    def __init__(self, executor: Executor, started: list["_CallSpan"]) -> None:
+        self.name = executor.name
+        self._executor = executor
+        self._started = started
+
+    def start(self, call: Call, done: Callable[[Any], None]) -> Job:
+        if call.function is None:  # of an upstream, which makes a span of another kind
+            return self._executor.start(call, done)
+        span = _CallSpan(call)
+        self._started.append(span)
+        return span.start(self._executor, done)
+
+    def close(self) -> None:
+        """They are the process's."""
+
+
+class _CallSpan:
     """The span of one future, and its job."""
 
     __slots__ = ("_call", "_ended", "_error", "_job", "_span")
@@ -45,7 +80,7 @@ class FutureSpan:
         context = spans.api().context
         token = context.attach(spans.api().trace.set_span_in_context(self._span))
         try:
-            self._job = executor.start(_work(self._call, executor), ended)
+            self._job = executor.start(_to_start(self._call, executor), ended)
         except Exception as error:  # the line is full, say
             self._error = type(error).__qualname__
             raise
@@ -75,62 +110,19 @@ class FutureSpan:
             self._ended = time.time_ns()
 
 
-class TracedExecutors:
-    """Those of a process, for one request that is recorded.
-
-    Args:
-        executors: Those of the process.
-        started: The spans of what is started are put here.
-    """
-
-    def __init__(self, executors: Registry, started: list[FutureSpan]) -> None:
-        self._executors = executors
-        self._started = started
-
-    def get(self, name: str | None) -> Executor:
-        """Return the one of that name; for None the one that suits the process."""
-        return _TracedExecutor(self._executors.get(name), self._started)
-
-
-class _TracedExecutor:
-    def __init__(self, executor: Executor, started: list[FutureSpan]) -> None:
-        self.name = executor.name
-        self._executor = executor
-        self._started = started
-
-    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
-        if call.parts is None:  # of an upstream, which makes a span of another kind
-            return self._executor.start(call, done)
-        one = FutureSpan(cast(Call, call))
-        self._started.append(one)
-        return one.start(self._executor, done)
-
-    def close(self) -> None:
-        """They are the process's."""
-
-
-class _Sent:
-    """What a process is sent in the place of a call."""
-
-    def __init__(self, call: Call) -> None:
-        self.name = call.name
-        self.work = call.work
-        parts = call.parts
-        names = (parts.function.__module__, parts.function.__qualname__)
-        told = (spans.headers(), *names, parts.args, parts.kwargs)
-        self.parts = Parts(call.name, continued, told, {})
-
-
-def _work(call: Call, executor: Executor) -> Work:
-    return _Sent(call) if executor.name == "processes" else call
+def _to_start(call: Call, executor: Executor) -> Call:
+    """Return what is started for *call*: a process is sent the ids of its span with it."""
+    if executor.name != "processes" or call.function is None:
+        return call
+    names = (call.function.__module__, call.function.__qualname__)
+    args = (spans.headers(), *names, call.args, call.kwargs)
+    return Call(call.name, call.identity, continued, args)
 
 
 def continued(
     headers: dict[str, str], module: str, name: str, args: Any, kwargs: dict[str, Any]
 ) -> Any:
     """Call a function in another process, as a part of the trace that it is asked for in."""
-    from ..kernel.executors.channel import find
-
     api = spans.api()
     token = api.context.attach(api.w3c.extract(headers)) if api is not None else None
     try:
