@@ -38,9 +38,11 @@ class GreenletInterrupts:
             self._watcher.start(self._clients_have_gone)
 
     def allowed(self, socket: Any) -> "_Allowed":
+        """Let the current greenlet be interrupted for as long as the context lasts."""
         return _Allowed(self, socket)
 
     def stop(self) -> None:
+        """Raise ``WorkerStops`` in all requests, soon."""
         for greenlet in list(self._requests):
             # From the loop: a greenlet that raises in another one would not get control back.
             self._loop.run_callback(self._interrupt, greenlet, WorkerStops)
