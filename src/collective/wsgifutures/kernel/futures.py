@@ -201,7 +201,7 @@ class FutureFunction(Declared, Generic[P, T]):
         return Future(call, this)
 
     def identify(self, *args: P.args, **kwargs: P.kwargs) -> Hashable:
-        """Return a key that only calls with the same arguments share.
+        """Return a key that only calls with the same arguments have.
 
         Raises:
             Unfit: An argument is not plain data.

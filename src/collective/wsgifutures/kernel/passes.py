@@ -177,11 +177,6 @@ class Pass:
         raise Suspended(*(call.name for call in calls))
 
     @property
-    def has_suspended(self) -> bool:
-        """Tell whether something suspended in the pass, or a conflict ended it."""
-        return bool(self.suspended_on) or self._again_in is not None
-
-    @property
     def suspended_on(self) -> tuple[Call, ...]:
         """The calls that the page and its fragments suspended on."""
         return (*self.awaited, *self.placed)
@@ -296,9 +291,7 @@ class Pass:
     def end(self, now: float, *, successful: bool) -> bool:
         """End the pass: held, published again, or answered. Tell whether it is answered.
 
-        Args:
-            now: The time, in seconds.
-            successful: As in ``waits``.
+        *successful* is as in ``waits``.
 
         Raises:
             TooManyPasses: It would wait, and may not be published again.
@@ -363,7 +356,6 @@ def publish(
     """Publish *this* pass, a new one; tell whether its request is answered.
 
     Args:
-        this: The pass.
         function: Publishes, and returns True for a response with a 2xx status.
         clock: Returns the time in seconds.
         context: A fresh copy of the request's context.
@@ -377,7 +369,7 @@ def publish(
     try:
         successful = context.run(_call, this, function)
     except Suspended:
-        if not this.has_suspended:
+        if not this.suspended_on and this._again_in is None:
             error = FuturesError(
                 "Suspended was raised, but no future was asked for in this pass. "
                 "Only result(), exception() and gather() may raise it."
