@@ -94,7 +94,7 @@ class Call:
         executor: str | None = None,
     ) -> None:
         self.name = name
-        self.function_name = name  #: the same; a subclass leaves the arguments out here
+        self.function_name = name  #: the same, but without arguments in a subclass too
         self.identity = identity
         self.function = function
         self.args = args

@@ -4,6 +4,7 @@ Where no pass is being published (in a script or a test, inside another future, 
 body is streamed), a future runs in place.
 """
 
+from . import declarations
 from . import executors
 from .arguments import noun
 from .arguments import take_arguments
@@ -15,11 +16,6 @@ from .by_name import pack
 from .calls import Call
 from .calls import CallState
 from .calls import Outcome
-from .declarations import check_function
-from .declarations import check_key
-from .declarations import choose_executor
-from .declarations import read_signature
-from .declarations import to_seconds
 from .errors import ArgumentRefused
 from .errors import FutureCancelled
 from .errors import FuturesError
@@ -164,9 +160,9 @@ class FutureFunction(Declared, Generic[P, T]):
         self.name = key or dotted_name(function)
         self.plain = function
         self._timeout = timeout
-        self._executor = choose_executor(function, executor)
+        self._executor = declarations.choose_executor(function, executor)
         self._kind = executors.kind_of(self._executor)
-        self._signature = read_signature(function)
+        self._signature = declarations.read_signature(function)
 
     def __repr__(self) -> str:
         return f"<future {self.name}>"
@@ -288,16 +284,15 @@ def future(
             ``async def``, and its default.
 
     Raises:
-        ValueError: *timeout* is not a number of seconds above 0, or *executor* does not exist
-            or does not suit the function.
+        ValueError: *timeout* is not above 0, or *executor* is unknown or does not suit *function*.
         TypeError: *function* cannot be a future, or has no name and no *key*.
     """
-    seconds = to_seconds(timeout)
-    check_key(key)
+    seconds = declarations.to_seconds(timeout)
+    declarations.check_key(key)
     executors.kind_of(executor)
 
     def declare(function: Callable[P, T]) -> FutureFunction[P, T]:
-        check_function(function, key)
+        declarations.check_function(function, key)
         return FutureFunction(function, seconds, key, executor)
 
     return declare if function is None else declare(function)

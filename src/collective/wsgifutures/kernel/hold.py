@@ -313,7 +313,7 @@ class Hold:
                 self._note_time(call, now)
 
     def _note_time(self, call: Call, now: float) -> None:
-        """Keep how long *call* took, unless it never started."""
+        """Keep how long *call* took, unless it never ran, or was settled by hand."""
         if call.state is not CallState.REGISTERED and now >= call.started:
             self.times.append((call.function_name, now - call.started))
 
