@@ -39,7 +39,7 @@ _NOTHING: dict[str, Any] = {}
 
 
 class CallState(Enum):
-    """Where a future stands."""
+    """The state of a future."""
 
     REGISTERED = "asked for in a pass that has not ended"
     RUNNING = "started"

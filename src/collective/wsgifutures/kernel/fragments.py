@@ -227,7 +227,7 @@ def make(this: Pass, fragment: Fragment, function: Callable[[], Any]) -> Any:
         function: Makes the fragment.
 
     Raises:
-        Suspended: Not this fragment suspends, but one around it, or the page.
+        Suspended: A fragment around this one suspends, or the page.
         Exception: The exception of *function*, if it does not stand for a suspension.
     """
     known = set(this.hold.calls) if fragment.deferred and this.publisher.defers else None

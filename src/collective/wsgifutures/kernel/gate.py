@@ -29,7 +29,7 @@ LASTING = 10
 #: The pace of the line is averaged over this many recently served requests.
 _PACE_OF = 20
 
-#: While new requests wait, at least one pass in this many is a new request's.
+#: While new requests wait, at least one pass in this many is the first one of a request.
 SHARE = 4
 
 

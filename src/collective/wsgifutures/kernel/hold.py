@@ -40,7 +40,7 @@ _RECENT_PASSES = 3
 
 
 class HoldState(Enum):
-    """Where a request stands."""
+    """The state of a held request."""
 
     READY = "ready to be published"
     PUBLISHING = "being published"
