@@ -1,6 +1,6 @@
-"""So many run, so many wait in a line, and the rest is refused.
+"""A limited number of places, and a limited line for them. Whatever comes then is refused.
 
-Threads and processes of futures and the calls of an upstream are limited by it. The slots of a
+It limits the threads and processes of futures and the calls of an upstream. The slots of a
 worker have a gate of their own: two lines, one of which is limited by time.
 """
 
@@ -20,8 +20,8 @@ class Places(Generic[T]):
     """The places of one kind, and the line for them.
 
     Args:
-        limit: How many are taken at a time.
-        max_waiting: How many may wait for one.
+        limit: How many places there are.
+        max_waiting: How many items may wait for a place.
     """
 
     def __init__(self, limit: int, max_waiting: int) -> None:
@@ -33,19 +33,19 @@ class Places(Generic[T]):
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """How many items wait."""
         return len(self._line)
 
     @property
     def is_full(self) -> bool:
-        """Tell whether there is neither a place nor room in the line."""
+        """Tell whether all places are taken, and so is the line."""
         return self.taken >= self.limit and len(self._line) >= self.max_waiting
 
     def enter(self, item: T) -> bool:
         """Take a place for *item*, or let it wait; tell whether it has a place.
 
         Raises:
-            Full: Too many wait already.
+            Full: All places are taken, and so is the line.
         """
         with self._lock:
             if self.taken < self.limit:
@@ -57,7 +57,7 @@ class Places(Generic[T]):
             return False
 
     def leave(self, item: T) -> bool:
-        """Take *item* out of the line; False if it does not wait: it may have a place by now."""
+        """Take *item* out of the line; False if it is not there: it may have a place by now."""
         with self._lock:
             waits = item in self._line
             if waits:
@@ -65,7 +65,7 @@ class Places(Generic[T]):
             return waits
 
     def pass_on(self) -> T | None:
-        """Give a place back; return the item that has it now, None if it is free."""
+        """Give a place back; return the item that gets the place, None if nothing waits."""
         with self._lock:
             if self._line:
                 return self._line.popleft()
