@@ -1,4 +1,7 @@
-"""Hands passes to slots: a few at a time, resumed passes first, and fair to new ones.
+"""So many run, so many wait in a line, and the rest is refused: places, and the gate to slots.
+
+``Places`` limits the threads and processes of futures and the calls of an upstream. The ``Gate``
+hands passes to slots: a few at a time, resumed passes first, and fair to new ones.
 
 A slot is one of the few places where Zope publishes. Under gevent a slot is a greenlet that
 lives as long as the worker, so Plone's caches per thread are filled once per slot and not
@@ -6,7 +9,7 @@ once per connection. On a threaded server a slot is a permission: the pass runs 
 server's own thread.
 """
 
-from . import runtime
+from .runtime import current
 from .runtime import Signal
 from .runtime import Slot
 from .waiting import Steps
@@ -45,6 +48,67 @@ class Refused(Exception):
         self.limit = limit  #: the name of the setting
 
 
+class Full(Exception):
+    """All places are taken, and so is the line."""
+
+
+class Places(Generic[T]):
+    """The places of one kind, and the line for them.
+
+    Args:
+        limit: How many places there are.
+        max_waiting: How many items may wait for a place.
+    """
+
+    def __init__(self, limit: int, max_waiting: int) -> None:
+        self.limit = limit
+        self.max_waiting = max_waiting
+        self.taken = 0
+        self._line: deque[T] = deque()
+        self._lock = current().lock()
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait."""
+        return len(self._line)
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether all places are taken, and so is the line."""
+        return self.taken >= self.limit and len(self._line) >= self.max_waiting
+
+    def enter(self, item: T) -> bool:
+        """Take a place for *item*, or let it wait; tell whether it has a place.
+
+        Raises:
+            Full: All places are taken, and so is the line.
+        """
+        with self._lock:
+            if self.taken < self.limit:
+                self.taken += 1
+                return True
+            if self.is_full:
+                raise Full
+            self._line.append(item)
+            return False
+
+    def leave(self, item: T) -> bool:
+        """Take *item* out of the line; False if it is not there: it may have a place by now."""
+        with self._lock:
+            waits = item in self._line
+            if waits:
+                self._line.remove(item)
+            return waits
+
+    def pass_on(self) -> T | None:
+        """Give a place back; return the item that gets the place, None if nothing waits."""
+        with self._lock:
+            if self._line:
+                return self._line.popleft()
+            self.taken -= 1
+            return None
+
+
 class Gate:
     """A few slots, and two lines of passes that wait for a slot.
 
@@ -61,7 +125,7 @@ class Gate:
         self, slots: int, max_waiting: float = math.inf, max_wait: float = math.inf
     ) -> None:
         self.slots = slots
-        self._runtime = runtime.current()
+        self._runtime = current()
         self._max_wait = max_wait
         self._free = deque(self._runtime.slots(slots))
         self.new = Arrivals(max_waiting, max_wait)  #: first passes that wait for a slot
