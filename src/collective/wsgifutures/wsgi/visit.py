@@ -187,20 +187,20 @@ class Visit:
         seconds = self.worker.clock() - (self.hold.ends_at - self.hold.deadline)
         if seconds >= self.worker.settings.slow_request:
             request = self.environ["REQUEST_METHOD"], self.path
-            journal.log(self.hold, request, self.status, self._ended(), seconds)
+            journal.log(self.hold, request, self.status, self._describe_end(), seconds)
 
     def _end_span(self, *raised: Any) -> None:
         """Note in the span what became of the request, and end the span."""
         if hasattr(self, "hold"):
             self.span.tell(passes=self.hold.passes)
         if self._is_held:
-            self.span.tell(waited=self.hold.waited, ended=self._ended())
+            self.span.tell(waited=self.hold.waited, ended=self._describe_end())
         if self._call_spans is not None:
             self._call_spans.end()
         self.span.answered(self.status)
         self.span.__exit__(*raised)
 
-    def _ended(self) -> str:
+    def _describe_end(self) -> str:
         """Return how the visit ended, in one word."""
         if self._ended_by in _ENDS:
             return _ENDS[self._ended_by]
