@@ -204,11 +204,11 @@ def of_call(upstream: str, method: str, base_url: str) -> Span:
     if around.is_valid and not around.trace_flags.sampled:
         return NONE
     method = _method(method)
-    where = urlsplit(base_url)
+    address = urlsplit(base_url)
     attributes = {
         "http.request.method": method,
-        "server.address": where.hostname,
-        "server.port": where.port or (443 if where.scheme == "https" else 80),
+        "server.address": address.hostname,
+        "server.port": address.port or (443 if address.scheme == "https" else 80),
         "wsgifutures.upstream": upstream,
     }
     span = maker.start_span(f"{method} {upstream}", None, trace.SpanKind.CLIENT, attributes)

@@ -88,7 +88,7 @@ class Visit:
         self.path: str = environ.get("PATH_INFO", "")  #: without its query string
         self.client: Hashable = None  #: whose request it is, once its response is held
         self.number = 0  #: the number of its held response in this worker
-        #: The status of its response; if there is none, that of a server's error.
+        #: The status of its response, 500 until there is a response.
         self.status = HTTPStatus.INTERNAL_SERVER_ERROR.value
         self._call_spans: CallSpans | None = None
         self._ended_by: type[BaseException] | None = None
