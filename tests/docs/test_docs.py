@@ -76,7 +76,11 @@ def imports_of(tree):
             found += [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found += [(node.module, alias.name) for alias in node.names]
-    return [(m, n) for m, n in found if m.partition(".")[0] not in FOREIGN | {"acme_summary"}]
+    return [
+        (m, n)
+        for m, n in found
+        if m.partition(".")[0] not in FOREIGN | {"acme_first", "acme_summary"}
+    ]
 
 
 def stands_by_itself(block):
@@ -92,6 +96,8 @@ def stands_by_itself(block):
             case ast.Name(id=name) | ast.arg(arg=name):
                 bound.add(name)
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                bound.add(name)
+            case ast.ExceptHandler(name=str(name)):
                 bound.add(name)
             case ast.alias(name=name, asname=other):
                 bound.add(other or name.partition(".")[0])

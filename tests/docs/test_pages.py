@@ -1,0 +1,120 @@
+"""The pages that a newcomer reads first: what they show works, and nothing is missing."""
+
+from blocks import blocks_of
+from blocks import DOCS
+from blocks import files_of
+from collective.wsgifutures import compat
+from collective.wsgifutures import testing
+from collective.wsgifutures.upstreams.upstream import Method
+from test_docs import stands_by_itself
+
+import collective.wsgifutures
+import os
+import pytest
+import re
+import subprocess
+import sys
+
+
+def run_python(folder, *arguments):
+    """Run Python in *folder*, with the add-on that was written there."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(folder / "acme" / "src"), *sys.path]),
+        },
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+# A first future
+
+
+@pytest.fixture
+def first_future(tmp_path):
+    """Write the add-on of the page; return the folder."""
+    for name, (block,) in files_of(DOCS / "first-future.rst").items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block.text)
+    return tmp_path
+
+
+LOOK_UP = """
+import AccessControl, Products.Five, acme_first.views
+from collective.wsgifutures.testing import HeldRequest
+from OFS.SimpleItem import SimpleItem
+from zope.component import getMultiAdapter
+from zope.configuration import xmlconfig
+from zope.publisher.browser import TestRequest
+
+context = xmlconfig.file("meta.zcml", Products.Five)
+xmlconfig.file("permissions.zcml", AccessControl, context=context)
+xmlconfig.file("configure.zcml", acme_first, context=context)
+page = type("Page", (SimpleItem,), {"Title": lambda self: "Tea"})()
+
+def publish():
+    return getMultiAdapter((page, TestRequest()), name="first-future")()
+
+acme_first.views.time.sleep = lambda seconds: None
+request = HeldRequest(publish)
+print(request.run(), request.passes)
+"""
+
+
+def test_first_future_shows_what_its_page_says(first_future):
+    """By its ZCML, in two passes."""
+    shown = "Hello Tea, that took three seconds.\n 2\n"
+    assert run_python(first_future, "-c", LOOK_UP) == (0, shown)
+
+
+def test_test_of_the_first_future_passes(first_future):
+    """As it stands there."""
+    options = ("-q", "-p", "no:plone", "-p", "no:cacheprovider")
+    status, output = run_python(first_future, "-m", "pytest", *options, "acme/tests")
+    assert (status, "1 passed" in output) == (0, True), output
+
+
+# The cookbook
+
+
+def test_each_recipe_of_the_cookbook_is_complete():
+    """It runs by itself, with tests of its own."""
+    recipes = blocks_of(DOCS / "cookbook.rst", "python")
+    assert len(recipes) == 4
+    assert all(stands_by_itself(block) for block in recipes)
+    assert all(len(re.findall(r"^def test_", block.text, re.M)) >= 2 for block in recipes)
+
+
+# The API on one screen
+
+
+def names_in(title):
+    """Return what is named in a section of the page, without its module."""
+    text = (DOCS / "api.rst").read_text(encoding="utf-8")
+    section = re.split(r"\n.+\n=+\n", text.split(f"\n{title}\n===", 1)[1])[0]
+    roles = re.findall(r":py:obj:`(?:[^`<]* <)?([\w.]+)>?`", section)
+    return {name.removeprefix("~") for name in roles}
+
+
+def test_page_of_the_api_has_every_public_name():
+    """And every method of an upstream."""
+    names = set().union(*map(names_in, ("Ask for a result", "Call a service", "Errors")))
+    upstream = collective.wsgifutures.Upstream("listed", "http://127.0.0.1:1")
+    methods = {
+        f"Upstream.{name}" for name, one in vars(upstream).items() if isinstance(one, Method)
+    }
+    assert {*collective.wsgifutures.__all__, *methods} - names == set()
+    assert len(methods) == 7
+
+
+@pytest.mark.parametrize(
+    ("title", "module"), [("Test", testing), ("The names of collective.futures", compat)]
+)
+def test_page_of_the_api_has_every_name_of_a_module(title, module):
+    """No more, no less."""
+    assert names_in(title) == set(module.__all__)
