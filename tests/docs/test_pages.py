@@ -118,3 +118,25 @@ def test_page_of_the_api_has_every_public_name():
 def test_page_of_the_api_has_every_name_of_a_module(title, module):
     """No more, no less."""
     assert names_in(title) == set(module.__all__)
+
+
+# The page on developing
+
+
+def test_tests_with_pytest_plone_pass(tmp_path):
+    """With the service of its own page, in a Plone site."""
+    for page in ("rest.rst", "develop.rst"):
+        for name, (block,) in files_of(DOCS / "howto" / page).items():
+            file = tmp_path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.text)
+    (tmp_path / "acme" / "__init__.py").touch()
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "acme"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout + done.stderr
