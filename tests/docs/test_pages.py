@@ -6,7 +6,10 @@ from blocks import files_of
 from collective.wsgifutures import compat
 from collective.wsgifutures import testing
 from collective.wsgifutures.upstreams.upstream import Method
+from packaging.requirements import Requirement
+from test_docs import rows_of
 from test_docs import stands_by_itself
+from test_release import setup_py
 
 import collective.wsgifutures
 import os
@@ -140,3 +143,43 @@ def test_tests_with_pytest_plone_pass(tmp_path):
         text=True,
     )
     assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+# Which versions go with which
+
+
+def versions_of(name):
+    """Return what a file of constraints pins, by name."""
+    lines = (DOCS.parent / name).read_text(encoding="utf-8").splitlines()
+    return dict(re.split("==|;", line)[:2] for line in lines if re.match(r"[\w.-]+==", line))
+
+
+def test_page_of_versions_says_what_setup_py_asks_for():
+    """And what the tests run with."""
+    rows = {name: (takes, why) for name, takes, why in rows_of("versions.rst", "versions")}
+    asked = {Requirement(one) for one in setup_py()["install_requires"]}
+    oldest = {one.name: str(one.specifier).removeprefix(">=") for one in asked}
+    newest, plone61 = versions_of("constraints.txt"), versions_of("constraints-plone61.txt")
+    for name in ("gevent", "gunicorn", "urllib3"):
+        takes, why = rows[name]
+        assert (takes.split()[0], f"with {newest[name]}." in why) == (oldest[name], True), name
+    assert rows["Zope"][0].startswith(oldest["Zope"])
+    for name in (newest["Products.CMFPlone"], plone61["Products.CMFPlone"]):
+        assert name in rows["Plone"][1]
+    said = " ".join(setup_py()["classifiers"])
+    assert rows["Plone"][0].split(", ") == re.findall(r"Framework :: Plone :: (\d\.\d)", said)
+    assert rows["Python"][0].split(", ") == re.findall(r"Python :: (3\.\d+)", said)
+
+
+# The questions
+
+
+def test_answers_are_short():
+    """Two to five lines, and a place to read on for most."""
+    text = (DOCS / "faq.rst").read_text(encoding="utf-8")
+    answers = re.split(r"\n(.+\?)\n-+\n", text)
+    found = dict(zip(answers[1::2], answers[2::2], strict=True))
+    assert len(found) >= 25
+    for question, said in found.items():
+        lines = re.split(r"\n.+\n=+\n", said)[0].strip().splitlines()
+        assert len(lines) <= 5, question
