@@ -183,3 +183,14 @@ def test_answers_are_short():
     for question, said in found.items():
         lines = re.split(r"\n.+\n=+\n", said)[0].strip().splitlines()
         assert len(lines) <= 5, question
+
+
+# The README
+
+
+def test_pictures_of_the_readme_are_in_the_repository():
+    """By a path that holds where the README is."""
+    text = (DOCS.parent / "README.rst").read_text(encoding="utf-8")
+    pictures = re.findall(r"^\.\. image:: (\S+)$", text, re.M)
+    assert pictures
+    assert all((DOCS.parent / picture).is_file() for picture in pictures)
