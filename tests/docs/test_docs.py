@@ -412,7 +412,7 @@ def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():
     """No more, no less; a setting has its own page."""
     source = ROOT / "src" / "collective" / "wsgifutures"
     topics = set()
-    for module in ("wsgi/audit.py", "publisher/audit.py", "publisher/joint.py"):
+    for module in ("wsgi/audit.py", "publisher/zope_audit.py", "publisher/joint.py"):
         for node in ast.walk(ast.parse((source / module).read_text())):
             match node:
                 case ast.Call(ast.Name("error" | "warning"), [ast.Constant(topic), *_]):

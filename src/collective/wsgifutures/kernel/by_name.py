@@ -1,7 +1,7 @@
 """A function and its arguments, for another process or another day.
 
-The function goes by its name, and its arguments are pickled. Whether both are found again is
-looked at where the call is made, so that who makes it is told.
+The function goes by its name, and its arguments are pickled. ``pack`` tries both at once, so
+that whoever makes the call gets the error.
 """
 
 from .errors import ArgumentRefused
@@ -14,20 +14,17 @@ import pickle
 
 
 class Declared:
-    """What a decorator makes of a function, and what stands in its module in its place."""
+    """The object that a decorator puts in the place of a function."""
 
-    @property
-    def plain(self) -> Callable[..., Any]:
-        """The function that was declared."""
-        raise NotImplementedError
+    plain: Callable[..., Any]  #: the function that was declared
 
 
 def pack(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> bytes:
-    """Return a call of *function*, for people *name*, as bytes.
+    """Return a call of *function* as bytes; *name* is for people.
 
     Raises:
-        ArgumentRefused: Its function is not found by its name, or its arguments do not
-            pickle.
+        ArgumentRefused: The name of the function does not lead to it, or the arguments do
+            not pickle.
     """
     module, qualname = function.__module__, function.__qualname__
     try:
@@ -50,7 +47,7 @@ def pack(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> byt
 
 
 def unpack(packed: bytes) -> tuple[str, Callable[[], Any]]:
-    """Return the name for people of a call that ``pack`` packed, and what makes it."""
+    """Return the name for people of a call that ``pack`` packed, and a function that makes it."""
     name, module, qualname, arguments = pickle.loads(packed)
 
     def call() -> Any:
@@ -65,7 +62,7 @@ def find(module: str, qualname: str) -> Any:
     """Return the plain function of that name.
 
     Raises:
-        ImportError, AttributeError: There is none.
+        ImportError, AttributeError: The name leads nowhere.
     """
     found = functools.reduce(getattr, qualname.split("."), importlib.import_module(module))
     return found.plain if isinstance(found, Declared) else found
