@@ -58,7 +58,7 @@ WRITTEN = {"acme", "acme_first", "acme_summary"}
 
 #: Files that need a Plone site. A test of their own runs them, in another process; the site of
 #: the tutorial is made by whoever follows it.
-WITH_A_SITE = {"make_site.py", "testing.py", "tests/test_page.py"}
+WITH_A_SITE = {"make_site.py", "testing.py", "tests/test_page.py", "acme/testing.py"}
 
 #: The words of the project, and no others.
 WORDS = {

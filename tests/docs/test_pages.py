@@ -3,6 +3,7 @@
 from blocks import blocks_of
 from blocks import DOCS
 from blocks import files_of
+from blocks import PAGES
 from collective.wsgifutures import compat
 from collective.wsgifutures import testing
 from collective.wsgifutures.upstreams.upstream import Method
@@ -194,3 +195,14 @@ def test_pictures_of_the_readme_are_in_the_repository():
     pictures = re.findall(r"^\.\. image:: (\S+)$", text, re.M)
     assert pictures
     assert all((DOCS.parent / picture).is_file() for picture in pictures)
+
+
+# Every page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_list_of_contents_on_a_page_is_on_purpose(page):
+    """The theme shows one at the side, and calls a second one an error, unless it has a class."""
+    text = page.read_text(encoding="utf-8")
+    mark = "    :class: this-will-duplicate-information-and-it-is-still-useful-here\n"
+    assert text.count("\n.. contents::\n") == text.count(mark)
