@@ -283,7 +283,9 @@ def take_closure(function: Any, seen: frozenset[int] = frozenset()) -> Taken:
         part = _take_closed_over(name, cell.cell_contents, seen)
         identity.append((name, part.identity))
         cells.append(CellType(part.copy))  # of its own: a loop goes on changing the other
-    return Taken(tuple(identity), _with_cells(function, tuple(cells)))
+    # One that closes over nothing is found by its name in another process.
+    copied = _with_cells(function, tuple(cells)) if cells else function
+    return Taken(tuple(identity), copied)
 
 
 def _take_closed_over(name: str, value: Any, seen: frozenset[int]) -> Taken:

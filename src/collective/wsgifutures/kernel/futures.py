@@ -265,14 +265,13 @@ class FutureFunction(Generic[P, T]):
     def _parts(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Parts:
-        if self._executor == "asyncio":
-            return _AsyncParts(self._name, function, args, kwargs)
-        if self._executor == "processes":
+        if executors.leaves_process(self._executor):
             from .executors.channel import pack
 
-            pack(self._name, self._function, args, kwargs)  # is refused here, in the view
-            return Parts(self._name, self._function, args, kwargs)
-        return Parts(self._name, function, args, kwargs)
+            function = self._function
+            pack(self._name, function, args, kwargs)  # is refused here, in the view
+        kind = _AsyncParts if self._executor == "asyncio" else Parts
+        return kind(self._name, function, args, kwargs)
 
     @property
     def name(self) -> str:

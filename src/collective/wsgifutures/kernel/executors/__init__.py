@@ -28,6 +28,7 @@ from .greenlets import Greenlets
 from .threads import at_end_of_thread
 from .threads import Threads
 from collections.abc import Callable
+from typing import Any
 
 import atexit
 import os
@@ -46,6 +47,7 @@ __all__ = [
     "check_available",
     "check_name",
     "default_name",
+    "leaves_process",
     "real_lock",
     "under_gevent",
 ]
@@ -85,6 +87,11 @@ def check_available(name: str | None) -> None:
         )
 
 
+def leaves_process(name: str | None) -> bool:
+    """Tell whether what runs there is found by its name and sent."""
+    return name == "processes" or (name in ("threads", "asyncio") and under_gevent())
+
+
 class Executors:
     """The executors of one worker, each made when it is first asked for.
 
@@ -92,6 +99,7 @@ class Executors:
         max_threads: How many threads run side by side.
         max_processes: How many processes; as many as there are cores where it is not given.
         max_queued: How many calls may wait for a thread, and as many for a process.
+        blocked: What lets no other async future run for longer is logged, in seconds.
     """
 
     def __init__(
@@ -99,10 +107,13 @@ class Executors:
         max_threads: int = 64,
         max_processes: int | None = None,
         max_queued: int = MAX_QUEUED,
+        blocked: float = 2.0,
     ) -> None:
         self._max_threads = max_threads
         self._max_processes = max_processes or os.cpu_count() or 1
         self._max_queued = max_queued
+        self._blocked = blocked
+        self._helping: Any = None
         self._made: dict[str, Executor] = {}
 
     def get(self, name: str | None) -> Executor:
@@ -124,11 +135,25 @@ class Executors:
             atexit.register(self.close)
         makers: dict[str, Callable[[], Executor]] = {
             "greenlets": Greenlets,
-            "threads": lambda: Threads(self._max_threads, self._max_queued),
+            "threads": self._threads,
             "processes": self._processes,
             "asyncio": self._asyncio,
         }
         return self._made.setdefault(name, makers[name]())
+
+    def _threads(self) -> Executor:
+        if not under_gevent():
+            return Threads(self._max_threads, self._max_queued)
+        from .helper import HelperThreads
+
+        return HelperThreads(self._helper(), self._max_threads, self._max_queued)
+
+    def _helper(self) -> Any:
+        """Return what both threads and asyncio are given under gevent."""
+        from .helper import Helper
+
+        self._helping = self._helping or Helper(self._blocked)
+        return self._helping
 
     def _processes(self) -> Executor:
         from .processes import Processes
@@ -136,6 +161,10 @@ class Executors:
         return Processes(self._max_processes, self._max_queued)
 
     def _asyncio(self) -> Executor:
+        if under_gevent():
+            from .helper import HelperAsyncio
+
+            return HelperAsyncio(self._helper())
         from .asyncio import Asyncio
 
-        return Asyncio()
+        return Asyncio(self._blocked)

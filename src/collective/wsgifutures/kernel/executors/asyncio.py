@@ -16,6 +16,8 @@ from .base import real_lock
 from .base import under_gevent
 from .base import Work
 from .threads import start_thread
+from .turning import running
+from .turning import watch_loop
 from collections.abc import Callable
 from typing import Any
 
@@ -33,11 +35,16 @@ TO_END = 1.0
 
 
 class Asyncio:
-    """A task for each call. A cancelled one is cancelled as asyncio does it."""
+    """A task for each call. A cancelled one is cancelled as asyncio does it.
+
+    Args:
+        blocked: A task that lets no other run for longer is logged, in seconds.
+    """
 
     name = "asyncio"
 
-    def __init__(self) -> None:
+    def __init__(self, blocked: float = 2.0) -> None:
+        self._blocked = blocked
         self._loop: _Loop | None = None
         self._lock = real_lock()
 
@@ -46,7 +53,7 @@ class Asyncio:
         job = _TaskJob(call, done)
         with self._lock:
             if self._loop is None or self._loop.failed:
-                self._loop = _Loop(self._lock)
+                self._loop = _Loop(self._lock, self._blocked)
             self._loop.start(job)
         return job
 
@@ -66,11 +73,13 @@ class _Loop:
 
     Args:
         lock: Held by who calls ``start``.
+        blocked: A task that lets no other run for longer is logged, in seconds.
     """
 
-    def __init__(self, lock: Any) -> None:
+    def __init__(self, lock: Any, blocked: float) -> None:
         self.failed = False  #: it could not be made
         self._lock = lock
+        self._blocked = blocked
         self._loop: asyncio.AbstractEventLoop | None = None
         self._early: list[_TaskJob] = []
         self._ends = False
@@ -89,6 +98,8 @@ class _Loop:
             with asyncio.Runner() as runner:
                 loop = runner.get_loop()
                 self._begin(loop)
+                if not under_gevent():
+                    watch_loop(loop, self._blocked)
                 while not self._ends:
                     self._run_on(loop)
         except Exception as error:  # there is no file descriptor left for it, say
@@ -130,6 +141,7 @@ class _TaskJob:
         self._call = call
         self._done = done
         self._context = contextvars.copy_context()
+        self._context.run(running.set, call.name)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False

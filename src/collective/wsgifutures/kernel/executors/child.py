@@ -30,7 +30,7 @@ import traceback
 def main() -> None:
     """Serve until the other side has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches all; the server decides
-    channel = _take_channel()
+    channel = take_channel()
     while (message := receive(channel)) is not None:
         with _ends_with(channel):
             answer = make(message)
@@ -38,7 +38,7 @@ def main() -> None:
             send(channel, answer)
 
 
-def _take_channel() -> socket.socket:
+def take_channel() -> socket.socket:
     """Return the socket that standard input is, and leave none to the calls."""
     os.set_blocking(0, True)  # gevent's sockets are not
     channel = socket.socket(fileno=os.dup(0))
@@ -73,10 +73,10 @@ def make(message: bytes) -> bytes:
         args, kwargs = pickle.loads(packed)
         return function(*args, **kwargs)
 
-    return _packed(name, run_to_end(name, functools.partial(run, name, call)))
+    return packed_outcome(name, run_to_end(name, functools.partial(run, name, call)))
 
 
-def _packed(name: str, outcome: Outcome) -> bytes:
+def packed_outcome(name: str, outcome: Outcome) -> bytes:
     """Return *outcome* as bytes; one that does not pickle is an error that says so."""
     error, note = outcome.exception(), None
     if error is not None:  # its traceback does not pickle, and its notes need not

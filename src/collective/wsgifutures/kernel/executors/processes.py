@@ -32,7 +32,7 @@ import time
 #: What a process runs: told where modules are, it waits for calls.
 _PROGRAM = (
     "import json, os, sys; sys.path[:] = json.loads(os.environ.pop('WSGIFUTURES_SYS_PATH')); "
-    "from collective.wsgifutures.kernel.executors.child import main; main()"
+    "from collective.wsgifutures.kernel.executors.{} import main; main()"
 )
 
 
@@ -49,7 +49,7 @@ class Processes:
     name = "processes"
 
     def __init__(self, limit: int, length: int = 1000) -> None:
-        self._line = Line(self.name, limit, length, _start_waiting)
+        self._line = Line(self.name, limit, length, start_waiting)
         self._idle: list[Child] = []
         self._all: set[Child] = set()
         self._lock = real_lock()
@@ -133,7 +133,7 @@ class _ProcessJob:
         if answer is None:
             return Raised(ProcessEnded(self.name, self._pool.drop(child)))
         self._pool.give_back(child)
-        return _unpacked(answer)
+        return unpacked(answer)
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -144,31 +144,37 @@ class _ProcessJob:
 
 
 class Child:
-    """One process, and the socket on which it is talked to."""
+    """One process, and the socket on which it is talked to.
 
-    def __init__(self) -> None:
-        self._channel, theirs = socket.socketpair()
+    Args:
+        module: What it runs, beside this one.
+        descriptors: Files of this process that it has as 3 and so on.
+    """
+
+    def __init__(self, module: str = "child", *descriptors: int) -> None:
+        self.channel, theirs = socket.socketpair()
         self._lock = real_lock()
         self._status: int | None = None
         with theirs:
-            self._pid = os.posix_spawn(
+            files = [(theirs.fileno(), 0), *zip(descriptors, range(3, 9), strict=False)]
+            self.pid = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-c", _PROGRAM],
+                [sys.executable, "-c", _PROGRAM.format(module)],
                 {**os.environ, "WSGIFUTURES_SYS_PATH": json.dumps(sys.path)},
-                file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)],
+                file_actions=[(os.POSIX_SPAWN_DUP2, *pair) for pair in files],
             )
 
     def lives(self) -> bool:
         """Tell whether it waits for a call. Its end is seen here before its status is there."""
-        self._channel.settimeout(0.0)
+        self.channel.settimeout(0.0)
         try:
-            return bool(self._channel.recv(1, socket.MSG_PEEK))
+            return bool(self.channel.recv(1, socket.MSG_PEEK))
         except BlockingIOError:
             return True
         except OSError:
             return False
         finally:
-            self._channel.settimeout(None)
+            self.channel.settimeout(None)
 
     @property
     def status(self) -> int | None:
@@ -178,14 +184,14 @@ class Child:
 
     def _look(self) -> int | None:
         if self._status is None:
-            self._status = _status(self._pid)
+            self._status = _status(self.pid)
         return self._status
 
     def ask(self, message: bytes) -> bytes | None:
         """Send a call and return what came of it; None where the process has ended."""
         try:
-            send(self._channel, message)
-            return receive(self._channel)
+            send(self.channel, message)
+            return receive(self.channel)
         except OSError:
             return None
 
@@ -193,14 +199,14 @@ class Child:
         """End it now; who asks it is told."""
         with self._lock, contextlib.suppress(ProcessLookupError):
             if self._look() is None:  # else its number may be another's by now
-                os.kill(self._pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
         with contextlib.suppress(OSError):  # a process of its own may have the other end
-            self._channel.shutdown(socket.SHUT_RDWR)
+            self.channel.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> int:
         """Kill it where it still runs, and return its status."""
         self.kill()
-        self._channel.close()
+        self.channel.close()
         while (status := self.status) is None:
             time.sleep(0.005)
         return status
@@ -214,7 +220,7 @@ def _status(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def _unpacked(answer: bytes) -> Outcome:
+def unpacked(answer: bytes) -> Outcome:
     """Return an outcome that came from a process, an exception with its story there."""
     outcome, note = pickle.loads(answer)
     error = outcome.exception()
@@ -224,7 +230,8 @@ def _unpacked(answer: bytes) -> Outcome:
     return outcome  # type: ignore[no-any-return]
 
 
-def _start_waiting(function: Callable[[], None]) -> None:
+def start_waiting(function: Callable[[], None]) -> None:
+    """Call *function*, which waits, in a thread of its own."""
     # Or a greenlet. A Thread would wait for that to begin: who is ended while it waits would
     # not know of what goes on.
     _thread.start_new_thread(function, ())
