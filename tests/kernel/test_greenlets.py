@@ -6,11 +6,13 @@ from .test_executors import made
 from .test_executors import SECONDS
 from .test_gate import free_slots
 from .test_gate import wait_until
+from .test_waiting import Only
 from .test_waiting import Request
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
 from collective.wsgifutures.kernel.executors import Greenlets
+from collective.wsgifutures.kernel.executors import Threads
 from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
 from collective.wsgifutures.kernel.inbox import inbox
@@ -342,13 +344,17 @@ def test_c_code_that_waits_by_itself_stops_nobody_in_a_thread(executors):
     beating = gevent.spawn(beat)
     for executor, goes_on in [("threads", True), ("greenlets", False)]:
         beats.clear()
-        call = future(key="wait", executor=executor)(lambda: CDLL(None).usleep(500_000))
+        call = future(key="wait", executor=executor)(wait_in_c)
         Request(call, executors=executors).run()
         assert (len(beats) > 10) is goes_on
     beating.kill()
 
 
-def test_threads_and_greenlets_log_at_the_same_time_and_none_stands_for_ever(executors, tmp_path):
+def wait_in_c():
+    CDLL(None).usleep(500_000)
+
+
+def test_threads_and_greenlets_log_at_the_same_time_and_none_stands_for_ever(tmp_path):
     """Nobody waits in one thread for a lock of gevent's that another one has."""
     handler = logging.FileHandler(tmp_path / "log")
     logger = logging.getLogger("both")
@@ -359,8 +365,9 @@ def test_threads_and_greenlets_log_at_the_same_time_and_none_stands_for_ever(exe
             logger.warning("line %d", number)
         return "logged"
 
-    call = future(key="log", executor="threads", timeout=SECONDS)(lambda n: log())
-    request = Request(lambda: gather(*map(call.submit, range(8))), executors=executors)
+    call = future(key="log", timeout=SECONDS)(lambda n: log())
+    view = lambda: gather(*map(call.submit, range(8)))  # noqa: E731
+    request = Request(view, executors=Only(Threads()))
     request.publish()
     request.waiter.start()
     log()
@@ -372,12 +379,12 @@ def test_threads_and_greenlets_log_at_the_same_time_and_none_stands_for_ever(exe
     assert len((tmp_path / "log").read_text().splitlines()) == 9 * 500
 
 
-def test_a_thread_starts_whatever_lock_a_handler_has(executors):
+def test_a_thread_starts_whatever_lock_a_handler_has():
     """One of somebody's own may have another kind than logging gives it; it stays."""
     handler = logging.NullHandler()
     handler.lock = lock = threading.Lock()
-    call = future(key="fine", executor="threads")(lambda: "fine")
-    assert Request(call, executors=executors).run() == "fine"
+    call = future(key="fine")(lambda: "fine")
+    assert Request(call, executors=Only(Threads())).run() == "fine"
     assert handler.lock is lock
 
 
@@ -394,13 +401,13 @@ def test_the_first_hub_of_a_process_is_made_before_its_first_thread():
     assert result.returncode == 0, result.stderr
 
 
-def test_a_thread_that_has_ended_leaves_neither_its_hub_nor_its_request(executors):
+def test_a_thread_that_has_ended_leaves_neither_its_hub_nor_its_request():
     """It had one, since it waited for something that gevent has patched."""
     hubs = threads_hubs()
-    call = future(key="wait", executor="threads")(lambda n: time.sleep(0.001))
+    call = future(key="wait")(lambda n: time.sleep(0.001))
     holds = []
     for number in range(5):
-        request = Request(lambda number=number: call(number), executors=executors)
+        request = Request(lambda number=number: call(number), executors=Only(Threads()))
         request.run()
         holds.append(weakref.ref(request.hold))
         del request
