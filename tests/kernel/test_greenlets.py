@@ -19,6 +19,7 @@ from collective.wsgifutures.kernel.inbox import inbox
 from contextvars import ContextVar
 from ctypes import CDLL
 
+import asyncio
 import gc
 import gevent
 import logging
@@ -348,6 +349,22 @@ def test_c_code_that_waits_by_itself_stops_nobody_in_a_thread(executors):
         Request(call, executors=executors).run()
         assert (len(beats) > 10) is goes_on
     beating.kill()
+
+
+def test_loops_in_greenlets_are_refused_with_the_executor_to_take(executors):
+    """One runs, the others say what to do; in threads all run."""
+    call = future(key="loop")(run_a_loop)
+    view = lambda: gather(*map(call.submit, range(3)), return_exceptions=True)  # noqa: E731
+    first, *others = Request(view, executors=executors).run()
+    assert (first, [type(error) for error in others]) == (0, [RuntimeError] * 2)
+    assert "Declare this one as async def, or with executor='threads'." in others[0].__notes__[0]
+    in_threads = future(key="loop", executor="threads")(run_a_loop)
+    values = Request(lambda: gather(*map(in_threads.submit, range(3))), executors=executors).run()
+    assert values == [0, 1, 2]
+
+
+def run_a_loop(n):
+    return asyncio.run(asyncio.sleep(0.1, n))
 
 
 def wait_in_c():

@@ -57,6 +57,11 @@ class Raised:
         """Return a copy."""
         return copy_exception(self._error)
 
+    @property
+    def original(self) -> Exception:
+        """The exception itself, of which each pass gets a copy; a note can be added."""
+        return self._error
+
 
 def run(name: str, function: Callable[[], Any]) -> Outcome:
     """Call *function* and return what came of it; whatever it raises becomes an outcome."""
