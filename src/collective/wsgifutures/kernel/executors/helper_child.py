@@ -86,8 +86,7 @@ class Helping:
                 self._take(_Sent(number, *pickle.loads(content)))
             else:
                 self._cancel(number)
-        self._executors["asyncio"].close()
-        os._exit(0)  # no thread is waited for
+        self._executors["asyncio"].close()  # what else ends Python takes its time up to TO_END
 
     def _prepare(self, levels: dict[str, int], blocked: float) -> None:
         # The worker keeps the limit of threads.
