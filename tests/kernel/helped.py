@@ -38,6 +38,11 @@ async def where_async():
     return where()
 
 
+def where_later(seconds, n):
+    time.sleep(seconds)
+    return where()
+
+
 def double(n):
     return {"doubled": [2 * n]}
 

@@ -101,6 +101,15 @@ def test_threads_and_asyncio_share_one_fresh_python_beside_the_worker(here):
     assert names & {"gevent", "Zope2", "ZPublisher", "transaction", "pytest"} == set()
 
 
+def test_a_thread_is_kept_for_the_next_call(here):
+    """One after the other they need one; side by side each has its own."""
+    call = declare("threads", helped.where_later)
+    one_by_one = {here.run(lambda n=n: call(0.0, n)) for n in range(5)}
+    at_once = here.run(lambda: gather(*(call.submit(0.3, n) for n in range(5))))
+    assert len(one_by_one) <= 2  # one that has just answered may not be free yet
+    assert len(set(at_once)) == 5
+
+
 @pytest.mark.parametrize("function", ["thread", "process", "loop", "pool", "look_up", "fork"])
 def test_what_libraries_do_in_a_thread_works(here, function):
     """Several at once, as in any Python."""

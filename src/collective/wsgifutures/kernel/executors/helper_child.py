@@ -12,6 +12,7 @@ from ..outcomes import run_to_end
 from .asyncio import Asyncio
 from .base import Executor
 from .base import Job
+from .base import Work
 from .carried import put_carried
 from .channel import find
 from .child import packed_outcome
@@ -23,8 +24,9 @@ from .frames import frames
 from .frames import LOG
 from .frames import send_for_ever
 from .threads import start_thread
-from .threads import Threads
 from .turning import watch_interpreter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from logging.handlers import QueueHandler
 from typing import Any
@@ -89,8 +91,7 @@ class Helping:
         self._executors["asyncio"].close()  # what else ends Python takes its time up to TO_END
 
     def _prepare(self, levels: dict[str, int], blocked: float) -> None:
-        # The worker keeps the limit of threads.
-        self._executors = {"threads": Threads(sys.maxsize), "asyncio": Asyncio(blocked)}
+        self._executors = {"threads": KeptThreads(), "asyncio": Asyncio(blocked)}
         handler = _ToTheWorker(self._box)
         logging.root.addHandler(handler)
         for name, level in levels.items():
@@ -151,6 +152,30 @@ class Helping:
         with self._lock:
             self._jobs.pop(sent.number, None)
         self._box.put(frame(DONE, sent.number, packed_outcome(sent.name, outcome)))
+
+
+class KeptThreads:
+    """A thread for each call, kept for the next one. The worker keeps the limit.
+
+    To start one for each call takes four times the CPU.
+    """
+
+    name = "threads"
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(sys.maxsize, "future")
+
+    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+        """Run *call* in a thread that has nothing to do, or in a new one."""
+        context = contextvars.copy_context()
+        self._pool.submit(lambda: done(context.run(call.work)))
+        return self
+
+    def cancel(self) -> None:
+        """A thread cannot be stopped. Who does not wait any more drops what it gives."""
+
+    def close(self) -> None:
+        """They end with the process."""
 
 
 class _Sent:
