@@ -61,7 +61,6 @@ setup(
         "prometheus_client",  # the text that Prometheus reads; has no dependencies itself
         "Products.CMFPlone",
         "Products.GenericSetup",
-        "tenacity",  # retries of upstreams
         "transaction",
         "urllib3>=2.6",  # upstreams; cheaper than requests on top of it; unpacks in parts
         "z3c.form",
@@ -114,7 +113,7 @@ setup(
     },
     entry_points={
         "console_scripts": ["wsgifutures = collective.wsgifutures.__main__:main"],
-        "paste.filter_app_factory": ["hold = collective.wsgifutures.wsgi.republish:filter_app"],
+        "paste.filter_app_factory": ["hold = collective.wsgifutures.paste:filter_app"],
         "plone.autoinclude.plugin": ["target = plone"],
     },
 )

@@ -1,7 +1,7 @@
-"""Requests that arrive: on a schedule whatever comes back, or from so many clients.
+"""Requests that arrive: on a schedule, whatever comes back, or from a number of clients.
 
-Each request has a connection of its own, from one of a few addresses of this machine, so
-that it does not run out of ports. Its time is counted from its last byte.
+Each request has a connection of its own. The connections come from several addresses of this
+machine, which has too few ports for one. Times are counted from a request's last byte.
 """
 
 from collections import Counter
@@ -16,10 +16,10 @@ import random
 import re
 import time
 
-#: Seconds after which a request that has no answer is given up.
+#: Seconds until a request without an answer is given up.
 PATIENCE = 60.0
 
-#: What a request has in place of a status.
+#: The status of a request without an answer.
 NO_ANSWER = 0
 
 #: Headers as a browser sends them.
@@ -39,24 +39,24 @@ _addresses = itertools.cycle([f"127.0.0.{n}" for n in range(1, 17)])
 
 @dataclass
 class Answer:
-    """What became of a request. Times are seconds; ``at`` is when it was answered."""
+    """The answer to a request. Times are seconds; ``at`` is when the answer came."""
 
     status: int
     took: float
     at: float
-    passes: int = 0  #: where the server tells (``debug``)
-    first: float = 0.0  #: when its first byte came, as ``took``
-    body: str = ""  #: where it is asked for
+    passes: int = 0  #: if the server tells them (``debug``)
+    first: float = 0.0  #: the time until the first byte
+    body: str = ""  #: if it was asked for
 
 
 @dataclass
 class Figures:
-    """What became of many."""
+    """The answers to many requests."""
 
     answers: list = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     ended: float = 0.0
-    late: float = 0.0  #: the most that the load itself was behind its schedule
+    late: float = 0.0  #: the most seconds that the load was behind its schedule
 
     def statuses(self):
         """Return how many answers had each status."""
@@ -72,7 +72,7 @@ class Figures:
         return times[min(len(times) - 1, int(len(times) * percent / 100))] if times else None
 
     def of_one_pass(self):
-        """Return the figures of what was published once."""
+        """Return the figures of the answers that took one pass."""
         return replace(self, answers=[a for a in self.answers if a.passes == 1])
 
     def per_second(self, status=200):
@@ -82,7 +82,7 @@ class Figures:
 
 
 class Visitors:
-    """Asks one server.
+    """Sends requests to one server.
 
     Args:
         site: The address of the site, with a slash at its end.
@@ -99,9 +99,10 @@ class Visitors:
         """Send one request and return its ``Answer``.
 
         Args:
-            view: ``{n}`` in it is the number of the request. Below the site, or from its root.
-            patience: Seconds after which it is given up.
-            body: Whether its text is in the answer.
+            view: A path below the site, or from the server's root. ``{n}`` in it is replaced by
+                the number of the request.
+            patience: Seconds until the request is given up.
+            body: Whether the answer has its text.
         """
         view = view.replace("{n}", str(next(self._numbers)))
         path = view if view.startswith("/") else self._path + view
@@ -120,10 +121,10 @@ class Visitors:
         """Ask for *view* at *rate* per second, whatever comes back; return ``Figures``.
 
         Args:
-            view: What to ask for; several are asked for in turn.
+            view: The view to ask for, or several, which are asked for in turn.
             rate: Requests in a second.
-            seconds: For how long.
-            until: An ``asyncio.Event`` that ends it before.
+            seconds: How long the load lasts.
+            until: An ``asyncio.Event`` that ends the load earlier.
         """
         figures = Figures()
         views = _in_turn(view)
@@ -142,16 +143,16 @@ class Visitors:
     async def clients(
         self, view, clients, seconds=None, requests=None, pause=0.0, tell=lambda n: None
     ):
-        """Ask for *view* from so many *clients*, one request after the other.
+        """Ask for *view* from *clients* clients, each one request after the other.
 
         Args:
-            view: What to ask for; several are asked for in turn.
+            view: The view to ask for, or several, which are asked for in turn.
             clients: How many ask at a time.
-            seconds: For how long.
-            requests: How many, in all.
-            pause: Seconds, more or less, that each waits before its next one. They begin within
-                that time.
-            tell: Called with the number of answers at each of them.
+            seconds: How long the load lasts.
+            requests: How many requests there are, in all.
+            pause: About how many seconds each client waits before its next request. All clients
+                start within that time.
+            tell: Called with the number of answers, after each answer.
         """
         figures = Figures()
         views = _in_turn(view)
@@ -193,9 +194,9 @@ class _Exchange(asyncio.Protocol):
 
     @property
     def passes(self):
-        """How often it was published, 0 where that is not told."""
-        told = _PASSES.search(self._received)
-        return int(told[1]) if told else 0
+        """The number of passes, 0 if the server does not tell it."""
+        found = _PASSES.search(self._received)
+        return int(found[1]) if found else 0
 
     def connection_made(self, transport):
         transport.write(self._request)
@@ -203,7 +204,7 @@ class _Exchange(asyncio.Protocol):
 
     @property
     def body(self):
-        """What came after the headers."""
+        """The text after the headers."""
         return self._received.partition(b"\r\n\r\n")[2].decode()
 
     def data_received(self, data):

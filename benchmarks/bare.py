@@ -1,9 +1,9 @@
-"""What a call by urllib3 costs under gevent, with nothing around it.
+"""Measure what a bare call by urllib3 costs under gevent.
 
     python benchmarks/bare.py URL --clients 1500 --seconds 15
 
-So many greenlets call over one pool, each one call after the other. Prints one JSON object:
-how many calls ended after the first seconds, and the CPU that this process took meanwhile.
+The clients are greenlets, which call over one pool, each one call after the other. Prints one
+JSON object: how many calls ended after the warm-up, and the CPU that this process used for them.
 """
 
 from gevent import monkey
@@ -22,7 +22,7 @@ import urllib3  # noqa: E402
 
 
 def measure(url, clients, warm_up, seconds):
-    """Call, and return how many calls ended in *seconds* and what CPU they took."""
+    """Call, and return how many calls ended in *seconds*, and the CPU that they used."""
     parts = urlsplit(url)
     pool = urllib3.HTTPConnectionPool(parts.hostname, parts.port, maxsize=clients)
     numbers = itertools.count()

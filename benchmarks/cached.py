@@ -2,12 +2,12 @@
 
     .venv/bin/python benchmarks/cached.py [--requests 2000]
 
-500 clients ask 10,000 times for a view that shows the same answer of an upstream. It is kept for
-so long that it expires twice in that time, and the upstream takes a second for it. Once with
-``stale``, warmed before: everybody gets the old answer while one call renews it. Once without:
-whoever comes while there is none waits for one call. What came from the cache took one pass.
-Before each of them as many requests for a fast view. Takes three minutes; two cores, the worker
-has one of them. Prints a table in reStructuredText.
+500 clients ask 10,000 times for a view that shows the same answer of an upstream. The upstream
+takes a second for the answer, which expires twice during the run. The first run has ``stale`` and
+a warm cache: all clients get the old answer while one call renews it. The second run has neither:
+while there is no answer, all clients wait for one call. Requests that took one pass were answered
+from the cache. Before each run as many requests ask for a fast view. Takes three minutes; two
+cores, the worker has one of them. Prints a table in reStructuredText.
 """
 
 from arrivals import ms
@@ -22,24 +22,24 @@ import time
 
 FAST = "@@fast"
 
-#: What is shown: one text for each side, with how long it is kept, in seconds.
+#: The view: each side has its own text; ``cache`` and ``stale`` are seconds.
 SHARED = "@@load-upstream?seconds=1&text={side}&cache={cache:.2f}&stale={stale}"
 
-#: For so many seconds a stale answer is given: longer than any run.
+#: How many seconds a stale answer is given: longer than any run.
 STALE = 600
 
-#: In the middle between twice and three times, in how long an answer is kept.
+#: How often the answer expires in a run: halfway between twice and three times.
 EXPIRES = 2.5
 
-#: How often the upstream may be called: once, and each time that the answer has expired.
+#: How often the upstream may be called: once, and once each time the answer has expired.
 CALLS = 3
 
-#: How much later answers may come than those of the fast view.
+#: How many times as long as the fast view the answers may take.
 LIMIT = 1.5
 
 
 class SharedStudy(Study):
-    """One run."""
+    """One run of the benchmark."""
 
     def __init__(self, server, service, options):
         super().__init__(server, service, options)
@@ -67,7 +67,7 @@ class SharedStudy(Study):
         return self._visitors.clients(view, self._options.clients, requests=requests)
 
     async def _shared(self, view, cache, warmed):
-        """Return the figures, how often the answer expired, and the calls, the first one too."""
+        """Return the figures, how often the answer expired, and the number of all calls."""
         before = len(calls(self._service))
         figures = await self._ask(view, self._options.requests)
         came = calls(self._service)[before:]
@@ -84,15 +84,15 @@ def rows(sides):
     ]
     yield ["the answer expired", *(f"{expired} times" for *_, expired, _ in parts)]
     yield [f"calls that the upstream got (at most {CALLS})", *(made for *_, made in parts)]
-    title = "from the cache, of all answers"
+    title = "answers from the cache"
     yield [title, *(f"{len(k.answers)} of {len(a.answers)}" for _, a, k, *_ in parts)]
     for title, percent in (("p50", 50), ("p99", 99)):
         yield [f"{title} of a fast view", *(ms(f.share(percent)) for f, *_ in parts)]
         ratios = [(k.share(percent), k.share(percent) / f.share(percent)) for f, _, k, *_ in parts]
         most = f" (at most {LIMIT} times)" if percent == 99 else ""
-        title = f"{title} of those from the cache{most}"
+        title = f"{title} of the answers from the cache{most}"
         yield [title, *(f"{ms(seconds)} ({ratio:.2f} times)" for seconds, ratio in ratios)]
-    yield ["p99 of all", *(ms(a.share(99)) for _, a, *_ in parts)]
+    yield ["p99 of all answers", *(ms(a.share(99)) for _, a, *_ in parts)]
     yield ["errors", *(f.errors() + a.errors() for f, a, *_ in parts)]
 
 
@@ -101,7 +101,7 @@ def main():
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=500)
     options = parser.parse_args()
-    # All of them wait for their turn, in both cases: none is refused.
+    # All requests wait for their turn, in both runs: none is refused.
     limits = {"max_held_per_client": 5000, "max_waiting": options.clients * 2, "max_wait": 86_400}
     print_study(lambda *args: SharedStudy(*args).run(), options, **limits, debug="on")
 

@@ -26,7 +26,7 @@ import json
 import subprocess
 import time
 
-#: Clients of the first requests, which are not counted: each slot compiles the theme once.
+#: How many clients send the first requests, which are not counted: each slot compiles the theme.
 WARM_UP = 8
 MANY = ["--worker-connections", "10000"]
 
@@ -45,7 +45,7 @@ PAGES = [
 
 
 def measure(side, template, variables, clients, seconds, keep=True):
-    """Run *side* once under load and return what was measured."""
+    """Run *side* once under load and return the figures."""
     running = Running(side, template, variables)
     try:
         url = running.site + side.view + ("?seconds=1&text=b-{n}" if side.view else "")

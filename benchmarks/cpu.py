@@ -1,11 +1,11 @@
-"""What a held request costs: against two requests of a fast view and a bare call.
+"""The CPU of a held request, compared to two requests for a fast view and a bare call.
 
     .venv/bin/python benchmarks/cpu.py [--rounds 1]
 
-A held request publishes twice and calls once. 1,500 clients ask for one with a call of a
-second, then as many for the fast view of the same site; then the call is made by urllib3 under
-gevent, with nothing around it. What counts is the CPU of the worker (of that process) divided by
-what was answered meanwhile: on connections that are kept, and on a new one for each request.
+A held request is published twice and makes one call. 1,500 clients ask for the held view, whose
+call takes a second, then as many for the fast view of the same site. Then urllib3 makes the bare
+call under gevent. The figures are the CPU of the process divided by the number of answers, on
+connections that are kept and on new connections.
 Takes four minutes; two cores, the worker has one of them. Prints a table in reStructuredText.
 """
 
@@ -28,18 +28,18 @@ HELD = "@@load-upstream?seconds=1&text=c-{n}"
 FAST = "@@fast"
 CALL = "/slow?seconds=1&text=c-{n}"
 
-#: How the clients connect, by what the table calls it.
+#: Whether the clients keep their connections, by the title in the table.
 CONNECTIONS = {"connections are kept": True, "a new connection each": False}
 
-#: What the held request may cost, in what the other two cost together.
+#: The largest allowed ratio of the held request's CPU to the CPU of the others together.
 LIMIT = 1.0
 
-#: Seconds in which what the load has left is ended.
+#: Seconds until the worker has ended the rest of a load.
 SETTLE = 4
 
 
 class CostStudy(Study):
-    """Adds up what the sides cost, round by round."""
+    """Adds up the CPU of each side, round by round."""
 
     def __init__(self, server, service, options):
         super().__init__(server, service, options)
@@ -58,7 +58,7 @@ class CostStudy(Study):
         return list(self._rows())
 
     def _load(self, view, keep):
-        """Ask for *view*, and add what the worker took from the end of the warm-up on."""
+        """Ask for *view*, and add the CPU that the worker used after the warm-up."""
         options = self._options
         seconds = options.warm_up + options.seconds + 1
         headers = [line for line in HEADERS.split("\r\n") if line and "close" not in line]
@@ -76,7 +76,7 @@ class CostStudy(Study):
         gevent.sleep(SETTLE)
 
     def _bare(self):
-        """Make the call alone, where the worker is else."""
+        """Make the bare call, on the worker's core."""
         options = self._options
         command = [BIN / "python", ROOT / "benchmarks" / "bare.py", self._service + CALL]
         command += ["--clients", options.clients, "--seconds", options.seconds]
@@ -101,7 +101,7 @@ class CostStudy(Study):
         return self._cpu[side] / self._answers[side]
 
     def _rows(self):
-        yield ["CPU of each", *CONNECTIONS]
+        yield ["CPU per request", *CONNECTIONS]
         sides = {
             keep: (self._each((HELD, keep)), self._each((FAST, keep)), self._each("bare"))
             for keep in CONNECTIONS.values()
@@ -109,7 +109,7 @@ class CostStudy(Study):
         for number, title in enumerate(["held request", "fast view", "bare call by urllib3"]):
             yield [title, *(f"{side[number] * 1000:.2f} ms" for side in sides.values())]
         ratios = [held / (2 * fast + bare) for held, fast, bare in sides.values()]
-        title = f"the held one to two fast ones and a bare call (at most {LIMIT})"
+        title = f"a held request to two fast views and a bare call (at most {LIMIT})"
         yield [title, *(f"{ratio:.2f} times" for ratio in ratios)]
         errors = [self._errors[HELD, k] + self._errors[FAST, k] for k in CONNECTIONS.values()]
         yield ["errors", *errors]
@@ -119,10 +119,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, default=1500)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=15.0, help="of each side in each round")
-    parser.add_argument("--warm-up", type=float, default=8.0, help="of each, which does not count")
+    parser.add_argument("--seconds", type=float, default=15.0, help="for each side in each round")
+    parser.add_argument(
+        "--warm-up", type=float, default=8.0, help="before each measurement, not counted"
+    )
     options = parser.parse_args()
-    # Whoever waits is waited for, so that the CPU is of answers and of no refusals.
+    # All requests wait for their turn: no CPU is used for refusals.
     limits = {"max_held_per_client": 5000, "max_waiting": options.clients * 2, "max_wait": 86_400}
     print_study(lambda *args: CostStudy(*args).run(), options, **limits)
 

@@ -1,10 +1,10 @@
-"""A table of faults: what was injected, what its client saw, what others saw, what was left.
+"""A table of faults: what the fault's client saw, what others saw, what was left behind.
 
     .venv/bin/python benchmarks/faults.py [--only TEXT] [--write]
 
 One worker with two slots, at a TCP port and at a Unix socket, serves visitors with fast and
-held views all the time, while each fault is injected in turn. Before and after, the load
-pauses for a moment and the worker is asked what it keeps. Takes four minutes. Prints a table
+held views all the time, while each fault is injected in turn. Before and after each fault the
+load pauses, and the worker's objects are counted. Takes four minutes. Prints a table
 in reStructuredText, or writes it to ``docs/benchmarks-faults.txt``.
 """
 
@@ -64,20 +64,22 @@ SETTINGS = {
     "slow_pass": 1,
 }
 
-#: gunicorn kills a worker that stands still for so long, and one that has to stop.
+#: Seconds until gunicorn kills a worker that stands still.
 WORKER_TIMEOUT = 4
+
+#: Seconds until gunicorn kills a worker that has to stop.
 GRACEFUL_TIMEOUT = 3
 
-#: Addresses of the clients of faults, each a client of its own. Visitors have 127.0.0.1.
+#: The addresses of the faults' clients; each address is another client. Visitors use 127.0.0.1.
 ADDRESSES = [f"127.0.0.{n}" for n in range(2, 10)]
 
-#: How long a client waits for its answer, in seconds.
+#: Seconds until a client gives up waiting for its answer.
 PATIENCE = 40
 
-#: What the worker may not keep of a request that has ended.
+#: Objects that the worker may not keep after a request has ended.
 KEPT = {
     "holds": "collective.wsgifutures.kernel.hold.Hold",
-    "passes": "collective.wsgifutures.kernel.hold.Pass",
+    "passes": "collective.wsgifutures.kernel.passes.Pass",
     "bodies": "collective.wsgifutures.wsgi.body.RequestBody",
     "Zope requests": "ZPublisher.HTTPRequest.HTTPRequest",
     "greenlets": "gevent._gevent_cgreenlet.Greenlet",
@@ -92,9 +94,9 @@ class Site:
 
     Args:
         running: The server.
-        unix: Its Unix socket.
-        folder: Where it keeps request bodies.
-        hostile: An upstream that does what no service should.
+        unix: The path of its Unix socket.
+        folder: The folder where the server keeps request bodies.
+        hostile: An upstream that misbehaves.
     """
 
     def __init__(self, running, unix, folder, hostile):
@@ -114,7 +116,7 @@ class Site:
             return wire.get(view).body
 
     def ask(self, view, address="127.0.0.1", patience=PATIENCE):
-        """Ask for *view* on a new connection; return the status, or the name of what is raised."""
+        """Ask for *view* on a new connection; return the status, or the name of the exception."""
         parts = urlsplit(self.root)
         source = (address, 0)
         client = http.client.HTTPConnection(parts.hostname, parts.port, patience, source)
@@ -129,21 +131,21 @@ class Site:
         finally:
             client.close()
 
-    def kept(self):
-        """Return how many of ``KEPT`` there are, and open and temporary files."""
-        told = json.loads(self.get("@@fault-objects"))
-        found = {title: told["objects"].get(name, 0) for title, name in KEPT.items()}
-        found["users"] = sum(user != "None" for user in told["users"])
-        found["open files"] = told["files"]
+    def count_objects(self):
+        """Return how many objects of ``KEPT`` there are, and open and temporary files."""
+        report = json.loads(self.get("@@fault-objects"))
+        found = {title: report["objects"].get(name, 0) for title, name in KEPT.items()}
+        found["users"] = sum(user != "None" for user in report["users"])
+        found["open files"] = report["files"]
         found["temporary files"] = len(list(self.folder.iterdir()))
         return found
 
     def wait_for(self, true, seconds=30):
-        """Wait until *true* says so, and return how long that took, in seconds."""
+        """Wait until *true* returns a true value; return the seconds that took."""
         began = time.monotonic()
         while not true():
             if time.monotonic() > began + seconds:
-                raise TimeoutError("what was waited for did not happen")
+                raise TimeoutError(f"the condition is still false after {seconds} s")
             time.sleep(0.005)
         return time.monotonic() - began
 
@@ -152,10 +154,10 @@ class Several:
     """Requests that are under way at the same time.
 
     Args:
-        site: Whom they ask.
-        number: How many there are.
-        view: What they ask for; ``{n}`` in it is the number of the request.
-        addresses: Where they come from, in turn.
+        site: The site that they ask.
+        number: How many requests there are.
+        view: The view that they ask for; ``{n}`` in it is replaced by the number of the request.
+        addresses: The addresses that they come from, in turn.
     """
 
     def __init__(self, site, number, view, addresses=ADDRESSES[:1]):
@@ -173,21 +175,21 @@ class Several:
     def _ask(self, view, address):
         self._statuses[self._site.ask(view, address)] += 1
 
-    def told(self):
-        """Wait for all, and return how often each status came."""
+    def wait(self):
+        """Wait for all answers, and return how often each status came."""
         for thread in self._threads:
             thread.join()
-        return told(self._statuses)
+        return summarize(self._statuses)
 
 
-def told(statuses):
+def summarize(statuses):
     """Return how often each status came, as ``200 (20), 503 (5)``."""
     order = sorted(statuses.items(), key=lambda item: str(item[0]))
     return ", ".join(f"{status} ({number})" for status, number in order) or "nothing"
 
 
 class Visitors:
-    """A small load that never ends: two with fast views, three with held ones."""
+    """A small load that never ends: two visitors ask for fast views, three for held views."""
 
     VIEWS = (*["@@fast"] * 2, *["@@hold?seconds=0.3&text=visitor"] * 3)
 
@@ -208,7 +210,7 @@ class Visitors:
         self._go.set()
 
     def pause(self):
-        """Return when all have their answers, and let them wait."""
+        """Let the visitors wait, and return when all have their answers."""
         self._go.clear()
         self._site.wait_for(lambda: not self._asking, PATIENCE)
 
@@ -231,7 +233,7 @@ class Visitors:
             time.sleep(0.08)
 
 
-# The faults. Each returns what its own client saw.
+# The faults. Each function returns what the fault's own client saw.
 
 
 class Fault(NamedTuple):
@@ -239,7 +241,7 @@ class Fault(NamedTuple):
 
     title: str
     inject: object
-    kills: bool  #: the worker does not survive it
+    kills: bool  #: whether the fault ends the worker
 
 
 FAULTS = []
@@ -267,20 +269,20 @@ def silent(site):
 
 
 def reset(connection):
-    """Close it with a reset in place of an orderly end."""
+    """Close *connection* with a reset instead of an orderly end."""
     linger_for_nothing = struct.pack("ii", 1, 0)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_nothing)
     connection.close()
 
 
 def leave_while_held(site, connection, leave):
-    """Ask, be held, go away; return when the call was ended."""
+    """Ask for a held view and go away; return how soon the call was ended."""
     connection.sendall(request(silent(site)))
     time.sleep(0.5)
     site.hostile.left.clear()
     leave(connection)
     took = site.wait_for(lambda: site.hostile.left["/silent"], 3)
-    return f"it has gone; its call was ended after {took * 1000:.0f} ms"
+    return f"no answer; the call was ended after {took * 1000:.0f} ms"
 
 
 def new_connection(site):
@@ -316,16 +318,18 @@ def go_in_the_queue(site):
     time.sleep(0.3)
     for connection in connections:
         connection.close()
-    busy.told()
+    busy.wait()
     published = site.get("@@passes-of?text=gone").decode()
-    return f"they have gone; {published} of them were published"
+    return f"no answers; {published} requests were published"
 
 
 @fault("An upload stalls in its middle")
 def stalls(site):
     with Wire(site, PATIENCE) as wire:
         wire.send(post("@@fault-read", b"x" * 1000)[:-500])
-        return told(Counter(answer.status for answer in wire.answers())) + ", connection closed"
+        return (
+            summarize(Counter(answer.status for answer in wire.answers())) + ", connection closed"
+        )
 
 
 @fault("An upload trickles, a byte every 50 ms")
@@ -333,11 +337,13 @@ def trickles(site):
     whole = post("@@fault-read", b"x" * 1000)
     with Wire(site, PATIENCE) as wire:
         wire.send(whole[:-1000])
-        with contextlib.suppress(OSError):  # it is closed
+        with contextlib.suppress(OSError):  # the server has closed the connection
             for _ in range(100):
                 wire.send(b"x")
                 time.sleep(0.05)
-        return told(Counter(answer.status for answer in wire.answers())) + ", connection closed"
+        return (
+            summarize(Counter(answer.status for answer in wire.answers())) + ", connection closed"
+        )
 
 
 @fault("An upload breaks off with a reset, most of it in a file by then")
@@ -347,15 +353,15 @@ def breaks_off(site):
     time.sleep(0.2)
     reset(connection)
     published = site.get("@@fault-how-often-hidden?text=broken").decode()
-    return f"it has gone; {published} were published"
+    return f"no answer; {published} requests were published"
 
 
-@fault("An upload of 50 MB, where no more than 1 MB may come")
+@fault("An upload of 50 MB; 1 MB is allowed")
 def too_large(site):
     with Wire(site, PATIENCE) as wire:
         wire.send(post("@@fault-read", b"x" * 50_000_000))
         refused = wire.answer().status
-        return f"{refused}; the next request on its connection: {wire.get('@@fast').status}"
+        return f"{refused}; the next request on the connection: {wire.get('@@fast').status}"
 
 
 def ask_upstream(site, mode, **how):
@@ -371,7 +377,7 @@ for mode, what in {
     "stalls": "stalls after its headers",
     "trickles": "trickles its body",
     "garbage": "answers garbage",
-    "garbage-chunks": "sends chunks that are none",
+    "garbage-chunks": "sends invalid chunks",
     "endless-headers": "sends headers without an end",
 }.items():
     fault(f"The upstream {what}")(lambda site, mode=mode: ask_upstream(site, mode))
@@ -384,83 +390,83 @@ def sends_without_end(site):
 
 @fault("The upstream stalls, and the view catches nothing")
 def not_caught(site):
-    return told(Counter([site.ask(fetch(site, "stalls", **{"raise": 1}))]))
+    return summarize(Counter([site.ask(fetch(site, "stalls", **{"raise": 1}))]))
 
 
 @fault("Futures raise SystemExit, KeyboardInterrupt, GreenletExit")
 def futures_raise(site):
     names = ("SystemExit", "KeyboardInterrupt", "GreenletExit")
-    return told(Counter(site.ask(f"@@fault-end?what={n}&raise=1") for n in names))
+    return summarize(Counter(site.ask(f"@@fault-end?what={n}&raise=1") for n in names))
 
 
 @fault("Views raise SystemExit, KeyboardInterrupt, GreenletExit")
 def views_raise(site):
     names = ("SystemExit", "KeyboardInterrupt", "GreenletExit")
-    return told(Counter(site.ask(f"@@fault-leave?what={n}&text=leave") for n in names))
+    return summarize(Counter(site.ask(f"@@fault-leave?what={n}&text=leave") for n in names))
 
 
 @fault("A response breaks off while it is streamed")
 def stream_breaks(site):
-    return told(Counter([site.ask("@@fault-broken-stream?text=broken")]))
+    return summarize(Counter([site.ask("@@fault-broken-stream?text=broken")]))
 
 
 @fault("Views that block take all slots for 2 s")
 def block_all_slots(site):
-    return Several(site, 2, "@@sleep?seconds=2").told()
+    return Several(site, 2, "@@sleep?seconds=2").wait()
 
 
 @fault("6 views call their own site in the pass, and take all slots")
 def call_their_own_site(site):
-    return Several(site, 6, "@@own-site").told()
+    return Several(site, 6, "@@own-site").wait()
 
 
 @fault("20 futures call their own site")
 def futures_call_their_own_site(site):
-    return Several(site, 20, "@@fault-ask-site?view=fast", ADDRESSES[:2]).told()
+    return Several(site, 20, "@@fault-ask-site?view=fast", ADDRESSES[:2]).wait()
 
 
 @fault("20 requests that each conflict twice")
 def storm(site):
-    return Several(site, 20, f"@@storm?text={time.time()}-{{n}}", ADDRESSES[:2]).told()
+    return Several(site, 20, f"@@storm?text={time.time()}-{{n}}", ADDRESSES[:2]).wait()
 
 
-@fault("25 requests of one client that are held up to the deadline, where 20 may be")
+@fault("25 requests of one client that are held up to the deadline; 20 are allowed")
 def too_many_held_of_one_client(site):
-    return Several(site, 25, EXPIRES).told()
+    return Several(site, 25, EXPIRES).wait()
 
 
-@fault("60 such requests of eight clients, where the worker holds 40")
+@fault("60 requests of eight clients that are held up to the deadline; 40 are allowed")
 def too_many_held(site):
-    return Several(site, 60, EXPIRES, ADDRESSES).told()
+    return Several(site, 60, EXPIRES, ADDRESSES).wait()
 
 
-@fault("60 requests at once while views block, where 30 may wait for a slot")
+@fault("60 requests at once while views block; 30 may wait for a slot")
 def too_many_waiting(site):
     busy = Several(site, 2, "@@sleep?seconds=1")
     time.sleep(0.3)
-    seen = Several(site, 60, "@@fast").told()
-    busy.told()
+    seen = Several(site, 60, "@@fast").wait()
+    busy.wait()
     return seen
 
 
 @fault("A view computes for 2 s and lets nothing else run")
 def computes(site):
-    return told(Counter([site.ask("@@compute?seconds=2")]))
+    return summarize(Counter([site.ask("@@compute?seconds=2")]))
 
 
 @fault("A future never lets anything else run (gunicorn's timeout ends the worker)", kills=True)
 def computes_for_ever(site):
-    return told(Counter([site.ask("@@compute?future=in%20C")]))
+    return summarize(Counter([site.ask("@@compute?future=in%20C")]))
 
 
-@fault("SIGKILL of the worker, while a response is held and an upload comes", kills=True)
+@fault("SIGKILL of the worker while responses are held and an upload comes", kills=True)
 def killed(site):
     upload = new_connection(site)
     upload.sendall(post("@@fault-read", b"x" * 900_000)[:-1000])
     held = Several(site, 3, EXPIRES)
     time.sleep(0.5)
     os.kill(site.worker(), signal.SIGKILL)
-    seen = held.told()
+    seen = held.wait()
     upload.close()
     return seen
 
@@ -470,7 +476,7 @@ def reloaded(site):
     long, short = Several(site, 3, EXPIRES), Several(site, 3, "@@hold?seconds=1&text=short")
     time.sleep(0.5)
     os.kill(site.running.master, signal.SIGHUP)
-    return f"{short.told()}; {long.told()}"
+    return f"{short.wait()}; {long.wait()}"
 
 
 @fault("SIGTERM of gunicorn while responses are held: 3 end in time, 3 do not", kills=True)
@@ -478,17 +484,17 @@ def stopped(site):
     long, short = Several(site, 3, EXPIRES), Several(site, 3, "@@hold?seconds=1&text=short")
     time.sleep(0.5)
     os.kill(site.running.master, signal.SIGTERM)
-    seen = f"{short.told()}; {long.told()}"
+    seen = f"{short.wait()}; {long.wait()}"
     site.running.restart()
     return seen
 
 
-# What became of it
+# The table
 
 
 @dataclass
 class Row:
-    """One fault, and what came of it."""
+    """A row of the table: a fault and its effects."""
 
     title: str
     seen: str
@@ -498,23 +504,24 @@ class Row:
     left: str
 
 
-HEAD = ["Fault", "Its client saw", "Worker", "Next request", "Others saw", "Left behind"]
+HEAD = ["Fault", "The client saw", "Worker", "Next request", "Others saw", "Left behind"]
 
 
-def examine(site, visitors, one):
-    """Inject a fault and return its row."""
+def examine(site, visitors, case):
+    """Inject the fault *case* and return its row."""
     visitors.pause()
-    before, pid = settled(site), site.worker()
+    before, pid = settle(site), site.worker()
     visitors.go_on()
     time.sleep(0.5)
-    seen = one.inject(site)
+    seen = case.inject(site)
     served = next_request(site)
     time.sleep(0.5)
     visitors.pause()
     others = dict(visitors.statuses)
-    after = settled(site, None if one.kills else before)
+    after = settle(site, None if case.kills else before)
     worker = "the same" if site.worker() == pid else "a new one"
-    return Row(one.title, seen, worker, served, told(others), left(before, after, one.kills))
+    behind = left(before, after, case.kills)
+    return Row(case.title, seen, worker, served, summarize(others), behind)
 
 
 def next_request(site):
@@ -527,30 +534,30 @@ def next_request(site):
     return f"{(time.monotonic() - began) * 1000:.0f} ms"
 
 
-def settled(site, like=None):
-    """Return what the worker keeps; wait up to 10 s until that is no more than *like*."""
-    kept = site.kept()
+def settle(site, like=None):
+    """Return the worker's objects; wait up to 10 s until they are no more than *like*."""
+    kept = site.count_objects()
     until = time.monotonic() + 10
     while like and more(like, kept) and time.monotonic() < until:
         time.sleep(0.2)
-        kept = site.kept()
+        kept = site.count_objects()
     return kept
 
 
 def more(before, after):
-    """Return of what there is more than before."""
+    """Return the objects that *after* has more of than *before*."""
     return {name: n - before[name] for name, n in after.items() if n > before[name]}
 
 
 def left(before, after, new_process):
-    """Return what a fault has left behind, for the table."""
+    """Return the objects that a fault has left behind, for the table."""
     names = ("temporary files",) if new_process else before
     found = {n: number for n, number in more(before, after).items() if n in names}
     return ", ".join(f"{number} {name}" for name, number in found.items()) or "nothing"
 
 
 class Restartable(Running):
-    """A server that is stopped by a fault, and started again."""
+    """A server that a fault stops, and that is started again."""
 
     def __init__(self, side, template, env):
         self._env = env | {f"WSGIFUTURES_{k.upper()}": str(v) for k, v in side.settings.items()}
@@ -562,7 +569,7 @@ class Restartable(Running):
         return self._process.pid
 
     def restart(self):
-        """Wait for its end and start it again on the same site and addresses."""
+        """Wait for the server's end, and start it again on the same site and addresses."""
         self._process.wait(GRACEFUL_TIMEOUT + 5)
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -573,7 +580,7 @@ class Restartable(Running):
 
 @contextmanager
 def a_server():
-    """Start all that is needed; give the site."""
+    """Start the server, its service and the hostile upstream; give the site."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         template = stack.enter_context(a_site())
@@ -590,11 +597,11 @@ def a_server():
 
 
 def warm_up(site, visitors):
-    """Let the worker and its sessions have what they keep anyway."""
+    """Fill the caches and connection pools that the worker keeps anyway."""
     for view in ("@@own-site", fetch(site, "well"), "@@fault-ask-site?view=fast"):
         site.ask(view)
     visitors.go_on()
-    Several(site, 20, "@@fault-outcome?how=value&text=warm").told()
+    Several(site, 20, "@@fault-outcome?how=value&text=warm").wait()
     time.sleep(3)
     visitors.pause()
 
@@ -609,9 +616,9 @@ def main():
         visitors = Visitors(site)
         try:
             warm_up(site, visitors)
-            for one in FAULTS:
-                if options.only.lower() in one.title.lower():
-                    row = examine(site, visitors, one)
+            for case in FAULTS:
+                if options.only.lower() in case.title.lower():
+                    row = examine(site, visitors, case)
                     say(" | ".join(vars(row).values()))
                     rows.append(list(vars(row).values()))
         finally:

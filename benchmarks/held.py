@@ -1,10 +1,10 @@
-"""5,000 responses held at once by one worker: what they cost, and what visitors notice.
+"""5,000 responses held at once by one worker: their memory, and what visitors notice.
 
     .venv/bin/python benchmarks/held.py [--held 500]
 
-Calls of 120 s are let in at half of the rate that the worker was measured to hold, and
-wait until the slow service is told to answer all of them at once. A fast view is asked
-for meanwhile, at a fixed rate below half of what the worker can serve. Takes five minutes
+Requests with calls of 120 s come at half of the rate that the worker can hold, and wait until
+the slow service answers all of them at once. Meanwhile a fast view is asked for, at a fixed
+rate below half of what the worker can serve. Takes five minutes
 (one with ``--held 500``); two cores, the worker has one of them. Prints a table in
 reStructuredText.
 """
@@ -20,24 +20,27 @@ import argparse
 import asyncio
 import time
 
-#: Seconds that a call takes where nobody lets it go before.
+#: Seconds that a call takes, unless it is released earlier.
 CALL = 120
 
-#: Share of the capacity at which held requests come in, and the fast view is asked for while
-#: they wait, and while all of them go on. Then a quarter of the passes is left for it.
+#: The share of the capacity at which held requests come in.
 LET_IN = 0.5
+
+#: The share of the capacity at which the fast view is asked for while responses are held.
 FAST = 0.4
+
+#: The same while all calls settle: a quarter of the passes is left for new requests then.
 NEW = 0.2
 
-#: Seconds that the worker is left alone before its memory is read.
+#: Seconds without load before the worker's memory is read.
 SETTLE = 3
 
-#: What a held response may cost, in KB.
+#: The largest allowed memory of a held response, in KB.
 BUDGET = 30
 
 
 class HeldStudy(Study):
-    """One run."""
+    """One run of the benchmark."""
 
     def __init__(self, server, service, options):
         super().__init__(server, service, options)
@@ -92,7 +95,7 @@ class HeldStudy(Study):
         await asyncio.sleep(SETTLE)
 
     async def _release(self, held, rate):
-        """Let all calls go; return how long they took and what visitors saw meanwhile."""
+        """Release all calls; return how long that took, and the figures of other visitors."""
         over = asyncio.Event()
         began = time.monotonic()
         visitors = asyncio.create_task(self._visitors.at_rate("@@fast", rate, CALL, until=over))
@@ -107,7 +110,7 @@ class HeldStudy(Study):
         return asyncio.to_thread(lambda: get(self._service + path).decode())
 
     def _rows(self, figures, memory, holds, rate, alone, beside, burst, during, after):
-        slots = 4  # what suits a FileStorage
+        slots = 4  # the number for a FileStorage
         ratio = beside.share(99) / alone.share(99)
         fast = f"p99 of a fast view, {rate:.0f} times a second"
         refused = during.statuses().get(503, 0)
@@ -120,13 +123,17 @@ class HeldStudy(Study):
             ["memory per held response", f"{memory:.1f} KB", f"{BUDGET} KB"],
             [f"{fast}, none held", ms(alone.share(99)), ""],
             [f"{fast}, all held", f"{ms(beside.share(99))} ({ratio:.2f} times)", "1.5 times"],
-            ["all settle at once: until the last is answered", f"{burst:.1f} s", ""],
+            ["all settle at once: time until the last answer", f"{burst:.1f} s", ""],
             [
                 f"p50, p99 of the fast view meanwhile, {rate * NEW / FAST:.0f} times a second",
                 f"{ms(during.share(50))}, {ms(during.share(99))}",
                 "",
             ],
-            ["of those: refused, other errors", f"{refused}, {during.errors() - refused}", "0"],
+            [
+                "refusals and other errors of that view",
+                f"{refused}, {during.errors() - refused}",
+                "0",
+            ],
             [f"{fast}, afterwards", ms(after.share(99)), ""],
         ]
 
@@ -135,8 +142,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--held", type=int, default=5000)
     parser.add_argument("--client", choices=["waiting", "urllib3", "requests"], default="waiting")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each look at p99")
-    parser.add_argument("--warm-up", type=float, default=10.0, help="of each look at capacity")
+    parser.add_argument("--seconds", type=float, default=20.0, help="for each measurement of p99")
+    parser.add_argument(
+        "--warm-up", type=float, default=10.0, help="for each measurement of capacity"
+    )
     options = parser.parse_args()
     settings = {"deadline": 600, "max_held": options.held, "max_held_per_client": options.held}
     print_study(lambda *args: HeldStudy(*args).run(), options, **settings)

@@ -13,14 +13,14 @@ from gevent import monkey
 
 monkey.patch_all()
 
-from collective.wsgifutures.kernel.executors import Threads  # noqa: E402
+from collective.wsgifutures.kernel.calls import Call  # noqa: E402
 from collective.wsgifutures.kernel.executors.asyncio import Asyncio  # noqa: E402
 from collective.wsgifutures.kernel.executors.helper import Helper  # noqa: E402
 from collective.wsgifutures.kernel.executors.helper import HelperAsyncio  # noqa: E402
 from collective.wsgifutures.kernel.executors.helper import HelperThreads  # noqa: E402
-from collective.wsgifutures.kernel.futures import Parts  # noqa: E402
-from collective.wsgifutures.kernel.hold import Call  # noqa: E402
-from collective.wsgifutures.kernel.inbox import inbox  # noqa: E402
+from collective.wsgifutures.kernel.executors.threads import Threads  # noqa: E402
+from collective.wsgifutures.kernel.runtime import current  # noqa: E402
+from collective.wsgifutures.kernel.waiting import Inbox  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import argparse  # noqa: E402
@@ -36,21 +36,28 @@ ROUNDS = 5
 
 def call_of(function, *args):
     """Return a call of a future, as an executor is given one."""
-    parts = Parts(function.__name__, function, args, {})
-    return Call(function.__name__, args, parts.run, 60.0, parts=parts)
+    return Call(function.__name__, args, function, args, timeout=60.0)
 
 
 def ask(executor, function, many):
     """Make the calls, *many* at once; return how long that took and whether all came."""
-    box = inbox()
+    box = Inbox(current().signal())
     began = time.monotonic()
     for argument in many:
         executor.start(call_of(function, argument), box.put)
-    values = [box.get(timeout=60.0).get() for _ in many]
+    values = [outcome.get() for outcome in take(box, len(many))]
     taken = time.monotonic() - began
     if sorted(values) != sorted(many):
         raise SystemExit(f"{executor.name}: not each call got its own value")
     return taken
+
+
+def take(box, number):
+    """Return so many items of *box*; wait for them."""
+    found = []
+    while len(found) < number and box.signal.wait(60.0):
+        found += box.take_all()
+    return found
 
 
 def cpu(pid):
@@ -136,13 +143,13 @@ def memory_rows(helper, threads, options):
 
 def crash_rows(helper, threads):
     """Yield how soon a call is answered after the helper was killed."""
-    box = inbox()
+    box = Inbox(current().signal())
     for n in range(10):
         threads.start(call_of(helped.wait, n), box.put)
     time.sleep(0.05)
     began = time.monotonic()
     os.kill(helper.pid, signal.SIGKILL)
-    errors = [type(box.get(timeout=10.0).exception()).__name__ for _ in range(10)]
+    errors = [type(outcome.exception()).__name__ for outcome in take(box, 10)]
     told = time.monotonic() - began
     again = ask(threads, helped.nothing, [1])
     yield [

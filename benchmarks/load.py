@@ -1,10 +1,10 @@
-"""A bounded load: so many clients, each with a connection of its own, all at once.
+"""A bounded load: a number of clients at once, each with a connection of its own.
 
     python benchmarks/load.py URL --clients 1000 --requests 1000 --seconds 20
 
-Each client sends one request after the other until all requests are sent or the time is
-over; what is under way then is not counted. Prints one JSON object: what came back and
-how long it took. Greenlets, without any patching.
+Each client sends one request after the other until all requests are sent or the time is over;
+requests without an answer by then are not counted. Prints one JSON object: the statuses and the
+times. The clients are greenlets, without any patching.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ import time
 
 @dataclass
 class Result:
-    """What a load came to. Times are seconds."""
+    """The figures of a load. Times are seconds."""
 
     statuses: dict = field(default_factory=dict)
     errors: dict = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Load:
 
     def __init__(self, url, clients, requests, seconds=120.0, headers=(), keep=True):
         parts = urlsplit(url)
-        self._address = ("127.0.0.1", parts.port)  # this machine, whatever it is called
+        self._address = ("127.0.0.1", parts.port)  # this machine, under any name
         self._path = parts.path + ("?" + parts.query if parts.query else "")
         self._head = "".join(f"{line}\r\n" for line in (f"Host: {parts.netloc}", *headers))
         self._left = iter(range(requests))
@@ -50,11 +50,11 @@ class Load:
 
     @property
     def answered(self):
-        """How many were answered by now."""
+        """How many requests are answered by now."""
         return len(self._times)
 
     def run(self):
-        """Send all of them and return the ``Result``."""
+        """Send all requests and return the ``Result``."""
         began = time.monotonic()
         clients = [gevent.spawn(self._client) for _ in range(self._clients)]
         gevent.joinall(clients, timeout=self._seconds)

@@ -1,10 +1,10 @@
-"""Memory over 100,000 held requests: what the worker keeps of those that are over.
+"""Memory over 100,000 held requests: what the worker keeps of requests that have ended.
 
     .venv/bin/python benchmarks/memory.py [--requests 5000]
 
-2,000 clients, each on a new connection for each request, ask for a held response with a
-call of 3 s, so that the worker always holds about as many. Its resident memory is read
-at each tenth. Takes ten minutes; two cores, the worker has one of them. Prints a table in
+2,000 clients ask for a held response with a call of 3 s, on a new connection for each request,
+so that the worker always holds about 2,000 responses. Its resident memory is read after each
+tenth of the requests. Takes ten minutes; two cores, the worker has one of them. Prints a table in
 reStructuredText.
 """
 
@@ -18,7 +18,7 @@ import asyncio
 
 VIEW = "@@load-hold?seconds=3&text=r-{n}"
 
-#: How much more may be there at the end than in the middle.
+#: The largest allowed ratio of the memory at the end to the memory in the middle.
 LIMIT = 1.02
 
 
@@ -41,7 +41,7 @@ def rows(memory, figures, requests):
     yield ["held requests answered", "memory of the worker"]
     for answered, kilobytes in memory.items():
         yield [f"{answered:,}", f"{kilobytes / 1024:.1f} MB"]
-    yield ["the last to the middle", f"{end / middle:.3f} (at most {LIMIT})"]
+    yield ["the end to the middle", f"{end / middle:.3f} (at most {LIMIT})"]
     yield ["errors", figures.errors()]
     yield ["requests per second", f"{figures.per_second():.0f}"]
 

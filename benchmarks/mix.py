@@ -1,10 +1,10 @@
-"""A steady mix at half of the worker's capacity: what held responses do to the others.
+"""A steady mix at half of the worker's capacity: how held responses slow down other requests.
 
     .venv/bin/python benchmarks/mix.py [--seconds 10]
 
-Held requests (a call of a second), fast views and full pages, a third of the load each by
-the time that they take the worker, from new connections on a schedule; then the fast views
-and the pages at the same rates without the held ones. Takes three minutes; two cores, the
+Held requests (a call of a second), fast views and full pages come on a schedule, on new
+connections. Each kind takes a third of the worker's time under load. Then the fast views and
+the pages come at the same rates without the held requests. Takes three minutes; two cores, the
 worker has one of them. Prints a table in reStructuredText.
 """
 
@@ -17,7 +17,7 @@ from serving import table
 import argparse
 import asyncio
 
-#: Of the worker's capacity, how much is asked for.
+#: The share of the worker's capacity that is asked for.
 LOAD = 0.5
 
 KINDS = {
@@ -27,7 +27,7 @@ KINDS = {
 }
 HELD = next(iter(KINDS))
 
-#: How many ask at a time while the capacity is looked for: enough for 1 s of calls.
+#: How many clients measure the capacity: enough for calls of 1 s.
 CLIENTS = {HELD: 600, "fast": 16, "full page": 16}
 
 
@@ -40,14 +40,14 @@ async def study(site, options):
         full = await visitors.clients(view, CLIENTS[kind], options.warm_up)
         rates[kind] = full.per_second() * LOAD / len(KINDS)
         say(f"{kind}: capacity {full.per_second():.0f}/s, errors {full.errors()}")
-    together = await mixed(visitors, rates, options.seconds)
+    together = await measure_mix(visitors, rates, options.seconds)
     say("the mix is measured")
     without = {kind: rate for kind, rate in rates.items() if kind != HELD}
-    return list(rows(rates, together, await mixed(visitors, without, options.seconds)))
+    return list(rows(rates, together, await measure_mix(visitors, without, options.seconds)))
 
 
-async def mixed(visitors, rates, seconds):
-    """Return the figures of each kind, all asked for side by side."""
+async def measure_mix(visitors, rates, seconds):
+    """Return the figures of each kind, with all kinds side by side."""
     loads = (visitors.at_rate(KINDS[kind], rate, seconds) for kind, rate in rates.items())
     return dict(zip(rates, await asyncio.gather(*loads), strict=True))
 
@@ -63,7 +63,9 @@ def rows(rates, together, without):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of each mix")
-    parser.add_argument("--warm-up", type=float, default=10.0, help="of each look at capacity")
+    parser.add_argument(
+        "--warm-up", type=float, default=10.0, help="for each measurement of capacity"
+    )
     options = parser.parse_args()
     with measured(max_held_per_client=5000) as (server, _):
         result = asyncio.run(study(server.site, options))

@@ -1,10 +1,10 @@
-"""What it costs that each worker is watched: by the CPU of a fast view, and of doing nothing.
+"""What the monitor of a worker costs: the CPU of a fast view, and of an idle worker.
 
     .venv/bin/python benchmarks/monitor.py [--rounds 1]
 
-Two workers in turn on the same core: one with the usual settings, one whose ``blocked`` is so
-large that its main loop is looked at about once an hour. Takes four minutes; two cores. Prints a
-table in reStructuredText.
+Two workers run in turn on the same core: one with the usual settings, and one whose ``blocked``
+is so large that its main loop is checked about once an hour. Takes four minutes; two cores.
+Prints a table in reStructuredText.
 """
 
 from arrivals import Visitors
@@ -22,7 +22,7 @@ SIDES = {"usual settings": {}, "hardly watched": {"blocked": 14_400}}
 
 
 def measure(server, options):
-    """Return the CPU of a fast view, of an idle second, both in seconds, and views per second."""
+    """Return the CPU seconds of a fast view and of an idle second, and views per second."""
     visitors = Visitors(server.site)
     asyncio.run(visitors.clients("@@fast", 16, options.warm_up))
     time.sleep(2)
@@ -39,18 +39,18 @@ def rows(found):
     parts = [list(zip(*found[title], strict=True)) for title in SIDES]
     titles = ["CPU of a fast view, ms", "CPU of an idle worker, ms in a second", "fast views/s"]
     for number, (title, times) in enumerate(zip(titles, (1000, 1000, 1), strict=True)):
-        values = [[one * times for one in part[number]] for part in parts]
-        yield [title, *(_told(one) for one in values)]
+        values = [[value * times for value in part[number]] for part in parts]
+        yield [title, *map(_summarize, values)]
 
 
-def _told(values):
+def _summarize(values):
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=12.0, help="of each look")
+    parser.add_argument("--seconds", type=float, default=12.0, help="for each measurement")
     parser.add_argument("--warm-up", type=float, default=5.0)
     options = parser.parse_args()
     found = defaultdict(list)

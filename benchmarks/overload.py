@@ -1,11 +1,11 @@
-"""Three times what a worker can serve: what is still served, and how soon the rest is refused.
+"""Three times the requests that a worker can serve: how many are served, how soon others refused.
 
     .venv/bin/python benchmarks/overload.py [--seconds 10] [--only page]
 
-Requests arrive on a schedule, each on a new connection, whatever comes back. The best
-goodput is the highest at 0.7, 1, 1.5 and 3 times what was measured with as many clients as
-keep the worker busy. Afterwards one visitor asks for a fast view until the worker answers
-as it did before. Takes ten minutes for all kinds; two cores, the worker
+Requests arrive on a schedule, each on a new connection, whatever comes back. The capacity is
+measured with as many clients as keep the worker busy; the best goodput is the highest at 0.7,
+1, 1.5 and 3 times the capacity. Afterwards one visitor asks for a fast view until the worker
+answers as it did before. Takes ten minutes for all kinds; two cores, the worker
 has one of them, the load is in this process on the other. Prints a table in
 reStructuredText.
 """
@@ -22,7 +22,7 @@ import time
 
 HELD = "@@load-hold?seconds=0.5&text=o-{n}"
 
-#: What is asked for, and by how many at a time while the capacity is looked for.
+#: The view of each kind, and how many clients measure the capacity.
 KINDS = {
     "fast": ("@@fast", 16),
     "held": (HELD, 300),
@@ -30,17 +30,21 @@ KINDS = {
     "mix": (("@@fast", HELD, ""), 100),  # in turn
 }
 
-#: What a visitor asks for before and afterwards.
+#: The view that a visitor asks for before and after the overload.
 PROBE = "@@fast"
 
+#: The overload, in capacities.
 TIMES = 3
+
+#: The lower rates at which goodput is measured, in capacities.
 STEPS = (0.7, 1.0, 1.5)
 
-#: The worker is back to normal when a visitor waits at most so much longer than before.
+#: How many times as long a visitor may wait when the worker is back to normal, and how many
+#: seconds more.
 NORMAL = 1.5
 SLACK = 0.05
 
-#: How long the way back is watched, in seconds.
+#: Seconds until the worker must be back to normal.
 WATCH = 30.0
 
 REFUSED = 503
@@ -50,9 +54,9 @@ class Study:
     """One kind of request against *site*.
 
     Args:
-        site: Its address.
-        kind: One of ``KINDS``.
-        options: Of the command line.
+        site: The address of the site.
+        kind: The name of a kind in ``KINDS``.
+        options: The options of the command line.
     """
 
     def __init__(self, site, kind, options):
@@ -122,7 +126,7 @@ HEAD = [
     "served at 3 times that, per second",
     "p50, p99 of the served",
     "refusals",
-    "half of them, 95 % of them within",
+    "half, 95 % of the refusals within",
     "other errors",
     "normal again after",
 ]
@@ -136,7 +140,9 @@ async def study(site, kinds, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of overload")
-    parser.add_argument("--warm-up", type=float, default=10.0, help="of each look at capacity")
+    parser.add_argument(
+        "--warm-up", type=float, default=10.0, help="for each measurement of capacity"
+    )
     parser.add_argument("--only", choices=list(KINDS))
     options = parser.parse_args()
     kinds = [options.only] if options.only else list(KINDS)

@@ -1,15 +1,15 @@
-"""What ten slow parts cost a page of Plone: one wait, and how much of the worker's time.
+"""What ten slow parts cost a page of Plone: one wait, and CPU of the worker.
 
     .venv/bin/python benchmarks/parts.py [--rounds 1] [--only held|deferred]
 
-A page in Plone's main template, of a folder with twenty pages, has ten viewlets, each a fragment
-which waits for a call of a second. The call sleeps; or it is made by an upstream; or the view asks
-for all ten before it renders. It is compared to the same page without them: what counts is the CPU
-of the worker divided by the pages that it gave. Takes four minutes; two cores, the worker has one
-of them. Prints a table in reStructuredText.
+A page in Plone's main template, of a folder with twenty pages, has ten viewlets. Each viewlet is
+a fragment that waits for a call of a second: the call sleeps, or an upstream makes the call, or
+the view asks for all ten before it renders. The page is compared to the same page without the
+viewlets, by the CPU of the worker per page. Takes four minutes; two cores, the worker has one of
+them. Prints a table in reStructuredText.
 
-Then the same page with its parts deferred, which are fetched as a browser does: when it has the
-page, by six connections, or all at once where there is HTTP/2. Takes six minutes more.
+Then the same page has deferred parts. They are fetched after the page as a browser does, over
+six connections, or all at once as with HTTP/2. Takes six minutes more.
 """
 
 from arrivals import Visitors
@@ -34,15 +34,19 @@ PARTS = {
     "calls that the view asks for first": f"{HELD}&first=1",
 }
 
-#: How the parts of a page are fetched: by so many connections, None of the page that waits.
+#: How many connections fetch the parts of a page; None for the page that waits.
 FETCHED = {"held": None, "deferred, six connections": 6, "deferred, all at once": 10}
 
-#: At most: seconds of one page alone, its passes, its CPU to that of the page without the parts.
+#: The most seconds that a page alone may take.
 SECONDS = 1.3
+
+#: The most passes of a page.
 PASSES = 2
+
+#: The largest allowed ratio of its CPU to the CPU of the page without the parts.
 CPU = 2.1
 
-#: Whoever waits is waited for, so that the CPU is of pages and of no refusals.
+#: All requests wait for their turn: no CPU is used for refusals.
 LIMITS = {"max_held_per_client": 5000, "max_wait": 86_400}
 
 
@@ -60,7 +64,7 @@ async def alone(site, options):
 
 
 async def costs(server, options):
-    """Return the CPU of a page of each kind, in seconds, and how many were not answered."""
+    """Return the CPU of a page of each kind, in seconds, and the number of errors."""
     visitors = Visitors(server.site)
     spent, answers, errors = Counter(), Counter(), 0
     sides = {PLAIN: options.pages, **dict.fromkeys(PARTS.values(), options.pages)}
@@ -81,8 +85,8 @@ async def costs(server, options):
 class Whole:
     """A page with all of its parts. Times are seconds."""
 
-    first: float  #: until its first byte
-    took: float  #: until all was there
+    first: float  #: until the first byte
+    took: float  #: until the page was complete
     passes: int
     errors: int
 
@@ -91,17 +95,17 @@ _ADDRESS = re.compile(r'data-wsgifutures-part="([^"]+)"')
 
 
 async def whole(visitors, connections):
-    """Ask for the page, and then for its parts by so many *connections*."""
+    """Ask for the page, and then for its parts over *connections* connections."""
     began = time.monotonic()
     page = await visitors.ask(HELD if connections is None else DEFERRED, body=True)
     free = asyncio.Semaphore(connections or 1)
 
-    async def fetched(address):
+    async def fetch(address):
         async with free:
             return await visitors.ask(address)
 
     addresses = [unescape(address) for address in _ADDRESS.findall(page.body)]
-    answers = [page, *await asyncio.gather(*map(fetched, addresses))]
+    answers = [page, *await asyncio.gather(*map(fetch, addresses))]
     return Whole(
         first=page.first,
         took=time.monotonic() - began,
@@ -111,7 +115,7 @@ async def whole(visitors, connections):
 
 
 async def wholes(visitors, connections, clients, pages):
-    """Ask for so many *pages* from so many *clients*; return them."""
+    """Ask for *pages* pages from *clients* clients; return the pages."""
     left = iter(range(pages))
 
     async def client():
@@ -122,7 +126,7 @@ async def wholes(visitors, connections, clients, pages):
 
 
 async def deferred_alone(site, options):
-    """Ask for one page after the other; return those of each kind."""
+    """Ask for one page after the other; return the pages of each kind."""
     visitors, found = Visitors(site), {}
     for title, connections in FETCHED.items():
         pages = await wholes(visitors, connections, 1, options.alone + 1)
@@ -138,7 +142,7 @@ async def deferred_costs(server, options):
         for title, connections in FETCHED.items():
             before = server.cpu()
             pages = await wholes(visitors, connections, options.clients, options.pages)
-            if number >= 0:  # before is warming up
+            if number >= 0:  # the first round warms up
                 spent[title] += (server.cpu() - before) / len(pages) / options.rounds
             errors[title] += sum(page.errors for page in pages)
         say(f"round {number + 1}: {dict(spent)}")
@@ -150,29 +154,32 @@ def deferred_rows(found, cpu, errors):
         return [max(getattr(page, name) for page in pages) for pages in found.values()]
 
     yield ["a page with ten parts", *FETCHED]
-    yield ["alone: seconds until its first byte", *(f"{took:.2f}" for took in most("first"))]
-    yield ["alone: seconds until all is there", *(f"{took:.2f}" for took in most("took"))]
+    yield ["alone: seconds until the first byte", *(f"{took:.2f}" for took in most("first"))]
+    yield ["alone: seconds until the page is complete", *(f"{took:.2f}" for took in most("took"))]
     yield ["alone: passes, of all requests", *most("passes")]
     yield ["CPU with all its parts", *(f"{cpu[title] * 1000:.0f} ms" for title in FETCHED)]
-    yield ["that to the held", *(f"{cpu[title] / cpu['held']:.2f} times" for title in FETCHED)]
-    yield ["errors, of all", *(errors[t] + sum(p.errors for p in found[t]) for t in FETCHED)]
+    yield [
+        "compared to the held page",
+        *(f"{cpu[title] / cpu['held']:.2f} times" for title in FETCHED),
+    ]
+    yield ["errors, in all", *(errors[t] + sum(p.errors for p in found[t]) for t in FETCHED)]
 
 
 def rows(found, cpu, errors):
     yield ["a page with ten parts", *PARTS, "at most"]
     yield ["alone: seconds", *(f"{took:.2f}" for took, _, _ in found.values()), SECONDS]
     yield ["alone: passes", *(passes for _, passes, _ in found.values()), PASSES]
-    yield ["CPU of each", *(f"{cpu[view] * 1000:.1f} ms" for view in PARTS.values()), ""]
+    yield ["CPU per page", *(f"{cpu[view] * 1000:.1f} ms" for view in PARTS.values()), ""]
     plain = cpu[PLAIN]
-    yield ["CPU of the page without them", *([f"{plain * 1000:.1f} ms"] * len(PARTS)), ""]
-    yield ["that to this", *(f"{cpu[view] / plain:.2f} times" for view in PARTS.values()), CPU]
-    yield ["errors, of all", *([errors + sum(e for _, _, e in found.values())] * len(PARTS)), 0]
+    yield ["CPU of the page without its parts", *([f"{plain * 1000:.1f} ms"] * len(PARTS)), ""]
+    yield ["ratio of the two", *(f"{cpu[view] / plain:.2f} times" for view in PARTS.values()), CPU]
+    yield ["errors, in all", *([errors + sum(e for _, _, e in found.values())] * len(PARTS)), 0]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--alone", type=int, default=10, help="pages, one after the other")
-    parser.add_argument("--clients", type=int, default=20, help="that ask at a time")
+    parser.add_argument("--clients", type=int, default=20, help="how many ask at a time")
     parser.add_argument("--pages", type=int, default=40, help="of each kind in each round")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--only", choices=("held", "deferred"))
@@ -186,7 +193,7 @@ def main():
 
 
 def measured(serve, alone, costs, options):
-    """Return what *alone* finds in a worker that tells its passes, and then *costs* in another."""
+    """Return the figures of *alone*, from a worker with ``debug``, and of *costs*, from another."""
     with serve(debug="on", **LIMITS) as server:
         server.get("@@load-fill", ("admin", "admin"))
         found = asyncio.run(alone(server.site, options))

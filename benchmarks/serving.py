@@ -1,7 +1,7 @@
-"""Starts what is measured: a Plone site behind a server, and the slow service beside it.
+"""Starts the measured Plone site behind a server, and the slow service beside it.
 
-One fresh site is made for each program, every server gets a copy of it. Where a program
-says so the worker has a core to itself, and the load and the slow service another one.
+Each program makes a fresh site, and every server gets a copy of it. If a program says so, the
+worker has a core to itself; the load and the slow service share another core.
 """
 
 from contextlib import contextmanager
@@ -35,8 +35,10 @@ WAITRESS = ["runwsgi", "etc/zope.ini"]
 GUNICORN = ["gunicorn", "-k", "gevent", "--paste", "etc/zope.ini"]
 HOLD = ["-c", "python:collective.wsgifutures.gunicorn"]
 
-#: Seconds for a server's start, and for its stop.
+#: Seconds until a server must answer.
 START_SECONDS = 60
+
+#: Seconds until a server must have ended.
 STOP_SECONDS = 20
 
 
@@ -51,10 +53,12 @@ class Side:
     settings: dict = field(default_factory=dict)
 
     def configure(self, folder, port):
-        """Write what this side needs into the instance's files."""
+        """Change the instance's files as this side needs them."""
         ini = folder / "etc" / "zope.ini"
         server = f"port = {port}"
-        if self.threads:  # by itself waitress takes 100 connections, and so 100 threads at most
+        if (
+            self.threads
+        ):  # waitress takes 100 connections by default, and so uses 100 threads at most
             server += f"\nthreads = {self.threads}"
             server += "\nconnection_limit = 5000\nasyncore_use_poll = true"
         ini.write_text(ini.read_text().replace("port = 8080", server))
@@ -73,10 +77,10 @@ class Running:
     """A side's server on a fresh copy of the site.
 
     Args:
-        side: What to start.
+        side: The side to start.
         template: The folder of the site.
-        environment: Of the server.
-        cores: Where it may run; anywhere where it is not given.
+        environment: The environment of the server.
+        cores: The cores that the server may use; None for all.
     """
 
     def __init__(self, side, template, environment, cores=None):
@@ -123,7 +127,7 @@ class Running:
 
     @property
     def worker(self):
-        """The process that serves."""
+        """The pid of the worker."""
         return self._pids()[-1]
 
     def connections(self):
@@ -131,7 +135,7 @@ class Running:
         return int((self._folder / "connections").read_text())
 
     def log(self):
-        """Return what the server wrote."""
+        """Return the server's output."""
         return (self._folder / "server.log").read_text()
 
     def stop(self):
@@ -169,7 +173,7 @@ def get(url, user=None):
 
 @contextmanager
 def a_site(*profiles):
-    """Make the site with *profiles*, as long as the context lasts; give its folder."""
+    """Make a site with *profiles*, which lasts as long as the context; give its folder."""
     folder = Path(tempfile.mkdtemp())
     try:
         template = folder / "instance"
@@ -185,10 +189,10 @@ def a_site(*profiles):
 
 @contextmanager
 def a_service(*command):
-    """Start a slow service, as long as the context lasts; give its address.
+    """Start a slow service, which lasts as long as the context; give its address.
 
     Args:
-        command: What to give to Python. It prints its address.
+        command: The arguments of Python. The service prints its address.
     """
     service = subprocess.Popen(
         [BIN / "python", "-u", *map(str, command)], stdout=subprocess.PIPE, text=True
@@ -209,9 +213,9 @@ def environment(service):
 
 @contextmanager
 def prepared(*profiles):
-    """Make site and service for one program; give what starts a held side, and the service.
+    """Make site and service for a program; give a starter of held sides, and the service.
 
-    The site has *profiles* besides those of a classic one.
+    The site has *profiles* besides those of a classic site.
 
     The worker has a core to itself. This process, which makes the load, and the service
     share another one.
@@ -219,7 +223,7 @@ def prepared(*profiles):
     first, *others = sorted(os.sched_getaffinity(0))
     if not others:
         sys.exit("This takes two cores: one for the worker, one for the load.")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing it started is left behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the contexts end what they started
     os.sched_setaffinity(0, {others[0]})
     allow_open_files()
     with a_site(*profiles) as site, a_service(ROOT / "benchmarks" / "upstream.py") as service:
@@ -237,18 +241,18 @@ def prepared(*profiles):
 
 @contextmanager
 def measured(**settings):
-    """Start site, service and held side for one program; give server and service."""
+    """Start site, service and held side for a program; give server and service."""
     with prepared() as (serve, service), serve(**settings) as server:
         yield server, service
 
 
 class Study:
-    """What a program looks for in one worker.
+    """The base of a program's measurements in one worker.
 
     Args:
         server: The ``Running`` worker.
         service: The address of the slow service.
-        options: Of the command line.
+        options: The options of the command line.
     """
 
     def __init__(self, server, service, options):
@@ -261,8 +265,8 @@ def print_study(study, options, **settings):
     """Let *study* measure a worker with *settings*, and print the table of its rows.
 
     Args:
-        study: Takes what ``Study`` does; returns the rows, or a coroutine that does.
-        options: Of the command line.
+        study: Called with the arguments of ``Study``; returns the rows, or a coroutine for them.
+        options: The options of the command line.
     """
     with measured(**settings) as (server, service):
         rows = study(server, service, options)
@@ -272,7 +276,7 @@ def print_study(study, options, **settings):
 
 
 def allow_open_files():
-    """Take as many files as the system allows: each connection is one."""
+    """Raise the limit of open files to the hard limit: each connection is a file."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -290,12 +294,12 @@ def calls(service):
 
 
 def say(text):
-    """Print how far a program is, apart from its table."""
+    """Print the progress of a program, apart from its table."""
     print(f"# {text}", file=sys.stderr, flush=True)
 
 
 def table(rows):
-    """Return *rows* as a table in reStructuredText, the first one its head."""
+    """Return *rows* as a table in reStructuredText; the first row is the head."""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in rows:
         lines += [("   * - " if i == 0 else "     - ") + str(cell) for i, cell in enumerate(row)]

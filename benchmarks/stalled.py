@@ -1,11 +1,11 @@
-"""A provider that stalls for ever: what other visitors notice, and when it is let alone.
+"""A provider that stalls for ever: what other visitors notice, and when calls to it stop.
 
     .venv/bin/python benchmarks/stalled.py [--seconds 30]
 
-Others ask for fast views and full pages on a schedule, at half of what the worker can serve. Then
-they do so beside 200 clients who ask for a view that calls the provider, by an upstream with the
-usual settings; each asks again some five seconds after its answer. Takes three minutes; two cores,
-the worker has one of them. Prints a table in reStructuredText.
+Other visitors ask for fast views and full pages on a schedule, at half of what the worker can
+serve. Then they do so beside 200 clients who ask for a view that calls the provider, through an
+upstream with the usual settings; each client asks again about five seconds after its answer.
+Takes three minutes; two cores, the worker has one of them. Prints a table in reStructuredText.
 """
 
 from arrivals import ms
@@ -22,22 +22,26 @@ STALLED = "@@load-upstream?upstream=usual&seconds=86400&text=s-{n}"
 #: Seconds, on average, until a client asks again.
 PAUSE = 5.0
 
-#: What the others ask for: a quarter of the worker's time each.
+#: The views that the other visitors ask for.
 OTHERS = {"fast view": "@@fast", "full page": ""}
+
+#: The share of the worker's time that each of these views takes.
 LOAD = 0.25
 
-#: Of the upstream: how long it may send nothing, and how long its breaker looks back.
+#: Seconds that the upstream may send nothing.
 READ = 10.0
+
+#: Seconds that the upstream's breaker looks back.
 WINDOW = 10.0
 
-#: The calls by when they came, counted from the first one.
+#: The phases in which calls come, counted from the first call.
 PHASES = (
-    (0, "before any of them could be known to fail", ""),
+    (0, "before any of them has timed out", ""),
     (1, f"in the next {WINDOW:.0f} s, the breaker's window", ""),
-    (2, "later, to find out whether it is back", "one in 5 s"),
+    (2, "later, as probes", "one in 5 s"),
 )
 
-#: How much later the others may be answered.
+#: How many times as long the other visitors may wait.
 LIMIT = 1.5
 
 
@@ -60,7 +64,7 @@ async def study(server, service, options):
 
 
 async def others(visitors, rates, seconds):
-    """Return the figures of each kind, all asked for side by side."""
+    """Return the figures of each kind, with all kinds side by side."""
     loads = (visitors.at_rate(OTHERS[kind], rate, seconds) for kind, rate in rates.items())
     return dict(zip(rates, await asyncio.gather(*loads), strict=True))
 
@@ -73,17 +77,17 @@ def rows(rates, quiet, beside, stalled, came):
         yield [f"{title}, quiet", ms(before), ""]
         ratio = f"{ms(after)} ({after / before:.2f} times)"
         yield [f"{title}, beside the stalled", ratio, f"{LIMIT} times"]
-    yield ["their errors", sum(f.errors() for f in (*quiet.values(), *beside.values())), 0]
-    after = [one - came[0] for one in came]
-    yield ["asked for what the stalled provider gives", len(stalled.answers), ""]
-    yield ["calls that it got", len(after), ""]
+    yield ["errors of these views", sum(f.errors() for f in (*quiet.values(), *beside.values())), 0]
+    after = [moment - came[0] for moment in came]
+    yield ["requests that need the stalled provider", len(stalled.answers), ""]
+    yield ["calls that the provider got", len(after), ""]
     for number, title, most in PHASES:
-        yield [f"of those, {title}", sum(_phase(one) == number for one in after), most]
-    took = sorted(one.took for one in stalled.answers if one.took < READ / 2)
+        yield [f"calls {title}", sum(_phase(moment) == number for moment in after), most]
+    took = sorted(answer.took for answer in stalled.answers if answer.took < READ / 2)
     if took:
         last = took[int(len(took) * 0.99)]
-        yield ["rendered without a call: how many, p99", f"{len(took)}, {ms(last)}", ""]
-    yield ["seconds that it was measured", f"{stalled.ended - stalled.began:.0f}", ""]
+        yield ["requests rendered without a call, p99", f"{len(took)}, {ms(last)}", ""]
+    yield ["seconds of measurement", f"{stalled.ended - stalled.began:.0f}", ""]
 
 
 def _phase(second):
@@ -93,8 +97,10 @@ def _phase(second):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each of the two cases")
-    parser.add_argument("--warm-up", type=float, default=5.0, help="of each look at capacity")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each of the two cases")
+    parser.add_argument(
+        "--warm-up", type=float, default=5.0, help="for each measurement of capacity"
+    )
     options = parser.parse_args()
     print_study(study, options, max_held_per_client=5000)
 

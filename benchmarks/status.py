@@ -1,13 +1,13 @@
-"""What it costs to be looked at: status and metrics under 5,000 held responses, and being ready.
+"""What status and metrics cost: under 5,000 held responses, and when nobody looks.
 
     .venv/bin/python benchmarks/status.py [--only looks]
 
-*looks*: a worker holds 5,000 responses. Then the status page, its data, @futures and the metrics
-are asked for, one after the other; each takes one pass in one slot. Beside them the front page of
-the site, which tells how fast the machine is. *idle*: two workers that do
-nothing for a while, of which one tells what it does each second. *held*: the CPU of a held request
-in a worker that tells, and in one that does not, in turn. Each takes one or two minutes; two
-cores, the workers have one of them. Prints a table in reStructuredText for each.
+*looks*: a worker holds 5,000 responses. The status page, its data, @futures and the metrics are
+asked for, one after the other; each takes one pass in one slot. The front page of the site is
+asked for too, to show how fast the machine is. *idle*: two workers do nothing for a while; one
+of them reports its status each second. *held*: the CPU of a held request in a worker that
+reports, and in a worker that does not, in turn. Each takes one or two minutes; two cores, the
+workers have one of them. Prints a table in reStructuredText for each.
 """
 
 from arrivals import HEADERS
@@ -41,16 +41,21 @@ LOOKS = {
 HOLD = "@@load-hold?seconds=120&text=s-{n}"
 HELD = "@@load-upstream?seconds=0.5&text=c-{n}"
 
-#: Seconds that a look may take, the CPU of a worker that does nothing, what a held request may
-#: cost more.
-MOST, IDLE, MORE = 0.1, 0.001, 0.03
+#: The most seconds that a look may take.
+MOST = 0.1
 
-#: Seconds until what was told is told.
-TOLD = 2.0
+#: The most CPU that reporting may cost an idle worker, as a share of a core.
+IDLE = 0.001
+
+#: The most CPU that reporting may add to a held request, as a share of its CPU.
+MORE = 0.03
+
+#: Seconds until a worker's figures are reported.
+REPORTED = 2.0
 
 
 def look(server, view):
-    """Ask for *view* as the admin; return the seconds that it took, and what came."""
+    """Ask for *view* as the admin; return the seconds that it took, and the body."""
     headers = {"Authorization": ADMIN, "Accept": LOOKS[view]}
     request = urllib.request.Request(server.site + view, headers=headers)
     began = time.monotonic()
@@ -61,7 +66,7 @@ def look(server, view):
 
 def passes(server):
     """Return how many passes the worker has made."""
-    time.sleep(TOLD)
+    time.sleep(REPORTED)
     _, body = look(server, "@@futures-metrics")
     (line,) = [line for line in body.splitlines() if line.startswith(b"wsgifutures_passes_total{")]
     return float(line.split()[-1])
@@ -70,9 +75,9 @@ def passes(server):
 def looks(serve, service, options):
     """Yield the rows of the looks at a worker that holds many responses."""
     limits = {"max_held": options.held, "max_held_per_client": options.held, "deadline": 600}
-    yield ["", "bytes", "p50", "the slowest", "passes of each"]
+    yield ["", "bytes", "p50", "the slowest", "passes per look"]
     with serve(**limits, max_wait=86_400) as server:
-        for view in [*LOOKS] * 10:  # each slot has made each of them once
+        for view in [*LOOKS] * 10:  # each slot has rendered each view once
             look(server, view)
         asyncio.run(_held(server, service, options, lambda: _look_at_all(server, options)))
         yield from server.rows
@@ -83,16 +88,16 @@ def _look_at_all(server, options):
     for view in LOOKS:
         before = passes(server)
         found = sorted(look(server, view) for _ in range(options.looks))
-        made = (passes(server) - before - 1) / options.looks
+        each = (passes(server) - before - 1) / options.looks
         most = f" (at most {ms(MOST)})" if view else ""
         times = ms(found[len(found) // 2][0]), ms(found[-1][0]) + most
         name = f"``{view}``" if view else "the front page, to compare"
-        server.rows.append([name, len(found[0][1]), *times, f"{made:g}"])
+        server.rows.append([name, len(found[0][1]), *times, f"{each:g}"])
         say(server.rows[-1])
 
 
 async def _held(server, service, options, then):
-    """Call *then* while so many responses are held."""
+    """Call *then* while the responses are held."""
     visitors = Visitors(server.site)
     held = asyncio.create_task(
         visitors.at_rate(HOLD, options.rate, options.held / options.rate, patience=180)
@@ -107,20 +112,20 @@ async def _held(server, service, options, then):
 
 def idle(serve, service, options):
     """Yield the rows of two workers that do nothing."""
-    yield ["a worker that does nothing", "CPU"]
+    yield ["an idle worker that", "CPU"]
     with ExitStack() as stack:
         servers = _both(stack, serve)
         time.sleep(5)
         before = {side: _cpu(server) for side, server in servers.items()}
         time.sleep(options.idle)
         share = {s: (_cpu(server) - before[s]) / options.idle for s, server in servers.items()}
-    yield ["tells what it does", f"{share['on']:.3%}"]
-    yield ["does not", f"{share['off']:.3%}"]
-    yield ["what that costs", f"{share['on'] - share['off']:.3%} (at most {IDLE:.1%})"]
+    yield ["reports its status", f"{share['on']:.3%}"]
+    yield ["does not report", f"{share['off']:.3%}"]
+    yield ["the difference", f"{share['on'] - share['off']:.3%} (at most {IDLE:.1%})"]
 
 
 def held(serve, service, options):
-    """Yield the rows of the CPU of a held request in both."""
+    """Yield the rows of the CPU of a held request in both workers."""
     used, answered = Counter(), Counter()
     with ExitStack() as stack:
         servers = _both(stack, serve, max_held_per_client=5000, max_wait=86_400)
@@ -135,13 +140,13 @@ def held(serve, service, options):
             say(f"round {number + 1}: {each}")
     more = used["on"] / answered["on"] / (used["off"] / answered["off"]) - 1
     yield ["a held request in a worker that", "CPU"]
-    yield ["tells what it does", f"{each['on']:.3f} ms"]
-    yield ["does not", f"{each['off']:.3f} ms"]
-    yield ["what that costs", f"{more:.1%} (at most {MORE:.0%})"]
+    yield ["reports its status", f"{each['on']:.3f} ms"]
+    yield ["does not report", f"{each['off']:.3f} ms"]
+    yield ["the difference", f"{more:.1%} (at most {MORE:.0%})"]
 
 
 def _both(stack, serve, **settings):
-    """Start a worker that tells what it does, and one that does not."""
+    """Start a worker that reports its status, and a worker that does not."""
     sides = {"on": "", "off": "off"}
     return {
         side: stack.enter_context(serve(status_folder=folder, **settings))
@@ -175,12 +180,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--held", type=int, default=5000)
-    parser.add_argument("--rate", type=float, default=150, help="at which they are let in")
-    parser.add_argument("--looks", type=int, default=30, help="at each page")
+    parser.add_argument(
+        "--rate", type=float, default=150, help="held requests that come in per second"
+    )
+    parser.add_argument("--looks", type=int, default=30, help="how many, at each page")
     parser.add_argument(
         "--idle", type=float, default=60, help="seconds that the workers do nothing"
     )
-    parser.add_argument("--seconds", type=float, default=6, help="of each side in each round")
+    parser.add_argument("--seconds", type=float, default=6, help="for each side in each round")
     parser.add_argument("--rounds", type=int, default=8)
     options = parser.parse_args()
     with prepared("collective.wsgifutures:default") as (serve, service):

@@ -1,10 +1,10 @@
-"""A provider that answers 503 to everything: how often it is called all the same.
+"""A provider that answers 503 to everything: how many calls it still gets.
 
     .venv/bin/python benchmarks/storm.py [--seconds 10]
 
-For 30 s requests come on a schedule, each with one call that may be repeated. Once of an upstream
-with the usual settings, and once of one whose breaker never opens, so that nothing but the budget
-of the retries is between them and a storm. Takes two minutes; two cores, the worker has one of
+For 30 s requests come on a schedule, each with one call that may be repeated: first through an
+upstream with the usual settings, then through an upstream whose breaker never opens, so that only
+the budget of retries prevents a storm. Takes two minutes; two cores, the worker has one of
 them. Prints a table in reStructuredText.
 """
 
@@ -17,12 +17,12 @@ from serving import say
 import argparse
 import asyncio
 
-#: By what the table calls it, the upstream.
+#: The upstreams, by their titles in the table.
 SIDES = {"usual settings": "usual", "a breaker that never opens": "unbroken"}
 
 VIEW = "@@load-upstream?path=/fail&upstream={upstream}&text=f-{{n}}"
 
-#: How many calls there may be for each request.
+#: The most calls per request.
 LIMIT = 1.2
 
 
@@ -35,27 +35,27 @@ async def study(server, service, options):
         before = len(await asyncio.to_thread(calls, service))
         view = VIEW.format(upstream=upstream)
         figures = await visitors.at_rate(view, options.rate, options.seconds)
-        made = len(await asyncio.to_thread(calls, service)) - before
-        say(f"{title}: {len(figures.answers)} requests, {made} calls")
-        sides.append((figures, made))
+        count = len(await asyncio.to_thread(calls, service)) - before
+        say(f"{title}: {len(figures.answers)} requests, {count} calls")
+        sides.append((figures, count))
     return list(rows(sides))
 
 
 def rows(sides):
     yield ["", *SIDES]
     yield ["requests, each with one call", *(len(figures.answers) for figures, _ in sides)]
-    yield ["calls that the provider got", *(made for _, made in sides)]
-    ratios = [made / len(figures.answers) for figures, made in sides]
-    yield [f"for each request (at most {LIMIT})", *(f"{ratio:.3f}" for ratio in ratios)]
+    yield ["calls that the provider got", *(count for _, count in sides)]
+    ratios = [count / len(figures.answers) for figures, count in sides]
+    yield [f"calls per request (at most {LIMIT})", *(f"{ratio:.3f}" for ratio in ratios)]
     times = [f"{ms(f.share(50))}, {ms(f.share(99))}" for f, _ in sides]
-    yield ["p50, p99 of the answers, rendered without it", *times]
+    yield ["p50, p99 of the answers, rendered without the call", *times]
     yield ["errors", *(figures.errors() for figures, _ in sides)]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each side")
-    parser.add_argument("--rate", type=float, default=100.0, help="requests in a second")
+    parser.add_argument("--seconds", type=float, default=30.0, help="for each side")
+    parser.add_argument("--rate", type=float, default=100.0, help="requests per second")
     options = parser.parse_args()
     print_study(study, options, max_held_per_client=5000)
 

@@ -1,12 +1,13 @@
-"""A slow service that holds thousands of calls, and lets them all go when it is told to.
+"""A slow service that holds thousands of calls, and releases all of them on request.
 
     GET /slow?seconds=120&text=hello   answers {"text": …} after that time, or when released
     GET /fail                          answers 503, at once
-    GET /calls                         when it got a call of these, in seconds of time.monotonic
-    GET /waiting                       how many calls it holds
-    GET /release                       answers all of them now; how many they were
+    GET /calls                         the times of calls to these two, of time.monotonic
+    GET /waiting                       the number of calls that wait
+    GET /release                       answers all calls that wait; their number
 
-Prints its address. asyncio without a framework: a held call is one object and one timer.
+The service prints its address. It uses asyncio without a framework: a waiting call is one object
+and one timer.
 """
 
 from urllib.parse import parse_qs
@@ -21,8 +22,8 @@ import time
 class Call(asyncio.Protocol):
     """One connection, with one call at a time."""
 
-    waiting = {}  #: call: the timer that ends it
-    came = []  #: when, for each call
+    waiting = {}  #: the timer of each call that waits
+    came = []  #: the time of each call
 
     def connection_made(self, transport):
         self._transport = transport

@@ -2,12 +2,17 @@
 
 from importlib.metadata import version as installed_version
 
+import os
+import sys
+
+sys.path.append(os.path.dirname(__file__))
+
 project = "collective.wsgifutures"
 author = "the contributors to collective.wsgifutures"
 version = installed_version(project)
 release = version
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "tables"]
 
 # The table of numbers is a part of benchmarks.rst.
 exclude_patterns = ["_build", "benchmarks-table.rst"]

@@ -1,10 +1,10 @@
-"""Run the README's two commands for a user who has nothing: a new account, a clean clone.
+"""Run the README's two commands for a new user account, in a clean clone.
 
     python tools/account.py                 make start, and make test-kernel
     python tools/account.py test lint       other targets in place of test-kernel
 
-Needs root, to make the account and to remove it. What is tested is the commit that is checked
-out: what is not committed, and what root or this shell have, is not there.
+Needs root, to make the account and to remove it. The checked-out commit is tested, without
+uncommitted changes and without the settings of root or of this shell.
 """
 
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ import urllib.request
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Making the environment and the site, on a slow day.
+#: Seconds until the environment and the site must be made, on a slow day.
 START_SECONDS = 900
 
 
 @contextmanager
 def account() -> Iterator[tuple[str, Path]]:
-    """Make a user; give the name and the home. Both are gone afterwards."""
+    """Make a user; give name and home. Both are removed afterwards."""
     name = f"wsgifutures-{secrets.token_hex(3)}"
     subprocess.run(["useradd", "--create-home", "--shell", "/bin/bash", name], check=True)
     try:
@@ -39,7 +39,7 @@ def account() -> Iterator[tuple[str, Path]]:
 
 
 def clone(name: str, home: Path) -> Path:
-    """Clone the repository for the user *name*; return where it is."""
+    """Clone the repository for the user *name*; return the clone's folder."""
     folder = home / "collective.wsgifutures"
     quiet = ["-c", "advice.detachedHead=false", "-c", f"safe.directory={ROOT}"]
     subprocess.run(["git", *quiet, "clone", "-q", "--no-local", str(ROOT), str(folder)], check=True)
@@ -50,7 +50,7 @@ def clone(name: str, home: Path) -> Path:
 
 
 def as_user(name: str, folder: Path, command: str) -> list[str]:
-    """Return what runs *command* as that user would, in a shell of a new login."""
+    """Return the command that runs *command* as the user *name*, in a new login shell."""
     return ["su", "-", name, "--session-command", f"cd {folder} && exec {command}"]
 
 
@@ -58,7 +58,7 @@ def start(name: str, folder: Path) -> None:
     """Run ``make start`` until its site answers, then end it as Ctrl-C does.
 
     Raises:
-        SystemExit: It ended, or does not answer, or does not end well.
+        SystemExit: The command ended early, or its site does not answer.
     """
     port = free_port()
     command = as_user(name, folder, f"make start PORT={port}")
@@ -68,7 +68,7 @@ def start(name: str, folder: Path) -> None:
         _wait_for(url, process)
         print(f"== {url} answers 200", flush=True)
     finally:
-        with contextlib.suppress(ProcessLookupError):  # it has ended
+        with contextlib.suppress(ProcessLookupError):  # the process has ended
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         process.wait(60)
 
@@ -89,7 +89,7 @@ def _wait_for(url: str, process: subprocess.Popen) -> None:
 
 def main(*targets: str) -> None:
     if os.geteuid():
-        sys.exit("Run it as root: it makes a user and removes it.")
+        sys.exit("Run this command as root: it makes a user account and removes it.")
     with account() as (name, home):
         folder = clone(name, home)
         start(name, folder)

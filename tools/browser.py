@@ -2,8 +2,8 @@
 
     python tools/browser.py
 
-Run by ``make test-browser``. Debian's packages need root; who is not root is told what to do.
-axe-core comes from npm, in the version that ``tests/browser/package-lock.json`` says.
+``make test-browser`` runs this. Debian's packages need root; without root a message says what to
+do. axe-core comes from npm, in the version of ``tests/browser/package-lock.json``.
 """
 
 from debian import install
@@ -23,9 +23,9 @@ def main() -> None:
     if _missing():
         install([PROGRAMS[program] for program in _missing()])
     if _missing():
-        sys.exit(f"Not found, though installed: {', '.join(_missing())}")
+        sys.exit(f"Installed, but not found on the PATH: {', '.join(_missing())}")
     _install_axe()
-    print(f"{', '.join(PROGRAMS)}, axe-core: there")
+    print(f"{', '.join(PROGRAMS)}, axe-core: installed")
 
 
 def _missing() -> list[str]:

@@ -1,10 +1,10 @@
-"""Write constraints.txt and versions.cfg: the newest set that resolves, for each Python.
+"""Write constraints.txt and versions.cfg: the newest versions that resolve, for each Python.
 
     python tools/constraints.py PYTHON [PYTHON ...]
 
-Each PYTHON is an interpreter. A fresh environment is made with each of them; what the
-package with its extras, the demo, the development tools and the storages pull in is written
-down, with an environment marker where the versions differ.
+Each PYTHON is an interpreter. A fresh environment is made with each of them. The files get all
+that the package with its extras, the demo, the development tools and the storages require, with
+an environment marker if the versions differ.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ HEADER = """\
 
 
 def freeze(python: str) -> tuple[str, dict[str, str]]:
-    """Install everything with *python*; return its version and what was installed."""
+    """Install everything with *python*; return its version and the installed packages."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([python, "-m", "venv", folder], check=True)
         pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check"]
@@ -47,7 +47,7 @@ def freeze(python: str) -> tuple[str, dict[str, str]]:
 
 
 def merge(frozen: dict[str, dict[str, str]]) -> list[str]:
-    """Return the lines for what *frozen* says: Python version, package, version."""
+    """Return the lines for *frozen*: versions of packages, by Python version."""
     versions: dict[str, dict[str, str]] = defaultdict(dict)
     for python, pins in frozen.items():
         for name, pin in pins.items():
@@ -63,7 +63,7 @@ def merge(frozen: dict[str, dict[str, str]]) -> list[str]:
 
 
 def buildout(lines: list[str]) -> str:
-    """Return the same lines as buildout's sections of versions."""
+    """Return *lines* as buildout's sections of versions."""
     sections: dict[str, list[str]] = {"[versions]": []}
     for line in lines:
         pin, _, marker = line.partition(" ; ")

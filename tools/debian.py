@@ -1,4 +1,4 @@
-"""Install packages of Debian that tests need. Who is not root is told what to do."""
+"""Install packages of Debian that tests need; without root, say what to do."""
 
 from environment import alone
 
@@ -11,7 +11,7 @@ INSTALL = ["apt-get", "install", "--yes", "--no-install-recommends"]
 
 
 def install(packages: list[str]) -> None:
-    """Install *packages*; exit with what to do where that cannot be."""
+    """Install *packages*, or exit with a message that says what to do."""
     names = " ".join(packages)
     if os.geteuid() or not shutil.which("apt-get"):
         sys.exit(
@@ -25,7 +25,7 @@ def install(packages: list[str]) -> None:
 
 
 def _run(command: list[str]) -> None:
-    # In this runlevel a server is not started when it is installed: its port may be another's.
+    # In this runlevel an installed server is not started: its port may be in use.
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     done = subprocess.run(command, env=quiet, capture_output=True, text=True)
     if done.returncode:

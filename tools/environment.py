@@ -1,11 +1,11 @@
-"""Make the development environment: a virtual environment with what constraints.txt says.
+"""Make the development environment: a virtual environment with the versions of constraints.txt.
 
     python3 tools/environment.py .venv
     python3 tools/environment.py .venv-storages requirements-storages.txt
     python3 tools/environment.py .venv-plone61 requirements-plone61.txt constraints-plone61.txt
 
-Run by make. Where no files are named they are requirements-dev.txt and constraints.txt. Needs
-Python 3.11, 3.12 or 3.13 with the module ``venv``, and no compiler.
+make runs this. The default files are requirements-dev.txt and constraints.txt. Needs Python
+3.11, 3.12 or 3.13 with the module ``venv``, and no compiler.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def main(
     if not OLDEST <= version <= NEWEST:
         sys.exit(
             f"This is Python {version[0]}.{version[1]}; Python 3.11, 3.12 or 3.13 is needed. "
-            "Name one: make PYTHON=python3.13"
+            "Name an interpreter: make PYTHON=python3.13"
         )
     try:
         import ensurepip  # noqa: F401
@@ -40,8 +40,8 @@ def main(
     except ImportError:
         sys.exit("Python's module venv is missing. On Debian: apt install python3-venv")
     ready = venv / ".ready"
-    if venv.exists():  # of other constraints, or half-made
-        print(f"{venv} is not up to date: it is made anew.", flush=True)
+    if venv.exists():  # it has other constraints, or is half-made
+        print(f"{venv} is not up to date and is made again.", flush=True)
         shutil.rmtree(venv)
     print(f"Making {venv}: about 330 packages, one to five minutes ...", flush=True)
     _run("Making the environment", sys.executable, "-m", "venv", str(venv))
@@ -59,7 +59,7 @@ def main(
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Let no other process build in the repository meanwhile: they write the same egg-info."""
+    """Let no other process build in the repository: all builds write the same egg-info."""
     folder = os.open(ROOT, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -75,7 +75,7 @@ def _run(what: str, *command: str) -> None:
     if done.returncode:
         print("\n".join(done.stdout.splitlines()[-30:]), file=sys.stderr)
         sys.exit(
-            f"{what} failed, see above. Is the network there, and room on the disk? "
+            f"{what} failed, see above. Check the network and the free space on the disk. "
             "The same command tries again from the start."
         )
 

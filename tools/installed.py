@@ -2,9 +2,9 @@
 
     python tools/installed.py
 
-The environment is empty, and pip gets nothing but the file and the constraints. So what the
-code needs and setup.py does not name is missing, as it is for whoever installs it. The source
-distribution is installed over the wheel, with what that brought.
+The environment is empty, and pip gets only the file and the constraints. So a requirement that
+setup.py does not name is missing, as for anybody who installs the package. The source
+distribution is installed over the wheel, and uses the wheel's requirements.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ import threading
 import time
 import urllib.request
 
-#: An add-on with a page that holds, as one writes it.
+#: An add-on with a page that is held.
 VIEWS = """
 from collective.wsgifutures import future
 from Products.Five import BrowserView
@@ -62,6 +62,7 @@ from instance import make_instance
 make_instance(pathlib.Path(sys.argv[2]), ("collective.wsgifutures:default",))
 """
 
+#: Seconds until the site must answer.
 START_SECONDS = 90
 
 
@@ -80,7 +81,7 @@ class Slow(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def slow_service() -> Iterator[str]:
-    """Serve; give its address."""
+    """Serve while the context lasts; give the address."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
@@ -91,7 +92,7 @@ def run(*command: object, **options: object) -> None:
     """Run a command.
 
     Raises:
-        NotRight: Its status is not 0.
+        NotRight: The command's status is not 0.
     """
     done = subprocess.run(
         [*map(str, command)],
@@ -106,13 +107,13 @@ def run(*command: object, **options: object) -> None:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Return this process's environment, without what would show the repository's code."""
+    """Return this process's environment, without variables that show the repository's code."""
     names = {"PYTHONPATH", "GUNICORN_CMD_ARGS"}
     return {k: v for k, v in os.environ.items() if k not in names} | more
 
 
 def install(bin_: Path, distribution: Path, *options: str) -> None:
-    """Install *distribution* as anybody does, with the constraints."""
+    """Install *distribution* with the constraints."""
     pip = [bin_ / "python", "-m", "pip", "--disable-pip-version-check", "-q", "install"]
     run(*pip, "-c", ROOT / "constraints.txt", *options, distribution, cwd=bin_)
 
@@ -153,7 +154,7 @@ def gunicorn(bin_: Path, ini: Path, slow: str) -> Iterator[str]:
 
 
 def ask(url: str) -> tuple[str, str]:
-    """Return the page and how many passes it took, as soon as there is one."""
+    """Return the page and its number of passes, as soon as the site answers."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         try:
@@ -169,7 +170,7 @@ def serve(bin_: Path, ini: Path, slow: str) -> None:
     """Let the site hold a response.
 
     Raises:
-        NotRight: It does not.
+        NotRight: The page is wrong, or was not held.
     """
     with gunicorn(bin_, ini, slow) as site:
         page, passes = ask(site + "/@@held")
@@ -187,10 +188,10 @@ def main() -> None:
         install(bin_, wheel)
         ini = make_site(bin_, folder)
         serve(bin_, ini, slow)
-        print(f"{wheel.name}: a site holds", flush=True)
+        print(f"{wheel.name}: its site holds responses", flush=True)
         install(bin_, source, "--force-reinstall", "--no-deps")
         serve(bin_, ini, slow)
-        print(f"{source.name}: a site holds")
+        print(f"{source.name}: its site holds responses")
 
 
 if __name__ == "__main__":

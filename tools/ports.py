@@ -4,18 +4,18 @@ import contextlib
 import random
 import socket
 
-#: Below those that Linux gives to who asks for any one.
+#: Below the ports that Linux gives out for port 0.
 PORTS = (20_000, 32_000)
 
 
 def free_port() -> int:
     """Return a port of 127.0.0.1 that is free now.
 
-    Until our server has it, nobody who asks for any port gets it: not a client, and not the
-    server of another test.
+    Linux gives it to nobody who asks for any port, until our server listens there: neither to a
+    client nor to the server of another test.
     """
     while True:
-        port = random.SystemRandom().randint(*PORTS)  # tests may seed what is random
+        port = random.SystemRandom().randint(*PORTS)  # tests may seed the global generator
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

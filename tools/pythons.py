@@ -3,9 +3,9 @@
     python tools/pythons.py 3.12      test on that version
     python tools/pythons.py --list    print the interpreters, one for each supported version
 
-Interpreters are looked for on the PATH and among pyenv's versions. Each gets an
-environment of its own, ``.venv-3.12`` say, kept for the next time. A version that is not
-found is named as left out, and so is the one that runs this: ``make test`` is for that.
+Interpreters are looked for on the PATH and among pyenv's versions. Each gets an environment of
+its own, as ``.venv-3.12``, kept for the next time. A version that is not found is reported as
+left out. The version that runs this is left to ``make test``.
 """
 
 from environment import NEWEST
@@ -25,7 +25,7 @@ PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:plone"]
 
 
 def find(version: str) -> str | None:
-    """Return an interpreter of *version* that works, None where there is none."""
+    """Return an interpreter of *version* that works, None if there is none."""
     candidates = [shutil.which(f"python{version}")]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates += sorted(map(str, pyenv.glob(f"{version}.*/bin/python")), reverse=True)
@@ -39,11 +39,11 @@ def _has_version(python: str, version: str) -> bool:
 
 
 def test(version: str, python: str) -> bool:
-    """Run the tests on *python*; return True where they pass."""
+    """Run the tests on *python*; return True if they pass."""
     venv = Path(f".venv-{version}")
     if not _is_fresh(ROOT / venv):
-        made = subprocess.run([python, "tools/environment.py", str(venv)], cwd=ROOT)
-        if made.returncode:
+        done = subprocess.run([python, "tools/environment.py", str(venv)], cwd=ROOT)
+        if done.returncode:
             return False
     runner = str(venv / "bin" / "python")
     suites = [
@@ -65,7 +65,7 @@ def main(asked: str) -> None:
         print(*filter(None, map(find, VERSIONS)))
         return
     if asked not in VERSIONS:
-        sys.exit(f"Python {asked} is not supported; there are: {', '.join(VERSIONS)}")
+        sys.exit(f"Python {asked} is not supported; supported are: {', '.join(VERSIONS)}")
     python = find(asked)
     if asked == f"3.{sys.version_info.minor}":
         print(f"Python {asked}: the version of `make test`")

@@ -2,8 +2,8 @@
 
     python tools/screenshots.py [NAME ...]
 
-Run by ``make screenshots``. Writes ``docs/_static/<name>.png`` for each of ``PICTURES``, or for
-those named. The live status is shown after ten minutes with visitors, the others meanwhile.
+``make screenshots`` runs this. Writes ``docs/_static/<name>.png`` for all ``PICTURES``, or for
+those named. The live status is taken after ten minutes with visitors, the others meanwhile.
 """
 
 from collections.abc import Callable
@@ -27,13 +27,13 @@ from visitors import start_visited_site  # noqa: E402
 
 FOLDER = ROOT / "docs" / "_static"
 
-#: Room around what is shown, in pixels of the page.
+#: Pixels of the page around the shown elements.
 MARGIN = 12
 
-#: Pixels of a picture for each of the page: on a fine screen they are seen.
+#: How many pixels of the picture each pixel of the page has, for fine screens.
 SCALE = 1.5
 
-#: Few suffice for a page, and keep the files small.
+#: How many colours a picture has: few suffice for a page, and keep the files small.
 COLOURS = 64
 
 #: How each site is started.
@@ -64,7 +64,7 @@ def deferred(browser, site):
 
 
 def deferred_later(browser, site):
-    """The first part has come, the second is waited for, the third has failed."""
+    """Show a part that has come, a part that is waited for, and a part that has failed."""
     for _ in range(2):  # the third fails every other time
         browser.open(f"{site.site}/@@hold-progressive?seconds=4")
         browser.wait_for(lambda: _busy(browser) == ["false", "true", "false"])
@@ -94,7 +94,7 @@ def status(browser, site):
     browser.log_in(site.site)
     browser.open(f"{site.site}/@@futures-status")
     browser.wait_for(lambda: "Live." in browser.find(".futures-live").text)
-    browser.hide()  # so that it stays as it is
+    browser.hide()  # so that the page stays as it is
 
 
 def status_cancel(browser, site):
@@ -104,12 +104,12 @@ def status_cancel(browser, site):
 
 
 class Picture(NamedTuple):
-    """One of them."""
+    """A picture: the page to show, and its elements."""
 
     name: str
     site: str
     show: Callable
-    shown: str  #: what of the page, as CSS: all that this matches
+    elements: str  #: the shown elements of the page, as a CSS selector
     device: str = "docs"
 
 
@@ -139,8 +139,8 @@ def main(names):
     wanted = [picture for picture in PICTURES if not names or picture.name in names]
     wrong = set(names) - {picture.name for picture in wanted}
     if wrong:
-        there = ", ".join(picture.name for picture in PICTURES)
-        sys.exit(f"No such picture: {', '.join(wrong)}. There are: {there}")
+        names_of_all = ", ".join(picture.name for picture in PICTURES)
+        sys.exit(f"No such picture: {', '.join(wrong)}. The pictures are: {names_of_all}")
     with tempfile.TemporaryDirectory() as folder:
         _take(wanted, Path(folder))
 
@@ -151,7 +151,7 @@ def _take(pictures, folder):
     sites = {}
     browser = Browser(folder)
     try:
-        for name in (name for name in SITES if name in {one.site for one in pictures}):
+        for name in (name for name in SITES if name in {picture.site for picture in pictures}):
             sites[name] = SITES[name](instance, folder / name)
         for picture in pictures:
             _save(picture, browser, sites[picture.site])
@@ -171,10 +171,11 @@ def _save(picture, browser, site):
 
 
 def _cut(browser, picture):
-    """Return what is shown of the page."""
+    """Return the shown elements of the page as a picture."""
     browser.driver.execute_script(_TIDY)
     page = Image.open(BytesIO(browser.picture(picture.device, SCALE))).convert("RGB")
-    boxes = [one.rect for one in browser.all(picture.shown) if one.is_displayed()]
+    elements = browser.all(picture.elements)
+    boxes = [element.rect for element in elements if element.is_displayed()]
     left = max(0, min(box["x"] for box in boxes) - MARGIN)
     top = max(0, min(box["y"] for box in boxes) - MARGIN)
     right = max(box["x"] + box["width"] for box in boxes) + MARGIN
@@ -187,8 +188,8 @@ def _small(picture):
     return picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=8, dither=Image.Dither.NONE)
 
 
-#: No toolbar, no focus, no shadow of a dialog; what moves is where it is half a second after it
-#: began.
+#: Removes the toolbar, the focus and the shadow of a dialog, and stops animations half a second
+#: after their start.
 _TIDY = """
 document.getElementById("edit-zone")?.remove();
 document.body.className = document.body.className.replace(/plone-toolbar\\S*/g, "");

@@ -1,10 +1,10 @@
-"""Find the servers that tests need, and install Debian's where they are missing.
+"""Find the servers that tests need, and install Debian's packages if they are missing.
 
     python tools/servers.py storages    for ``make test-storages``
     python tools/servers.py fronts      for ``make test-fronts``
     python tools/servers.py monitoring  for ``make test-monitoring``
 
-Installing needs root; who is not root is told what to do.
+Installing needs root; without root a message says what to do.
 """
 
 from debian import install
@@ -13,16 +13,16 @@ from pathlib import Path
 import shutil
 import sys
 
-#: Debian's packages, each with the program of it that tests start.
+#: Debian's packages, each with the program that tests start.
 PACKAGES = {
     "fronts": {"nginx-light": "nginx", "haproxy": "haproxy", "varnish": "varnishd"},
-    "monitoring": {"prometheus": "prometheus"},  # promtool is in it too
+    "monitoring": {"prometheus": "prometheus"},  # it has promtool too
     "storages": {"redis-server": "redis-server", "memcached": "memcached"},
 }
 
 
 def programs() -> Path | None:
-    """Return PostgreSQL's folder with ``initdb`` and ``postgres``, None where there is none."""
+    """Return PostgreSQL's folder with ``initdb`` and ``postgres``, None if there is none."""
     installed = Path("/usr/lib/postgresql").glob("*/bin/initdb")
     found = sorted(installed, key=lambda initdb: int(initdb.parts[-3]))
     on_path = shutil.which("initdb")
@@ -36,8 +36,8 @@ def main(kind: str) -> None:
     if missing:
         install(missing)
     if _missing(kind):
-        sys.exit(f"Not found, though installed: {', '.join(_missing(kind))}")
-    print(f"The servers for the tests of {kind} are there.")
+        sys.exit(f"Installed, but not found on the PATH: {', '.join(_missing(kind))}")
+    print(f"The servers for the tests of {kind} are installed.")
 
 
 def _missing(kind: str) -> list[str]:

@@ -1,11 +1,11 @@
-"""Gather what is to be translated, and compile what was.
+"""Gather the texts to translate, and compile the translations.
 
     python tools/translations.py
 
-Run by ``make translations``. Writes the template ``locales/*.pot`` anew from the code, brings
-new texts into each ``.po``, and compiles it. The ``.mo`` files are part of the packages, so
-that a site needs no compiler and no setting. A text that is not translated yet is for
-whoever changed it: the tests tell.
+``make translations`` runs this. Writes the template ``locales/*.pot`` from the code, adds new
+texts to each ``.po``, and compiles it. The ``.mo`` files are part of the packages, so that a
+site needs no compiler and no setting. The tests report texts that are not translated: whoever
+changed a text translates it.
 """
 
 from pathlib import Path
@@ -24,15 +24,15 @@ def main() -> None:
     translations = sorted(POT.parent.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
     _i18ndude("sync", "--pot", POT, *translations)
     for po in translations:
-        po.with_suffix(".mo").write_bytes(compiled(po))
+        po.with_suffix(".mo").write_bytes(compile_catalogue(po))
 
 
 def gather(pot: Path) -> None:
-    """Write what the code has into the template *pot*, which keeps its header."""
+    """Write the texts of the code into the template *pot*, which keeps its header."""
     _i18ndude("rebuild-pot", "--pot", pot, "--no-line-numbers", SOURCE)
 
 
-def compiled(po: Path) -> bytes:
+def compile_catalogue(po: Path) -> bytes:
     """Return the catalogue that gettext reads, as zope.i18n would compile it."""
     with po.open("rb") as texts:
         return Msgfmt(texts, DOMAIN).get()

@@ -1,7 +1,7 @@
-"""Build the wheel and the source distribution, and see that each holds what it should.
+"""Build the wheel and the source distribution, and check the files in each.
 
-python tools/wheel.py           build them, look into them, forget them
-python tools/wheel.py FOLDER    leave them there
+python tools/wheel.py           build and check them, then remove them
+python tools/wheel.py FOLDER    build and check them, and keep them in FOLDER
 """
 
 from environment import alone
@@ -15,19 +15,19 @@ import tempfile
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: In the repository, and of no use to who has the source distribution.
+#: Files of the repository that are of no use in the source distribution.
 NOT_FOR_OTHERS = {".gitignore"}
 
 
 class NotRight(Exception):
-    """A distribution cannot be built, or not be what it should; ``str`` says why."""
+    """A distribution cannot be built, or has wrong files; ``str`` says why."""
 
 
 def build(folder: Path) -> tuple[Path, Path]:
-    """Build the wheel, by way of the source distribution, into *folder*; return both.
+    """Build the wheel into *folder*, from the source distribution; return both.
 
     Raises:
-        NotRight: That failed, or a file is in one of them alone.
+        NotRight: The build failed, or a distribution lacks a file or has one too many.
     """
     command = [sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)]
     with alone():
@@ -57,15 +57,15 @@ def _in_wheel(wheel: Path) -> set[str]:
 
 def _in_source(source: Path) -> set[str]:
     with tarfile.open(source) as opened:
-        files = {one.name.partition("/")[2] for one in opened if one.isfile()}
-    made = {name for name in files if ".egg-info/" in name}
-    return files - made - {"PKG-INFO", "setup.cfg"}
+        files = {entry.name.partition("/")[2] for entry in opened if entry.isfile()}
+    generated = {name for name in files if ".egg-info/" in name}
+    return files - generated - {"PKG-INFO", "setup.cfg"}
 
 
 def _compare(name: str, packed: set[str], wanted: set[str]) -> None:
     if packed != wanted or not wanted:
         lost, extra = sorted(wanted - packed), sorted(packed - wanted)
-        raise NotRight(f"{name} lacks {lost}, and has what git does not: {extra}")
+        raise NotRight(f"{name} lacks {lost}, and has files that git does not have: {extra}")
     print(f"{name}: {len(packed)} files, as in git")
 
 

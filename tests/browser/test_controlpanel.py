@@ -95,8 +95,8 @@ def test_wrong_values_when_saved_are_refused_and_nothing_is_lost(browser, site):
     browser.check_accessibility()
     said = {name: error(browser, name) for name in typed}
     assert said["timeout"] == ""
-    assert said["deadline"] == "This takes a number of seconds above 0, or nothing."
-    assert said["max_passes"] == "This takes a whole number, 1 or more, or nothing."
+    assert said["deadline"] == "This setting takes a number of seconds above 0, or nothing."
+    assert said["max_passes"] == "This setting takes a whole number, 1 or more, or nothing."
     assert said["upstream_limits"].startswith("“town.total = never”: total takes ")
     assert {name: browser.find(field(name)).get_attribute("value") for name in typed} == typed
     browser.open(site.site + PANEL)

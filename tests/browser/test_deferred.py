@@ -99,7 +99,7 @@ def test_parts_when_they_come_are_heard_of(visitor, site):
     assert busy(visitor)[1] == "true"
     rest(visitor)
     assert "three times as late" in parts(visitor)[1]
-    visitor.wait_for(lambda: "of 3 further parts of this page are here." in said(visitor))
+    visitor.wait_for(lambda: "of 3 further parts of this page have loaded." in said(visitor))
     visitor.screenshot("deferred-there")
     visitor.check_accessibility()
 
@@ -146,7 +146,7 @@ def test_part_when_it_fails_says_so_and_can_be_tried_again(visitor, site):
     button.send_keys(Keys.ENTER)
     visitor.wait_for(lambda: "after one call" in parts(visitor)[0])
     assert focused(visitor) == visitor.all(".wsgifutures-part")[0]
-    visitor.wait_for(lambda: said(visitor) == "1 of 3 further parts of this page are here.")
+    visitor.wait_for(lambda: said(visitor) == "1 of 3 further parts of this page have loaded.")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_part_whose_service_failed_comes_when_it_is_tried_again(visitor, site):
             break
     assert "Try again" in parts(visitor)[2]
     visitor.click(".wsgifutures-part button")
-    visitor.wait_for(lambda: "this time it came" in parts(visitor)[2])
+    visitor.wait_for(lambda: "this time the call succeeded" in parts(visitor)[2])
 
 
 def test_part_of_a_user_who_is_not_logged_in_any_more_offers_the_page_again(visitor, site):

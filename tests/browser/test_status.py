@@ -181,12 +181,12 @@ def test_page_when_the_server_is_gone_says_so_and_goes_on_when_it_is_back(browse
     renewed(browser)
     online(browser, False)
     browser.wait_for(lambda: "The server does not answer." in live(browser))
-    browser.wait_for(lambda: "What you see is" in live(browser))
+    browser.wait_for(lambda: "The last update was" in live(browser))
     browser.screenshot("status-gone")
     browser.check_accessibility()
     online(browser)
     browser.wait_for(lambda: "Live." in live(browser))
-    assert "What you see is" not in live(browser)
+    assert "The last update was" not in live(browser)
 
 
 def test_page_when_the_user_is_logged_out_says_so_and_where_to_log_in(browser, page):
@@ -200,7 +200,7 @@ def test_page_when_the_user_is_logged_out_says_so_and_where_to_log_in(browser, p
 
 
 def test_page_when_the_server_answers_with_an_error_says_so(browser, page):
-    """Busy, say; it is tried again."""
+    """Busy, say; the page keeps trying."""
     browser.driver.execute_script(
         "document.getElementById('futures-parts').dataset.refresh = '@@not-there'"
     )
@@ -275,7 +275,7 @@ def test_page_without_javascript_shows_all_and_cancels(browser, page, crowd):
     assert "/Plone/shop/assistant" in browser.find("dl").text
     browser.screenshot("status-cancel-plain")
     browser.click("form[action$=futures-cancel] [type=submit]")
-    assert "Its worker is asked to cancel" in browser.find("#futures-cancelled").text
+    assert "The worker has been asked to cancel" in browser.find("#futures-cancelled").text
     wait_until(lambda: got)
     assert got[0].status_code == 503
 

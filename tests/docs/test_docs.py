@@ -5,8 +5,9 @@ from blocks import DOCS
 from blocks import files_of
 from blocks import PAGES
 from blocks import ROOT
-from collective.wsgifutures.kernel.executors import Threads
+from collective.wsgifutures.kernel.executors.threads import Threads
 from collective.wsgifutures.kernel.futures import DEFAULT_TIMEOUT
+from collective.wsgifutures.metrics.families import families
 from collective.wsgifutures.status import overview
 from collective.wsgifutures.testing import Futures
 from collective.wsgifutures.testing import HELD
@@ -14,7 +15,7 @@ from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
 from collective.wsgifutures.upstreams.upstream import Method
 from collective.wsgifutures.wsgi import audit
-from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.wsgi.middleware import Middleware
 from collective.wsgifutures.wsgi.settings import PREFIX
 from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import fields
@@ -369,8 +370,8 @@ def test_filter_in_the_docs_is_loaded_with_its_options(tmp_path, monkeypatch):
     ini = tmp_path / "zope.ini"
     ini.write_text(block.text)
     made = loadfilter(f"config:{ini}", name="hold")(lambda environ, start_response: [])
-    assert isinstance(made, Republish)
-    assert made.settings == Settings(slots=4, deadline=55.0)
+    assert isinstance(made, Middleware)
+    assert made.worker.settings == Settings(slots=4, deadline=55.0)
 
 
 #: What gunicorn does in a worker with the functions of its configuration.
@@ -399,7 +400,7 @@ def test_gunicorn_file_of_ones_own_puts_the_hold_in_place(block, tmp_path):
     (tmp_path / "worker.py").write_text(WORKER)
     command = [sys.executable, "worker.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert (done.stdout.split(), done.stderr) == (["Republish", "gevent"], "")
+    assert (done.stdout.split(), done.stderr) == (["Middleware", "gevent"], "")
 
 
 def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():
@@ -521,26 +522,48 @@ def test_troubleshooting_says_what_to_do_about_each_alert():
 # Settings, words, names
 
 
-def test_settings_page_lists_all_settings_with_their_defaults():
-    """No more, no less, in their order."""
-    assert [row[:2] for row in rows_of("settings.rst", "settings")] == [
-        [f"| ``{one.name}`` | ``{PREFIX}{one.name.upper()}``", as_written(one.default)]
-        for one in fields(Settings)
+TABLES = runpy.run_path(str(DOCS / "tables.py"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "row"),
+    [
+        (Settings, "grace", "| ``grace``\n        | ``WSGIFUTURES_GRACE``\n      - 4.0"),
+        (Settings, "debug", "| ``debug``\n        | ``WSGIFUTURES_DEBUG``\n      - off"),
+        (UpstreamSettings, "base_url", "| ``base_url``\n      - unset"),
+    ],
+)
+def test_table_of_settings_has_each_with_its_default_and_what_it_is(settings, name, row):
+    """And with what the page says more of it."""
+    table = TABLES["settings_table"](settings, {name: "And that is\n    **more**."})
+    what = settings.__dataclass_fields__[name].metadata["what"]
+    assert f"\n    * - {row}\n      - {what} And that is **more**.\n" in table
+    assert re.findall(r"\* - \| ``(\w+)``", table) == [one.name for one in fields(settings)]
+
+
+def test_table_of_settings_is_refused_where_the_page_says_more_of_one_that_there_is_not():
+    """It may have another name by now."""
+    with pytest.raises(KeyError, match="graze"):
+        TABLES["settings_table"](Settings, {"graze": "Then it is over."})
+
+
+def test_table_of_metrics_has_each_with_its_kind_and_what_it_is():
+    """By the name that Prometheus has."""
+    table = TABLES["metrics_table"]()
+    rows = re.findall(r"\* - ``wsgifutures_(\w+)``\n +- (\w+)\n +- (.+)", table)
+    assert [name.removesuffix("_total") for name, *_ in rows] == [
+        family.name.removeprefix("wsgifutures_") for family in families([])
     ]
+    assert ("held_responses", "gauge", "Responses held now") in rows
+    assert ("requests_total", "counter", "Requests that were let in") in rows
+    assert ("held_seconds", "histogram", "How long responses were held") in rows
 
 
 def test_settings_page_begins_with_an_overview_of_all_settings():
     """By what they are for; no more, no less."""
-    overview = (DOCS / "settings.rst").read_text(encoding="utf-8").partition(".. list-table")[0]
+    overview = (DOCS / "settings.rst").read_text(encoding="utf-8").partition(".. settings::")[0]
     groups = " ".join(re.findall(r"^- [^:`]+: (``[^:]+?``)$", overview, re.M))
     assert sorted(re.findall(r"``(\w+)``", groups)) == sorted(one.name for one in fields(Settings))
-
-
-def test_settings_page_lists_all_settings_of_an_upstream_with_their_defaults():
-    """No more, no less, in their order."""
-    assert [row[:2] for row in rows_of("settings.rst", "upstream-settings")] == [
-        [f"``{one.name}``", as_written(one.default)] for one in fields(UpstreamSettings)
-    ]
 
 
 def test_settings_page_has_every_variable_that_the_code_reads():
@@ -548,6 +571,7 @@ def test_settings_page_has_every_variable_that_the_code_reads():
     sources = (ROOT / "src").rglob("*.py")
     read = {v for file in sources for v in re.findall(rf"{PREFIX}[A-Z_]+\b", file.read_text())}
     text = (DOCS / "settings.rst").read_text(encoding="utf-8")
+    text += TABLES["settings_table"](Settings, {})
     assert {v for v in read if v not in text} == {f"{PREFIX}SYS_PATH"}
 
 
@@ -557,13 +581,6 @@ def test_view_in_the_page_of_upstreams_renders_without_it_where_it_is_off(monkey
     view = run(blocks_of(DOCS / "howto" / "upstreams.rst", "python")[0])["Weather"]
     request = HeldRequest(lambda: view(None, None)())
     assert (request.run(), request.passes) == ("no weather today", 1)
-
-
-def as_written(default):
-    """Return a default as people write it."""
-    if isinstance(default, bool):
-        return "on" if default else "off"
-    return "unset" if default in (None, "") else str(default)
 
 
 def test_settings_page_tells_what_the_gunicorn_module_sets():

@@ -3,8 +3,10 @@
 from collective.wsgifutures import future
 from collective.wsgifutures import Upstream
 from collective.wsgifutures.wsgi import journal
-from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.wsgi import visit
+from collective.wsgifutures.wsgi.middleware import Middleware
 from collective.wsgifutures.wsgi.settings import Settings
+from collective.wsgifutures.wsgi.worker import Worker
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -36,7 +38,8 @@ def ask():
 
     environ = {}
     setup_testing_defaults(environ)
-    return b"".join(Republish(app, Settings(slow_request=0.0))(environ, lambda *start: None))
+    worker = Worker(app, Settings(slow_request=0.0))
+    return b"".join(Middleware(worker)(environ, lambda *start: None))
 
 
 def names_in(rows):
@@ -54,8 +57,8 @@ def test_fields_of_a_record_are_those_of_the_page(caplog):
 
 def test_ends_of_a_response_are_those_of_the_page():
     """All words that the code may say."""
-    known = set(journal._ENDS.values())
-    known |= set(re.findall(r'"(\w+)"', inspect.getsource(journal.Entry._ended)))
+    known = set(visit._ENDS.values())
+    known |= set(re.findall(r'"(\w+)"', inspect.getsource(visit.Visit._ended)))
     assert names_in(rows_of(PAGE, "ends")) == known
 
 

@@ -1,8 +1,8 @@
 """The kernel is tested with neither Zope nor a WSGI server."""
 
-from collective.wsgifutures.kernel import placeholders
 from collective.wsgifutures.kernel.executors import Executors
-from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.passes import Publisher
+from collective.wsgifutures.kernel.runtime import under_gevent
 
 import functools
 import pytest
@@ -22,7 +22,8 @@ def executors():
 @pytest.fixture
 def cached(monkeypatch):
     """A decorator that keeps for ever what a function gives, as plone.memoize does."""
-    monkeypatch.setattr(placeholders, "caches", {})
+    caches = {}
+    monkeypatch.setattr(Publisher, "caches", caches)
 
     def decorate(function):
         kept = {}
@@ -35,7 +36,7 @@ def cached(monkeypatch):
             return kept[args]
 
         replacement.kept = kept
-        placeholders.caches[replacement.__code__] = "fun"
+        caches[replacement.__code__] = "fun"
         return replacement
 
     return decorate

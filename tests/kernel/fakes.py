@@ -1,6 +1,6 @@
 """Things that have the shape of Zope's, and a few plain ones."""
 
-from collective.wsgifutures.kernel.outcomes import Returned
+from collective.wsgifutures.kernel.calls import Returned
 
 
 class Persistent:

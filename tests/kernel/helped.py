@@ -132,20 +132,28 @@ def fork_and_stay(seconds):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def terminate_what_it_starts():
-    """Return what a subprocess and a forked process ended with that were sent SIGTERM."""
+#: What ends a process that does not know of it.
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def stop_what_it_starts():
+    """Return what a subprocess and a forked process ended with, by the signal they were sent."""
+    return {number: _stopped_by(number) for number in STOPS}
+
+
+def _stopped_by(number):
     started = subprocess.Popen(["sleep", "60"])
     forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
     forked.start()
     time.sleep(0.1)
-    started.terminate()
-    forked.terminate()
+    for pid in (started.pid, forked.pid):
+        os.kill(pid, number)
     forked.join()
     return started.wait(), forked.exitcode
 
 
 def signal_itself():
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in STOPS:
         os.kill(os.getpid(), number)
     time.sleep(0.1)
     return "goes on"

@@ -201,7 +201,7 @@ def deep():
     ("value", "where", "reason"),
     [
         (cycle(), "it[1]['again']", "it contains itself; pass data without a cycle."),
-        (deep(), "it", "it is nested too deeply; pass something flatter."),
+        (deep(), "it", "it is nested too deeply; pass flatter data."),
         (OrderedDict(), "it", "OrderedDict is not plain data; pass dict(value)."),
         (type("Text", (str,), {})(), "it", "Text is not plain data; pass str(value)."),
         ([Changeable("x")], "it[0]", "Changeable is a dataclass that can change; declare it "),

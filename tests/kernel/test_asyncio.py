@@ -3,16 +3,15 @@
 Under gevent that is in another process, where these hold as well: see test_helper.
 """
 
+from .boxes import Mailbox
 from .fakes import raised_by
 from .test_executors import SECONDS
 from .test_gate import wait_until
 from .test_waiting import Request
 from collective.wsgifutures import future
 from collective.wsgifutures import gather
-from collective.wsgifutures.kernel.executors import real_lock
-from collective.wsgifutures.kernel.futures import Parts
-from collective.wsgifutures.kernel.hold import Call
-from collective.wsgifutures.kernel.inbox import inbox
+from collective.wsgifutures.kernel.calls import Call
+from collective.wsgifutures.kernel.runtime import current
 from contextvars import ContextVar
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
@@ -81,7 +80,7 @@ def test_async_def_picks_asyncio_by_itself(executors):
     for function in (one, wrapper):
         call = future(key="one")(function)
         assert run(lambda call=call: call(3), executors) == 3
-    assert list(executors._made) == ["asyncio"]
+    assert list(executors.by_name) == ["asyncio"]
 
 
 def test_httpx_asks_many_at_once(executors, server):
@@ -120,7 +119,7 @@ def test_a_cancelled_task_closes_its_connection(executors):
     """The other side sees the end, and ``finally`` runs."""
     listening = socket.create_server(("127.0.0.1", 0))
     listening.settimeout(SECONDS)
-    ended = inbox()
+    ended = Mailbox()
 
     async def wait():
         reader, writer = await asyncio.open_connection(*listening.getsockname())
@@ -257,7 +256,7 @@ async def fine():
 
 def test_nobody_waits_for_the_loop_to_run(executors, monkeypatch):
     """What is started before begins then; what is cancelled before never does."""
-    held_up, new_loop, ran = real_lock(), asyncio.new_event_loop, inbox()
+    held_up, new_loop, ran = current().lock(), asyncio.new_event_loop, Mailbox()
 
     def new_loop_later():
         with held_up:
@@ -267,8 +266,7 @@ def test_nobody_waits_for_the_loop_to_run(executors, monkeypatch):
         ran.put(name)
 
     def start(name):
-        parts = Parts(name, note, (name,), {})
-        call = Call(name, name, parts.run, SECONDS, parts=parts)
+        call = Call(name, name, note, (name,), timeout=SECONDS)
         return executors.get("asyncio").start(call, lambda outcome: None)
 
     monkeypatch.setattr(asyncio.events, "new_event_loop", new_loop_later)

@@ -1,13 +1,13 @@
 """Futures that are ``async def`` where there is no hold; threads with a hub of their own."""
 
+from .boxes import Mailbox
 from .fakes import raised_by
 from .test_executors import SECONDS
 from .test_gate import wait_until
 from .test_waiting import Request
 from collective.wsgifutures import future
-from collective.wsgifutures.kernel.executors import under_gevent
-from collective.wsgifutures.kernel.executors.threads import start_thread
-from collective.wsgifutures.kernel.inbox import inbox
+from collective.wsgifutures.kernel.runtime import current
+from collective.wsgifutures.kernel.runtime import under_gevent
 from contextvars import ContextVar
 
 import asyncio
@@ -63,7 +63,7 @@ def test_in_place_where_a_loop_runs_it_has_another_thread(executors):
 def test_in_place_several_greenlets_or_threads_do_not_meet():
     """Under gevent they share one thread of the system, which can have one loop."""
     call = future(key="fine")(fine)
-    values = inbox()
+    values = Mailbox()
     threads = [threading.Thread(target=lambda: values.put(call()), daemon=True) for _ in range(10)]
     for thread in threads:
         thread.start()
@@ -72,7 +72,7 @@ def test_in_place_several_greenlets_or_threads_do_not_meet():
 
 def test_a_thread_of_the_system_does_what_gevent_has_patched_and_ends():
     """It has a hub for so long; its files are closed."""
-    box = inbox()
+    box = Mailbox()
 
     def work():
         time.sleep(0.01)
@@ -81,11 +81,11 @@ def test_a_thread_of_the_system_does_what_gevent_has_patched_and_ends():
             other.sendall(b"x")
             box.put((one.recv(1), threading.get_native_id()))
 
-    start_thread(work)
+    current().thread(target=work).start()
     assert box.get(timeout=SECONDS)[0] == b"x"
     before = open_files()
     for _ in range(20):
-        start_thread(work)
+        current().thread(target=work).start()
         value, thread = box.get(timeout=SECONDS)
         assert (value, thread != threading.get_native_id()) == (b"x", True)
     wait_until(lambda: open_files() <= before + 4)

@@ -7,10 +7,10 @@ from collective.wsgifutures import held
 from collective.wsgifutures.kernel import checks
 from collective.wsgifutures.kernel.errors import TooManyPasses
 from collective.wsgifutures.kernel.hold import Hold
-from collective.wsgifutures.kernel.passes import publish_once
 from collective.wsgifutures.kernel.waiting import Waiter
 from collective.wsgifutures.testing import ByHand
 from collective.wsgifutures.testing import Clock
+from collective.wsgifutures.testing.by_hand import publish_once
 
 import contextlib
 import itertools
@@ -40,7 +40,7 @@ def told(caplog):
     def publish(view, debug=True, max_passes=25):
         hold = Hold(0.0, debug=debug, max_passes=max_passes)
         executor = ByHand()
-        waiter = Waiter(hold, executor, Clock())
+        waiter = Waiter(hold, executor.get, Clock())
         caplog.clear()
         with contextlib.suppress(TooManyPasses):
             while not publish_once(hold, lambda: bool(view()) or True, Clock()):

@@ -14,10 +14,11 @@ from collective.wsgifutures import TooManyPasses
 from collective.wsgifutures.kernel.executors import Executors
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.kernel.passes import publish_once
+from collective.wsgifutures.kernel.waiting import drive
 from collective.wsgifutures.kernel.waiting import Waiter
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
+from collective.wsgifutures.testing.by_hand import publish_once
 from pathlib import Path
 from types import SimpleNamespace
 from zope.globalrequest import clearRequest
@@ -105,15 +106,15 @@ def serve(view, **options):
     """Publish *view* as a server does, its calls on the executors of this process."""
     hold, answers = Hold(time.monotonic(), **options), []
     executors = Executors()
-    waiter = Waiter(hold, executors)
+    waiter = Waiter(hold, executors.get)
 
     def publish():
         answers.append(view())
         return True
 
     try:
-        while not publish_once(hold, publish):
-            waiter.wait()
+        while not publish_once(hold, publish, time.monotonic):
+            drive(waiter.wait())
     finally:
         waiter.close()
         executors.close()
@@ -377,7 +378,7 @@ def test_submit_when_not_callable_is_refused_at_once(verb):
     """C15, changed: it was the future's exception."""
     error = passes_of(lambda: raised_by(verb, "k", "text"))
     assert type(error) is TypeError
-    assert str(error) == "k: a function is submitted, and its arguments; this is a str"
+    assert str(error) == "k: submit a function and its arguments; a str is not callable"
 
 
 def test_an_async_function_is_refused():
@@ -387,7 +388,7 @@ def test_an_async_function_is_refused():
         pass
 
     error = passes_of(lambda: raised_by(futures.submit, "k", fetch))
-    assert (type(error), "async def, which is for @future" in str(error)) == (TypeError, True)
+    assert (type(error), "async def; declare it with @future" in str(error)) == (TypeError, True)
 
 
 def test_arguments_that_do_not_fit_are_the_futures_exception():
@@ -738,7 +739,7 @@ def test_a_pass_when_its_request_was_given_up_suspends_at_submit():
         log.append(type(raised_by(futures.resultOrSubmit, "k", "placeholder", echo, 1)))
         return True
 
-    assert publish_once(hold, publish) is False
+    assert publish_once(hold, publish, time.monotonic) is False
     assert log == [Suspended]
 
 
@@ -780,7 +781,7 @@ def test_without_a_request_submit_says_that_nothing_could_be_kept():
     """A script calls the function itself; resultOrSubmit needs nothing to be kept."""
     error = raised_by(futures.submit, "k", echo, 1)
     assert type(error) is FuturesError
-    assert "call the function" in str(error)
+    assert "Call the function" in str(error)
     assert log == []
     assert [futures.resultOrSubmit("k", None, echo, n) for n in range(2)] == [0, 1]
     assert (ask_for("k", "default"), futures.reset("k")) == ("default", False)
@@ -922,6 +923,7 @@ def test_a_view_that_opts_out_is_sent_and_nothing_runs(request_of_zope):
     def view():
         page = futures.resultOrSubmit("k", "placeholder", echo, "value")
         noLongerProvides(request_of_zope, futures.IContainsPromises)
+        futures.cancel_if_opted_out(current_pass(), request_of_zope)  # as the publisher does
         return page
 
     assert passes_of(view) == "placeholder"
@@ -934,6 +936,7 @@ def test_a_view_that_opts_out_still_waits_for_other_futures(request_of_zope):
     def view():
         page = futures.resultOrSubmit("k", "placeholder", echo, "value")
         noLongerProvides(request_of_zope, futures.IContainsPromises)
+        futures.cancel_if_opted_out(current_pass(), request_of_zope)  # as the publisher does
         return page, ask.submit("more").result(default=None)
 
     assert serve(view) == [("placeholder", None), ("placeholder", "MORE")]

@@ -14,12 +14,14 @@ from collective.wsgifutures import gather
 from collective.wsgifutures import HoldExpired
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.kernel.passes import publish_once
+from collective.wsgifutures.kernel.passes import Publisher
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
+from collective.wsgifutures.testing.by_hand import publish_once
 
 import functools
 import pytest
+import time
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +44,21 @@ def addressed(fragment):
     return f"[{fragment.name.rpartition('.')[2]}]"
 
 
+class Deferring(Publisher):
+    """Publishes pages whose parts can be fetched."""
+
+    defers = True
+
+    def __init__(self, defer):
+        self.defer = defer
+
+
 def page_of(view, defer=addressed):
     """Return *view* as a page whose parts can be fetched."""
 
     def page():
-        current_pass().defer = defer
+        if defer is not None:
+            current_pass().publisher = Deferring(defer)
         return view()
 
     return page
@@ -259,12 +271,12 @@ def test_a_deferred_part_of_a_client_that_has_gone_ends_its_pass():
     hold = Hold(0.0)
 
     def page():
-        current_pass().defer = addressed
+        current_pass().publisher = Deferring(addressed)
         hold.close()
         later("x")
         raise AssertionError("not reached")
 
-    assert publish_once(hold, page) is False
+    assert publish_once(hold, page, time.monotonic) is False
 
 
 # caches
@@ -333,7 +345,7 @@ def by_itself(viewlet):
     """Return what is published where a browser fetches *viewlet*."""
 
     def published():
-        current_pass().alone = viewlet
+        current_pass().publish_alone(viewlet)
         return shown(viewlet)
 
     return published

@@ -15,8 +15,8 @@ ALL = {
     ),
     errors.HoldExpired("shop.price", 55.0): (
         {"name": "shop.price", "deadline": 55.0},
-        "shop.price has no result, and the response was held for its 55 s. Catch "
-        "HoldExpired, or ask with result(default=...), and answer with what is there.",
+        "shop.price has no result, and the response was held up to its deadline of 55 s. Catch "
+        "HoldExpired, or ask with result(default=...), and answer without the result.",
     ),
     errors.FutureCancelled("shop.price"): (
         {"name": "shop.price"},
@@ -24,32 +24,33 @@ ALL = {
     ),
     errors.TooManyPasses(25, iter(["shop.price", "shop.stock"])): (
         {"passes": 25, "names": ("shop.price", "shop.stock")},
-        "After 25 passes the request still asks for new futures; new in its last passes: "
-        "shop.price, shop.stock. A future is known again by its name and arguments: pass "
-        "the same ones in each pass (no time stamps, no random values), ask for "
-        "independent ones together with gather, or raise max_passes.",
+        "The request still asks for new futures after 25 passes; new in its last passes: "
+        "shop.price, shop.stock. A future is recognized by its name and arguments: pass "
+        "the same arguments in each pass (no time stamps, no random values), ask for "
+        "independent futures together with gather, or raise max_passes.",
     ),
     errors.AskedAfterCommit("shop.price"): (
         {"name": "shop.price"},
-        "shop.price is pending and the transaction is committed: publishing again would "
-        "do all of its work twice. Ask in the view or in a before-commit hook, not in "
-        "IPubSuccess or an after-commit hook: what was submitted before the commit, with "
-        "submit(), has its value there.",
+        "shop.price is pending and the transaction is committed: publishing the request again "
+        "would do all of its work twice. Ask in the view or in a before-commit hook, not in "
+        "IPubSuccess or an after-commit hook. A future that was submitted before the commit, "
+        "with submit(), has its value there.",
     ),
     errors.ExecutorBusy("shop.price", "threads", 64, 1000): (
         {"name": "shop.price", "executor": "threads", "limit": 64, "queued": 1000},
-        "shop.price was not started: all 64 threads for futures are busy and 1000 calls wait "
-        "for one. Catch ExecutorBusy and answer without it, or raise max_threads or max_queued.",
+        "shop.price was not started: all 64 threads for futures are busy, and 1000 calls wait "
+        "already. Catch ExecutorBusy and answer without the result, or raise max_threads or "
+        "max_queued.",
     ),
     errors.HoldCancelled("shop.price"): (
         {"name": "shop.price"},
         "shop.price has no result: an operator cancelled the wait for it. Catch HoldCancelled, or "
-        "ask with result(default=...), and answer with what is there.",
+        "ask with result(default=...), and answer without the result.",
     ),
     errors.ProcessEnded("shop.price", -9): (
         {"name": "shop.price", "status": -9},
-        "The process that ran shop.price ended by signal 9. What killed it, the system for want "
-        "of memory say, is not in this log.",
+        "The process that ran shop.price ended by signal 9. Look for the reason in the log of the "
+        "system, which kills processes if memory runs out.",
     ),
     errors.ArgumentRefused("shop.price", "items[2]", "it is a view; pass its URL."): (
         {"name": "shop.price", "argument": "items[2]", "reason": "it is a view; pass its URL."},

@@ -12,9 +12,9 @@ from collective.wsgifutures import gather
 from collective.wsgifutures import ResultRefused
 from collective.wsgifutures.kernel.errors import ExecutorBusy
 from collective.wsgifutures.kernel.executors import Executors
-from collective.wsgifutures.kernel.executors import leaves_process
-from collective.wsgifutures.kernel.executors import NAMES
-from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.executors import kind_of
+from collective.wsgifutures.kernel.executors import KINDS as ALL_KINDS
+from collective.wsgifutures.kernel.runtime import under_gevent
 from pathlib import Path
 
 import os
@@ -25,6 +25,7 @@ import traceback
 
 pytestmark = pytest.mark.concurrency
 
+NAMES = list(ALL_KINDS)
 KINDS = NAMES if under_gevent() else NAMES[1:]
 
 #: What a cancelled call does: only a thread cannot be stopped.
@@ -42,7 +43,7 @@ def test_a_value_comes_back_and_is_published(kind, executors):
     request = Request(lambda: call(21), executors=executors)
     assert request.run() == {"doubled": [42]}
     assert request.hold.passes == 2
-    assert list(executors._made) == [kind]
+    assert list(executors.by_name) == [kind]
 
 
 def test_each_call_gets_its_own_value(kind, executors):
@@ -66,7 +67,7 @@ def test_an_exception_that_does_not_pickle_is_told(kind, executors):
     """It is raised as it is where it does not have to leave its process."""
     call = declare(kind, calls.fail_unpicklable)
     error = raised_by(Request(call, executors=executors).run)
-    if leaves_process(kind):
+    if kind_of(kind).by_name:
         assert type(error) is FuturesError
         assert "raised Unpicklable, which does not pickle: about a file" in str(error)
         assert "raise Unpicklable" in error.__notes__[0]
@@ -121,7 +122,7 @@ def test_the_context_is_carried_and_the_hold_is_not(kind, executors):
     """Tracing that was set up outside is seen; not in another process, which says so."""
     calls.setting.set("by the server")
     seen = Request(lambda: declare(kind, calls.look_around)(), executors=executors).run()
-    assert seen == ("unset" if leaves_process(kind) else "by the server", None)
+    assert seen == ("unset" if kind_of(kind).by_name else "by the server", None)
 
 
 def test_a_future_inside_of_a_future_runs_in_place(kind, executors):
@@ -143,13 +144,13 @@ def test_many_requests_at_once_each_get_their_own_value(kind, executors):
     for thread in threads:
         thread.join(SECONDS)
     assert answers == {n: {"doubled": [2 * n]} for n in range(30)}
-    assert len(executors._made) == 1
+    assert len(executors.by_name) == 1
 
 
 def test_calls_run_where_their_kind_says(kind, executors):
     """A process of its own, a thread of its own, or none of both."""
     pid, thread = Request(lambda: declare(kind, calls.where)(), executors=executors).run()
-    assert (pid != os.getpid()) is leaves_process(kind)
+    assert (pid != os.getpid()) is kind_of(kind).by_name
     assert (thread != threading.get_native_id()) is (kind != "greenlets")
 
 
@@ -158,7 +159,7 @@ def test_an_executor_that_was_ended_begins_anew_when_it_is_asked(kind, executors
     call = declare(kind, calls.double)
     assert Request(lambda: call(1), executors=executors).run()
     executors.close()
-    assert executors._made == {}
+    assert executors.by_name == {}
     assert Request(lambda: call(1), executors=executors).run()
 
 
@@ -176,5 +177,5 @@ def test_over_the_length_of_the_line_a_call_fails_and_says_so(limited, tmp_path)
     executors.close()
     assert [first, second] == paths[:2]
     assert (type(error), error.executor, error.limit, error.queued) == (ExecutorBusy, limited, 1, 1)
-    assert f"all 1 {limited} for futures are busy and 1 calls wait for one" in str(error)
+    assert f"all 1 {limited} for futures are busy, and 1 calls wait already" in str(error)
     assert not Path(paths[2] + ".runs").exists()

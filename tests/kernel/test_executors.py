@@ -1,11 +1,12 @@
 """What runs futures: side by side, up to a limit, stopped as far as it can be."""
 
+from .boxes import Mailbox
 from collective.wsgifutures.kernel import executors
+from collective.wsgifutures.kernel.calls import Call
 from collective.wsgifutures.kernel.executors import Executors
-from collective.wsgifutures.kernel.executors import Greenlets
-from collective.wsgifutures.kernel.executors import Threads
-from collective.wsgifutures.kernel.hold import Call
-from collective.wsgifutures.kernel.inbox import inbox
+from collective.wsgifutures.kernel.executors.threads import Threads
+from collective.wsgifutures.kernel.runtime import current
+from collective.wsgifutures.kernel.runtime import under_gevent
 
 import logging
 import pytest
@@ -30,20 +31,31 @@ class Blocking:
         return self.name
 
 
+class Raw(Call):
+    """A call whose outcome is what its function returns."""
+
+    def run(self):
+        return self.function()
+
+
 def made(function):
     """Return a call that *function* makes."""
-    return Call("fake", "fake", function, 30.0)
+    return Raw("fake", "fake", function)
 
 
 def kinds():
     """Return the executors that there are here."""
-    return [Threads, Greenlets] if executors.under_gevent() else [Threads]
+    if not under_gevent():
+        return [Threads]
+    from collective.wsgifutures.kernel.executors.greenlets import Greenlets
+
+    return [Threads, Greenlets]
 
 
 def test_futures_run_on_what_suits_the_process():
     """Greenlets where gevent has patched, else threads."""
-    expected = "greenlets" if executors.under_gevent() else "threads"
-    assert executors.default_name() == Executors().get(None).name == expected
+    expected = "greenlets" if under_gevent() else "threads"
+    assert current().executor == Executors().get(None).name == expected
     executors.check_available(None)
     executors.check_available(expected)
 
@@ -51,9 +63,9 @@ def test_futures_run_on_what_suits_the_process():
 def test_an_executor_that_does_not_exist_is_refused():
     """All kinds may be declared anywhere: a module is imported in scripts too."""
     for name in (None, "greenlets", "threads", "processes", "asyncio"):
-        executors.check_name(name)
+        executors.kind_of(name)
     with pytest.raises(ValueError, match="executor='elsewhere' does not exist; there are: greenl"):
-        executors.check_name("elsewhere")
+        executors.kind_of("elsewhere")
     with pytest.raises(ValueError, match="executor='elsewhere' does not exist"):
         Executors().get("elsewhere")
 
@@ -62,7 +74,7 @@ def test_greenlets_are_refused_where_gevent_has_not_patched():
     """Nothing falls back in silence. The others are everywhere."""
     for name in ("threads", "processes", "asyncio"):
         executors.check_available(name)
-    if executors.under_gevent():
+    if under_gevent():
         executors.check_available("greenlets")
         return
     for ask in (executors.check_available, Executors().get):
@@ -73,7 +85,7 @@ def test_greenlets_are_refused_where_gevent_has_not_patched():
 @pytest.mark.parametrize("kind", kinds())
 def test_functions_run_side_by_side_and_are_told_when_done(kind):
     """Each gives what it returned, in whatever order they end."""
-    box = inbox()
+    box = Mailbox()
     executor = kind()
     one, other = Blocking("one"), Blocking("other")
     for function in (one, other):
@@ -89,7 +101,7 @@ def test_functions_run_side_by_side_and_are_told_when_done(kind):
 def test_threads_beyond_the_limit_stand_in_line_and_that_is_logged_once(caplog):
     """The limit holds; the first in line comes first."""
     caplog.set_level(logging.WARNING)
-    box = inbox()
+    box = Mailbox()
     threads = Threads(limit=1)
     functions = [Blocking(n) for n in range(3)]
     for function in functions:
@@ -107,13 +119,13 @@ def test_threads_beyond_the_limit_stand_in_line_and_that_is_logged_once(caplog):
 
 def test_a_cancelled_function_that_stands_in_line_never_runs():
     """It leaves its place to the next."""
-    box = inbox()
+    box = Mailbox()
     threads = Threads(limit=1)
     first, never, last = Blocking("first"), Blocking("never"), Blocking("last")
     last.go_on.set()
     jobs = [threads.start(made(function), box.put) for function in (first, never, last)]
     jobs[1].cancel()
-    assert len(threads._line._waiting) == 1  # nothing of it stays behind a thread that hangs
+    assert threads._line.places.waiting == 1  # nothing of it stays behind a thread that hangs
     first.go_on.set()
     assert [box.get(timeout=SECONDS) for _ in range(2)] == ["first", "last"]
     assert not never.running.is_set()
@@ -121,7 +133,7 @@ def test_a_cancelled_function_that_stands_in_line_never_runs():
 
 def test_a_thread_cannot_be_stopped_and_counts_until_it_returns():
     """Its place is taken for so long."""
-    box = inbox()
+    box = Mailbox()
     threads = Threads(limit=1)
     slow, next_one = Blocking("slow"), Blocking("next")
     next_one.go_on.set()
@@ -136,14 +148,14 @@ def test_a_thread_cannot_be_stopped_and_counts_until_it_returns():
 
 def test_a_thread_that_cannot_be_started_does_not_count(monkeypatch):
     """The next one finds its place free."""
-    box = inbox()
+    box = Mailbox()
     threads = Threads(limit=1)
 
-    def no_thread_left(function):
+    def no_thread_left(target):
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as broken:
-        broken.setattr(threads._line, "_start", no_thread_left)
+        broken.setattr(threads._line, "_thread", no_thread_left)
         with pytest.raises(RuntimeError):
             threads.start(made(lambda: 1), box.put)
     threads.start(made(lambda: 2), box.put)

@@ -11,15 +11,18 @@ from collective.wsgifutures import future
 from collective.wsgifutures import FutureCancelled
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import HoldExpired
+from collective.wsgifutures.kernel.errors import StandsForSuspension
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.kernel.passes import publish_once
+from collective.wsgifutures.kernel.passes import Publisher
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
+from collective.wsgifutures.testing.by_hand import publish_once
 
 import functools
 import inspect
 import pytest
+import time
 
 
 @pytest.fixture(autouse=True)
@@ -103,11 +106,18 @@ def test_an_error_after_a_part_suspended_is_no_answer():
     assert passes_of(page) == ["KeyError", "found"]
 
 
+class Refusing(Publisher):
+    """Answers who may not."""
+
+    def is_answer(self, error):
+        return isinstance(error, PermissionError)
+
+
 def test_an_error_that_is_an_answer_is_one_whatever_suspended():
     """(b) Nothing is called for a page that its visitor does not get."""
 
     def page():
-        current_pass().is_answer = lambda error: isinstance(error, PermissionError)
+        current_pass().publisher = Refusing()
         part("x")
         raise PermissionError("not yours")
 
@@ -124,7 +134,7 @@ def test_an_error_of_the_page_is_raised_where_nothing_suspended():
 def test_a_page_that_answers_with_an_error_holds_for_none_of_its_parts():
     """(b) A status outside 2xx is an answer."""
     hold = Hold(0.0)
-    assert publish_once(hold, lambda: part("x") == "")
+    assert publish_once(hold, lambda: part("x") == "", time.monotonic)
     assert (hold.done, hold.take_starts()) == (True, [])
 
 
@@ -197,14 +207,18 @@ def test_an_error_of_a_part_while_another_one_suspends_is_told_in_the_last_pass(
     assert passes_of(page) == ["…-", "logged 'y'"]
 
 
+class NotThere(StandsForSuspension):
+    """Stands for a suspension."""
+
+    is_of_pass = True
+
+
 def test_an_error_that_stands_for_a_suspension_gives_the_placeholder():
     """As where it leaves the page: what is pending is waited for."""
 
     def view():
-        this = current_pass()
-        this.waiting_errors = (LookupError,)
         if not ask.submit("x").done():
-            raise LookupError("not resolved")
+            raise NotThere("not resolved")
         return ask("x")
 
     assert passes_of(fragment(placeholder="-")(view)) == ["-", "X"]

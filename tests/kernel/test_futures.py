@@ -17,8 +17,8 @@ from collective.wsgifutures import HoldExpired
 from collective.wsgifutures import ResultRefused
 from collective.wsgifutures import Suspended
 from collective.wsgifutures import TooManyPasses
-from collective.wsgifutures.kernel.executors import default_name
 from collective.wsgifutures.kernel.passes import current_pass
+from collective.wsgifutures.kernel.runtime import current
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
 
@@ -113,7 +113,7 @@ NO_NAME = "has no dotted name by which it is known again in the next pass; give 
         (
             lambda: future(executor="asyncio")(len),
             ValueError,
-            "executor='asyncio' runs async def; len is none",
+            "executor='asyncio' runs async def; len is not async",
         ),
         (
             lambda: future(executor="processes")(coroutine),
@@ -137,7 +137,7 @@ def test_what_cannot_be_a_future_is_refused_where_it_is_declared(declare, kind, 
 
 def test_the_executor_of_this_process_may_be_named():
     """``executor=`` takes what it would be anyway."""
-    assert answer(lambda: future(executor=default_name())(abs)(-1)) == 1
+    assert answer(lambda: future(executor=current().executor)(abs)(-1)) == 1
 
 
 @pytest.mark.parametrize("options", [{}, {"timeout": None}, {"timeout": 30}])
@@ -656,7 +656,7 @@ def test_after_the_commit_only_what_is_settled_can_be_asked_for():
     def view():
         settled, pending = echo.submit("settled"), echo.submit("pending")
         settled.result()
-        current_pass().commit()
+        current_pass().mark_committed()
         assert echo("settled") == "settled"
         for ask in (pending.result, lambda: echo.submit("new"), lambda: gather(pending)):
             log.append(type(raised_by(ask)))
@@ -852,7 +852,7 @@ def test_asking_after_the_commit_names_the_future():
     """In a subscriber of IPubSuccess, say."""
 
     def view():
-        current_pass().commit()
+        current_pass().mark_committed()
         return echo("x")
 
     error = raised_by(HeldRequest(view).publish)

@@ -3,21 +3,34 @@
 from .fakes import raised_by
 from .test_executors import Blocking
 from .test_executors import SECONDS
-from collective.wsgifutures.kernel.executors import under_gevent
 from collective.wsgifutures.kernel.gate import _Ticket
+from collective.wsgifutures.kernel.gate import Arrivals
 from collective.wsgifutures.kernel.gate import Gate
-from collective.wsgifutures.kernel.gate import NewLine
 from collective.wsgifutures.kernel.gate import NoAnswer
 from collective.wsgifutures.kernel.gate import Refused
+from collective.wsgifutures.kernel.runtime import current
+from collective.wsgifutures.kernel.runtime import under_gevent
+from collective.wsgifutures.kernel.waiting import drive
 
 import functools
 import gc
+import math
 import pytest
 import threading
 import time
 import weakref
 
 pytestmark = pytest.mark.concurrency
+
+
+def run_new(gate, function):
+    """Run *function* as the first pass of a request, waiting here."""
+    return drive(gate.run_new(function))
+
+
+def run_resumed(gate, function, until=math.inf):
+    """Run *function* as a later pass of a request, waiting here."""
+    return drive(gate.run_resumed(function, until))
 
 
 class Lines:
@@ -28,19 +41,19 @@ class Lines:
         self.log = []
         self.threads = []
         self.first = Blocking()
-        self._start(self.gate.run_new, self.first)
+        self._start(run_new, self.first)
         assert self.first.running.wait(SECONDS)
 
     def _start(self, run, function):
-        thread = threading.Thread(target=run, args=(function,), daemon=True)
+        thread = threading.Thread(target=run, args=(self.gate, function), daemon=True)
         thread.start()
         self.threads.append(thread)
 
     def stand(self, name, resumed=False):
         """Let a request stand in line."""
-        line = self.gate._resumed if resumed else self.gate._new
+        line = self.gate._resumed if resumed else self.gate.new
         before = len(line)
-        run = self.gate.run_resumed if resumed else self.gate.run_new
+        run = run_resumed if resumed else run_new
         self._start(run, lambda: self.log.append(name))
         wait_until(lambda: len(line) > before)
 
@@ -68,7 +81,7 @@ def free_slots(gate):
 def test_a_slot_runs_a_pass_and_gives_what_it_returns():
     """And the next, in the same slot."""
     gate = Gate(1)
-    assert [gate.run_new(lambda: 1), gate.run_resumed(lambda: 2)] == [1, 2]
+    assert [run_new(gate, lambda: 1), run_resumed(gate, lambda: 2)] == [1, 2]
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -76,11 +89,11 @@ def test_as_many_passes_run_at_a_time_as_there_are_slots(slots):
     """The limit holds, and is reached."""
     gate = Gate(slots)
     passes = [Blocking() for _ in range(slots + 1)]
-    threads = [threading.Thread(target=gate.run_new, args=(one,), daemon=True) for one in passes]
+    threads = [threading.Thread(target=run_new, args=(gate, one), daemon=True) for one in passes]
     for thread in threads:
         thread.start()
     wait_until(lambda: sum(one.running.is_set() for one in passes) == slots)
-    assert (free_slots(gate), len(gate._new)) == (0, 1)
+    assert (free_slots(gate), len(gate.new)) == (0, 1)
     for one in passes:
         one.go_on.set()
     for thread in threads:
@@ -140,12 +153,12 @@ def test_an_exception_of_a_pass_arrives_and_loses_no_slot(error):
         raise error
 
     for _ in range(2):
-        raised = raised_by(gate.run_resumed, fails, time.monotonic() + SECONDS)
+        raised = raised_by(run_resumed, gate, fails, time.monotonic() + SECONDS)
         if isinstance(error, Exception) or not under_gevent():
             assert raised is error
         else:
             assert (type(raised), raised.__cause__) == (RuntimeError, error)
-    assert gate.run_resumed(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+    assert run_resumed(gate, lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def test_an_exception_of_a_pass_keeps_nothing_alive():
@@ -162,7 +175,7 @@ def test_an_exception_of_a_pass_keeps_nothing_alive():
     gc.disable()
     try:
         with pytest.raises(ValueError, match=r"^[0-9]+$"):
-            Gate(1).run_new(functools.partial(fails, request))
+            run_new(Gate(1), functools.partial(fails, request))
         del request
         assert kept() is None
     finally:
@@ -173,7 +186,7 @@ def test_who_finds_no_slot_in_time_gets_no_answer_and_loses_none():
     """It leaves its line; the others move up."""
     lines = Lines()
     lines.stand("a")
-    error = raised_by(lines.gate.run_resumed, lambda: 1, until=time.monotonic() + 0.02)
+    error = raised_by(run_resumed, lines.gate, lambda: 1, until=time.monotonic() + 0.02)
     assert (type(error), str(error)) == (NoAnswer, "no slot was free in time")
     assert len(lines.gate._resumed) == 0
     assert lines.open() == ["a"]
@@ -191,9 +204,9 @@ def test_who_is_served_at_the_moment_it_gives_up_gives_the_slot_back():
         leave(ticket, line)
 
     gate._leave = served_first
-    assert isinstance(raised_by(gate.run_resumed, lambda: 1, until=time.monotonic()), NoAnswer)
+    assert isinstance(raised_by(run_resumed, gate, lambda: 1, until=time.monotonic()), NoAnswer)
     assert free_slots(gate) == 1
-    assert gate.run_resumed(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+    assert run_resumed(gate, lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def refused_limit(function, *args):
@@ -211,7 +224,7 @@ def test_new_one_is_refused_at_once_when_as_many_wait_as_may():
     lines.stand("b")
     began = time.monotonic()
     assert refused_limit(lines.gate.check) == "max_waiting"
-    assert refused_limit(lines.gate.run_new, lambda: "never") == "max_waiting"
+    assert refused_limit(run_new, lines.gate, lambda: "never") == "max_waiting"
     assert time.monotonic() - began < SECONDS / 2
     lines.stand("R", resumed=True)
     assert lines.open() == ["R", "a", "b"]
@@ -224,25 +237,25 @@ def test_new_one_is_refused_at_once_when_the_line_has_not_moved_for_half_of_its_
     lines.stand("a")
     lines.stand("b")
     lines.gate.check()
-    lines.gate._new._since -= 0.6 * SECONDS
-    assert refused_limit(lines.gate.run_new, lambda: "never") == "max_wait"
+    lines.gate.new._since -= 0.6 * SECONDS
+    assert refused_limit(run_new, lines.gate, lambda: "never") == "max_wait"
     assert lines.open() == ["a", "b"]
 
 
 def test_new_one_that_waited_for_all_of_its_time_is_refused_and_loses_no_slot():
     """And leaves its line."""
     lines = Lines(max_wait=0.02)
-    assert refused_limit(lines.gate.run_new, lambda: "never") == "max_wait"
-    assert len(lines.gate._new) == 0
+    assert refused_limit(run_new, lines.gate, lambda: "never") == "max_wait"
+    assert len(lines.gate.new) == 0
     assert lines.open() == []
     assert free_slots(lines.gate) == 1
 
 
 def line_of(number, *, pace, max_wait=10.0):
     """Return a line in which so many wait, and which moves at that pace, in seconds."""
-    line = NewLine(1000, max_wait)
+    line = Arrivals(1000, max_wait)
     for _ in range(number + 1):
-        line.append(_Ticket())
+        line.append(_Ticket(current().signal()))
     line._moved_at = time.monotonic() - pace
     line._pace = pace
     line.popleft()
@@ -281,7 +294,7 @@ def test_line_that_was_empty_begins_a_new_burst_at_a_pace_that_it_has_to_show():
     line = line_of(0, pace=0.1)
     line._since -= 20
     line._moved_at -= 1000
-    line.append(_Ticket())
+    line.append(_Ticket(current().signal()))
     line.check()
     line.popleft()
     assert line._pace == pytest.approx(0.1, rel=0.1)

@@ -1,21 +1,24 @@
 """What only greenlets can: be killed. Collected where gevent has patched."""
 
+from .boxes import Mailbox
 from .fakes import raised_by
 from .test_executors import Blocking
 from .test_executors import made
 from .test_executors import SECONDS
 from .test_gate import free_slots
+from .test_gate import run_new
+from .test_gate import run_resumed
 from .test_gate import wait_until
 from .test_waiting import Only
 from .test_waiting import Request
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
-from collective.wsgifutures.kernel.executors import Greenlets
-from collective.wsgifutures.kernel.executors import Threads
+from collective.wsgifutures.kernel.executors.greenlets import Greenlets
+from collective.wsgifutures.kernel.executors.threads import Threads
 from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
-from collective.wsgifutures.kernel.inbox import inbox
+from collective.wsgifutures.kernel.waiting import drive
 from contextvars import ContextVar
 from ctypes import CDLL
 
@@ -24,7 +27,6 @@ import gc
 import gevent
 import logging
 import pytest
-import queue
 import socket
 import subprocess
 import sys
@@ -92,8 +94,8 @@ def test_a_cancelled_greenlet_that_has_not_begun_never_runs():
 def test_a_slot_is_one_greenlet_for_all_its_passes():
     """What is kept per thread is made once per slot."""
     gate = Gate(1)
-    assert gate.run_new(gevent.getcurrent) is gate.run_new(gevent.getcurrent)
-    assert gate.run_new(gevent.getcurrent) is not gevent.getcurrent()
+    assert run_new(gate, gevent.getcurrent) is run_new(gate, gevent.getcurrent)
+    assert run_new(gate, gevent.getcurrent) is not gevent.getcurrent()
 
 
 def test_a_pass_that_does_not_end_in_time_goes_on_and_frees_its_slot():
@@ -106,7 +108,7 @@ def test_a_pass_that_does_not_end_in_time_goes_on_and_frees_its_slot():
             closed.append("closed")
 
     slow = Blocking(Response())
-    error = raised_by(gate.run_resumed, slow, until=time.monotonic() + 0.02)
+    error = raised_by(run_resumed, gate, slow, until=time.monotonic() + 0.02)
     assert (type(error), str(error)) == (NoAnswer, "the pass did not end in time")
     assert (free_slots(gate), closed) == (0, [])
     slow.go_on.set()
@@ -119,13 +121,13 @@ def test_who_is_killed_while_its_pass_runs_loses_no_slot(error):
     """The pass is never killed; what it returns is closed."""
     gate = Gate(1)
     slow = Blocking()
-    waiter = gevent.spawn(gate.run_new, slow)
+    waiter = gevent.spawn(run_new, gate, slow)
     assert slow.running.wait(SECONDS)
     waiter.kill(error)
     assert free_slots(gate) == 0
     slow.go_on.set()
     wait_until(lambda: free_slots(gate) == 1)
-    assert gate.run_resumed(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+    assert run_resumed(gate, lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def test_who_is_killed_at_the_moment_its_pass_ends_has_it_closed_once():
@@ -141,7 +143,7 @@ def test_who_is_killed_at_the_moment_its_pass_ends_has_it_closed_once():
         waiter.kill(block=False)  # before the waiter is woken
         return Response()
 
-    waiter = gevent.spawn(lambda: gate.run_new(ends))
+    waiter = gevent.spawn(lambda: run_new(gate, ends))
     waiter.join(SECONDS)
     assert isinstance(waiter.value, gevent.GreenletExit)
     assert (closed, free_slots(gate)) == (["closed"], 1)
@@ -151,7 +153,7 @@ def test_who_is_killed_before_its_pass_begins_is_not_published():
     """It has its slot, and the slot has not begun."""
     gate = Gate(1)
     published = []
-    waiter = gevent.spawn(lambda: gate.run_new(lambda: published.append("published")))
+    waiter = gevent.spawn(lambda: run_new(gate, lambda: published.append("published")))
     gevent.sleep(0)
     assert free_slots(gate) == 0
     waiter.kill()
@@ -171,7 +173,7 @@ def test_pass_that_fails_when_nobody_waits_for_it_leaves_nothing_behind():
         slow()
         raise ValueError(local)
 
-    waiter = gevent.spawn(gate.run_new, fails)
+    waiter = gevent.spawn(run_new, gate, fails)
     assert slow.running.wait(SECONDS)
     waiter.kill()
     gc.disable()
@@ -188,14 +190,14 @@ def test_who_is_killed_in_line_leaves_it():
     """The next one gets the slot."""
     gate = Gate(1)
     slow = Blocking()
-    first = gevent.spawn(gate.run_new, slow)
+    first = gevent.spawn(run_new, gate, slow)
     killed, last = (
-        gevent.spawn(gate.run_new, lambda: "never"),
-        gevent.spawn(gate.run_new, lambda: "last"),
+        gevent.spawn(run_new, gate, lambda: "never"),
+        gevent.spawn(run_new, gate, lambda: "last"),
     )
-    wait_until(lambda: len(gate._new) == 2)
+    wait_until(lambda: len(gate.new) == 2)
     killed.kill()
-    assert len(gate._new) == 1
+    assert len(gate.new) == 1
     slow.go_on.set()
     gevent.joinall([first, last], timeout=SECONDS)
     assert (last.value, free_slots(gate)) == ("last", 1)
@@ -205,26 +207,26 @@ def test_who_is_killed_at_the_moment_it_is_served_gives_the_slot_back():
     """It has a slot and never uses it."""
     gate = Gate(1)
     slow = Blocking()
-    first = gevent.spawn(gate.run_new, slow)
+    first = gevent.spawn(run_new, gate, slow)
     assert slow.running.wait(SECONDS)
-    killed = gevent.spawn(gate.run_new, lambda: "never")
-    wait_until(lambda: len(gate._new) == 1)
-    ticket = gate._new[0]
+    killed = gevent.spawn(run_new, gate, lambda: "never")
+    wait_until(lambda: len(gate.new) == 1)
+    ticket = gate.new[0]
     slow.go_on.set()
     ticket.serve, serve = lambda slot: (serve(slot), killed.kill(block=False)), ticket.serve
     gevent.joinall([first, killed], timeout=SECONDS)
     assert isinstance(killed.value, gevent.GreenletExit)
     wait_until(lambda: free_slots(gate) == 1)
-    assert gate.run_resumed(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+    assert run_resumed(gate, lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def test_a_slot_whose_greenlet_is_killed_while_idle_is_replaced():
     """Another greenlet takes its work over."""
     gate = Gate(1)
-    one = gate.run_new(gevent.getcurrent)
+    one = run_new(gate, gevent.getcurrent)
     gevent.sleep(0)
     one.kill()
-    other = gate.run_resumed(gevent.getcurrent, until=time.monotonic() + SECONDS)
+    other = run_resumed(gate, gevent.getcurrent, until=time.monotonic() + SECONDS)
     assert (other is one, free_slots(gate)) == (False, 1)
 
 
@@ -233,28 +235,27 @@ def test_a_slot_whose_greenlet_is_killed_in_a_pass_is_not_lost():
     gate = Gate(1)
     slow = Blocking()
     greenlets = []
-    waiter = gevent.spawn(gate.run_new, lambda: (greenlets.append(gevent.getcurrent()), slow()))
+    waiter = gevent.spawn(run_new, gate, lambda: (greenlets.append(gevent.getcurrent()), slow()))
     assert slow.running.wait(SECONDS)
     greenlets[0].kill(block=False)
     waiter.join(SECONDS)
     assert str(waiter.exception) == "The view raised GreenletExit."
-    assert gate.run_resumed(lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
+    assert run_resumed(gate, lambda: "fine", until=time.monotonic() + SECONDS) == "fine"
 
 
 def test_a_thousand_passes_leave_nothing_behind():
     """No ticket, no work and no greenlet is kept."""
     gate = Gate(2)
-    numbers = [gevent.spawn(gate.run_new, lambda n=n: n) for n in range(1000)]
+    numbers = [gevent.spawn(run_new, gate, lambda n=n: n) for n in range(1000)]
     gevent.joinall(numbers, timeout=SECONDS)
     assert [one.value for one in numbers] == list(range(1000))
-    assert (free_slots(gate), len(gate._new), len(gate._resumed)) == (2, 0, 0)
-    assert isinstance(gate._free[0]._work, queue.SimpleQueue)
-    assert gate._free[0]._work.empty()
+    assert (free_slots(gate), len(gate.new), len(gate._resumed)) == (2, 0, 0)
+    assert not any(slot._work for slot in gate._free)
 
 
 def test_who_is_killed_while_it_waits_for_an_item_leaves_no_timer_and_loses_none():
     """What is put at the same moment is there for the next."""
-    box = inbox()
+    box = Mailbox()
     waiter = gevent.spawn(box.get, timeout=SECONDS)
     gevent.sleep(0)
     waiter.kill(block=False)
@@ -266,7 +267,7 @@ def test_who_is_killed_while_it_waits_for_an_item_leaves_no_timer_and_loses_none
 
 def test_an_item_from_a_thread_of_the_system_wakes_who_waits():
     """It comes from outside of the loop."""
-    box = inbox()
+    box = Mailbox()
     waiter = gevent.spawn(box.get, timeout=SECONDS)
     gevent.sleep(0)
     pool = gevent.get_hub().threadpool
@@ -309,7 +310,7 @@ def test_slots_begin_in_turns_so_that_others_are_heard_between_passes():
 
     listener = gevent.spawn(hear)
     gevent.sleep(0)
-    gevent.joinall([gevent.spawn(gate.run_new, publish) for _ in range(4)], timeout=SECONDS)
+    gevent.joinall([gevent.spawn(run_new, gate, publish) for _ in range(4)], timeout=SECONDS)
     wait_until(lambda: log.count("heard") == 4)
     listener.kill()
     assert log == ["pass", "heard"] * 4
@@ -320,13 +321,13 @@ def test_a_slot_whose_greenlet_is_killed_before_its_turn_loses_no_pass():
     gate = Gate(2)
     (slot, _) = gate._free
     greenlets = [one for one in gc.get_objects() if _publishes(one, slot)]
-    waiter = gevent.spawn(gate.run_new, lambda: "published")
+    waiter = gevent.spawn(run_new, gate, lambda: "published")
     gevent.sleep(0)
     for greenlet in greenlets:
         greenlet.kill(block=False)
     waiter.join(SECONDS)
     assert waiter.value == "published"
-    assert gate.run_new(lambda: "fine") == "fine"
+    assert run_new(gate, lambda: "fine") == "fine"
 
 
 def _publishes(one, slot):
@@ -357,7 +358,7 @@ def test_loops_in_greenlets_are_refused_with_the_executor_to_take(executors):
     view = lambda: gather(*map(call.submit, range(3)), return_exceptions=True)  # noqa: E731
     first, *others = Request(view, executors=executors).run()
     assert (first, [type(error) for error in others]) == (0, [RuntimeError] * 2)
-    assert "Declare this one as async def, or with executor='threads'." in others[0].__notes__[0]
+    assert "Declare this future as async def, or with executor='threads'." in others[0].__notes__[0]
     in_threads = future(key="loop", executor="threads")(run_a_loop)
     values = Request(lambda: gather(*map(in_threads.submit, range(3))), executors=executors).run()
     assert values == [0, 1, 2]
@@ -388,7 +389,7 @@ def test_threads_and_greenlets_log_at_the_same_time_and_none_stands_for_ever(tmp
     request.publish()
     request.waiter.start()
     log()
-    request.waiter.wait()
+    drive(request.waiter.wait())
     request.publish()
     assert request.answer == ["logged"] * 8
     logger.removeHandler(handler)
@@ -410,8 +411,8 @@ def test_the_first_hub_of_a_process_is_made_before_its_first_thread():
     code = (
         "from gevent import monkey; monkey.patch_all(); "
         "from gevent._hub_local import get_hub_if_exists as hub; "
-        "from collective.wsgifutures.kernel.executors.threads import start_thread; "
-        "assert hub() is None; start_thread(lambda: None, keeps_hub=True); "
+        "from collective.wsgifutures.kernel.runtime import current; "
+        "assert hub() is None; current().thread(target=lambda: None).start(); "
         "assert hub() is not None"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -447,7 +448,7 @@ def test_nobody_waits_while_a_call_is_started(executors, executor):
     other = gevent.spawn(others.append, "ran meanwhile")
     request.waiter.start()
     assert others == []
-    request.waiter.wait()
+    drive(request.waiter.wait())
     request.publish()
     assert (request.answer, other.ready()) == ("fine", True)
 

@@ -16,11 +16,12 @@ from collective.wsgifutures import ProcessEnded
 from collective.wsgifutures.kernel.errors import ExecutorBusy
 from collective.wsgifutures.kernel.executors import carried
 from collective.wsgifutures.kernel.executors import Executors
-from collective.wsgifutures.kernel.executors import leaves_process
-from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.executors import kind_of
 from collective.wsgifutures.kernel.executors.helper import Helper
 from collective.wsgifutures.kernel.executors.helper import HelperAsyncio
 from collective.wsgifutures.kernel.executors.helper import HelperThreads
+from collective.wsgifutures.kernel.runtime import under_gevent
+from collective.wsgifutures.kernel.waiting import drive
 from contextvars import ContextVar
 from contextvars import copy_context
 from pathlib import Path
@@ -153,7 +154,7 @@ def test_the_end_of_a_helper_is_an_error_in_the_calls_that_it_ran(here, caplog, 
         (ProcessEnded, "echo_later", status),
     ]
     assert here.run(declare("threads", helped.where))[0] != first
-    text = f"The helper that ran echo_later, end ended with status {status}."
+    text = f"The helper process that ran echo_later, end ended with status {status}."
     assert text in [record.getMessage() for record in caplog.records]
 
 
@@ -184,8 +185,8 @@ def test_a_helper_has_none_of_the_files_of_its_worker(here):
 def test_a_helper_leaves_signals_to_the_server_and_not_to_what_it_starts(here):
     """A stop or Ctrl+C reaches the whole group; the calls of held responses go on."""
     assert here.run(declare("threads", helped.signal_itself)) == "goes on"
-    stopped = here.run(declare("threads", helped.terminate_what_it_starts))
-    assert stopped == (-signal.SIGTERM, -signal.SIGTERM)
+    stopped = here.run(declare("threads", helped.stop_what_it_starts))
+    assert stopped == {number: (-number, -number) for number in helped.STOPS}
 
 
 def test_a_cancelled_task_is_cancelled_there(here, tmp_path):
@@ -197,7 +198,7 @@ def test_a_cancelled_task_is_cancelled_there(here, tmp_path):
     request.waiter.close()
     wait_until(Path(path).exists)
     assert Path(path).read_text() == "cancelled"
-    beside.waiter.wait()
+    drive(beside.waiter.wait())
     beside.publish()
     assert beside.answer == "beside"
 
@@ -209,7 +210,7 @@ def test_close_lets_tasks_end_and_ends_the_helper(here, tmp_path):
     wait_until(Path(path + ".runs").exists)
     pid = here.helper.pid
     here.helper.close()
-    request.waiter.wait()
+    drive(request.waiter.wait())
     assert isinstance(raised_by(request.publish), FuturesError)
     wait_until(lambda: not runs(pid))
     assert Path(path).read_text() == "cancelled"
@@ -224,7 +225,7 @@ def test_a_module_that_takes_long_to_import_keeps_nobody_else_waiting(here, monk
     for kind in KINDS:
         here.run(lambda kind=kind: declare(kind, helped.double)(1))
     assert time.monotonic() - began < 0.5
-    imports.waiter.wait()
+    drive(imports.waiter.wait())
     imports.publish()
     assert imports.answer == "late"
 
@@ -273,7 +274,7 @@ def test_a_future_that_stops_the_loop_is_named_with_where_it_stands(helped_by, c
     here.run(lambda: gather(call.submit(0.6), call.submit(0.7)))
     found = [r.getMessage() for r in caplog.records if "async future" in r.getMessage()]
     assert len(found) == 1
-    assert found[0].startswith("a name lets no other async future of this worker run, for 0.3 s")
+    assert found[0].startswith("a name has let no other async future of this worker run for 0.3 s")
     assert "in stop_the_loop\n    time.sleep(seconds)" in found[0]
 
 
@@ -281,8 +282,8 @@ def test_c_code_that_lets_nothing_run_is_logged_with_where_it_stands(helped_by, 
     """By a thread of C that needs no lock of Python's."""
     here = helped_by(blocked=0.4)
     here.run(lambda: declare("threads", helped.hold_the_interpreter)(1_200_000))
-    wait_until(lambda: "Nothing runs in the helper" in caplog.text)
-    assert "It was asked for hold_the_interpreter." in caplog.text
+    wait_until(lambda: "Nothing runs in the helper process" in caplog.text)
+    assert "Its calls are: hold_the_interpreter." in caplog.text
     assert 'helped.py", line' in caplog.text
 
 
@@ -290,7 +291,7 @@ def test_a_future_that_is_not_found_by_its_name_is_refused_where_it_is_sent():
     """Where gevent has patched; in the view, and whoever calls it in place learns it too."""
     here = Executors()
     for kind in KINDS:
-        assert leaves_process(kind) is under_gevent()
+        assert kind_of(kind).by_name is under_gevent()
     nested = future(key="nested", executor="threads")(lambda: 1)
 
     async def inner():

@@ -1,15 +1,16 @@
 """Whatever happens in whatever order: no call runs twice, and every hold ends."""
 
 from .fakes import done
+from collective.wsgifutures.kernel.calls import Call
+from collective.wsgifutures.kernel.calls import CallState
+from collective.wsgifutures.kernel.calls import Raised
 from collective.wsgifutures.kernel.errors import AskedAfterCommit
 from collective.wsgifutures.kernel.errors import HoldExpired
 from collective.wsgifutures.kernel.errors import Suspended
 from collective.wsgifutures.kernel.errors import TooManyPasses
-from collective.wsgifutures.kernel.hold import Call
-from collective.wsgifutures.kernel.hold import CallState
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.hold import HoldState
-from collective.wsgifutures.kernel.outcomes import Raised
+from collective.wsgifutures.kernel.passes import Pass
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition
@@ -43,7 +44,7 @@ class AnyOrder(RuleBasedStateMachine):
     @when(HoldState.READY)
     @rule()
     def begin(self):
-        self.this = self.hold.begin(self.now)
+        self.this = Pass(self.hold, self.now)
         self.settled = self._settled()
         assert self.hold.passes - self.hold.conflicts <= MAX_PASSES
 
@@ -53,7 +54,7 @@ class AnyOrder(RuleBasedStateMachine):
         self._nothing_settled_in_the_pass()
         self.pass_waited = self.this.waits(successful)
         try:
-            self.hold.end(self.now, successful=successful)
+            self.this.end(self.now, successful=successful)
         except TooManyPasses:
             self.pass_waited = False
         assert self.hold.done is not self.pass_waited
@@ -106,10 +107,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(successful=st.booleans())
     def check(self, successful):
         waits = self.this.waits(successful)
-        assert self._refused(self.this.check, successful=successful) is waits
+        assert self._refused(self.this.suspend_if_it_waits, successful=successful) is waits
 
     @when(HoldState.PUBLISHING)
-    @rule(move=st.sampled_from(["answer", "commit"]))
+    @rule(move=st.sampled_from(["mark_answered", "mark_committed"]))
     def move(self, move):
         getattr(self.this, move)()
 
@@ -120,7 +121,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert self._refused(self.this.conflict, again_in)
         self._nothing_settled_in_the_pass()
         self.pass_waited = False  # so nothing may start
-        self.hold.end(self.now, successful=False)
+        self.this.end(self.now, successful=False)
         assert self.hold.state is HoldState.WAITING
         assert not asked & set(self.hold.calls.values())
         self._take()
@@ -156,14 +157,14 @@ class AnyOrder(RuleBasedStateMachine):
     def _ends_by_the_clock(self):
         self.hold.time_out(self.now + 100)
         if self.hold.state is HoldState.READY:
-            self.hold.begin(self.now + 100)
-            self.hold.end(self.now + 100, successful=True)
+            self.this = Pass(self.hold, self.now + 100)
+            self.this.end(self.now + 100, successful=True)
         self._take()
         return self.hold.done
 
     def _submit(self, name):
         try:
-            return self.this.submit(Call(name, name, lambda: done(name), 7.0))
+            return self.this.submit(Call(name, name, lambda: name, timeout=7.0))
         except AskedAfterCommit:
             return None
 

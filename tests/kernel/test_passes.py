@@ -1,14 +1,15 @@
 """One pass: which one is published where, and what it leaves behind."""
 
 from .fakes import raised_by
+from collective.wsgifutures.kernel.calls import Call
 from collective.wsgifutures.kernel.errors import FuturesError
+from collective.wsgifutures.kernel.errors import StandsForSuspension
 from collective.wsgifutures.kernel.errors import Suspended
 from collective.wsgifutures.kernel.errors import TooManyPasses
-from collective.wsgifutures.kernel.hold import Call
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.hold import HoldState
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.kernel.passes import publish_once
+from collective.wsgifutures.testing.by_hand import publish_once
 from contextvars import ContextVar
 
 import contextvars
@@ -17,10 +18,20 @@ import pytest
 setting = ContextVar("setting", default="unset")
 
 
+class NotThere(StandsForSuspension):
+    """Stands for a suspension."""
+
+    is_of_pass = True
+
+
+class Closer(NotThere):
+    """Does too."""
+
+
 def suspends():
     """Suspend the pass that is being published."""
     this = current_pass()
-    this.suspend([this.submit(Call("a", "a", None, 30.0))])
+    this.suspend([this.submit(Call("a", "a", None))])
 
 
 def publish(function, hold=None):
@@ -46,19 +57,18 @@ def test_the_context_of_a_pass_that_has_ended_has_no_pass():
 
 
 def raise_waiting(error, submits=True):
-    """Return a view that *error* leaves; LookupError stands for a suspension in its pass."""
+    """Return a view that *error* leaves; NotThere stands for a suspension."""
 
     def view():
         this = current_pass()
-        this.waiting_errors = (LookupError,)
         if submits:
-            this.submit(Call("a", "a", None, 30.0))
+            this.submit(Call("a", "a", None))
         raise error
 
     return view
 
 
-@pytest.mark.parametrize("error", [LookupError("x"), KeyError("x")])
+@pytest.mark.parametrize("error", [NotThere("x"), Closer("x")])
 def test_an_error_that_stands_for_a_suspension_holds(error):
     """All that is pending is waited for."""
     hold = Hold(0.0)
@@ -70,8 +80,8 @@ def test_an_error_that_stands_for_a_suspension_holds(error):
     ("error", "submits", "options"),
     [
         (ValueError("x"), True, {}),
-        (LookupError("x"), False, {}),
-        (LookupError("x"), True, {"deadline": 0.0}),
+        (NotThere("x"), False, {}),
+        (NotThere("x"), True, {"deadline": 0.0}),
     ],
     ids=["another error", "nothing pending", "the last pass"],
 )
@@ -84,7 +94,7 @@ def test_an_error_that_stands_for_none_is_raised(error, submits, options):
 
 def test_an_error_that_stands_for_a_suspension_when_out_of_passes_is_too_many_passes():
     """As the suspension would be."""
-    error = raised_by(publish, raise_waiting(LookupError("x")), Hold(0.0, max_passes=1))
+    error = raised_by(publish, raise_waiting(NotThere("x")), Hold(0.0, max_passes=1))
     assert type(error) is TooManyPasses
 
 
@@ -151,7 +161,7 @@ def test_a_pass_that_may_not_wait_raises_too_many_passes():
     hold = Hold(0.0, max_passes=1)
 
     def submits():
-        current_pass().submit(Call("a", "a", None, 30.0))
+        current_pass().submit(Call("a", "a", None))
         return True
 
     assert isinstance(raised_by(publish, submits, hold), TooManyPasses)

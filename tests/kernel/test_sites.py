@@ -6,8 +6,10 @@ from collective.wsgifutures import gather
 from collective.wsgifutures import held
 from collective.wsgifutures import HoldExpired
 from collective.wsgifutures import TooManyPasses
-from collective.wsgifutures.kernel import sites
 from collective.wsgifutures.kernel.hold import Hold
+from collective.wsgifutures.kernel.passes import Pass
+from collective.wsgifutures.kernel.sites import Sites
+from collective.wsgifutures.kernel.sites import sites
 from collective.wsgifutures.kernel.sites import SiteSettings
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
@@ -28,12 +30,31 @@ def patient(text):
     return text
 
 
+class Knows(Sites):
+    """Knows what a function says."""
+
+    def __init__(self, settings):
+        self.settings = settings
+
+
 @pytest.fixture
-def site(monkeypatch):
+def know():
+    """Let the process know of a site what a function says, for one test."""
+    before = list(sites)
+
+    def know(settings):
+        sites[:] = [Knows(settings)]
+
+    yield know
+    sites[:] = before
+
+
+@pytest.fixture
+def site(know):
     """What the one site of this process wants; ``None`` before the path got to it."""
     calls.clear()
     wanted = [None]
-    monkeypatch.setattr(sites, "site_settings", [lambda: wanted[-1]])
+    know(lambda: wanted[-1])
     return wanted
 
 
@@ -155,16 +176,16 @@ def test_a_site_that_the_path_has_not_got_to_is_looked_for_again(site):
     assert request.hold.site == SiteSettings(in_place=True)
 
 
-def test_a_request_that_asks_for_nothing_reads_nothing(monkeypatch):
+def test_a_request_that_asks_for_nothing_reads_nothing(know):
     """It costs a page that holds nothing nothing."""
     read = []
-    monkeypatch.setattr(sites, "site_settings", [lambda: read.append(1)])
+    know(lambda: read.append(1))
     assert HeldRequest(lambda: "page").publish() == "page"
     assert read == []
 
 
-def test_where_nothing_knows_of_a_site_the_process_is_as_it_is(monkeypatch):
+def test_where_nothing_knows_of_a_site_the_process_is_as_it_is(know):
     """The kernel alone."""
-    monkeypatch.setattr(sites, "site_settings", [lambda: None])
+    know(lambda: None)
     hold = Hold(0.0)
-    assert (hold.begin(0.0).site, hold.site) == (SiteSettings(), None)
+    assert (Pass(hold, 0.0).site, hold.site) == (SiteSettings(), None)

@@ -1,13 +1,18 @@
 """What a hold knows of its times: plain numbers, for who may see them."""
 
 from .fakes import done
+from .moves import begin
+from .moves import end
 from collective.wsgifutures import future
-from collective.wsgifutures.kernel.hold import Call
+from collective.wsgifutures.kernel.calls import Call
+from collective.wsgifutures.kernel.errors import Suspended
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.waiting import Waiter
 from collective.wsgifutures.testing import ByHand
 from collective.wsgifutures.testing import Clock
 from collective.wsgifutures.testing import HeldRequest
+
+import pytest
 
 
 @future(key="a")
@@ -24,21 +29,22 @@ def test_waiting_is_the_time_between_passes_and_not_that_of_them():
     """With the time until there is a slot; a pass that takes long is none of it."""
     hold = Hold(0.0)
     for began, ended in [(1.0, 3.0), (10.0, 11.5)]:
-        this = hold.begin(began)
-        call = this.submit(Call(str(began), began, None, 30.0))
-        hold.end(ended, successful=True)
+        this = begin(hold, began)
+        call = this.submit(Call(str(began), began, None))
+        end(hold, ended, successful=True)
         hold.settle(call, done("a"))
-    hold.begin(12.0)
+    begin(hold, 12.0)
     assert hold.waited == 7.0 + 0.5
 
 
 def test_a_conflict_is_waited_for_too():
     """The visitor waits, whatever for."""
     hold = Hold(0.0)
-    hold.begin(0.0).again_in = 2.0
-    hold.end(1.0, successful=False)
+    with pytest.raises(Suspended):
+        begin(hold, 0.0).conflict(2.0)
+    end(hold, 1.0, successful=False)
     hold.time_out(3.0)
-    hold.begin(4.0)
+    begin(hold, 4.0)
     assert hold.waited == 3.0
 
 
@@ -46,9 +52,9 @@ def test_a_future_took_until_it_had_its_outcome_not_until_somebody_looked():
     """The executor's thread notes the time."""
     clock, executor = Clock(), ByHand()
     hold = Hold(0.0)
-    waiter = Waiter(hold, executor, clock)
-    hold.begin(0.0).submit(Call("a", "a", lambda: done("a"), 30.0))
-    hold.end(1.0, successful=True)
+    waiter = Waiter(hold, executor.get, clock)
+    begin(hold, 0.0).submit(Call("a", "a", lambda: "a"))
+    end(hold, 1.0, successful=True)
     waiter.start()
     clock.now = 3.0
     executor.run_all()
@@ -84,9 +90,9 @@ def test_times_are_there_when_the_request_is_answered():
 def test_who_may_know_is_forgotten_when_the_next_pass_begins():
     """It is the last pass that counts."""
     hold = Hold(0.0)
-    hold.begin(0.0).submit(Call("a", "a", None, 30.0))
+    begin(hold, 0.0).submit(Call("a", "a", None))
     hold.tells_times = True
-    hold.end(0.0, successful=True)
+    end(hold, 0.0, successful=True)
     hold.expire()
-    hold.begin(1.0)
+    begin(hold, 1.0)
     assert not hold.tells_times

@@ -8,13 +8,14 @@ from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
 from collective.wsgifutures import HoldCancelled
 from collective.wsgifutures import HoldExpired
-from collective.wsgifutures.kernel.executors import default_name
 from collective.wsgifutures.kernel.executors import Executors
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.hold import HoldState
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.kernel.passes import publish_once
+from collective.wsgifutures.kernel.runtime import current
+from collective.wsgifutures.kernel.waiting import drive
 from collective.wsgifutures.kernel.waiting import Waiter
+from collective.wsgifutures.testing.by_hand import publish_once
 from contextvars import ContextVar
 
 import pytest
@@ -38,12 +39,12 @@ class Request:
 
     def __init__(self, view, *, executors=None, **options):
         self.hold = Hold(time.monotonic(), **options)
-        self.waiter = Waiter(self.hold, executors or Executors())
+        self.waiter = Waiter(self.hold, (executors or Executors()).get)
         self.view = view
 
     def publish(self):
         """Publish once; tell whether it was the last pass."""
-        return publish_once(self.hold, self._publish)
+        return publish_once(self.hold, self._publish, time.monotonic)
 
     def _publish(self):
         self.answer = self.view()
@@ -53,7 +54,7 @@ class Request:
         """Return the answer."""
         try:
             while not self.publish():
-                self.waiter.wait()
+                drive(self.waiter.wait())
             return self.answer
         finally:
             self.waiter.close()
@@ -262,7 +263,7 @@ def test_each_call_runs_on_the_executor_that_it_was_declared_with():
             asked.append(name)
             return here.get(name)
 
-    name = default_name()
+    name = current().executor
     one, other = future(key="one", executor=name)(lambda: 1), future(key="other")(lambda: 2)
     request = Request(lambda: gather(one.submit(), other.submit()), executors=Told())
     assert (request.run(), asked) == ([1, 2], [name, None])

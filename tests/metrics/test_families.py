@@ -3,7 +3,6 @@
 from .snapshots import snapshot
 from .snapshots import upstream
 from collective.wsgifutures.metrics.families import families
-from pathlib import Path
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -13,7 +12,6 @@ from types import SimpleNamespace
 import pytest
 import re
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "howto" / "metrics.rst"
 LIMITS = ("max_held", "max_held_per_client", "max_waiting", "max_wait", "max_bodies")
 
 
@@ -133,12 +131,3 @@ def test_the_text_is_openmetrics_too():
     text = text_of(snapshot("0000000a"), snapshot("0000000b"), generate=generate_openmetrics)
     found = list(parse_openmetrics(text))
     assert len(found) == len(list(families([])))
-
-
-def test_page_lists_every_metric_with_its_kind_and_what_it_is():
-    """And none that there is not."""
-    table = PAGE.read_text().split(":class: metrics\n")[1]
-    listed = re.findall(r"\* - ``(\w+)``\n +- (\w+)\n +- (.+)", table)
-    total = {"counter": "_total"}
-    told = [(f.name + total.get(f.type, ""), f.type, f.documentation) for f in families([])]
-    assert listed == told

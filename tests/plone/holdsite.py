@@ -6,8 +6,9 @@ Zope keeps per thread is looked at when it has been answered.
 
 from AccessControl.SecurityManagement import _managers
 from collective.wsgifutures import future
-from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.wsgi.middleware import Middleware
 from collective.wsgifutures.wsgi.settings import Settings
+from collective.wsgifutures.wsgi.worker import Worker
 from contextlib import contextmanager
 from lxml.html import fromstring
 from plone.app.testing import SITE_OWNER_NAME
@@ -249,8 +250,9 @@ class Request:
         self._passes: list[str] = []
         application = self._recorded(HTTPExceptionHandler(publish_module))
         if held:
-            application = Republish(application, Settings(**settings))
-            application._executors = Told(application._executors, waiting)
+            worker = Worker(application, Settings(**settings))
+            worker.executor_of = Told(worker.executor_of, waiting)
+            application = Middleware(worker)
         self._application = application
 
     def __call__(self):
@@ -285,16 +287,16 @@ class Request:
 
 
 class Told:
-    """Executors that call *waiting*, in the request's thread, when a future is to start."""
+    """Gives executors, and calls *waiting*, in the request's thread, when a future is to start."""
 
-    def __init__(self, executors, waiting):
-        self._executors = executors
+    def __init__(self, executor_of, waiting):
+        self._executor_of = executor_of
         self._waiting = waiting
 
-    def get(self, name):
+    def __call__(self, name):
         if self._waiting is not None:
             self._waiting()
-        return self._executors.get(name)
+        return self._executor_of(name)
 
 
 def left_over() -> list[str]:

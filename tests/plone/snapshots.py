@@ -104,4 +104,4 @@ class Workers:
 
     def asked_to_cancel(self, worker="000000a1"):
         """Return what *worker* is asked to cancel."""
-        return self.board.cancels(worker)
+        return self.board.take_cancels(worker)

@@ -1,7 +1,7 @@
 """The audit of Zope: what greenlets would share, and what storages they wait for."""
 
 from collective.wsgifutures.publisher import audit
-from collective.wsgifutures.wsgi.audit import Level
+from collective.wsgifutures.wsgi.findings import Level
 from pathlib import Path
 from ZODB.blob import BlobStorage
 from ZODB.DB import DB
@@ -193,8 +193,8 @@ def test_joint_of_zope_tells_the_audit_what_was_found(site):
     ("trusted", "behind", "words"),
     [
         (("10.0.0.1",), True, "trusted-proxy: 10.0.0.1."),
-        ((), False, "a client's address is that of its connection"),
-        ((), True, "count as one client, of which 500"),
+        ((), False, "a client's address is the address of its connection"),
+        ((), True, "count as one client, for which at most 500"),
     ],
 )
 def test_proxies_that_are_not_named_are_told_and_no_error(trusted, behind, words):

@@ -59,7 +59,7 @@ def test_writes_before_a_suspension_are_told(told, view):
     """With the view and the classes of what was written."""
     (message,) = told(view)
     assert "@@careless has written into the ZODB (PloneSite) when it suspends: " in message
-    assert "Ask for what it needs first, and write afterwards." in message
+    assert "Ask for the results first, and write afterwards." in message
 
 
 def asks_first(self):
@@ -113,7 +113,7 @@ def test_mail_that_is_sent_at_once_before_a_suspension_is_told(told, view):
     messages = [message for message in told(view) if "ZODB" not in message]
     assert len(messages) == 1
     assert (
-        "@@careless has sent mail at once when it suspends: it goes out in each pass."
+        "@@careless has sent mail at once when it suspends: the mail is sent again in each pass."
         in messages[0]
     )
 

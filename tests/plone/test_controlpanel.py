@@ -2,8 +2,6 @@
 
 from collective.wsgifutures.controlpanel.interfaces import FIELDS
 from collective.wsgifutures.controlpanel.interfaces import TAKES
-from collective.wsgifutures.controlpanel.process import WHAT
-from collective.wsgifutures.controlpanel.process import WHAT_OF_UPSTREAM
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
 from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import fields
@@ -93,26 +91,22 @@ def test_the_settings_of_the_process_are_shown_with_where_they_come_from(
     monkeypatch.setenv("WSGIFUTURES_GRACE", "2.5")
     monkeypatch.setattr(holdsite, "Settings", lambda: Settings.read({"slots": "3"}))
     answer = site.get(PANEL, user=ADMIN)
-    shown = {row[0]: (row[1], row[3]) for row in rows(answer.body, "wsgifutures-process")}
-    assert tuple(shown) == tuple(one.name for one in fields(Settings))
+    listed = rows(answer.body, "wsgifutures-process")
+    what = [(one.name, one.metadata["what"]) for one in fields(Settings)]
+    assert [(row[0], row[2]) for row in listed] == what
+    shown = {row[0]: (row[1], row[3]) for row in listed}
     assert shown["slots"] == ("3", "option of the PasteDeploy filter")
     assert shown["grace"] == ("2.5", "environment variable WSGIFUTURES_GRACE")
     assert shown["deadline"] == ("55", "default")
     assert shown["max_processes"] == ("not set", "default")
-    assert "does not run the hold" not in answer.body
+    assert "does not hold responses" not in answer.body
 
 
 def test_a_process_without_the_hold_says_so(site, open_panel):
     """Whoever wonders why nothing is held finds it here."""
     answer = site.get(PANEL, user=ADMIN, held=False)
-    assert "This process does not run the hold" in answer.text
+    assert "This process does not hold responses" in answer.text
     assert rows(answer.body, "wsgifutures-process") == []
-
-
-def test_each_setting_of_the_process_and_of_an_upstream_is_described():
-    """Also one that is added later."""
-    assert tuple(WHAT) == tuple(one.name for one in fields(Settings))
-    assert tuple(WHAT_OF_UPSTREAM) == tuple(one.name for one in fields(UpstreamSettings))
 
 
 def test_upstreams_are_listed_with_all_that_can_be_set(site, open_panel):
@@ -162,8 +156,8 @@ def test_settings_that_are_saved_are_kept(site, open_panel):
     assert {n: v or UNSET[n] for n, v in records(site.portal).items()} == UNSET
 
 
-SECONDS = "This takes a number of seconds above 0, or nothing."
-COUNT = "This takes a whole number, 1 or more, or nothing."
+SECONDS = "This setting takes a number of seconds above 0, or nothing."
+COUNT = "This setting takes a whole number, 1 or more, or nothing."
 SETTINGS = ", ".join(one.name for one in fields(UpstreamSettings))
 HTTP = "an address that begins with http:// or https://, without query, user or password"
 
@@ -171,16 +165,20 @@ REFUSED = [
     *[("timeout", value, SECONDS) for value in ["0", "-1", "soon", "1e999"]],
     *[("deadline", value, SECONDS) for value in ["0", "-0.5", "1 minute"]],
     *[("max_passes", value, COUNT) for value in ["0", "-3", "2.5", "many"]],
-    ("upstream_limits", "weather total 5", "as “weather.off = …”"),
-    ("upstream_limits", "weather.speed = 5", "There are: off, connect, read, total,"),
+    ("upstream_limits", "weather total 5", "as in “weather.off = …”"),
+    ("upstream_limits", "weather.speed = 5", "The field takes: off, connect, read, total,"),
     ("upstream_limits", "weather.total = never", "total takes a number of seconds above 0."),
     ("upstream_limits", "weather.max_calls = 0", "takes a whole number, 1 or more."),
-    ("upstream_limits", "wether.total = 5", "no upstream is called wether. There are:"),
-    ("upstream_limits", "weather.off = on\nweather.off = no", "that is set twice"),
-    ("upstream_limits", "weather.base_url = https://example.com", "no setting base_url here"),
+    ("upstream_limits", "wether.total = 5", "no upstream is called wether. The upstreams are:"),
+    ("upstream_limits", "weather.off = on\nweather.off = no", "two lines change this setting"),
+    (
+        "upstream_limits",
+        "weather.base_url = https://example.com",
+        "base_url is not a setting of this",
+    ),
     ("upstream_addresses", "weather.base_url = example.com", HTTP),
     ("upstream_addresses", "weather.base_url = https://me:secret@example.com", HTTP),
-    ("upstream_addresses", "weather.total = 5", "There are: base_url, ca_file."),
+    ("upstream_addresses", "weather.total = 5", "The field takes: base_url, ca_file."),
 ]
 
 
@@ -210,9 +208,10 @@ def test_a_value_above_the_process_s_is_cut_and_the_form_says_so(
         (found,) = page.cssselect(f"#formfield-form-widgets-{name} .form-text")
         return " ".join(found.text_content().split())
 
-    assert help_text().endswith(f"This server allows {allowed}.")
+    assert help_text().endswith(f"This server allows at most {allowed}.")
     open_panel().save(**{name: value})
-    assert help_text().endswith(f"This server allows {allowed}: {value} is cut to that.")
+    cut = f"This server allows at most {allowed}, and lowers {value} to this limit."
+    assert help_text().endswith(cut)
 
 
 # Addresses

@@ -435,9 +435,9 @@ def of_nowhere(self):
 
 
 REFUSED = {
-    "no place": (of_nowhere, "its object has no place in the site"),
-    "no name": (unregistered, "it is in a view that has no name of its own"),
-    "an object": (with_an_object, "its arguments are not all None, bool, numbers, str, lists"),
+    "no place": (of_nowhere, "its object has no path in the site"),
+    "no name": (unregistered, "its view has no name of its own"),
+    "an object": (with_an_object, "its arguments are not plain data; pass only None"),
 }
 
 
@@ -480,7 +480,7 @@ def test_a_part_that_cannot_be_deferred_is_waited_for_in_production(site):
         assert (answer.passes, answer.body) == (["Suspended", "200"], "[A]")
     told = [r.getMessage() for r in site.log.records if r.name == deferred.__name__]
     assert len(told) == 1
-    assert "The page waits for it." in told[0]
+    assert "The page waits for this part." in told[0]
 
 
 # what stands in the page

@@ -1,9 +1,9 @@
 """What Zope and Plone keep per thread about a request is gone after every pass."""
 
 from collective.wsgifutures.wsgi.joints import joints
-from collective.wsgifutures.wsgi.republish import NotConfigured
-from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
+from collective.wsgifutures.wsgi.worker import NotConfigured
+from collective.wsgifutures.wsgi.worker import Worker
 from contextvars import ContextVar
 from holdsite import ADMIN
 from holdsite import ask
@@ -54,7 +54,7 @@ OUTCOMES = {
 def test_slots_when_more_are_wanted_than_the_pool_has_connections_are_fewer(site, caplog):
     """The joint with Zope knows how many passes can have a ZODB connection."""
     connections = site.portal._p_jar.db().getPoolSize()
-    Republish(publish_module, Settings(slots=connections + 1))
+    Worker(publish_module, Settings(slots=connections + 1))
     assert f"{connections} slots, not {connections + 1}" in caplog.text
 
 
@@ -62,7 +62,7 @@ def test_the_middleware_when_zope_has_not_loaded_our_zcml_refuses_to_start(site)
     """Without the joint each pass of a held request would be committed."""
     joints.clear()
     with pytest.raises(NotConfigured, match="without the ZCML"):
-        Republish(publish_module, Settings())
+        Worker(publish_module, Settings())
 
 
 @pytest.mark.parametrize(("view", "status"), OUTCOMES.values(), ids=OUTCOMES)

@@ -91,9 +91,10 @@ def test_settings_are_changed(installed):
     assert records(installed.portal) == {**data, "deadline": None}
 
 
-SECONDS = "This takes a number of seconds above 0, or nothing."
-COUNT = "This takes a whole number, 1 or more, or nothing."
-SWITCH = "This takes on or off."
+SECONDS = "This setting takes a number of seconds above 0, or nothing."
+COUNT = "This setting takes a whole number, 1 or more, or nothing."
+SWITCH = "This setting takes on or off."
+LINES = "This setting takes lines like “weather.total = 5”."
 
 REFUSED = [
     *[("timeout", value, SECONDS) for value in [0, -1.5, "5", True]],
@@ -101,10 +102,10 @@ REFUSED = [
     *[("max_passes", value, COUNT) for value in [0, 2.5, "3", True]],
     *[("enabled", value, SWITCH) for value in ["yes", 1]],
     *[("server_timing", value, SWITCH) for value in ["off", 0.0, []]],
-    ("upstream_limits", "weather.off = on", "This takes lines, as “weather.total = 5”."),
+    ("upstream_limits", "weather.off = on", LINES),
     ("upstream_limits", ["weather.total = never"], "total takes a number of seconds above 0."),
-    ("upstream_limits", ["weather.total = 5", 5], "This takes lines, as “weather.total = 5”."),
-    ("upstream_limits", [LINE], "there is no setting base_url here"),
+    ("upstream_limits", ["weather.total = 5", 5], LINES),
+    ("upstream_limits", [LINE], "base_url is not a setting of this field"),
     (ADDRESSES, ["weather.base_url = https://me:secret@example.com"], "without query, user or"),
 ]
 

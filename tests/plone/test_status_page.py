@@ -227,7 +227,7 @@ def test_what_was_refused_and_expired_is_told_with_why_the_last_one_first(worker
     ]
     assert datetime.fromisoformat(times[1]).timestamp() == int(refused["at"])
     assert re.fullmatch(r"Out of time \d+ s ago /plone/b acme.answer", first)
-    why = "as many responses are held as may be"
+    why = "the limit of held responses is reached"
     assert re.fullmatch(rf"Refused \d+ s ago /plone/a {why}", second)
 
 
@@ -255,7 +255,7 @@ def test_what_happens_again_and_again_is_told_once(workers, get):
     first, second, third = told(get(), "#futures-part-last li")
     assert first.startswith("Refused 30 times")
     assert re.fullmatch(r"Refused \d+ s ago /plone/c .+", second)
-    assert third.startswith("A call out of time 1 min")
+    assert third.startswith("A call timed out 1 min")
 
 
 def test_of_what_went_wrong_so_many_lines_are_told(workers, get):
@@ -277,7 +277,7 @@ def test_a_worker_that_is_silent_is_told_apart_and_counted_nowhere(workers, get)
     page = get()
     assert paths(page) == ["/plone/now"]
     assert told(page, "#futures-tile-held .futures-number") == ["1 of 5000"]
-    assert told(page, "#futures-silent strong") == ["Not all workers tell what they do."]
+    assert told(page, "#futures-silent strong") == ["Not all workers report."]
     states = {row[0]: row[1] for row in rows(page, "workers")}
     assert sorted(state[:10] for state in states.values()) == ["silent for", "up for 11 "]
     assert len(fromstring(page.body).cssselect("tr.futures-stale")) == 1
@@ -287,7 +287,7 @@ def test_a_page_when_no_worker_has_written_lately_shows_them_and_counts_nothing(
     """A disk that is full, or a machine that slept: the page is needed then, too."""
     workers.write("000000a1", hold("/plone/then"), seconds_ago=20)
     page = get()
-    assert told(page, "#futures-silent strong") == ["Not all workers tell what they do."]
+    assert told(page, "#futures-silent strong") == ["Not all workers report."]
     assert told(page, ".futures-number") == ["0", "0", "0", "0"]
     assert [row[1][:10] for row in rows(page, "workers")] == ["silent for"]
     assert paths(page) == []
@@ -424,7 +424,7 @@ def test_a_board_that_nobody_has_written_on_says_so(get):
 def test_a_status_that_is_switched_off_says_how_to_switch_it_on(get):
     """With the variable's name."""
     page = get(status_folder="off")
-    assert told(page, "#futures-empty h2") == ["The status is switched off"]
+    assert told(page, "#futures-empty h2") == ["The live status is switched off"]
     assert "WSGIFUTURES_STATUS_FOLDER" in page.text
 
 
@@ -438,10 +438,11 @@ def test_a_folder_that_others_may_read_is_refused_in_words(workers, get):
     """It says which one, and what to do."""
     workers.folder.chmod(0o755)
     page = get()
-    assert told(page, "#futures-empty h2") == ["The folder of the status cannot be used"]
+    assert told(page, "#futures-empty h2") == ["The folder of the live status cannot be used"]
     what_to_do, why = told(page, "#futures-empty p:not(.h1)")
-    assert what_to_do.startswith(f"Give {workers.folder} to the user of the server with mode 700")
-    assert why == "others may look or write into it (mode 755)"
+    owner = f"Make the user of the server the owner of {workers.folder}, with mode 700."
+    assert what_to_do.startswith(owner)
+    assert why == "other users may read or write there (mode 755)"
 
 
 # The refresh
@@ -518,7 +519,7 @@ def test_a_manager_of_one_site_sees_no_path_and_no_user_of_another(workers, get)
     assert told(page, "#futures-tile-held .futures-number") == ["4 of 5000"]
     assert "and 3 more that are not listed." in page.text
     assert told(page, "#futures-part-last li") == []
-    others = "The server may hold responses of other sites too."
+    others = "The server may also hold responses of other sites."
     everywhere = get()
     assert (others in page.text, others in everywhere.text) == (True, False)
     assert sorted(paths(everywhere)) == [
@@ -584,7 +585,7 @@ def test_a_hold_is_cancelled_and_the_page_says_so(site, workers, get, post, held
 
     kept = {"cancelled": f"000000a1/{held['hold']}"}
     page = get(query=kept)
-    assert told(page, "#futures-cancelled")[0].startswith("/plone/a Its worker is asked")
+    assert told(page, "#futures-cancelled")[0].startswith("/plone/a The worker has been asked")
     (parts,) = fromstring(page.body).cssselect("#futures-parts")
     assert parts.get("data-refresh") == back.replace(PAGE, DATA)
     workers.write("000000a1", last=[happened("cancelled", "x", "/plone/a", int(held["hold"]))])
@@ -595,7 +596,7 @@ def test_a_hold_that_ends_before_it_is_cancelled_is_said_to_be_held_no_longer(wo
     """It may have had its answer."""
     workers.write("000000a1")
     (said,) = told(get(query={"cancelled": f"000000a1/{held['hold']}"}), "#futures-cancelled")
-    assert said == "The response that was to be cancelled is no longer held."
+    assert said == "The response that you wanted to cancel is no longer held."
 
 
 def test_who_cancelled_is_logged(site, get, post, held):
@@ -632,7 +633,7 @@ def test_what_is_not_listed_cannot_be_cancelled(workers, get, post, held, wrong)
     """It has ended by now; or nobody was offered it."""
     assert post({**held, **wrong, "_authenticator": token(get())}).status == 302
     assert workers.asked_to_cancel() == []
-    assert told(get(CANCEL, {**held, **wrong}), "h1") == ["It is no longer held"]
+    assert told(get(CANCEL, {**held, **wrong}), "h1") == ["This response is no longer held"]
 
 
 def test_a_manager_of_one_site_cancels_nothing_of_another(workers, get, post):
@@ -641,6 +642,6 @@ def test_a_manager_of_one_site_cancels_nothing_of_another(workers, get, post):
     workers.write("000000a1", hold("/plone/a"), other)
     form = {"worker": "000000a1", "hold": other["id"]}
     page = get(CANCEL, form, MANAGER)
-    assert told(page, "h1") == ["It is no longer held"]
+    assert told(page, "h1") == ["This response is no longer held"]
     post({**form, "_authenticator": token(get(user=MANAGER))}, MANAGER)
     assert workers.asked_to_cancel() == []

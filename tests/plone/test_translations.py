@@ -1,6 +1,9 @@
 """Everybody's language: what the add-on says to people can be said in German and Finnish too."""
 
-from collective.wsgifutures.controlpanel import lines
+from collective.wsgifutures.controlpanel.lines import FORMS
+from collective.wsgifutures.upstreams.settings import UpstreamSettings
+from collective.wsgifutures.wsgi.settings import Settings
+from dataclasses import fields
 from gettext import GNUTranslations
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +17,7 @@ import sys
 
 sys.path.append(str(Path(__file__).resolve().parent.parent.parent / "tools"))
 
-from translations import compiled
+from translations import compile_catalogue
 from translations import DOMAIN
 from translations import gather
 from translations import POT
@@ -30,7 +33,7 @@ def po_of(language):
 
 def texts(file):
     """Return what is to be translated, each with its translation."""
-    catalogue = GNUTranslations(BytesIO(compiled(file)))._catalog
+    catalogue = GNUTranslations(BytesIO(compile_catalogue(file)))._catalog
     return {text: said for text, said in catalogue.items() if text}
 
 
@@ -63,12 +66,17 @@ def test_each_text_has_a_translation_with_the_same_variables(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_compiled_catalogue_is_that_of_its_translations(language):
     """A site needs no compiler and no setting."""
-    assert po_of(language).with_suffix(".mo").read_bytes() == compiled(po_of(language)), TO_DO
+    assert po_of(language).with_suffix(".mo").read_bytes() == compile_catalogue(po_of(language)), (
+        TO_DO
+    )
 
 
-def test_what_a_setting_takes_has_its_translation():
-    """The kernel knows no languages; the form does."""
-    assert {takes for _, takes in lines.FORMS.values()} == {str(one) for one in lines.TAKES}
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_setting_is_and_takes_has_its_translation(language):
+    """The kernel knows no languages; the control panel does."""
+    settings = [*fields(Settings), *fields(UpstreamSettings)]
+    shown = {one.metadata["what"] for one in settings} | {takes for _, takes in FORMS.values()}
+    assert shown - texts(po_of(language)).keys() == set()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from collective.wsgifutures.kernel.errors import Unavailable
 from collective.wsgifutures.publisher.joint import overrides
 from collective.wsgifutures.publisher.joint import statuses
 from collective.wsgifutures.upstreams import errors as of_upstreams
-from collective.wsgifutures.wsgi.audit import Level
+from collective.wsgifutures.wsgi.findings import Level
 from plone.rest import Service
 from zope.event import notify
 from zope.processlifetime import DatabaseOpenedWithRoot
@@ -87,7 +87,7 @@ def test_variable_that_is_mistyped_is_a_warning_at_the_start(monkeypatch):
     monkeypatch.setenv("WSGIFUTURES_UPSTREAM_NOBODY_MAXCALLS", "s3cret")
     (finding,) = [one for one in overrides() if "NOBODY" in one.meaning]
     assert (finding.level, finding.topic) == (Level.WARNING, "upstreams")
-    assert "nobody has no setting maxcalls; there are base_url" in finding.meaning
+    assert "nobody has no setting maxcalls; the settings are base_url" in finding.meaning
     assert "s3cret" not in str(finding)
 
 

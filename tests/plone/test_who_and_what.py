@@ -17,7 +17,7 @@ class Look(BrowserView):
     def __call__(self):
         ask("a")
         this = current_pass()
-        seen.append((this.hold.client, this.view()))
+        seen.append((this.hold.client, this.publisher.view_name()))
         return "seen"
 
     method = __call__

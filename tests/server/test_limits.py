@@ -201,7 +201,7 @@ def test_future_that_never_yields_is_named_and_its_worker_replaced(limited):
     wait_until(server.serves)
     assert server.state()["pid"] != pid
     log = server.process.output
-    assert log.count("holdtests.limits.compute_in_c lets nothing else run in this worker") == 1
+    assert log.count("holdtests.limits.compute_in_c has let nothing else run in this worker") == 1
     assert "in compute_in_c\n" in log
 
 
@@ -213,7 +213,7 @@ def test_future_that_computes_for_too_long_is_named_and_its_worker_replaced(limi
     wait_until(server.serves)
     assert server.state()["pid"] != pid
     log = server.process.output
-    assert log.count("holdtests.limits.compute lets nothing else run in this worker") == 1
+    assert log.count("holdtests.limits.compute has let nothing else run in this worker") == 1
     assert "in compute\n" in log
 
 
@@ -223,7 +223,7 @@ def test_view_that_computes_is_logged_once_with_its_stack(limited):
     for _ in range(3):
         assert server.get("@@compute", seconds=1).text == "computed"
     log = server.process.output
-    assert log.count("holdtests.limits.Compute lets nothing else run in this worker") == 1
+    assert log.count("holdtests.limits.Compute has let nothing else run in this worker") == 1
     assert "while time.monotonic() < until" in log
 
 

@@ -41,12 +41,13 @@ OUTCOMES = {
 #: What a request is made of while it is held.
 PARTS = (
     "kernel.hold.Hold",
-    "kernel.hold.Call",
-    "kernel.hold.Pass",
+    "kernel.calls.Call",
+    "kernel.passes.Pass",
     "kernel.waiting.Waiter",
     "wsgi.body.RequestBody",
-    "wsgi.publication.Publication",
-    "wsgi.publication.Response",
+    "wsgi.visit.Visit",
+    "wsgi.visit.Attempt",
+    "wsgi.visit.Response",
 )
 
 

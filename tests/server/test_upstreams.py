@@ -184,4 +184,6 @@ def test_variable_that_is_mistyped_is_told_once_at_the_start(site):
     told = site.process.output
     name = "WSGIFUTURES_UPSTREAM_HOLDTESTS_KEPT_MAXCALLS"
     assert told.count(name) == 1
-    assert f"{name} changes nothing: holdtests-kept has no setting maxcalls; there are" in told
+    assert (
+        f"{name} changes nothing: holdtests-kept has no setting maxcalls; the settings are" in told
+    )

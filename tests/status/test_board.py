@@ -164,7 +164,7 @@ def test_read_when_a_file_is_taken_away_meanwhile_tells_the_others(board):
     assert [one["worker"] for one in board.read()] == ["0000000a"]
 
 
-@pytest.mark.parametrize("tidy", [Board.remove, Board.cancels])
+@pytest.mark.parametrize("tidy", [Board.remove, Board.take_cancels])
 def test_tidying_up_when_another_was_faster_goes_on(board, monkeypatch, tidy):
     """Two that answer may find the same dead worker."""
     board.write(snapshot())
@@ -182,8 +182,8 @@ def test_cancel_is_taken_by_its_worker_once(board):
     board.write(snapshot("0000000b"))
     left = [board.cancel("0000000a", "7"), board.cancel("0000000a", "12")]
     assert (left, board.cancel("0000000b", "7")) == ([True, True], True)
-    assert sorted(board.cancels("0000000a")) == ["12", "7"]
-    assert (board.cancels("0000000a"), board.cancels("0000000b")) == ([], ["7"])
+    assert sorted(board.take_cancels("0000000a")) == ["12", "7"]
+    assert (board.take_cancels("0000000a"), board.take_cancels("0000000b")) == ([], ["7"])
 
 
 @pytest.mark.parametrize(
@@ -236,9 +236,9 @@ def test_folder_in_which_others_may_look_or_write_is_refused(tmp_path, mode):
     with pytest.raises(FolderRefused) as refused:
         Board(folder)
     assert str(refused.value) == (
-        f"The folder {folder} cannot be used for the live status: others may look or write into "
-        f"it (mode {mode:o}). Give it to the user of the server with mode 700, or set "
-        "status_folder to another one, or to off."
+        f"The folder {folder} cannot be used for the live status: other users may read or write "
+        f"there (mode {mode:o}). Make the user of the server its owner, with mode 700. Or set "
+        "status_folder to another folder, or to off."
     )
 
 
@@ -247,7 +247,7 @@ def test_folder_of_another_user_is_refused(tmp_path, monkeypatch):
     folder = tmp_path / "board"
     folder.mkdir(mode=0o700)
     monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
-    with pytest.raises(FolderRefused, match="it belongs to another user"):
+    with pytest.raises(FolderRefused, match="the folder belongs to another user"):
         Board(folder)
 
 

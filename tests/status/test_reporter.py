@@ -9,7 +9,7 @@ from collective.wsgifutures.status.reporter import report
 from collective.wsgifutures.status.reporter import Reporter
 from collective.wsgifutures.status.reporter import zope_has_started
 from collective.wsgifutures.upstreams.upstream import upstreams
-from collective.wsgifutures.wsgi import republish
+from collective.wsgifutures.wsgi import joints
 
 import atexit
 import itertools
@@ -45,19 +45,19 @@ class Counting:
 def test_report_shows_what_its_worker_does(site, board):
     """To whoever reads the board."""
     site.hold()
-    one = Reporter(site.republish, board)
+    one = Reporter(site.worker, board)
     one.report()
     (snapshot,) = board.read()
-    assert snapshot["worker"] == one.worker.name
+    assert snapshot["worker"] == one.sender.name
     assert [hold["path"] for hold in snapshot["holds"]] == ["/Plone/held"]
 
 
 def test_report_adds_to_the_picture_what_is_held_waits_and_was_refused(site, board):
     """Refused ones whether or not each of them was logged."""
     site.hold()
-    one = Reporter(site.republish, board, lambda: 1000.0)
+    one = Reporter(site.worker, board, lambda: 1000.0)
     for _ in range(3):
-        site.republish.refuse("max_held")
+        site.worker.refuse("max_held")
     one.report()
     assert board.read()[0]["history"] == [[1000.0, 1, 0, 3]]
 
@@ -66,10 +66,10 @@ def test_report_when_nothing_is_new_writes_nothing_for_ten_seconds(site, board):
     """While responses are held, too: ages are told by when they came, whose clock trembles."""
     now = [time.monotonic() // 10 * 10]
     tremble = itertools.cycle([0.0, 0.0002, -0.0003])
-    site.republish.clock = lambda: now[0]
+    site.worker.clock = lambda: now[0]
     site.hold()
-    site.republish.clock = lambda: now[0] + next(tremble)
-    one, counting = Reporter(site.republish, board, lambda: now[0]), Counting(board)
+    site.worker.clock = lambda: now[0] + next(tremble)
+    one, counting = Reporter(site.worker, board, lambda: now[0]), Counting(board)
     for _ in range(10):
         one.report()
         now[0] += 1
@@ -82,11 +82,11 @@ def test_report_cancels_what_was_left_for_its_worker(site, board):
     """Of two that are held the one that was meant."""
     site.hold("/a/held")
     site.hold("/b/held")
-    one = Reporter(site.republish, board)
+    one = Reporter(site.worker, board)
     one.report()
     (snapshot,) = board.read()
     (meant,) = [hold["id"] for hold in snapshot["holds"] if hold["path"] == "/b/held"]
-    board.cancel(one.worker.name, meant)
+    board.cancel(one.sender.name, meant)
     one.report()
     wait_until(lambda: site.answers)
     assert site.answers == [503]
@@ -101,16 +101,16 @@ def test_report_cancels_what_was_left_for_its_worker(site, board):
 
 def test_cancel_of_what_is_answered_meanwhile_changes_nothing(site, board):
     """Nobody has that number any more."""
-    one = Reporter(site.republish, board)
+    one = Reporter(site.worker, board)
     one.report()
-    board.cancel(one.worker.name, "99")
+    board.cancel(one.sender.name, "99")
     one.report()
-    assert board.cancels(one.worker.name) == []
+    assert board.take_cancels(one.sender.name) == []
 
 
 def test_each_start_of_a_process_has_a_name_of_its_own(site, board):
     """One that died and the one in its place are two."""
-    names = {Reporter(site.republish, board).worker.name for _ in range(20)}
+    names = {Reporter(site.worker, board).sender.name for _ in range(20)}
     assert len(names) == 20
 
 
@@ -128,7 +128,7 @@ def test_reporter_goes_on_after_a_failure_and_logs_it_once_each_time(
         raise OSError(28, "No space left on device")
 
     board.write = fail
-    Reporter(site.republish, board).start()
+    Reporter(site.worker, board).start()
     wait_until(lambda: len(failures) > 3)
     board.write = write
     wait_until(board.read)
@@ -144,7 +144,7 @@ def test_a_worker_that_ends_takes_away_what_it_told_and_tells_no_more(site, boar
     monkeypatch.setattr(reporter, "EVERY", 0.2)
     ends = []
     monkeypatch.setattr(atexit, "register", ends.append)
-    Reporter(site.republish, board).start()
+    Reporter(site.worker, board).start()
     wait_until(board.read)
     (end,) = ends
     end()
@@ -156,9 +156,9 @@ def test_a_worker_that_starts_takes_away_what_a_dead_one_left(site, board, monke
     """Where nobody looks at the status, files of killed workers would pile up."""
     monkeypatch.setattr(atexit, "register", lambda *args: None)
     long_ago = Board(board.folder, lambda: time.time() - FORGOTTEN_AFTER - 1)
-    Reporter(site.republish, long_ago).report()
+    Reporter(site.worker, long_ago).report()
     (left,) = board.folder.iterdir()
-    Reporter(site.republish, board).start()
+    Reporter(site.worker, board).start()
     assert not left.exists()
 
 
@@ -167,15 +167,14 @@ def test_report_when_the_folder_is_refused_says_so_and_serves(tmp_path, caplog):
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(0o777)
-    report(Site(status_folder=str(folder)).republish)
-    assert "others may look or write into it" in caplog.text
+    report(Site(status_folder=str(folder)).worker)
+    assert "other users may read or write there" in caplog.text
     assert list(folder.iterdir()) == []
 
 
 def test_a_worker_of_zope_reports_from_its_start_on(monkeypatch):
     """Once, however often Zope says that it has started."""
-    monkeypatch.setattr(republish, "at_start", [])
-    monkeypatch.setattr(reporter, "at_start", republish.at_start)
+    monkeypatch.setattr(joints, "joints", [])
     zope_has_started(None)
     zope_has_started(None)
-    assert republish.at_start == [report]
+    assert [type(joint) for joint in joints.joints] == [reporter.Reports]

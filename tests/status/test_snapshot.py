@@ -7,7 +7,7 @@ from collective.wsgifutures import gather
 from collective.wsgifutures import Upstream
 from collective.wsgifutures.status.snapshot import HOLDS
 from collective.wsgifutures.status.snapshot import of_worker
-from collective.wsgifutures.status.snapshot import Worker
+from collective.wsgifutures.status.snapshot import Sender
 
 import json
 import os
@@ -18,7 +18,7 @@ import time
 
 pytestmark = pytest.mark.concurrency
 
-WORKER = Worker("0000000a", 1.0)
+WORKER = Sender("0000000a", 1.0)
 
 
 @pytest.fixture
@@ -30,9 +30,7 @@ def site():
 
 def told(site, at=None):
     """Return the snapshot, as it is read."""
-    snapshot = of_worker(
-        WORKER, site.republish, time.time() if at is None else at, [[1.0, 2, 3, 4]]
-    )
+    snapshot = of_worker(WORKER, site.worker, time.time() if at is None else at, [[1.0, 2, 3, 4]])
     assert json.loads(json.dumps(snapshot)) == snapshot
     return snapshot
 
@@ -104,7 +102,7 @@ def test_held_response_waits_on_what_is_not_settled_each_name_once(site):
 def test_totals_have_what_went_wrong():
     """Each under its own name."""
     site = Site(slow_pass=0.001)
-    monitor, record = site.republish.monitor, site.republish.record
+    monitor, record = site.worker.monitor, site.worker.record
     site.short = lambda path: (time.sleep(0.02), monitor.look())
     site.ask("/short")
     for _ in range(2):
@@ -150,7 +148,7 @@ def test_of_many_held_responses_the_oldest_are_told_and_the_others_counted(site)
 def test_path_is_told_as_people_read_it(site, path, text):
     """WSGI gives bytes in a text; a long one is cut."""
     site.hold(path + "/held")
-    site.republish.refuse("max_held", path)
+    site.worker.refuse("max_held", path)
     snapshot = told(site)
     assert snapshot["last"][0]["path"] == text
     assert snapshot["holds"][0]["path"] in (text, f"{text}/held")
@@ -179,7 +177,7 @@ def test_refusal_expiry_and_timeout_are_told_the_newest_first():
 def test_only_the_last_fifty_are_kept(site):
     """In a storm of refusals too."""
     for number in range(60):
-        site.republish.refuse("max_held", f"/{number}")
+        site.worker.refuse("max_held", f"/{number}")
     paths = [one["path"] for one in told(site)["last"]]
     assert paths == [f"/{number}" for number in range(59, 9, -1)]
 
@@ -192,7 +190,7 @@ def test_slots_in_use_and_passes_that_wait_for_one_are_counted():
     threads = [threading.Thread(target=site.ask, args=("/short",)) for _ in range(3)]
     for one in threads:
         one.start()
-    wait_until(lambda: site.republish.gate.waiting == 2)
+    wait_until(lambda: site.worker.gate.waiting == 2)
     counts = told(site)["counts"]
     assert (counts["slots_used"], counts["slots"], counts["waiting"]) == (1, 1, 2)
     go_on.append(True)

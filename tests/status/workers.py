@@ -2,8 +2,9 @@
 
 from collective.wsgifutures import future
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.wsgi.middleware import Middleware
 from collective.wsgifutures.wsgi.settings import Settings
+from collective.wsgifutures.wsgi.worker import Worker
 from wsgiref.util import setup_testing_defaults
 
 import io
@@ -26,7 +27,7 @@ class Site:
 
     def __init__(self, **settings):
         self.go = threading.Event()
-        self.republish = Republish(self._app, Settings(**settings))
+        self.worker = Worker(self._app, Settings(**settings))
         self.answers = []
         self.threads = []
         self.wait = future(key="pkg.wait")(lambda path: self.go.wait(SECONDS))
@@ -46,19 +47,19 @@ class Site:
         environ = {"PATH_INFO": path, "wsgi.input": io.BytesIO(), **environ}
         setup_testing_defaults(environ)
         statuses = []
-        body = self.republish(environ, lambda status, *_: statuses.append(status))
+        body = Middleware(self.worker)(environ, lambda status, *_: statuses.append(status))
         b"".join(body)
         return int(statuses[0][:3])
 
     def hold(self, path="/Plone/held", **environ):
         """Ask in a thread, and wait until the response is held."""
-        before = self.republish.held.count
+        before = self.worker.held.count
         one = threading.Thread(
             target=lambda: self.answers.append(self.ask(path, **environ)), daemon=True
         )
         self.threads.append(one)
         one.start()
-        wait_until(lambda: self.republish.held.count > before)
+        wait_until(lambda: self.worker.held.count > before)
         return one
 
     def finish(self):

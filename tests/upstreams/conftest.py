@@ -3,8 +3,8 @@
 from .outside import Outside
 from .outside import Raw
 from collective.wsgifutures import Upstream
-from collective.wsgifutures.kernel.executors import under_gevent
-from collective.wsgifutures.upstreams import settings
+from collective.wsgifutures.kernel.runtime import under_gevent
+from collective.wsgifutures.kernel.sites import sites
 
 import pytest
 
@@ -24,7 +24,7 @@ def no_proxy(monkeypatch):
 def no_overrides():
     """Each test begins without what a site says."""
     yield
-    settings.site_overrides.clear()
+    sites.clear()
 
 
 @pytest.fixture

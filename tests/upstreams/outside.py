@@ -1,5 +1,6 @@
 """An HTTP service on a real socket that answers as a test tells it, and remembers."""
 
+from collective.wsgifutures.kernel.sites import Sites
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,13 @@ import time
 
 #: The hostile upstream of the tests with real servers.
 hostile = runpy.run_path(str(Path(__file__).parent.parent / "server" / "hostile.py"))
+
+
+class Overrides(Sites):
+    """A site that changes upstreams as a function says."""
+
+    def __init__(self, of_upstream):
+        self.of_upstream = of_upstream
 
 
 class Asked(NamedTuple):

@@ -8,7 +8,7 @@ from collective.wsgifutures import Upstream
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamOff
 from collective.wsgifutures import UpstreamTimeout
-from collective.wsgifutures.kernel.outcomes import Returned
+from collective.wsgifutures.kernel.calls import Returned
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams import cache as caches
 from collective.wsgifutures.upstreams.answers import Answer
@@ -493,7 +493,7 @@ def test_cache_that_does_not_answer_is_done_without(outside, weather, monkeypatc
     assert [upstream.get("/").text for _ in range(3)] == ["sunny"] * 3
     assert len(outside.asked) == 3
     own = [one.getMessage() for one in caplog.records if one.name == caches.__name__]
-    assert own == ["The cache does not answer (OSError): done without."]
+    assert own == ["The cache does not answer (OSError). Upstreams are called without it."]
 
 
 @pytest.mark.parametrize("url", ["file:///s3cret", "memcached://", "s3cret"])

@@ -11,7 +11,7 @@ from collective.wsgifutures import UpstreamRefused
 from collective.wsgifutures import UpstreamStatus
 from collective.wsgifutures import UpstreamTimeout
 from collective.wsgifutures import UpstreamTooLarge
-from collective.wsgifutures.kernel.outcomes import copy_exception
+from collective.wsgifutures.kernel.calls import copy_exception
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams import cache as caches
 from collective.wsgifutures.upstreams.upstream import upstreams

@@ -1,7 +1,8 @@
 """What became of the calls to an upstream, as it is told."""
 
+from .outside import Overrides
 from collective.wsgifutures import UpstreamError
-from collective.wsgifutures.upstreams import settings
+from collective.wsgifutures.kernel.sites import sites
 from collective.wsgifutures.upstreams.figures import all_figures
 
 import pytest
@@ -91,7 +92,7 @@ def test_what_sites_change_is_told_as_one_where_it_is_the_same_host(weather, out
     upstream.get("/own")
     changes = [{"total": 2.0}, {"base_url": outside.url.replace("127.0.0.1", "localhost")}]
     for change in changes:
-        settings.site_overrides[:] = [lambda name, change=change: change]
+        sites[:] = [Overrides(lambda name, change=change: change)]
         upstream.get("/site")
     told = {one["host"]: one["calls"] for one in all_figures() if one["name"] == "weather"}
     assert told == {outside.host: 2, outside.host.replace("127.0.0.1", "localhost"): 1}

@@ -6,12 +6,12 @@ from .outside import until
 from collective.wsgifutures import Upstream
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamTimeout
-from collective.wsgifutures.kernel.executors.threads import start_thread
-from collective.wsgifutures.kernel.inbox import inbox
+from collective.wsgifutures.kernel.runtime import current
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams.breaker import BreakerState
 from collective.wsgifutures.upstreams.cache import Freshness
 from collective.wsgifutures.upstreams.request import Request
+from kernel.boxes import Mailbox
 
 import gevent
 import os
@@ -74,8 +74,8 @@ def test_name_that_is_not_found_out_in_time_is_timed_out(weather, monkeypatch):
 
 def in_a_thread(function):
     """Return where comes what *function* gives in a thread of the system."""
-    box = inbox()
-    start_thread(lambda: box.put(function()))
+    box = Mailbox()
+    current().thread(target=lambda: box.put(function())).start()
     return box
 
 

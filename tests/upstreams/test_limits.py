@@ -13,7 +13,7 @@ from collective.wsgifutures.upstreams import retries
 from collective.wsgifutures.upstreams.answers import Answer
 from collective.wsgifutures.upstreams.answers import Headers
 from collective.wsgifutures.upstreams.bulkhead import Bulkhead
-from collective.wsgifutures.upstreams.bulkhead import Full
+from collective.wsgifutures.upstreams.bulkhead import NoPlace
 from collective.wsgifutures.upstreams.retries import Budget
 from collective.wsgifutures.upstreams.retries import retry_after
 from email.utils import formatdate
@@ -93,7 +93,7 @@ def test_place_when_there_is_no_line_is_refused():
     """Nobody waits, for however long they would."""
     bulkhead = Bulkhead(1, 0)
     with bulkhead.place(5):
-        error = raised_by(Full, _enter, bulkhead, 5)
+        error = raised_by(NoPlace, _enter, bulkhead, 5)
     assert (error.waited, bulkhead.taken) == (0.0, 0)
 
 
@@ -110,7 +110,7 @@ def test_place_that_is_given_to_who_just_left_goes_to_the_next():
 
 
 def _try(bulkhead, patience):
-    with contextlib.suppress(Full):
+    with contextlib.suppress(NoPlace):
         _enter(bulkhead, patience)
 
 

@@ -11,7 +11,7 @@ import sys
 ROOM = Path(room.__file__).parent
 
 #: What gevent has to patch before it is loaded, or what loads that.
-LATER = {"asyncio", "cachetools", "dogpile", "gevent", "ssl", "tenacity", "urllib3"}
+LATER = {"asyncio", "cachetools", "dogpile", "gevent", "ssl", "urllib3"}
 
 #: Loaded when the first call is made.
 CLIENT = ROOM / "client.py"

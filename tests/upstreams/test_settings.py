@@ -1,13 +1,14 @@
 """What an operator and a site change without code."""
 
+from .outside import Overrides
 from .outside import raised_by
 from collective.wsgifutures import SettingRefused
 from collective.wsgifutures import Upstream
 from collective.wsgifutures import UpstreamOff
 from collective.wsgifutures.kernel.passes import current_pass
+from collective.wsgifutures.kernel.sites import sites
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
-from collective.wsgifutures.upstreams.settings import site_overrides
 from collective.wsgifutures.upstreams.settings import unknown_variables
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
 from collective.wsgifutures.upstreams.settings import variable
@@ -109,10 +110,19 @@ def test_variable_of_another_upstream_changes_nothing(monkeypatch):
 @pytest.mark.parametrize(
     ("key", "why"),
     [
-        ("MY_WEATHER_MAXCALLS", "my-weather has no setting maxcalls; there are base_url, off,"),
-        ("MY_WEATHER_MAP_OF", "my-weather-map has no setting of; there are base_url, off,"),
-        ("WETHER_OFF", "no such upstream is declared; there are my-weather, my-weather-map"),
-        ("MY_WEATHER", "no such upstream is declared; there are my-weather, my-weather-map"),
+        (
+            "MY_WEATHER_MAXCALLS",
+            "my-weather has no setting maxcalls; the settings are base_url, off,",
+        ),
+        ("MY_WEATHER_MAP_OF", "my-weather-map has no setting of; the settings are base_url, off,"),
+        (
+            "WETHER_OFF",
+            "no upstream has this name; the declared upstreams are: my-weather, my-weather-map",
+        ),
+        (
+            "MY_WEATHER",
+            "no upstream has this name; the declared upstreams are: my-weather, my-weather-map",
+        ),
     ],
 )
 def test_variable_that_changes_nothing_is_told(monkeypatch, key, why):
@@ -128,14 +138,14 @@ def test_variable_that_changes_nothing_is_told(monkeypatch, key, why):
 def test_variable_of_an_upstream_where_none_is_declared_is_told(monkeypatch):
     """The package that declares it is not there, say."""
     monkeypatch.setenv("WSGIFUTURES_UPSTREAM_WEATHER_OFF", "on")
-    why = "no such upstream is declared; there are none"
+    why = "no upstream has this name; the declared upstreams are: none"
     assert unknown_variables([]) == [("WSGIFUTURES_UPSTREAM_WEATHER_OFF", why)]
 
 
 def test_option_that_there_is_none_of_is_a_type_error():
     """It names those that there are."""
     error = raised_by(TypeError, declare, max_call=1)
-    assert "max_call:" in str(error)
+    assert "max_call is not a setting;" in str(error)
     assert "max_calls" in str(error)
 
 
@@ -158,12 +168,12 @@ def test_site_changes_an_upstream_for_its_own_requests(outside, weather):
         seen.append((name, current_pass() is not None))
         return {"base_url": f"{outside.url}/site"}
 
-    site_overrides.append(read)
+    sites.append(Overrides(read))
     request = HeldRequest(lambda: upstream.get("/now").text)
     assert request.publish() is HELD
-    site_overrides.clear()  # what was read has gone along with the call
+    sites.clear()  # what was read has gone along with the call
     request.executor.run_all()
-    site_overrides.append(read)
+    sites.append(Overrides(read))
     request.advance(0)
     assert request.publish() == "sunny"
     assert outside.targets == ["GET /site/now"]
@@ -174,7 +184,7 @@ def test_sites_of_one_process_do_not_share_what_they_know(outside, weather):
     """The one's upstream is off, the other's is not; the calls of both are two."""
     upstream = weather()
     wanted = [{"off": True}, {}, {"max_calls": 1}]
-    site_overrides.append(lambda name: wanted[0])
+    sites.append(Overrides(lambda name: wanted[0]))
     with pytest.raises(UpstreamOff):
         upstream.get("/")
     wanted.pop(0)
@@ -187,14 +197,14 @@ def test_sites_of_one_process_do_not_share_what_they_know(outside, weather):
 def test_site_that_says_nothing_changes_nothing(outside, weather):
     """The very same settings, and what is known of them."""
     upstream = weather()
-    site_overrides.append(lambda name: {})
+    sites.append(Overrides(lambda name: {}))
     upstream.get("/")
     assert list(upstream._all_known) == [upstream.settings]
 
 
 def test_value_of_a_site_that_it_cannot_have_is_refused_where_it_is_submitted(weather):
     """As the environment's are."""
-    site_overrides.append(lambda name: {"max_calls": 0})
+    sites.append(Overrides(lambda name: {"max_calls": 0}))
     error = raised_by(SettingRefused, weather().get.submit, "/")
     assert (error.name, error.value) == ("weather: max_calls", 0)
 
@@ -203,7 +213,7 @@ def test_services_of_sites_are_bounded(outside, weather):
     """A site may change its mind for ever."""
     upstream = weather()
     numbers = iter(range(1, 500))
-    site_overrides.append(lambda name: {"max_queue": next(numbers)})
+    sites.append(Overrides(lambda name: {"max_queue": next(numbers)}))
     for _ in range(150):
         upstream.head.submit("/")
     assert len(upstream._all_known) <= 100

@@ -2,10 +2,11 @@
 
 from collective.wsgifutures import future
 from collective.wsgifutures import UpstreamBusy
-from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.runtime import under_gevent
 from collective.wsgifutures.traces import ids
-from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.wsgi.middleware import Middleware
 from collective.wsgifutures.wsgi.settings import Settings
+from collective.wsgifutures.wsgi.worker import Worker
 from opentelemetry import trace
 from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -45,7 +46,7 @@ def served(view):
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [text.encode()]
 
-    republish = Republish(app, Settings())
+    republish = Middleware(Worker(app, Settings()))
 
     def ask(**headers):
         environ = {"wsgi.input": io.BytesIO(), **headers}
@@ -138,9 +139,9 @@ def test_call_inside_of_a_future_is_in_the_span_of_that(outside, weather, record
     assert sent(outside) == [parent_of(call)]
 
 
-@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+@pytest.mark.parametrize("kind", ["threads", "asyncio", "processes"])
 def test_what_a_future_sends_from_another_process_is_a_part_of_its_span(recorded, kind):
-    """Under gevent that is where threads and asyncio are; upstreams ask for these headers."""
+    """Under gevent threads and asyncio are there; upstreams ask for these headers."""
     function = headers_there_async if kind == "asyncio" else headers_there
     seen = []
     served(lambda: seen.append(future(key=kind, executor=kind)(function)()))(**INCOMING)

@@ -1,6 +1,8 @@
 """Applications of a few lines, and what a client gets from them."""
 
 from collective.wsgifutures import future
+from collective.wsgifutures.wsgi.middleware import Middleware
+from collective.wsgifutures.wsgi.worker import Worker
 from contextvars import ContextVar
 from wsgiref.util import setup_testing_defaults
 
@@ -22,6 +24,11 @@ never = threading.Event()
 def echo(value):
     log.append(f"call {value}")
     return value
+
+
+def holding(application, settings=None, **options):
+    """Return *application* behind the middleware."""
+    return Middleware(Worker(application, settings, **options))
 
 
 class Answer:

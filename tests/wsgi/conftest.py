@@ -3,7 +3,7 @@
 from .applications import log
 from .applications import never
 from .applications import setting
-from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.runtime import under_gevent
 
 import pytest
 

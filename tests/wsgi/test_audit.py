@@ -2,9 +2,9 @@
 
 from .patched import run_patched
 from collective.wsgifutures.wsgi import audit
-from collective.wsgifutures.wsgi.audit import Finding
-from collective.wsgifutures.wsgi.audit import Level
 from collective.wsgifutures.wsgi.audit import StartRefused
+from collective.wsgifutures.wsgi.findings import Finding
+from collective.wsgifutures.wsgi.findings import Level
 from collective.wsgifutures.wsgi.settings import Settings
 from gunicorn.config import Config
 

@@ -51,7 +51,7 @@ def test_versions_when_all_is_as_asked_for_are_told_in_one_line():
 def test_versions_that_are_not_as_asked_for_are_told_each():
     """What there is, what is needed; extras do not count."""
     asked = ["gevent>=999", "no-such-package", "gunicorn", "nobody>1; extra == 'test'"]
-    unmet = [text for text, _ in doctor._unmet(map(Requirement, asked))]
+    unmet = [text for text, _ in doctor._check_requirements(map(Requirement, asked))]
     assert [text.split(" is ")[0] for text in unmet] == ["gevent", "no-such-package"]
     assert "needs gevent>=999" in unmet[0]
     assert unmet[1] == "no-such-package is not installed."
@@ -99,7 +99,7 @@ def test_configuration_when_gunicorn_finds_one_is_that(tmp_path, monkeypatch):
     [
         ([], "required: command"),
         (["nothing"], "invalid choice: 'nothing'"),
-        (["doctor", "--paste", "nowhere.ini"], "there is no nowhere.ini"),
+        (["doctor", "--paste", "nowhere.ini"], "there is no file nowhere.ini"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_is_wrong(capsys, arguments, words):

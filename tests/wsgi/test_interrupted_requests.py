@@ -2,12 +2,12 @@
 
 from .applications import Answer
 from .applications import echo
+from .applications import holding
 from .applications import log
 from .applications import make_environ
 from .applications import page
 from .applications import SECONDS
 from collective.wsgifutures import future
-from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
 
 import gevent
@@ -53,20 +53,20 @@ class Asked:
 def test_client_that_goes_while_held_ends_its_call_and_is_published_no_more(connection):
     """What it kept is free at once."""
     client, server = connection
-    app = Republish(page(lambda environ: sleep()), Settings())
+    app = holding(page(lambda environ: sleep()), Settings())
     asked = Asked(app, **{"gunicorn.socket": server})
-    assert (log, app.held.count) == (["pass", "sleeps"], 1)
+    assert (log, app.worker.held.count) == (["pass", "sleeps"], 1)
     client.close()
     assert asked.status() == "499 Client Closed Request"
     gevent.sleep(0)
-    assert (log, app.held.count) == (["pass", "sleeps", "ended"], 0)
+    assert (log, app.worker.held.count) == (["pass", "sleeps", "ended"], 0)
 
 
 def test_stop_reaches_a_request_that_is_held(connection):
     """503, and its call is ended."""
-    app = Republish(page(lambda environ: sleep()), Settings())
+    app = holding(page(lambda environ: sleep()), Settings())
     asked = Asked(app)
-    app.interrupts.stop()
+    app.worker.interrupts.stop()
     assert asked.status() == "503 Service Unavailable"
     gevent.sleep(0)
     assert log == ["pass", "sleeps", "ended"]
@@ -79,9 +79,9 @@ def test_stop_reaches_an_upload():
         def read(self, size):
             gevent.sleep(SECONDS)
 
-    app = Republish(page(lambda environ: "text"), Settings())
+    app = holding(page(lambda environ: "text"), Settings())
     asked = Asked(app, **{"CONTENT_LENGTH": "9", "wsgi.input": Slow()})
-    app.interrupts.stop()
+    app.worker.interrupts.stop()
     assert (asked.status(), log) == ("503 Service Unavailable", [])
 
 
@@ -92,7 +92,7 @@ def test_call_that_still_runs_when_its_request_is_answered_is_ended():
         sleep.submit()
         return echo("x")
 
-    app = Republish(page(view, "302 Found"), Settings())
+    app = holding(page(view, "302 Found"), Settings())
     assert Asked(app).status() == "302 Found"
     gevent.sleep(0)
     assert log == ["pass", "sleeps", "call x", "pass", "ended"]
@@ -102,7 +102,7 @@ def test_client_that_goes_while_held_is_told_in_the_log_with_what_it_waited_for(
     """That is what it did not want to wait for."""
     caplog.set_level(logging.INFO, "collective.wsgifutures")
     client, server = connection
-    app = Republish(page(lambda environ: sleep()), Settings(slow_request=0.0))
+    app = holding(page(lambda environ: sleep()), Settings(slow_request=0.0))
     asked = Asked(app, **{"gunicorn.socket": server})
     gevent.sleep(0.06)  # its call may have begun only now
     client.close()
@@ -115,9 +115,9 @@ def test_client_that_goes_while_held_is_told_in_the_log_with_what_it_waited_for(
 
 def test_stop_of_the_worker_is_told_in_the_log_of_each_held_response(caplog):
     """It is no fault of the one who asked."""
-    app = Republish(page(lambda environ: sleep()), Settings(slow_request=0.0))
+    app = holding(page(lambda environ: sleep()), Settings(slow_request=0.0))
     asked = Asked(app)
-    app.interrupts.stop()
+    app.worker.interrupts.stop()
     asked.status()
     (one,) = caplog.records
     assert (one.ended, one.status, one.levelno) == ("stopped", 503, logging.WARNING)

@@ -1,9 +1,9 @@
 """A request's wait ends from outside: its client went away, or the worker stops."""
 
-from collective.wsgifutures.wsgi.interrupts import ClientGone
-from collective.wsgifutures.wsgi.interrupts import Interrupts
-from collective.wsgifutures.wsgi.interrupts import stop_in_time
-from collective.wsgifutures.wsgi.interrupts import WorkerStops
+from collective.wsgifutures.gunicorn import stop_in_time
+from collective.wsgifutures.kernel.runtime import ClientGone
+from collective.wsgifutures.kernel.runtime import WorkerStops
+from collective.wsgifutures.kernel.runtime.interrupts import GreenletInterrupts
 from types import SimpleNamespace
 
 import gevent
@@ -20,7 +20,7 @@ SECONDS = 5
 
 @pytest.fixture
 def interrupts():
-    made = Interrupts()
+    made = GreenletInterrupts()
     yield made
     assert (made._requests, made._by_descriptor) == ({}, {})
     made._watcher.stop()
@@ -55,7 +55,7 @@ class Request:
 
     def _wait(self):
         try:
-            with self._interrupts.allowed(self._environ):
+            with self._interrupts.allowed(self._environ.get("gunicorn.socket")):
                 self._go_on.wait(SECONDS)
                 self.ended = "answered"
         except BaseException as reason:
@@ -193,7 +193,7 @@ def test_request_that_is_answered_meanwhile_is_left_alone(interrupts):
     go_on = gevent.event.Event()
 
     def request():
-        with interrupts.allowed({}):
+        with interrupts.allowed(None):
             go_on.wait(SECONDS)
         gevent.sleep(0.02)
         return "sent"

@@ -2,6 +2,7 @@
 
 from .applications import Answer
 from .applications import echo
+from .applications import holding
 from .applications import make_environ
 from .applications import never
 from .applications import page
@@ -10,7 +11,6 @@ from collective.wsgifutures import future
 from collective.wsgifutures import gather
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures.wsgi.journal import MOST
-from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
 
 import io
@@ -56,7 +56,7 @@ def told(caplog):
     caplog.set_level(logging.INFO, "collective.wsgifutures")
 
     def ask(view, status="200 OK", environ=None, **settings):
-        app = Republish(page(view, status), Settings(**{"slow_request": 0.0, **settings}))
+        app = holding(page(view, status), Settings(**{"slow_request": 0.0, **settings}))
         Answer(app, make_environ(**{"HTTP_TRACEPARENT": PARENT, **(environ or {})}))
         return lines(caplog)
 
@@ -202,10 +202,10 @@ def test_of_many_futures_those_that_took_longest_are_told(told):
 def test_a_response_that_is_refused_a_place_is_told_as_such(caplog):
     """Its calls were not made, so none is named."""
     caplog.set_level(logging.INFO, "collective.wsgifutures")
-    app = Republish(page(lambda environ: later()), Settings(slow_request=0.0, max_held=1))
+    app = holding(page(lambda environ: later()), Settings(slow_request=0.0, max_held=1))
     first = threading.Thread(target=lambda: Answer(app, make_environ()), daemon=True)
     first.start()
-    while not app.held.count:
+    while not app.worker.held.count:
         time.sleep(0.001)
     Answer(app, make_environ(HTTP_TRACEPARENT=PARENT))
     (one,) = lines(caplog)
@@ -219,12 +219,12 @@ def test_a_response_that_is_refused_a_place_is_told_as_such(caplog):
 def test_a_response_that_an_operator_cancels_is_told_as_such(caplog):
     """With what it had waited for."""
     caplog.set_level(logging.INFO, "collective.wsgifutures")
-    app = Republish(page(lambda environ: later()), Settings(slow_request=0.0))
+    app = holding(page(lambda environ: later()), Settings(slow_request=0.0))
     asked = threading.Thread(target=lambda: Answer(app, make_environ()), daemon=True)
     asked.start()
-    while not app.held.count:
+    while not app.worker.held.count:
         time.sleep(0.001)
-    app.held.cancel(1)
+    app.worker.held.cancel(1)
     asked.join(SECONDS)
     (one,) = lines(caplog)
     assert (one.ended, one.status, one.levelno) == ("cancelled", 503, logging.WARNING)

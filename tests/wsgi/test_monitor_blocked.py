@@ -1,6 +1,7 @@
 """A greenlet that lets no other run is logged."""
 
-from collective.wsgifutures.kernel.outcomes import run_to_end
+from .test_monitor import Watched
+from collective.wsgifutures.kernel.calls import run_to_end
 from collective.wsgifutures.wsgi.monitor import Monitor
 from gevent.monkey import get_original
 
@@ -24,7 +25,7 @@ def monitor():
     made = Monitor(slow_pass=5, blocked=0.1)
     made.start()
     yield made
-    made._timer.stop()
+    made._end_watch()
 
 
 def without_a_name():
@@ -32,10 +33,10 @@ def without_a_name():
 
 
 WAYS = {
-    "A view that cannot be named (ValueError)": lambda monitor: monitor.run(
-        without_a_name, "/path", compute
-    ),
-    "acme.View": lambda monitor: monitor.run(lambda: "acme.View", "/path", compute),
+    "A view that cannot be named (ValueError)": lambda monitor: Watched(
+        without_a_name, compute
+    ).run(monitor),
+    "acme.View": lambda monitor: Watched(lambda: "acme.View", compute).run(monitor),
     "acme.calls.compute": lambda monitor: run_to_end("acme.calls.compute", compute),
     "Something that is neither a view nor a future": lambda monitor: compute(),
 }
@@ -52,7 +53,7 @@ def test_what_lets_nothing_else_run_is_logged_once_with_its_name_and_stack(monit
     for _ in range(2):
         gevent.spawn(WAYS[name], monitor).join()
     (message,) = [r.getMessage() for r in caplog.records if "in compute" in r.getMessage()]
-    assert message.startswith(f"{name} lets nothing else run in this worker, for ")
+    assert message.startswith(f"{name} has let nothing else run in this worker for ")
     assert monitor.counts["blocked"] == len(caplog.records)
 
 

@@ -1,15 +1,15 @@
 """Hundreds of requests at random, of clients that go at random: what is left of them is nothing."""
 
 from .applications import Answer
+from .applications import holding
 from .applications import make_environ
 from collections import Counter
 from collective.wsgifutures import future
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import gather
-from collective.wsgifutures.kernel.executors import under_gevent
 from collective.wsgifutures.kernel.hold import Hold
-from collective.wsgifutures.wsgi.interrupts import ClientGone
-from collective.wsgifutures.wsgi.republish import Republish
+from collective.wsgifutures.kernel.runtime import ClientGone
+from collective.wsgifutures.kernel.runtime import under_gevent
 from collective.wsgifutures.wsgi.settings import Settings
 
 import asyncio
@@ -103,27 +103,27 @@ def ask(app, chance, statuses, number):
 
 def disturb(app, chance):
     """Let a client go, or an operator cancel what is held."""
-    if under_gevent() and chance.random() < 0.3 and app.interrupts._requests:
-        one = chance.choice(list(app.interrupts._requests))
-        app.interrupts._loop.run_callback(app.interrupts._interrupt, one, ClientGone)
-    held = app.held.oldest(100)
+    if under_gevent() and chance.random() < 0.3 and app.worker.interrupts._requests:
+        one = chance.choice(list(app.worker.interrupts._requests))
+        app.worker.interrupts._loop.run_callback(app.worker.interrupts._interrupt, one, ClientGone)
+    held = app.worker.held.oldest(100)
     if held and chance.random() < 0.05:
-        app.held.cancel(chance.choice(held).number)
+        app.worker.held.cancel(chance.choice(held).number)
 
 
 def left_of(app):
     """Return what is not as it was before the first request."""
     gc.collect()
-    lines = [app._executors.get(name)._line for name in ("threads", "processes")]
+    lines = [app.worker.executors.get(name)._line for name in ("threads", "processes")]
     counts = {
-        "held": app.held.count,
-        "in slots": app.gate.taken,
-        "waiting": app.gate.waiting,
-        "bodies": app._bodies.size - app._bodies._left,
+        "held": app.worker.held.count,
+        "in slots": app.worker.gate.taken,
+        "waiting": app.worker.gate.waiting,
+        "bodies": app.worker.bodies.size - app.worker.bodies._left,
         "running": [line._running for line in lines if line._running],
         "in line": sum(len(line._waiting) for line in lines),
         "holds": sum(type(one) is Hold for one in gc.get_objects()),
-        "interruptible": len(app.interrupts._requests) if under_gevent() else 0,
+        "interruptible": len(app.worker.interrupts._requests) if under_gevent() else 0,
     }
     return {name: count for name, count in counts.items() if count}
 
@@ -133,7 +133,7 @@ def test_whatever_becomes_of_requests_nothing_is_left_of_them():
     started.clear()
     chance, statuses = random.Random(7), Counter()
     limits = {"slots": 3, "max_threads": 8, "max_processes": 2, "max_queued": 10}
-    app = Republish(application, Settings(**limits, deadline=1.0, body_in_memory=5))
+    app = holding(application, Settings(**limits, deadline=1.0, body_in_memory=5))
     before = left_of(app)  # of other tests
     asked = []
     for number in range(REQUESTS):
@@ -151,4 +151,4 @@ def test_whatever_becomes_of_requests_nothing_is_left_of_them():
     assert left_of(app) == before
     assert (statuses.total(), statuses["200 OK"] > REQUESTS / 3) == (REQUESTS, True)
     assert [call for call, times in Counter(started).items() if times > 1] == []
-    app._executors.close()
+    app.worker.executors.close()

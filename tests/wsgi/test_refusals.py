@@ -2,6 +2,7 @@
 
 from .applications import Answer
 from .applications import echo
+from .applications import holding
 from .applications import log
 from .applications import make_environ
 from .applications import open_files_in
@@ -9,7 +10,6 @@ from .applications import page
 from .applications import SECONDS
 from collective.wsgifutures import future
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
 
 import functools
@@ -32,7 +32,7 @@ class Site:
         wait = future(key="wait")(lambda name: self.settle.wait(SECONDS))
         self.views = {"busy": lambda: self.free.wait(SECONDS), "echo": lambda: echo("x")}
         self.views["held"] = lambda: wait("x")
-        self.app = Republish(page(self._view), Settings(**settings))
+        self.app = holding(page(self._view), Settings(**settings))
         self.threads = []
         self.answers = []
 
@@ -92,12 +92,12 @@ def test_new_request_is_refused_when_too_many_wait_for_a_slot(site, method):
     """Nothing is published for it; its body is dropped."""
     served = site(slots=1, max_waiting=1)
     served.begin("busy")
-    served.begin("text", line=served.app.gate._new)
+    served.begin("text", line=served.app.worker.gate.new)
     body = io.BytesIO(b"body")
     environ = {"REQUEST_METHOD": method, "CONTENT_LENGTH": "4", "wsgi.input": body}
     assert_refused(served.ask("text", **environ), method)
     assert (log, body.tell()) == (["pass"], 4)
-    assert served.app.refusals.counts == {"max_waiting": 1}
+    assert served.app.worker.refusals.counts == {"max_waiting": 1}
     assert served.finish() == ["200 OK"] * 2
 
 
@@ -106,7 +106,7 @@ def test_new_request_is_refused_when_it_has_waited_for_too_long(site):
     served = site(slots=1, max_wait=0.05)
     served.begin("busy")
     assert_refused(served.ask("text"))
-    assert served.app.refusals.counts == {"max_wait": 1}
+    assert served.app.worker.refusals.counts == {"max_wait": 1}
     assert (served.finish(), log) == (["200 OK"], ["pass"])
 
 
@@ -117,10 +117,10 @@ def test_request_that_would_be_held_is_refused_when_too_many_are(site):
     assert_refused(served.ask("echo"))
     assert served.ask("text").body == b"text"
     assert log == ["pass"] * 3
-    assert served.app.refusals.counts == {"max_held": 1}
+    assert served.app.worker.refusals.counts == {"max_held": 1}
     assert served.finish() == ["200 OK"]
     assert served.ask("echo").body == b"x"
-    assert served.app.held.count == 0
+    assert served.app.worker.held.count == 0
 
 
 def test_client_that_has_too_many_held_is_refused_and_others_are_not(site):
@@ -129,7 +129,7 @@ def test_client_that_has_too_many_held_is_refused_and_others_are_not(site):
     served.begin("held", REMOTE_ADDR="10.0.0.1")
     assert_refused(served.ask("echo", REMOTE_ADDR="10.0.0.1"))
     assert served.ask("echo", REMOTE_ADDR="10.0.0.2").body == b"x"
-    assert served.app.refusals.counts == {"max_held_per_client": 1}
+    assert served.app.worker.refusals.counts == {"max_held_per_client": 1}
 
 
 def test_client_is_the_one_that_the_publisher_tells(site):
@@ -151,10 +151,10 @@ def test_new_request_is_refused_before_its_body_is_looked_at(site):
     """Nothing is done for it."""
     served = site(slots=1, max_waiting=1, max_bodies=10)
     served.begin("busy")
-    served.begin("text", line=served.app.gate._new)
+    served.begin("text", line=served.app.worker.gate.new)
     body = {"CONTENT_LENGTH": "11", "wsgi.input": io.BytesIO(b"x" * 11)}
     assert_refused(served.ask("text", **body))
-    assert served.app.refusals.counts == {"max_waiting": 1}
+    assert served.app.worker.refusals.counts == {"max_waiting": 1}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_liveness_path_is_answered_when_all_slots_are_taken(site):
     """An orchestrator does not kill a worker that rightly answers 503."""
     served = site(slots=1, max_waiting=1, liveness_path="/alive")
     served.begin("busy")
-    served.begin("text", line=served.app.gate._new)
+    served.begin("text", line=served.app.worker.gate.new)
     answer = served.ask("", PATH_INFO="/alive")
     assert (answer.status, answer.body) == ("200 OK", b"alive\n")
     assert_refused(served.ask("", PATH_INFO="/alive/not"))
@@ -200,6 +200,6 @@ def test_request_that_waits_for_a_slot_has_one_file_open(site, tmp_path, monkeyp
     served = site(slots=1, body_in_memory=10)
     served.begin("busy")
     body = {"CONTENT_LENGTH": "100", "wsgi.input": io.BytesIO(b"x" * 100)}
-    served.begin("text", line=served.app.gate._new, **body)
+    served.begin("text", line=served.app.worker.gate.new, **body)
     assert open_files_in(tmp_path) == 1  # the body's own
     assert served.finish() == ["200 OK"] * 2

@@ -1,7 +1,7 @@
 """The settings: where they come from, and what they may be."""
 
 from collective.wsgifutures import SettingRefused
-from collective.wsgifutures.wsgi.republish import filter_app
+from collective.wsgifutures.paste import filter_app
 from collective.wsgifutures.wsgi.settings import Origin
 from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import asdict
@@ -140,7 +140,7 @@ def test_an_option_that_there_is_none_of_is_refused_with_those_that_there_are(th
 def test_the_filter_reads_its_options_and_not_the_global_configuration(threaded):
     """``egg:collective.wsgifutures#hold``."""
     app = filter_app(None, {"debug": "true", "here": "/x"}, slots="2", debug="off")
-    assert (app.settings.slots, app.settings.debug) == (2, False)
+    assert (app.worker.settings.slots, app.worker.settings.debug) == (2, False)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from . import spanned
 from .applications import Answer
 from .applications import echo
+from .applications import holding
 from .applications import log
 from .applications import make_environ
 from .applications import never
@@ -13,12 +14,12 @@ from collective.wsgifutures import ExecutorBusy
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
-from collective.wsgifutures.kernel.executors import NAMES
-from collective.wsgifutures.kernel.executors import under_gevent
+from collective.wsgifutures.kernel.executors import KINDS
 from collective.wsgifutures.kernel.passes import current_pass
+from collective.wsgifutures.kernel.passes import Publisher
+from collective.wsgifutures.kernel.runtime import under_gevent
 from collective.wsgifutures.traces import ids
 from collective.wsgifutures.traces import spans
-from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
 from opentelemetry import trace
 from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
@@ -37,7 +38,7 @@ pytestmark = pytest.mark.concurrency
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
-KINDS = NAMES if under_gevent() else NAMES[1:]
+KINDS = KINDS if under_gevent() else list(KINDS)[1:]
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def recorded(sdk):
 
 
 def get(view, status="200 OK", environ=None, around=lambda app: app, **settings):
-    app = around(Republish(page(view, status), Settings(**settings)))
+    app = around(holding(page(view, status), Settings(**settings)))
     return Answer(app, make_environ(**(environ or {})))
 
 
@@ -121,11 +122,18 @@ def test_a_request_that_is_not_held_has_one_pass(recorded):
     assert "wsgifutures.ended" not in one(recorded, "GET").attributes
 
 
+class Named(Publisher):
+    """Knows what it publishes."""
+
+    def view_name(self):
+        return "pkg.views.Front"
+
+
 def test_a_pass_tells_its_number_and_its_view(recorded):
     """As far as the publisher knows that."""
 
     def view(environ):
-        current_pass().view = lambda: "pkg.views.Front"
+        current_pass().publisher = Named()
         return echo("x")
 
     get(view)
@@ -168,7 +176,7 @@ def test_behind_a_middleware_of_opentelemetry_the_request_is_a_part_of_its_span(
 
 def test_a_middleware_of_opentelemetry_inside_has_a_span_in_each_last_pass(recorded):
     """Of passes that suspend it never ends its own."""
-    app = Republish(OpenTelemetryMiddleware(page(lambda environ: echo("x"))), Settings())
+    app = holding(OpenTelemetryMiddleware(page(lambda environ: echo("x"))), Settings())
     assert Answer(app, make_environ()).body == b"x"
     (root,) = drawn(recorded)
     assert [name for name, _ in root[1]] == ["pass", "echo", "pass"]
@@ -177,7 +185,7 @@ def test_a_middleware_of_opentelemetry_inside_has_a_span_in_each_last_pass(recor
 
 def test_two_requests_of_one_thread_have_two_traces(recorded):
     """Nothing of the first is left."""
-    app = Republish(page(lambda environ: echo("x")), Settings())
+    app = holding(page(lambda environ: echo("x")), Settings())
     for _ in range(2):
         Answer(app, make_environ())
         assert trace.get_current_span() is trace.INVALID_SPAN
@@ -277,8 +285,8 @@ def test_the_span_of_a_call_that_is_stopped_tells_why(recorded, asked, error):
 
 def test_a_future_that_no_executor_takes_has_a_span_that_failed(recorded):
     """The line is full, say."""
-    app = Republish(page(lambda environ: gather(*map(crowd.submit, range(4)))), Settings())
-    app._executors = _Full()
+    app = holding(page(lambda environ: gather(*map(crowd.submit, range(4)))), Settings())
+    app.worker.executor_of = lambda name: _Full()
     assert Answer(app, make_environ()).status == "503 Service Unavailable"
     tried = [span for span in recorded.get_finished_spans() if span.name == "crowd"]
     assert [span.attributes["error.type"] for span in tried] == ["ExecutorBusy"] * 4
@@ -290,12 +298,9 @@ def crowd(n):
 
 
 class _Full:
-    """An executor, and who knows it."""
+    """An executor that takes nothing."""
 
     name = "full"
-
-    def get(self, name):
-        return self
 
     def start(self, call, done):
         raise ExecutorBusy(call.name, "threads", 1, 1)
@@ -378,8 +383,6 @@ def test_where_nobody_records_nothing_is_made():
     assert spans.of_request(make_environ()) is spans.NONE
     assert spans.of_pass(1, str) is spans.NONE
     assert spans.of_call("weather", "GET", "https://example.com") is spans.NONE
-    registry = object()
-    assert spans.NONE.executors(registry) is registry
 
 
 def test_without_opentelemetry_all_is_as_with_it(monkeypatch):

@@ -1,13 +1,13 @@
 """``Server-Timing``: what it says, to whom, and that no shared cache keeps it."""
 
 from .applications import Answer
+from .applications import holding
 from .applications import make_environ
 from collective.wsgifutures import compat
 from collective.wsgifutures import future
 from collective.wsgifutures import gather
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
-from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
 from collective.wsgifutures.wsgi.timing import server_timing
 from collective.wsgifutures.wsgi.timing import tell
@@ -33,7 +33,7 @@ def get(view, cache_control=None, tells=True):
         start_response("200 OK", headers)
         return [str(text).encode()]
 
-    return Answer(Republish(app, Settings()), make_environ())
+    return Answer(holding(app, Settings()), make_environ())
 
 
 def test_a_held_response_tells_its_passes_its_waiting_and_each_future():

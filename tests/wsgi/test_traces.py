@@ -2,13 +2,13 @@
 
 from .applications import Answer
 from .applications import echo
+from .applications import holding
 from .applications import log
 from .applications import make_environ
 from .applications import page
 from collective.wsgifutures import future
 from collective.wsgifutures.kernel.passes import current_pass
 from collective.wsgifutures.traces import ids
-from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
 
 import logging
@@ -74,7 +74,7 @@ def test_all_passes_and_futures_of_a_request_are_in_one_trace(incoming):
         log.extend([ids.current_id(), current_pass().hold.trace])
         return trace_seen_inside()
 
-    app = Republish(page(view), Settings())
+    app = holding(page(view), Settings())
     assert Answer(app, make_environ(**incoming)).body == b"1"
     assert len(log) == 7
     (one,) = set(log) - {"pass"}
@@ -86,7 +86,7 @@ def test_all_passes_and_futures_of_a_request_are_in_one_trace(incoming):
 
 def test_two_requests_on_one_connection_have_nothing_of_each_other():
     """Their thread or greenlet is one."""
-    app = Republish(page(lambda environ: f"{echo('x')} {ids.current_id()}"), Settings())
+    app = holding(page(lambda environ: f"{echo('x')} {ids.current_id()}"), Settings())
     first = Answer(app, make_environ(HTTP_TRACEPARENT=PARENT)).body
     second = Answer(app, make_environ()).body
     assert first.decode() == f"x {TRACE}"
@@ -103,7 +103,7 @@ def test_a_sites_own_lines_have_the_trace_where_a_handler_has_the_filter():
     try:
         own.warning("outside")
         own.warning("outside", extra={"trace_id": "its own"})
-        app = Republish(page(lambda environ: says_something()), Settings())
+        app = holding(page(lambda environ: says_something()), Settings())
         Answer(app, make_environ(HTTP_TRACEPARENT=PARENT))
     finally:
         own.removeHandler(handler)

@@ -1,12 +1,12 @@
 """The function names of ``collective.futures``, for views that were written for it.
 
-A future has a key here, in place of being known again by its arguments: the key names one
-call of one request. A view runs after its import is changed::
+A future is recognized by a key here, instead of by its arguments: the key names one call of
+one request. A view runs after its import is changed::
 
     from collective.wsgifutures import compat as futures
 
-What is written anew is better off with ``@future``: there is no key to keep unique, no
-placeholder to render, and a mistake is told where it is made.
+New code should use ``@future``: there is no key to keep unique, no placeholder to render, and
+a mistake is reported where it is made.
 
 In a pass:
 
@@ -19,28 +19,28 @@ running            not resolved        ``d``                  it goes on      Tr
 resolved           value or exception  value or exception     is refused      False
 =================  ==================  =====================  ==============  =============
 
-That is so in the last pass at the deadline too, where what is submitted never starts.
-Without a hold, or where the site wants none, a call runs in place, when it is submitted,
-and its outcome is kept with the request that Zope publishes.
+The table holds for the last pass at the deadline too, but a call submitted there never starts.
+Without a hold, or if the site is set to hold nothing, a call runs in place when it is
+submitted, and its outcome is kept with the request that Zope publishes.
 """
 
 from .kernel.arguments import foreign
 from .kernel.arguments import take
 from .kernel.arguments import take_closure
 from .kernel.arguments import Unfit
+from .kernel.calls import Call
+from .kernel.calls import CallState
+from .kernel.calls import Outcome
+from .kernel.calls import Returned
 from .kernel.errors import ArgumentRefused
 from .kernel.errors import FuturesError
 from .kernel.errors import ResultRefused
+from .kernel.errors import StandsForSuspension
 from .kernel.futures import Future
-from .kernel.futures import Parts
 from .kernel.futures import settle_in_place
-from .kernel.hold import Call
-from .kernel.hold import CallState
-from .kernel.hold import Pass
 from .kernel.names import dotted_name
-from .kernel.outcomes import Outcome
-from .kernel.outcomes import Returned
 from .kernel.passes import holding_pass
+from .kernel.passes import Pass
 from .traces import ids
 from collections.abc import Callable
 from collections.abc import Hashable
@@ -77,51 +77,54 @@ logger = logging.getLogger(__name__)
 
 _MISSING: Any = object()
 
-#: Where a request keeps what ran in place.
+#: The attribute of a request that keeps calls which ran in place.
 _KEPT = "_collective_wsgifutures_compat"
+
+#: On a request that was marked in its pass.
+_MARKED = "_collective_wsgifutures_marked"
 
 _GUIDE = "See 'Port from collective.futures' in the documentation."
 
 
 class IContainsPromises(Interface):  # type: ignore[misc]
-    """On a request in whose pass something was submitted.
+    """Marks a request in whose pass a call was submitted.
 
-    A view that takes it away, by ``noLongerProvides(self.request, IContainsPromises)``,
-    has its page sent as it is. Nothing of what was submitted runs.
+    A view that takes the mark away, by ``noLongerProvides(self.request, IContainsPromises)``,
+    has its page sent as it is. No submitted call runs.
     """
 
 
 class FuturesException(FuturesError):
-    """Something is wrong with what is kept under a key."""
+    """Something is wrong with the call under a key."""
 
     def __init__(self, key: Hashable) -> None:
         super().__init__(key)
-        self.key = key  #: what was asked for
+        self.key = key  #: the key that was asked for
 
 
 class FutureNotSubmittedError(FuturesException):
-    """Nothing was submitted under the key."""
+    """No call was submitted under the key."""
 
     def __str__(self) -> str:
-        return f"Nothing was submitted as {self.key!r}. Submit it, or use resultOrSubmit."
+        return f"No call was submitted as {self.key!r}. Submit a call first, or use resultOrSubmit."
 
 
-class FutureNotResolvedError(FuturesException):
-    """What was submitted under the key has no outcome yet.
+class FutureNotResolvedError(FuturesException, StandsForSuspension):
+    """The call under the key has no outcome yet.
 
-    Where it leaves the view, the request is published again when the outcome is there. In
-    the last pass at the deadline it answers 504.
+    If no view catches this error, the request is published again when the outcome is there. In
+    the last pass at the deadline the answer is 504.
     """
 
     def __str__(self) -> str:
-        return f"{self.key!r} was submitted and has no result yet. Catch this, or give a default."
+        return f"{self.key!r} has no result yet. Catch FutureNotResolvedError, or give a default."
 
 
 class FutureAlreadyResolvedError(FuturesException):
-    """Something was submitted under a key that has its outcome."""
+    """A call was submitted under a key that has its outcome already."""
 
     def __str__(self) -> str:
-        return f"{self.key!r} has its result already. To run it again, clear it first."
+        return f"{self.key!r} has its result already. To run the call again, clear the key first."
 
 
 def result(key: Hashable, default: Any = _MISSING) -> Any:
@@ -129,13 +132,13 @@ def result(key: Hashable, default: Any = _MISSING) -> Any:
 
     Args:
         key: A ``str``, an integer or a tuple of those.
-        default: Returned where there is no outcome yet, in place of the first two errors.
+        default: Returned instead of raising one of the first two errors.
 
     Raises:
-        FutureNotSubmittedError: Nothing was submitted under *key*.
-        FutureNotResolvedError: It was, and has no outcome yet.
-        TooManyPasses: The same, and the request may not be published again.
-        Exception: What the call raised, whatever the default.
+        FutureNotSubmittedError: No call was submitted under *key*.
+        FutureNotResolvedError: The call has no outcome yet.
+        TooManyPasses: The call has no outcome yet, and the request may not be published again.
+        Exception: The exception that the call raised, whatever the default.
     """
     call = _find(key)
     if call is not None and call.outcome is not None:
@@ -145,30 +148,31 @@ def result(key: Hashable, default: Any = _MISSING) -> Any:
     if call is None:
         raise FutureNotSubmittedError(key)
     this = holding_pass()
-    if this is not None:
-        if this.hold.out_of_passes and not this.hold.expired:
-            raise this.hold.too_many_passes()
-        this.waiting_errors = (FutureNotResolvedError,)
-    raise FutureNotResolvedError(key)
+    if this is not None and this.hold.out_of_passes and not this.hold.expired:
+        raise this.hold.too_many_passes()
+    error = FutureNotResolvedError(key)
+    error.is_of_pass = this is not None
+    raise error
 
 
 def submit(key: Hashable, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
     """Register the call of *fn* under *key*; it starts when the pass has ended by waiting.
 
-    Registered twice in a pass, the last call counts and the first never runs. Under a key
-    that runs already, nothing is registered.
+    If two calls are registered in a pass, only the last one runs. If the call under *key* is
+    already running, nothing is registered.
 
     Args:
         key: A ``str``, an integer or a tuple of those.
-        fn: Makes the call, outside of Zope.
-        args: For *fn*; copied. Plain data, functions, or what pickles; nothing of Zope.
-        kwargs: For *fn*, too.
+        fn: The function to call, outside of Zope.
+        args: Arguments of *fn*, which are copied: plain data, functions, or values that pickle,
+            but nothing of Zope.
+        kwargs: Keyword arguments of *fn*.
 
     Returns:
         True.
 
     Raises:
-        FutureAlreadyResolvedError: *key* has its outcome.
+        FutureAlreadyResolvedError: *key* has its outcome already.
         ArgumentRefused: *fn* or an argument belongs to Zope or to this pass.
         TypeError: *fn* is not callable.
     """
@@ -179,7 +183,7 @@ def submitMultiprocess(key: Hashable, fn: Callable[..., Any], *args: Any, **kwar
     """Register as ``submit`` does; *fn* runs in another process.
 
     Raises:
-        ArgumentRefused: It cannot be sent to another process, too.
+        ArgumentRefused: As ``submit``, or *fn* or an argument does not pickle.
     """
     return _submit(key, functools.partial(_call, key, "processes", fn, args, kwargs))
 
@@ -187,7 +191,7 @@ def submitMultiprocess(key: Hashable, fn: Callable[..., Any], *args: Any, **kwar
 def resultOrSubmit(
     key: Hashable, placeholder: Any, fn: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
-    """Return the value of *key*; where it is not there, submit *fn* and return *placeholder*.
+    """Return the value of *key*; if there is none, submit *fn* and return *placeholder*.
 
     Raises:
         Exception: As ``result`` and ``submit`` do.
@@ -205,13 +209,13 @@ def resultOrSubmitMultiprocess(
 
 
 def cancel(key: Hashable) -> bool:
-    """Cancel what was submitted under *key*; False where it is resolved or there is none."""
+    """Cancel the call under *key*; return False if it is resolved or there is none."""
     call, this = _find(key), holding_pass()
     return call is not None and this is not None and this.cancel(call)
 
 
 def clear(key: Hashable) -> bool:
-    """Forget the outcome of *key*, so that it may run again; False where there is none."""
+    """Forget the outcome of *key*, so that a call may run again; False if there is none."""
     call = _find(key)
     if call is None or call.outcome is None:
         return False
@@ -220,7 +224,7 @@ def clear(key: Hashable) -> bool:
 
 
 def reset(key: Hashable) -> bool:
-    """Cancel or clear *key*; False where nothing was submitted under it."""
+    """Cancel or clear *key*; return False if no call was submitted under *key*."""
     return clear(key) or cancel(key)
 
 
@@ -242,7 +246,7 @@ def _is_key(key: object) -> bool:
 
 
 def _calls() -> dict[Hashable, Call]:
-    """Return what is known: in this hold, or in this request where there is none."""
+    """Return the calls of this hold, or of this request if there is no hold."""
     this = holding_pass()
     if this is not None:
         return this.hold.calls
@@ -254,7 +258,7 @@ def _calls() -> dict[Hashable, Call]:
 
 
 def _find(key: Hashable) -> Call | None:
-    """Return the call of *key*. One that was cancelled was never submitted."""
+    """Return the call of *key*. A cancelled call counts as never submitted."""
     call = _calls().get(_identity(key))
     return None if call is None or call.cancelled else call
 
@@ -275,14 +279,13 @@ def _forget(call: Call) -> None:
 
 
 class _Call(Call):
-    """One of a key. Its failure is logged, whatever ran it."""
+    """A call under a key. Its failure is logged, whichever executor ran it."""
 
     __slots__ = ()
 
-    @property
-    def function_name(self) -> str:
-        """The function's: the key may be made of what it is called with."""
-        return dotted_name(self.parts.function)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.function_name = dotted_name(self.function)  # the key may be made of the arguments
 
     def settle(self, outcome: Outcome) -> None:
         super().settle(outcome)
@@ -295,8 +298,8 @@ class _Call(Call):
 def _submit(key: Hashable, make: Callable[[], Call]) -> bool:
     if holding_pass() is None and getRequest() is None:
         raise FuturesError(
-            f"There is neither a hold nor a request that could keep what comes of {key!r}: "
-            "call the function itself, or resultOrSubmit."
+            f"There is neither a hold nor a request that could keep the result of {key!r}. "
+            "Call the function itself, or use resultOrSubmit."
         )
     _register(key, make)
     return True
@@ -312,9 +315,9 @@ def _register(key: Hashable, make: Callable[[], Call]) -> Call:
         return _run_in_place(call)
     if known is not None and known.state is CallState.RUNNING:
         return known
-    if this.hold.done:  # given up: nobody waits for what the view would make of it
+    if this.hold.done:  # given up: nobody waits for the page
         this.suspend([call])
-    _mark(this)
+    _mark()
     replaced = this.hold.calls.get(call.identity)
     if replaced is not None:
         this.forget(replaced)
@@ -340,27 +343,29 @@ def _call(
     kwargs: dict[str, Any],
 ) -> Call:
     name = key if isinstance(key, str) else repr(key)
-    work = Parts(
+    call = _Call(
         name,
-        _taken_function(name, function),
-        tuple(_taken(name, f"argument {n}", value) for n, value in enumerate(args, 1)),
-        {word: _taken(name, word, value) for word, value in kwargs.items()},
+        _identity(key),
+        _take_function(name, function),
+        tuple(_take(name, f"argument {n}", value) for n, value in enumerate(args, 1)),
+        {word: _take(name, word, value) for word, value in kwargs.items()},
+        timeout=math.inf,  # the call ends with its hold: collective.futures had no time limit
+        executor=executor,
     )
     if executor == "processes":
-        _check_pickles(work)
-    # Ends with its hold: there was no time limit in collective.futures.
-    return _Call(name, _identity(key), work.run, math.inf, executor=executor, parts=work)
+        _check_pickles(call)
+    return call
 
 
-# What a call is made of
+# The function and the arguments of a call
 
 
-def _taken_function(name: str, function: Any) -> Any:
+def _take_function(name: str, function: Any) -> Any:
     if not callable(function):
         kind = type(function).__qualname__
-        raise TypeError(f"{name}: a function is submitted, and its arguments; this is a {kind}")
+        raise TypeError(f"{name}: submit a function and its arguments; a {kind} is not callable")
     if inspect.iscoroutinefunction(function):
-        raise TypeError(f"{name}: {function.__qualname__} is async def, which is for @future")
+        raise TypeError(f"{name}: {function.__qualname__} is async def; declare it with @future")
     if isinstance(function, MethodType) and foreign(function):
         reason = (
             f"it is {foreign(function)}. Move {function.__name__} out of its class, and submit "
@@ -368,21 +373,21 @@ def _taken_function(name: str, function: Any) -> Any:
         )
         raise ArgumentRefused(name, "its function", reason)
     try:
-        return _function(function)
+        return _copy_function(function)
     except Unfit as unfit:
         raise ArgumentRefused(name, unfit.where, f"{unfit.reason} {_GUIDE}") from None
 
 
-def _function(function: Any) -> Any:
-    """Return a copy that keeps what it closes over; itself, for pickle, where that is nothing."""
+def _copy_function(function: Any) -> Any:
+    """Return a copy that keeps its closure; without one the function itself, for pickle."""
     taken = take_closure(function)
     return taken.copy if taken.identity else function
 
 
-def _taken(name: str, where: str, value: Any) -> Any:
-    """Return a copy of *value*: plain data, a function, or what pickles; nothing of Zope."""
+def _take(name: str, where: str, value: Any) -> Any:
+    """Return a copy of *value*: plain data, a function, or a value that pickles."""
     try:
-        return _function(value) if type(value) is FunctionType else take(value, where).copy
+        return _copy_function(value) if type(value) is FunctionType else take(value, where).copy
     except Unfit as unfit:
         place = unfit.where if unfit.where.startswith(where) else where
         refused = ArgumentRefused(name, place, f"{unfit.reason} {_GUIDE}")
@@ -394,8 +399,8 @@ def _taken(name: str, where: str, value: Any) -> Any:
         raise refused from None
 
 
-def _check_pickles(work: Parts) -> None:
-    """Only what pickles gets to another process; a function goes by its name."""
+def _check_pickles(work: Call) -> None:
+    """Refuse a function or an argument that cannot be pickled for another process."""
     parts = {"its function": work.function}
     parts.update((f"argument {n}", value) for n, value in enumerate(work.args, 1))
     for where, part in {**parts, **work.kwargs}.items():
@@ -406,19 +411,23 @@ def _check_pickles(work: Parts) -> None:
             raise ArgumentRefused(work.name, where, reason) from None
 
 
-# What ends a pass
+# The end of a pass
 
 
-def _mark(this: Pass) -> None:
+def _mark() -> None:
     """Let the view opt out."""
     request = getRequest()
     if request is not None:
         alsoProvides(request, IContainsPromises)
-        this.on_end = lambda: _look_for_opting_out(this, request)
+        setattr(request, _MARKED, True)
 
 
-def _look_for_opting_out(this: Pass, request: Any) -> None:
-    if not IContainsPromises.providedBy(request):
+def cancel_if_opted_out(this: Pass, request: Any) -> None:
+    """Cancel what was submitted here, where the view has taken the mark off its *request*.
+
+    For a publisher, before it is decided whether the pass waits.
+    """
+    if hasattr(request, _MARKED) and not IContainsPromises.providedBy(request):
         for call in this.hold.pending:
             if isinstance(call.identity, tuple) and call.identity[0] == __name__:
                 this.cancel(call)

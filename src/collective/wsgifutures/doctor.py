@@ -1,20 +1,20 @@
 """``wsgifutures doctor``: looks at a deployment without serving.
 
-It goes the way of gunicorn: reads the configuration as the arbiter does, then patches as a
-worker does, then loads what the paste file says. So nothing of Zope may be imported here at
-the top, and what a configuration imports too early is seen. Whatever fails is a finding.
+The doctor does what gunicorn does: it reads the configuration as the arbiter does, patches as a
+worker does, and loads what the paste file describes. So nothing of Zope may be imported here
+at the top, and imports that come too early are seen. Each failure is a finding.
 
-A database is opened as a worker would. Where another process has it, what can be told
-without is told from ``zope.conf``.
+Databases are opened as a worker opens them. If another process has a database, its findings
+are made from ``zope.conf``.
 """
 
 from .kernel.settings import SettingRefused
 from .wsgi import audit
-from .wsgi.audit import error
-from .wsgi.audit import Finding
-from .wsgi.audit import Level
-from .wsgi.audit import ok
-from .wsgi.audit import warning
+from .wsgi.findings import error
+from .wsgi.findings import Finding
+from .wsgi.findings import Level
+from .wsgi.findings import ok
+from .wsgi.findings import warning
 from .wsgi.settings import Settings
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -39,16 +39,16 @@ PACKAGE = "collective.wsgifutures"
 #: The exit status of wrong usage, as argparse has it.
 USAGE = 2
 
-#: Whose versions are told.
-TOLD = ("Zope", "Products.CMFPlone", "gevent", "gunicorn", PACKAGE)
+#: The distributions whose versions are printed.
+SHOWN = ("Zope", "Products.CMFPlone", "gevent", "gunicorn", PACKAGE)
 
 _DESCRIPTION = """\
 Look at a deployment without serving: the checks that a worker makes at its start, and the
-versions, storages, limits and time limits around it. One line for each finding: ok, warning or
+versions, storages, limits and time limits around it. Each finding is one line: ok, warning or
 error, what it means, what to do.
 
-Give it the options that gunicorn gets; GUNICORN_CMD_ARGS and gunicorn.conf.py are read too.
-Run it as the user that the site runs as, in the environment of the site: it opens the
+Give the doctor the options that gunicorn gets; GUNICORN_CMD_ARGS and gunicorn.conf.py are read
+too. Run the doctor as the user of the site, in the environment of the site: it opens the
 database as the site does, and looks at the limits of its own process.
 """
 _EPILOG = """\
@@ -75,13 +75,13 @@ def add_parser(commands: Any) -> None:
         "--paster",
         metavar="FILE",
         default="etc/zope.ini",
-        help="what is served, as for gunicorn (etc/zope.ini)",
+        help="the paste file of the site, as for gunicorn (default: etc/zope.ini)",
     )
     parser.add_argument(
         "-c",
         "--config",
         metavar="CONFIG",
-        help=f"gunicorn's configuration (gunicorn.conf.py if there is one, else {OURS})",
+        help=f"gunicorn's configuration (default: gunicorn.conf.py if it exists, otherwise {OURS})",
     )
     parser.set_defaults(run=run, parser=parser)
 
@@ -90,19 +90,19 @@ def run(options: argparse.Namespace, others: list[str]) -> int:
     """Print the findings and return the exit status."""
     paste = options.paste.partition("#")[0]
     if not Path(paste).is_file():
-        options.parser.error(f"there is no {paste}: name the paste file with --paste")
+        options.parser.error(f"there is no file {paste}; name the paste file with --paste")
     hidden = secrets(paste)
     found = []
     for finding in examine(options, others):
         found.append(finding)
         print(line(finding, hidden), flush=True)
-    counts = {level: sum(1 for one in found if one.level is level) for level in Level}
+    counts = {level: sum(1 for finding in found if finding.level is level) for level in Level}
     print(f"\nerrors: {counts[Level.ERROR]}, warnings: {counts[Level.WARNING]}")
     return 1 if counts[Level.ERROR] else 0
 
 
 def line(finding: Finding, hidden: Iterable[str] = ()) -> str:
-    """Return *finding* as one line, without what nobody may read."""
+    """Return *finding* as one line, without secrets."""
     text = " ".join(f"{finding.meaning} {finding.remedy}".split())
     for secret in hidden:
         text = text.replace(secret, "***")
@@ -110,12 +110,12 @@ def line(finding: Finding, hidden: Iterable[str] = ()) -> str:
 
 
 def secrets(paste: str) -> list[str]:
-    """Return the passwords that stand in the paste file and in what lies beside it."""
+    """Return the passwords in the paste file and in the ``.conf`` files beside it."""
     found: set[str] = set()
     for file in [Path(paste), *Path(paste).parent.glob("*.conf")]:
         with contextlib.suppress(OSError):
             found.update(_PASSWORD.findall(_without_comments(file)))
-    return sorted((one for one in found if len(one) > 2), key=len, reverse=True)
+    return sorted((secret for secret in found if len(secret) > 2), key=len, reverse=True)
 
 
 def _without_comments(file: Path) -> str:
@@ -132,7 +132,7 @@ def _without_passwords(text: str) -> str:
     return _PASSWORD.sub(lambda found: found[0].replace(found[1], "***"), text)
 
 
-# In the order of a start
+# The findings, in the order of a start
 
 
 def examine(options: argparse.Namespace, others: list[str]) -> Iterator[Finding]:
@@ -148,11 +148,11 @@ def examine(options: argparse.Namespace, others: list[str]) -> Iterator[Finding]
     yield from server.before_loading()
     if server.has_greenlets:
         _patch()
-    yield from _served(server, options.paste)
+    yield from _load_and_examine(server, options.paste)
 
 
-def _served(server: "Server", paste: str) -> Iterator[Finding]:
-    """Yield the findings about what a worker would serve."""
+def _load_and_examine(server: "Server", paste: str) -> Iterator[Finding]:
+    """Load what a worker would serve, and yield the findings about it."""
     loaded = Loaded(paste)  # first: <environment> in zope.conf has settings too
     try:
         settings = Settings.read()
@@ -167,7 +167,7 @@ def _served(server: "Server", paste: str) -> Iterator[Finding]:
 
 
 def _patch() -> None:
-    """Do as gunicorn's worker does."""
+    """Patch the standard library as gunicorn's worker does."""
     from gevent import monkey
 
     with quiet():
@@ -175,26 +175,26 @@ def _patch() -> None:
 
 
 class Server:
-    """gunicorn, as it is configured.
+    """gunicorn with its configuration.
 
     Args:
-        cfg: Its configuration.
+        cfg: gunicorn's configuration.
     """
 
     def __init__(self, cfg: Any) -> None:
         self.cfg = cfg
-        #: Its configuration is our module, or begins with it.
+        #: Whether the configuration is our module, or begins with it.
         self.is_ours = OURS.removeprefix("python:") in sys.modules
         self.has_greenlets = audit.worker_class(cfg).level is Level.OK
 
     @property
     def is_behind(self) -> bool:
-        """Tell whether only what runs on this machine reaches it."""
-        hosts = [one[0] if isinstance(one, tuple) else "localhost" for one in self.cfg.address]
+        """Tell whether only processes on this machine can reach the server."""
+        hosts = [a[0] if isinstance(a, tuple) else "localhost" for a in self.cfg.address]
         return all(host in ("127.0.0.1", "::1", "localhost") for host in hosts)
 
     def before_loading(self) -> list[Finding]:
-        """Return what is known before anything is loaded."""
+        """Return the findings before anything is loaded."""
         if self.is_ours or self.has_greenlets:
             return audit.of_arbiter(self.cfg)
         name = self.cfg.worker_class_str
@@ -206,21 +206,21 @@ class Server:
         ]
 
     def hold(self, loaded: "Loaded") -> Finding:
-        """Something puts the hold around what is served."""
+        """Check that the middleware is put around the application."""
         if loaded.has_filter:
             return ok("hold", "The filter in the pipeline holds responses.")
         if self.is_ours:
-            return ok("hold", "gunicorn's configuration puts the hold around what is served.")
+            return ok("hold", "gunicorn's configuration puts the hold around the application.")
         return error(
             "hold",
-            f"Nothing holds: neither is {PACKAGE}.gunicorn part of gunicorn's configuration, "
-            "nor the filter part of the pipeline.",
+            f"Nothing holds responses: gunicorn's configuration does not have {PACKAGE}.gunicorn, "
+            "and the pipeline does not have the filter.",
             f"Start gunicorn with -c {OURS}, or begin its config file with 'from "
             f"{PACKAGE}.gunicorn import *'.",
         )
 
     def of_settings(self, settings: Settings) -> list[Finding]:
-        """Return whether the server and the system go with our settings."""
+        """Return the findings about the server and the system, for our settings."""
         from .gunicorn import allow_open_files
 
         if not self.has_greenlets:
@@ -232,7 +232,7 @@ class Server:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[io.StringIO]:
-    """Keep what others print, log or warn of out of the findings."""
+    """Keep the output, log lines and warnings of others out of the findings."""
     kept = io.StringIO()
     logging.disable(logging.CRITICAL)
     with (
@@ -251,34 +251,37 @@ def quiet() -> Iterator[io.StringIO]:
 
 
 def versions() -> Iterator[Finding]:
-    """Tell what is installed, and what is not as this package asks for."""
+    """Yield the installed versions, and errors for those that this package cannot use."""
     from packaging.requirements import Requirement
 
-    unmet = list(_unmet(map(Requirement, importlib.metadata.requires(PACKAGE) or ())))
-    for text, remedy in [*_wrong_python(), *unmet]:
+    unmet = list(_check_requirements(map(Requirement, importlib.metadata.requires(PACKAGE) or ())))
+    for text, remedy in [*_check_python(), *unmet]:
         yield error("versions", text, remedy)
-    told = [f"{name} {version}" for name in TOLD if (version := _version(name))]
-    yield ok("versions", f"Python {platform.python_version()}, {', '.join(told)}.")
+    installed = [f"{name} {version}" for name in SHOWN if (version := _version(name))]
+    yield ok("versions", f"Python {platform.python_version()}, {', '.join(installed)}.")
 
 
-def _unmet(requirements: Iterable[Any]) -> Iterator[tuple[str, str]]:
-    for one in requirements:
-        if one.marker is not None and not one.marker.evaluate({"extra": ""}):
+def _check_requirements(requirements: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    for needed in requirements:
+        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
             continue
-        version = _version(one.name)
+        version = _version(needed.name)
         if version is None:
-            yield f"{one.name} is not installed.", f"Install {one}."
-        elif not one.specifier.contains(version, prereleases=True):
-            yield f"{one.name} is {version}; {PACKAGE} needs {one}.", f"Install {one}."
+            yield f"{needed.name} is not installed.", f"Install {needed}."
+        elif not needed.specifier.contains(version, prereleases=True):
+            yield f"{needed.name} is {version}; {PACKAGE} needs {needed}.", f"Install {needed}."
 
 
-def _wrong_python() -> Iterator[tuple[str, str]]:
+def _check_python() -> Iterator[tuple[str, str]]:
     from packaging.specifiers import SpecifierSet
 
     wanted = importlib.metadata.metadata(PACKAGE)["Requires-Python"] or ""
     version = platform.python_version()
     if not SpecifierSet(wanted).contains(version, prereleases=True):
-        yield f"This is Python {version}; {PACKAGE} needs {wanted}.", "Use one of those."
+        yield (
+            f"This is Python {version}; {PACKAGE} needs {wanted}.",
+            "Use such a version of Python.",
+        )
 
 
 def _version(name: str) -> str | None:
@@ -301,7 +304,7 @@ def gunicorn_config(options: argparse.Namespace, others: list[str]) -> Any:
     An option that gunicorn does not have is wrong usage, and ends the process.
 
     Raises:
-        _NotRead: It cannot be.
+        _NotRead: gunicorn cannot read its configuration.
     """
     from gunicorn.app.wsgiapp import WSGIApplication
 
@@ -324,7 +327,7 @@ def gunicorn_config(options: argparse.Namespace, others: list[str]) -> Any:
 
 
 def _config_by_default(paste: str) -> str | None:
-    """Return our module where nothing else says what the configuration is, or what holds."""
+    """Return our module, unless there is another configuration or the filter."""
     from gunicorn.config import Config
     from gunicorn.config import get_default_config_file
 
@@ -341,39 +344,39 @@ def _has_filter(paste: str) -> bool:
 
 
 class Loaded:
-    """What the paste file describes, loaded as a worker does, as far as that goes.
+    """What the paste file describes, loaded as far as possible, as a worker loads it.
 
     Args:
-        paste: Its path.
+        paste: The path of the paste file.
     """
 
     def __init__(self, paste: str) -> None:
         self._paste = paste
         self._failed: BaseException | None = None
-        self._pool: int | None = None  # where zope.conf had to tell
+        self._pool: int | None = None  # from zope.conf, if the database is not open
         with quiet():
             try:
                 self._application = _load(paste)  # kept for its settings
             except (Exception, SystemExit) as failed:
                 self._failed = failed
-        self.settings = _settings_of_a_filter()  #: None where there is none
+        self.settings = _settings_of_a_filter()  #: None without a filter
         self.has_filter = self.settings is not None or _has_filter(paste)
 
     def findings(self, workers: int) -> Iterator[Finding]:
-        """Yield what was found by loading it, or why it could not be loaded."""
+        """Yield the findings of the loaded site, or why it could not be loaded."""
         from .wsgi.joints import joints
 
         if self._failed is None:
             yield from _zcml()
         else:
-            yield from _why(self._failed)
+            yield from _explain(self._failed)
         yield from audit.of_process(joints, workers)
         if not joints:
-            with contextlib.suppress(Exception, SystemExit):  # _why has said why
+            with contextlib.suppress(Exception, SystemExit):  # _explain has said why
                 yield from self._without_opening(workers)
 
     def _without_opening(self, workers: int) -> Iterator[Finding]:
-        """Yield from ``zope.conf`` what opened databases would have told."""
+        """Yield the findings about the databases, from ``zope.conf`` alone."""
         from .publisher.audit import shared_state
 
         yield from shared_state()
@@ -383,11 +386,13 @@ class Loaded:
             yield _configured(database, workers)
 
     def of_settings(self, settings: Settings, is_behind: bool) -> Iterator[Finding]:
-        """Yield whether our settings go with this Zope."""
+        """Yield the findings about our settings in this Zope."""
+        from .wsgi.joints import good_slots
         from .wsgi.joints import joints
+        from .wsgi.joints import max_slots
 
-        for joint in joints:
-            yield audit.slots(settings.slots or joint.good_slots(), joint.max_slots())
+        if joints:
+            yield audit.slots(settings.slots or good_slots(), max_slots())
         if not joints and self._pool:
             yield audit.slots(settings.slots, self._pool)
         if "ZPublisher.HTTPRequest" in sys.modules:
@@ -408,16 +413,16 @@ def _uri(paste: str) -> str:
 
 
 def _settings_of_a_filter() -> Settings | None:
-    module = sys.modules.get(f"{PACKAGE}.wsgi.republish")
-    found = [one for one in gc.get_objects() if module and type(one) is module.Republish]
-    return found[0].settings if found else None
+    module = sys.modules.get(f"{PACKAGE}.wsgi.middleware")
+    found = [one for one in gc.get_objects() if module and type(one) is module.Middleware]
+    return found[0].worker.settings if found else None
 
 
-#: What is refused when the middleware is made, and what that is about.
+#: Exceptions of the middleware at its start, with their topics.
 _REFUSED = {"NotConfigured": "zcml", "SettingRefused": "settings"}
 
 
-def _why(failed: BaseException) -> Iterable[Finding]:
+def _explain(failed: BaseException) -> Iterable[Finding]:
     name, text = type(failed).__name__, " ".join(str(failed).split())
     if isinstance(failed, audit.StartRefused):
         return failed.findings
@@ -425,7 +430,7 @@ def _why(failed: BaseException) -> Iterable[Finding]:
         return [error(_REFUSED[name], text, "")]
     if name == "LockError":
         return [_in_use(text)]
-    return [error("zope", f"It cannot be loaded: {name}: {text}", "Correct it.")]
+    return [error("zope", f"The site cannot be loaded: {name}: {text}", "Correct the error.")]
 
 
 def _in_use(text: str) -> Finding:
@@ -435,8 +440,8 @@ def _in_use(text: str) -> Finding:
         by = f"process {int(Path(lock).read_text().split()[0])}"
     return warning(
         "storage",
-        f"{lock.removesuffix('.lock')} is in use by {by}. What follows about it is from zope.conf.",
-        "If that is the site itself, all is well; to have it looked at whole, stop the site.",
+        f"{lock.removesuffix('.lock')} is in use by {by}. The doctor only looks at zope.conf.",
+        "If that process is the site, all is well. For all checks of the storage, stop the site.",
     )
 
 

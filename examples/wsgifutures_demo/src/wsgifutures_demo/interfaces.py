@@ -1,11 +1,11 @@
-"""The browser layer, and a place of viewlets."""
+"""The browser layer of the demo, and the viewlet manager of one of its pages."""
 
 from zope.publisher.interfaces.browser import IDefaultBrowserLayer
 from zope.viewlet.interfaces import IViewletManager
 
 
 class IDemoLayer(IDefaultBrowserLayer):
-    """Set on requests to sites where the demo is installed."""
+    """Marks the requests to sites in which the demo is installed."""
 
 
 class IParts(IViewletManager):

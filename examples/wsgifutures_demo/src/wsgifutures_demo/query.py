@@ -1,8 +1,8 @@
-"""Numbers from the query."""
+"""Reads numbers from the query."""
 
 
 class BadQuery(ValueError):
-    """A number in the query is none, or out of its range."""
+    """A value in the query is not a number, or out of its range."""
 
 
 def whole_number(form, name, default, least, most):

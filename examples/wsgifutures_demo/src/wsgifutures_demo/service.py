@@ -1,15 +1,15 @@
-"""The slow service that the demo's pages call: a real HTTP server, on its own.
+"""The slow service that the demo's pages call: a real HTTP server in a process of its own.
 
-    GET  /slow?seconds=1&text=hello   answers after a while: {"text": …, "call": …}
+    GET  /slow?seconds=1&text=hello   answers after a second: {"text": …, "call": …}
     GET  /fail?status=500             answers with that status
-    GET  /moody?text=hello            fails the first time, answers the second, and so on
-    GET  /calls?text=hello            how often /slow was asked for that text
+    GET  /moody?text=hello            fails at every first call, answers at every second
+    GET  /calls?text=hello            returns how many calls /slow got for that text
     POST /run?page=held               sends 200 requests at once to that page of the demo
-    GET  /progress                    what became of them so far
+    GET  /progress                    returns how many requests of each run have an answer
 
-Run it with ``python -m wsgifutures_demo.service --port 8090``; for runs it is told the
-address of the site: ``--site http://localhost:8080/Plone``. Only pages of that site may
-ask for a run and see its progress.
+Start the service with ``python -m wsgifutures_demo.service --port 8090``. For runs it needs
+the address of the site: ``--site http://localhost:8080/Plone``. Only pages of that site may
+start a run and see its progress.
 """
 
 from gevent import monkey
@@ -28,24 +28,24 @@ import gevent  # noqa: E402
 import json  # noqa: E402
 import time  # noqa: E402
 
-#: Seconds that one call may be asked to take.
+#: The most seconds that a call may ask for.
 LONGEST = 120.0
 
-#: The pages that a run may ask for, by the names that it knows them under.
+#: The pages that a run can send requests to, by the name of the run.
 PAGES = {"held": "@@hold", "blocking": "@@hold-blocking"}
 
 #: How many requests a run sends.
 REQUESTS = 200
 
-#: Seconds after which a run gives up what is not answered yet.
+#: Seconds until a run gives up the requests that have no answer.
 RUN_ENDS_AFTER = 120.0
 
-#: What a request that was given up has instead of a status.
+#: Stands for the status of a request that has no answer.
 NO_ANSWER = 0
 
 
 class Run:
-    """Many requests at once to one page; keeps when each was answered, and how."""
+    """Many requests at once to one page. Keeps the time and the status of each answer."""
 
     def __init__(self, site, page):
         self.site = urlsplit(site)
@@ -89,7 +89,7 @@ class Run:
 
 
 class SlowService:
-    """A WSGI application. Counts the calls for each text, makes one run at a time."""
+    """A WSGI application that counts the calls for each text, and makes one run at a time."""
 
     def __init__(self, site=None):
         self.calls = Counter()
@@ -107,18 +107,21 @@ class SlowService:
 
     def __call__(self, environ, start_response):
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        path = urlsplit(path).path  # who takes it for a proxy sends the whole address
+        path = urlsplit(path).path  # a client that takes the service for a proxy sends a URL
         origin = environ.get("HTTP_ORIGIN")
         query = {k: v[-1] for k, v in parse_qs(environ["QUERY_STRING"]).items()}
         allowed = origin in origins(self.site)
         if origin and not allowed:
-            status, data = "403 Forbidden", {"error": "only the demo's own site may ask"}
+            status, data = (
+                "403 Forbidden",
+                {"error": "only pages of the demo's own site may call the service"},
+            )
         elif method == "OPTIONS":
             status, data = "200 OK", {}
         elif (method, path) in self._routes:
             status, data = self._routes[method, path](query)
         else:
-            status, data = "404 Not Found", {"error": "no such path"}
+            status, data = "404 Not Found", {"error": "the service has no such path"}
         return _answer(start_response, status, data, _cors(origin) if allowed else [])
 
     def slow(self, query):
@@ -128,16 +131,20 @@ class SlowService:
         try:
             gevent.sleep(min(float(query.get("seconds", 1)), LONGEST))
         except ValueError:
-            return "400 Bad Request", {"error": "seconds is no number"}
+            return "400 Bad Request", {"error": "seconds takes a number"}
         self.ended[text] += 1
         return "200 OK", {"text": text, "call": call}
 
     def fail(self, query):
-        return f"{query.get('status', 500)} Failed", {"error": "as asked"}
+        return f"{query.get('status', 500)} Failed", {"error": "the call asked for this status"}
 
     def moody(self, query):
         status, data = self.slow(query)
-        return (status, data) if data["call"] % 2 == 0 else ("503 Failed", {"error": "as ever"})
+        return (
+            (status, data)
+            if data["call"] % 2 == 0
+            else ("503 Failed", {"error": "every other call fails"})
+        )
 
     def count(self, query):
         text = query.get("text", "")
@@ -148,7 +155,7 @@ class SlowService:
         if self.site is None:
             return "409 Conflict", {"error": "the service was started without --site"}
         if page not in PAGES:
-            return "400 Bad Request", {"error": f"page is one of: {', '.join(PAGES)}"}
+            return "400 Bad Request", {"error": f"page takes one of: {', '.join(PAGES)}"}
         if self._running():
             error = f"a run of the {self._running()} page is under way; wait for its end"
             return "409 Conflict", {"error": error}
@@ -165,7 +172,7 @@ class SlowService:
 
 
 def origins(site):
-    """Return the origins of *site*: a browser may know this machine by two names."""
+    """Return the origins of *site*: a browser may use either of two names of this machine."""
     if site is None:
         return set()
     port = urlsplit(site).port
@@ -197,8 +204,8 @@ def _answer(start_response, status, data, headers):
 
 def main():
     parser = argparse.ArgumentParser(description="A slow HTTP service.")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--site", help="the site whose pages a run asks for")
+    parser.add_argument("--port", type=int, default=0, help="the port; 0 takes a free port")
+    parser.add_argument("--site", help="the site to whose pages a run sends its requests")
     options = parser.parse_args()
     application = SlowService(options.site)
     server = WSGIServer(("127.0.0.1", options.port), application, log=None, backlog=4096)

@@ -1,4 +1,4 @@
-"""What the list of add-ons shows."""
+"""Keeps a profile out of the list of add-ons."""
 
 from plone.base.interfaces.installable import INonInstallable
 from zope.interface import implementer

@@ -1,1 +1,1 @@
-"""What people see in their browser, beside the control panel."""
+"""The pages and parts that people see in their browser, except for the control panel."""

@@ -1,13 +1,13 @@
-"""What caches may keep of a page with parts, and of a deferred part.
+"""How long caches may keep a page with deferred parts, and how long they may keep a part.
 
-The addresses of parts in a page are good for some time, and those in a user's page for that user.
-A site's rules for caching know nothing of that. So this has the last word, after them:
+The address of a part is valid for a while, and in a user's page for that user alone. A site's
+rules for caching know nothing of that. So this module has the last word, after them:
 
-- what is for one user is in no cache but that user's own;
-- a page is kept for no longer than its addresses are good for. It has nothing by which a cache
-  could ask whether it is still the same: in a site where nothing changes it always is, and
-  would live on in a browser when its addresses do not;
-- what came at its deadline is not kept: placeholders may stand in it.
+- An answer for a user is kept only by the cache of that user's browser.
+- A cache keeps a page no longer than the addresses in the page are valid. The page has neither
+  an ETag nor a date: in a site where nothing changes a browser would get "not modified" each
+  time, and keep the page beyond the validity of its addresses.
+- No cache keeps an answer that was made at its deadline: it may contain placeholders.
 """
 
 from ..kernel.passes import current_pass
@@ -25,77 +25,83 @@ import re
 
 try:
     from plone.app.caching.interfaces import IRAMCached
-except ImportError:  # a site without it
+except ImportError:  # a site without plone.app.caching
 
     class IRAMCached(Interface):  # type: ignore[misc, no-redef]
-        """Nothing provides this."""
+        """An answer that the RAM cache keeps; nothing provides this interface."""
 
 
-#: For how long a page may be kept, in seconds: one cache may get it from another one, which
-#: had it as long.
+#: The longest time that a cache may keep a page, in seconds. Half of the addresses' validity: a
+#: second cache may take the page from a first one that has kept it for as long.
 MOST = sealed.VALID_FOR_ANYBODY[0] // 2
 
-_FOR_NOBODY = "private, no-store"
+_NOT_KEPT = "private, no-store"
 
 _SECONDS = re.compile(r"=\s*\"?(\d+)\"?")
 
-_TELL = "collective.wsgifutures.browser.caching"
+_RULE = "collective.wsgifutures.browser.caching"
 
 
-def page_has_addresses(request: Any) -> None:
-    """Tell caches so, when the page of *request* is done."""
+def limit_page(request: Any) -> None:
+    """Limit how long caches keep the page of *request*: it has addresses of deferred parts."""
     for_anybody = sealed.is_anonymous()
-    IAnnotations(request)[_TELL] = _page_for_anybody if for_anybody else _page_for_one
+    IAnnotations(request)[_RULE] = _limit_public_page if for_anybody else _limit_users_page
 
 
-def answer_is_a_part(request: Any) -> None:
-    """Let no cache keep the answer to *request* which may not, whatever is said from here on."""
-    request.response.setHeader("Cache-Control", _FOR_NOBODY)
-    IAnnotations(request)[_TELL] = _part
+def limit_part(request: Any) -> None:
+    """Limit which caches keep the answer to *request*: it is a deferred part.
+
+    Until the part is made, no cache may keep the answer.
+    """
+    request.response.setHeader("Cache-Control", _NOT_KEPT)
+    IAnnotations(request)[_RULE] = _limit_part
 
 
-def _page_for_anybody(request: Any) -> None:
+def _limit_public_page(request: Any) -> None:
     response = request.response
-    _take_away(response, "etag", "last-modified")
-    told = response.getHeader("Cache-Control")
-    if told and (shorter := _SECONDS.sub(_shorter, told)) != told:
-        response.setHeader("Cache-Control", shorter)
-        _take_away(response, "expires")
+    _remove_headers(response, "etag", "last-modified")
+    before = response.getHeader("Cache-Control")
+    if before and (after := _SECONDS.sub(_shorten, before)) != before:
+        response.setHeader("Cache-Control", after)
+        _remove_headers(response, "expires")
 
 
-def _shorter(seconds: re.Match[str]) -> str:
+def _shorten(seconds: re.Match[str]) -> str:
     return f"={min(int(seconds[1]), MOST)}"
 
 
-def _page_for_one(request: Any) -> None:
-    told = request.response.getHeader("Cache-Control") or ""
-    _tell_no_shared_cache(request, told if "no-store" in told else "private, no-cache")
+def _limit_users_page(request: Any) -> None:
+    before = request.response.getHeader("Cache-Control") or ""
+    _forbid_shared_caches(request, before if "no-store" in before else "private, no-cache")
 
 
-def _part(request: Any) -> None:
+def _limit_part(request: Any) -> None:
     if not sealed.is_anonymous() or request.response.getStatus() != 200:
-        _for_nobody(request)  # else it may be kept, if it says so or the site does
+        _forbid_caches(request)  # else the headers of the part, or of the site, decide
 
 
-def _for_nobody(request: Any) -> None:
-    _tell_no_shared_cache(request, _FOR_NOBODY)
+def _forbid_caches(request: Any) -> None:
+    _forbid_shared_caches(request, _NOT_KEPT)
 
 
-def _tell_no_shared_cache(request: Any, cache_control: str) -> None:
-    _take_away(request.response, "etag", "last-modified", "expires")
+def _forbid_shared_caches(request: Any, cache_control: str) -> None:
+    _remove_headers(request.response, "etag", "last-modified", "expires")
     request.response.setHeader("Cache-Control", cache_control)
     noLongerProvides(request, IRAMCached)
 
 
-def _take_away(response: Any, *names: str) -> None:
+def _remove_headers(response: Any, *names: str) -> None:
     for name in [name for name in response.headers if name.lower() in names]:
-        del response.headers[name]  # plone.app.caching writes ETag as it stands there
+        del response.headers[name]  # plone.app.caching writes ETag with these capitals
 
 
 @implementer(ITransform)
 @adapter(Interface, Interface)
 class LastWord:
-    """Tells caches, after plone.caching has, and before plone.app.caching keeps a page."""
+    """Sets the headers for caches.
+
+    After plone.caching has set its own, and before plone.app.caching keeps the page.
+    """
 
     order = 12_100
 
@@ -103,21 +109,21 @@ class LastWord:
         self.request = request
 
     def transformUnicode(self, result: str, encoding: str) -> None:
-        """Leave a page of text as it is."""
-        self._tell()
+        """Set the headers of a page of text; the text stays."""
+        self._apply_rule()
 
     def transformBytes(self, result: bytes, encoding: str) -> None:
-        """Leave a page of bytes as it is."""
-        self._tell()
+        """Set the headers of a page of bytes; the bytes stay."""
+        self._apply_rule()
 
     def transformIterable(self, result: Any, encoding: str) -> None:
-        """Leave a page of parts as it is."""
-        self._tell()
+        """Set the headers of a page of chunks; the chunks stay."""
+        self._apply_rule()
 
-    def _tell(self) -> None:
+    def _apply_rule(self) -> None:
         this = current_pass()
-        tell: Callable[[Any], None] | None = IAnnotations(self.request, {}).get(_TELL)
+        rule: Callable[[Any], None] | None = IAnnotations(self.request, {}).get(_RULE)
         if this is not None and this.hold.late:
-            tell = _for_nobody
-        if tell is not None:
-            tell(self.request)
+            rule = _forbid_caches
+        if rule is not None:
+            rule(self.request)

@@ -1,20 +1,20 @@
 """Parts of a page that the browser fetches by itself: ``@fragment(deferred=True)``.
 
-A page is sent with what stands for such a part, and with the address of the part in it: the
-view below, on the same object and with the page's own query. The part is found again there
-from what the address tells, which is signed: nothing can be asked for that no page offered.
-There it is the request's only part, and is held as any other.
+A page is sent with a placeholder for each deferred part. The placeholder has the part's address:
+the view below, on the same object and with the page's own query. The address is signed and
+says where to find the part again, so nobody can ask for a part that no page has offered. In
+the request for the address this is the only part, and it is held like any other part.
 
-A page that nobody could fetch parts for has them as ordinary ones, which are waited for: the
-answer to a form, what a script or a service asks for, and the page that the visitor asked for
-without JavaScript, with ``?wsgifutures-wait=1``.
+Where no browser would fetch the parts, the page waits for them as for ordinary ones: in the
+answer to a form, in the answer to a script or a service, and in the page that a visitor without
+JavaScript asks for with ``?wsgifutures-wait=1``.
 """
 
 from ..interfaces import _
 from ..kernel.errors import FuturesError
-from ..kernel.hold import Pass
 from ..kernel.passes import current_pass
 from ..kernel.placeholders import Fragment
+from ..publisher.interfaces import IDeferral
 from . import caching
 from . import sealed
 from .places import find
@@ -35,6 +35,7 @@ from zExceptions import Forbidden
 from zExceptions import NotFound
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
+from zope.interface import implementer
 
 import functools
 import hashlib
@@ -47,30 +48,44 @@ except ImportError:  # a Plone without plone.restapi
 
 logger = logging.getLogger(__name__)
 
-#: The view that gives a part.
+#: The name of the view that returns a part.
 NAME = "wsgifutures-part"
 
-#: In its query: what was signed.
+#: In the query of that view: the signed data.
 TOKEN = "wsgifutures-token"  # noqa: S105  a name
 
-#: In a page's query: wait for all parts.
+#: In the query of a page: wait for all parts.
 WAIT = "wsgifutures-wait"
 
-#: Browsers and proxies take addresses that are not longer.
+#: The longest address of a part: every browser and proxy takes so many letters.
 _MOST_LETTERS = 4000
 
 _STATIC = Path(__file__).parent / "static"
 
 
-def path_is_traversed(event: Any) -> None:
-    """Let the parts of this pass be deferred, where it makes a page for a browser."""
-    this = current_pass()
-    if this is not None and _is_for_a_browser(event.request):
-        this.defer = functools.partial(_placeholder, this, event.request)
+@implementer(IDeferral)
+class Deferral:
+    """Lets a page's browser fetch its deferred parts.
+
+    Args:
+        page: The page's request.
+    """
+
+    def __init__(self, page: Any) -> None:
+        self._page = page
+
+    def defer(self, fragment: Fragment) -> str | None:
+        """Return the markup to send in place of *fragment*; None if the page has to wait for it."""
+        return _make_placeholder(self._page, fragment)
+
+
+def deferral(request: Any) -> Deferral | None:
+    """Return what defers the parts of a page; None where it is not made for a browser."""
+    return Deferral(request) if _is_for_a_browser(request) else None
 
 
 def _is_for_a_browser(request: Any) -> bool:
-    """Tell whether the answer is a page that can be fetched again, and whose scripts run."""
+    """Tell whether the answer is a page that can be fetched again and runs its scripts."""
     if request.method not in ("GET", "HEAD") or WAIT in request.form:
         return False
     if "ajax_load" in request.form or request.getHeader("X-Requested-With"):
@@ -85,39 +100,42 @@ def _published(request: Any) -> Any:
     return aq_base(getattr(published, "__self__", published))
 
 
-def _placeholder(this: Pass, page: Any, fragment: Fragment) -> str | None:
-    """Return what is sent in place of *fragment*; None where it has to be waited for."""
+def _make_placeholder(page: Any, fragment: Fragment) -> str | None:
+    """Return the markup to send in place of *fragment*; None if the page has to wait for it."""
     kind = page.response.getHeader("Content-Type") or "text/html"
     if not kind.startswith(("text/html", "application/xhtml")) or _is_the_page(fragment, page):
         return None
     try:
         place = place_of(fragment, _published(page))
-        address = _address(fragment, place)
+        address = _make_address(fragment, place)
     except NoPlace as why:
-        _tell(fragment, why, debug=this.hold.watch is not None)
+        _report(fragment, why)
         return None
     if address is None:
         return None
-    caching.page_has_addresses(page)
-    markup = str(Placeholder(place.context, getRequest())(fragment, address, _waiting(page)))
-    return f"<html><body>{markup}</body></html>" if place.told["kind"] == "tile" else markup
+    caching.limit_page(page)
+    markup = str(
+        Placeholder(place.context, getRequest())(fragment, address, _address_to_wait(page))
+    )
+    return f"<html><body>{markup}</body></html>" if place.data["kind"] == "tile" else markup
 
 
 def _is_the_page(fragment: Fragment, page: Any) -> bool:
-    """Tell whether the browser asks for this very part, a tile say."""
+    """Tell whether the browser has asked for this very part: for a tile, say."""
     part = fragment.part
     if fragment.call is not None and fragment.call[0].__name__ == "__call__":
         part = next(iter(fragment.call[1]), None)
     return part is not None and aq_base(part) is _published(page)
 
 
-def _tell(fragment: Fragment, why: NoPlace, *, debug: bool) -> None:
+def _report(fragment: Fragment, why: NoPlace) -> None:
     message = (
         f"{fragment.name} is declared with deferred=True, but cannot be fetched by itself: {why}."
     )
-    if debug:
+    this = current_pass()
+    if this is not None and this.hold.watch is not None:
         raise FuturesError(message)
-    _log_once(f"{message} The page waits for it.")
+    _log_once(f"{message} The page waits for this part.")
 
 
 @functools.lru_cache(maxsize=1000)
@@ -125,26 +143,26 @@ def _log_once(message: str) -> None:
     logger.warning("%s", message)
 
 
-def _address(fragment: Fragment, place: Place) -> str | None:
-    """Return where the part is fetched; None where its visitor would not get it there.
+def _make_address(fragment: Fragment, place: Place) -> str | None:
+    """Return the address of the part; None if the visitor would not get the part there.
 
     Raises:
-        NoPlace: It would not be found there.
+        NoPlace: The part would not be found at the address.
     """
     request, path = getRequest(), path_of(place.context)
     try:
-        found = find(place.context, request, place.told)
+        found = find(place.context, request, place.data)
     except Unauthorized:
         return None
     except NotFound:
         found = None
     if found is None or type(aq_base(found.part)) is not type(fragment.part):
         raise NoPlace(
-            "it is not found by its name and the name of its view; register both by ZCML, or "
-            "leave deferred=True out"
+            "the part is not found by its name and the name of its view; register both in "
+            "ZCML, or leave out deferred=True"
         )
     query = urlencode(_pairs(request), encoding="latin-1")
-    token = sealed.seal(place.told, "/".join(path), query)
+    token = sealed.seal(place.data, "/".join(path), query)
     if token is None:
         return None
     query = f"{query}&{TOKEN}={token}".lstrip("&")
@@ -153,21 +171,21 @@ def _address(fragment: Fragment, place: Place) -> str | None:
 
 
 def _pairs(request: Any) -> list[tuple[str, str]]:
-    """Return a request's query, without a token, which is no page's."""
+    """Return the query of *request*. A token is left out: it belongs to a part, not to a page."""
     query = request.environ.get("QUERY_STRING", "")
     pairs = parse_qsl(query, keep_blank_values=True, encoding="latin-1")
     return [(name, value) for name, value in pairs if name != TOKEN]
 
 
-def _waiting(page: Any) -> str:
-    """Return the address of the page that has all of its parts."""
+def _address_to_wait(page: Any) -> str:
+    """Return the address at which the page waits for all of its parts."""
     query = urlencode([*_pairs(page), (WAIT, "1")], encoding="latin-1")
     path = urlsplit(page["ACTUAL_URL"]).path.lstrip("/")
-    return f"/{path}?{query}"  # two slashes in front would be another site
+    return f"/{path}?{query}"  # two slashes in front would lead to another site
 
 
 class Placeholder(BrowserView):  # type: ignore[misc]
-    """What stands for a part until it is there."""
+    """Stands in the page for a part until the browser has fetched the part."""
 
     index = ViewPageTemplateFile("placeholder.pt")
 
@@ -175,8 +193,8 @@ class Placeholder(BrowserView):  # type: ignore[misc]
         """Return the markup; *waiting* is the address of the page that waits for the part."""
         static = self._static()
         arrived = _(
-            "${n} of ${all} further parts of this page are here.",
-            mapping={"n": "{n}", "all": "{all}"},  # filled in by the script
+            "${n} of ${all} further parts of this page have loaded.",
+            mapping={"n": "{n}", "all": "{all}"},  # the script fills them in
         )
         markup: str = self.index(
             address=address,
@@ -200,10 +218,13 @@ def _version(name: str) -> str:
 
 
 class Part(BrowserView):  # type: ignore[misc]
-    """A part that a page offered: ``@@wsgifutures-part``, on the object that it is of."""
+    """A part that a page has offered: ``@@wsgifutures-part``, on the object of the part."""
 
     def __call__(self) -> str:
-        """Return the part, or nothing and why as a status: 403, 404, 410."""
+        """Return the part. If the part is refused, return no text; the status says why.
+
+        403 is for a forbidden part, 404 for a missing part, 410 for an expired address.
+        """
         self._set_headers()
         try:
             return self._part()
@@ -218,12 +239,12 @@ class Part(BrowserView):  # type: ignore[misc]
         if self.request.method not in ("GET", "HEAD"):  # a form's fields are not signed
             raise sealed.Refused
         path = self._path()
-        told = self._told(path)
-        context = self.context.unrestrictedTraverse(path)  # as it is, whatever path led here
-        found = find(context, self.request, told)
+        data = self._open_seal(path)
+        context = self.context.unrestrictedTraverse(path)  # by its own path, not the request's
+        found = find(context, self.request, data)
         this = current_pass()
         if this is not None:
-            this.alone = aq_base(found.part)
+            this.publish_alone(aq_base(found.part))
         return str(found.make())
 
     def _path(self) -> tuple[str, ...]:
@@ -232,7 +253,7 @@ class Part(BrowserView):  # type: ignore[misc]
             raise sealed.Refused
         return tuple(path())
 
-    def _told(self, path: tuple[str, ...]) -> Any:
+    def _open_seal(self, path: tuple[str, ...]) -> Any:
         request = self.request
         pairs = request.environ.get("QUERY_STRING", "").split("&")
         tokens = [pair for pair in pairs if pair.startswith(f"{TOKEN}=")]
@@ -248,7 +269,7 @@ class Part(BrowserView):  # type: ignore[misc]
 
     def _set_headers(self) -> None:
         response = self.request.response
-        caching.answer_is_a_part(self.request)
+        caching.limit_part(self.request)
         response.setHeader("Content-Type", "text/html; charset=utf-8")
         response.setHeader("X-Robots-Tag", "noindex")
         response.setHeader("X-Theme-Disabled", "1")

@@ -1,8 +1,8 @@
-"""Where a deferred part stands, told in plain data, and how it is found again there.
+"""Where a deferred part stands, as plain data, and how to find the part again from that data.
 
-It is found as the page found it: the view, the viewlet's manager or the portlet's are looked
-up anew, and the same permissions are asked for. What a page's view had found out by itself is
-not there.
+The part is found as the page has found it: the view, the manager of a viewlet or the manager of
+a portlet is looked up again, and the same permissions are checked. Attributes that the page's
+view has set on itself are missing.
 """
 
 from ..kernel.arguments import take
@@ -39,16 +39,16 @@ try:
 except ImportError:  # a Plone without tiles
 
     class ITile(Interface):  # type: ignore[misc, no-redef]
-        """Nothing provides this."""
+        """A tile; nothing provides this interface."""
 
 
 VIEW = "View"
 
-Told = dict[str, Any]
+Data = dict[str, Any]
 
 
 class NoPlace(Exception):
-    """A part cannot be found again; the argument says why, and what to do."""
+    """A part cannot be found again; the argument says why, and what to do instead."""
 
 
 @dataclass
@@ -56,12 +56,12 @@ class Place:
     """Where a part stands.
 
     Args:
-        context: What it is of.
-        told: How to find it there, as JSON has it.
+        context: The object that the part belongs to.
+        data: How to find the part on that object, in types that JSON has.
     """
 
     context: Any
-    told: Told
+    data: Data
 
 
 @dataclass
@@ -69,8 +69,8 @@ class Found:
     """A part that was found again.
 
     Args:
-        part: A new one like that in the page, None where it is a function.
-        make: Gives what stands in the page.
+        part: A new viewlet, portlet, tile or view like that in the page; None for a function.
+        make: Returns the markup of the part.
     """
 
     part: Any
@@ -81,11 +81,11 @@ def place_of(fragment: Fragment, published: Any) -> Place:
     """Return where *fragment* stands.
 
     Args:
-        fragment: It is being made.
+        fragment: The part, which is being made.
         published: The view that is being published.
 
     Raises:
-        NoPlace: It cannot be found again.
+        NoPlace: The part cannot be found again.
     """
     if fragment.call is not None:
         return _place_of_call(*fragment.call, published)
@@ -94,8 +94,8 @@ def place_of(fragment: Fragment, published: Any) -> Place:
         if provided(part):
             return place(part)
     raise NoPlace(
-        "it is no viewlet, portlet, tile or view with a name; make it one, or leave "
-        "deferred=True out"
+        "the part is not a viewlet, a portlet, a tile or a named view; make it a viewlet, say, "
+        "or leave out deferred=True"
     )
 
 
@@ -103,52 +103,52 @@ def path_of(context: Any) -> tuple[str, ...]:
     """Return the path of *context*.
 
     Raises:
-        NoPlace: It is not found there, by who fetches a part of it.
+        NoPlace: The request for a part would not find *context* by this path.
     """
     path: tuple[str, ...] = getattr(context, "getPhysicalPath", tuple)()
     if not path or aq_base(context.unrestrictedTraverse(path, None)) is not aq_base(context):
-        raise NoPlace("its object has no place in the site; leave deferred=True out")
+        raise NoPlace("its object has no path in the site; leave out deferred=True")
     return path
 
 
-def find(context: Any, request: Any, told: Told) -> Found:
-    """Return what stands there.
+def find(context: Any, request: Any, data: Data) -> Found:
+    """Return the part that *data* describes, on *context*.
 
     Raises:
-        Unauthorized: The current user may not see it.
-        NotFound: It is not there any more.
+        Unauthorized: The current user may not see *context*, or not the part.
+        NotFound: The part does not exist any more.
     """
     if not getSecurityManager().checkPermission(VIEW, context):
         raise Unauthorized(VIEW)
-    return _FINDS[told["kind"]](context, request, told)
+    return _FINDS[data["kind"]](context, request, data)
 
 
-# views, which the others need
+# views; the other kinds build on them
 
 
-def _told_view(view: Any, context: Any) -> Told:
+def _describe_view(view: Any, context: Any) -> Data:
     name = getattr(view, "__name__", None)
     if not name or aq_base(getattr(view, "context", None)) is not aq_base(context):
-        raise NoPlace("it is in a view that has no name of its own; leave deferred=True out")
+        raise NoPlace("its view has no name of its own; leave out deferred=True")
     marks = [mark.__identifier__ for mark in directlyProvidedBy(aq_base(view))]
     return {"view": name, "marks": marks}
 
 
-def _find_view(context: Any, told: Told) -> Any:
+def _get_view(context: Any, data: Data) -> Any:
     try:
-        view = context.restrictedTraverse(f"@@{told['view']}")
+        view = context.restrictedTraverse(f"@@{data['view']}")
     except (AttributeError, KeyError):
-        raise NotFound(told["view"]) from None
-    alsoProvides(view, *map(resolve, told["marks"]))  # a page's own view has IViewView
+        raise NotFound(data["view"]) from None
+    alsoProvides(view, *map(resolve, data["marks"]))  # the view of a page provides IViewView
     return view
 
 
 def _place_of_view(view: Any) -> Place:
-    return Place(view.context, {"kind": "view", **_told_view(view, view.context)})
+    return Place(view.context, {"kind": "view", **_describe_view(view, view.context)})
 
 
-def _found_view(context: Any, request: Any, told: Told) -> Found:
-    view = _find_view(context, told)
+def _find_view(context: Any, request: Any, data: Data) -> Found:
+    view = _get_view(context, data)
     return Found(view, view)
 
 
@@ -157,13 +157,13 @@ def _found_view(context: Any, request: Any, told: Told) -> Found:
 
 def _place_of_tile(tile: Any) -> Place:
     place = _place_of_view(tile)
-    return Place(place.context, {**place.told, "kind": "tile", "id": tile.id})
+    return Place(place.context, {**place.data, "kind": "tile", "id": tile.id})
 
 
-def _found_tile(context: Any, request: Any, told: Told) -> Found:
-    tile = _find_view(context, told)
-    if told["id"] is not None:
-        tile = tile[told["id"]]
+def _find_tile(context: Any, request: Any, data: Data) -> Found:
+    tile = _get_view(context, data)
+    if data["id"] is not None:
+        tile = tile[data["id"]]
     return Found(tile, tile)
 
 
@@ -173,21 +173,21 @@ def _found_tile(context: Any, request: Any, told: Told) -> Found:
 def _place_of_viewlet(viewlet: Any) -> Place:
     manager = getattr(viewlet, "manager", None)
     if manager is None or not getattr(viewlet, "__name__", None):
-        raise NoPlace("it is a viewlet without a manager; register it by ZCML")
-    view = _told_view(manager.__parent__, viewlet.context)
-    told = {"kind": "viewlet", **view, "manager": manager.__name__, "name": viewlet.__name__}
-    return Place(viewlet.context, told)
+        raise NoPlace("the viewlet has no manager; register the viewlet in ZCML")
+    view = _describe_view(manager.__parent__, viewlet.context)
+    data = {"kind": "viewlet", **view, "manager": manager.__name__, "name": viewlet.__name__}
+    return Place(viewlet.context, data)
 
 
-def _found_viewlet(context: Any, request: Any, told: Told) -> Found:
-    view, name = _find_view(context, told), told["name"]
-    manager = queryMultiAdapter((context, request, view), IContentProvider, told["manager"])
+def _find_viewlet(context: Any, request: Any, data: Data) -> Found:
+    view, name = _get_view(context, data), data["name"]
+    manager = queryMultiAdapter((context, request, view), IContentProvider, data["manager"])
     parts = (context, request, view, manager)
     viewlet = None if manager is None else queryMultiAdapter(parts, IViewlet, name)
-    shown = [] if viewlet is None else manager.filter([(name, viewlet)])
-    if not shown:  # it is hidden, or not permitted
+    visible = [] if viewlet is None else manager.filter([(name, viewlet)])
+    if not visible:  # the viewlet is hidden, or not permitted
         raise NotFound(name)
-    viewlet = shown[0][1]
+    viewlet = visible[0][1]
     viewlet.__name__ = name
 
     def make() -> str:
@@ -204,24 +204,24 @@ def _found_viewlet(context: Any, request: Any, told: Told) -> Found:
 def _place_of_portlet(renderer: Any) -> Place:
     known = renderer.__portlet_metadata__
     names = {name: known[name] for name in ("manager", "category", "key", "name")}
-    view = _told_view(renderer.__parent__, renderer.context)
+    view = _describe_view(renderer.__parent__, renderer.context)
     return Place(renderer.context, {"kind": "portlet", **view, **names})
 
 
-def _found_portlet(context: Any, request: Any, told: Told) -> Found:
-    view = _find_view(context, told)
-    manager = queryUtility(IPortletManager, told["manager"])
+def _find_portlet(context: Any, request: Any, data: Data) -> Found:
+    view = _get_view(context, data)
+    manager = queryUtility(IPortletManager, data["manager"])
     retriever = manager and queryMultiAdapter((context, manager), IPortletRetriever)
-    wanted = {name: told[name] for name in ("category", "key", "name")}
-    shown = retriever.getPortlets() if retriever else []
-    known = next((one for one in shown if wanted.items() <= one.items()), None)
+    wanted = {name: data[name] for name in ("category", "key", "name")}
+    portlets = retriever.getPortlets() if retriever else []
+    known = next((p for p in portlets if wanted.items() <= p.items()), None)
     if known is None or not known["assignment"].available:
-        raise NotFound(told["name"])
-    data = known["assignment"].data
-    renderer = queryMultiAdapter((context, request, view, manager, data), IPortletRenderer)
+        raise NotFound(data["name"])
+    parts = (context, request, view, manager, known["assignment"].data)
+    renderer = queryMultiAdapter(parts, IPortletRenderer)
     if renderer is None:
-        raise NotFound(told["name"])
-    renderer.__portlet_metadata__ = {**known, "manager": told["manager"]}
+        raise NotFound(data["name"])
+    renderer.__portlet_metadata__ = {**known, "manager": data["manager"]}
     hashPortletInfo(renderer.__portlet_metadata__)
 
     def make() -> str:
@@ -242,19 +242,19 @@ def _place_of_call(
     view: Any = args[0] if args and IBrowserView.providedBy(args[0]) else None
     name = function.__name__
     if view is not None and getattr(type(aq_base(view)), name, None) is function:
-        told = {"kind": "method", "method": name}
+        data = {"kind": "method", "method": name}
         args = args[1:]
     else:
-        view, told = published, {"kind": "function", "function": dotted_name(function)}
+        view, data = published, {"kind": "function", "function": dotted_name(function)}
     if not IBrowserView.providedBy(view):
-        raise NoPlace("the page has no view by which to find it; leave deferred=True out")
+        raise NoPlace("the page has no view to find the part by; leave out deferred=True")
     arguments = {"args": list(args), "kwargs": kwargs}
     if not _is_json(arguments):
         raise NoPlace(
-            "its arguments are not all None, bool, numbers, str, lists and dicts of those; "
-            "call it with such"
+            "its arguments are not plain data; pass only None, bool, numbers, str, and lists "
+            "and dicts of these"
         )
-    return Place(view.context, {**told, **_told_view(view, view.context), **arguments})
+    return Place(view.context, {**data, **_describe_view(view, view.context), **arguments})
 
 
 def _is_json(value: Any) -> bool:
@@ -264,25 +264,25 @@ def _is_json(value: Any) -> bool:
         return False
 
 
-def _found_method(context: Any, request: Any, told: Told) -> Found:
-    view = _find_view(context, told)
-    function = getattr(type(aq_base(view)), told["method"], None)
-    return _found_call(function, [view, *told["args"]], told["kwargs"])
+def _find_method(context: Any, request: Any, data: Data) -> Found:
+    view = _get_view(context, data)
+    function = getattr(type(aq_base(view)), data["method"], None)
+    return _find_call(function, [view, *data["args"]], data["kwargs"])
 
 
-def _found_function(context: Any, request: Any, told: Told) -> Found:
-    _find_view(context, told)  # who may not see the page may not have it
+def _find_function(context: Any, request: Any, data: Data) -> Found:
+    _get_view(context, data)  # raises Unauthorized for a user who may not see the page
     try:
-        function = resolve(told["function"])
+        function = resolve(data["function"])
     except ImportError:
-        raise NotFound(told["function"]) from None
-    return _found_call(function, told["args"], told["kwargs"])
+        raise NotFound(data["function"]) from None
+    return _find_call(function, data["args"], data["kwargs"])
 
 
-def _found_call(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Found:
+def _find_call(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Found:
     if not getattr(function, "is_deferred", False):
-        raise NotFound("no part")
-    # Without its guard: what it asks for is waited for by who fetches it.
+        raise NotFound("not a deferred part")
+    # The plain function, without placeholders: the request for the part waits for its calls.
     return Found(None, lambda: str(function.__wrapped__(*args, **kwargs)))
 
 
@@ -293,11 +293,11 @@ _PLACES: tuple[tuple[Callable[[Any], bool], Callable[[Any], Place]], ...] = (
     (IBrowserView.providedBy, _place_of_view),
 )
 
-_FINDS: dict[str, Callable[[Any, Any, Told], Found]] = {
-    "portlet": _found_portlet,
-    "viewlet": _found_viewlet,
-    "tile": _found_tile,
-    "view": _found_view,
-    "method": _found_method,
-    "function": _found_function,
+_FINDS: dict[str, Callable[[Any, Any, Data], Found]] = {
+    "portlet": _find_portlet,
+    "viewlet": _find_viewlet,
+    "tile": _find_tile,
+    "view": _find_view,
+    "method": _find_method,
+    "function": _find_function,
 }

@@ -1,8 +1,8 @@
-"""Plain data that leaves the site and comes back, as it was: what a page offers to its browser.
+"""Plain data that a page offers to its browser, and that comes back unchanged.
 
-It is signed with the keys that plone.session uses, of Plone's keyring. They are changed once
-a week, when somebody logs in, and an old one is known for four weeks more: longer than
-anything here is valid. What is signed with any of them is accepted.
+The data is signed with the keys of plone.session, from Plone's keyring. The keyring gets a new
+key once a week, when somebody logs in, and keeps each old key for four more weeks: longer than
+any signature of this module is valid. A signature with any of these keys is accepted.
 """
 
 from AccessControl import getSecurityManager
@@ -18,7 +18,7 @@ import hmac
 import json
 import time
 
-#: No signature that Plone makes for something else fits here.
+#: Part of each key, so that no signature that Plone makes for another purpose is valid here.
 _PURPOSE = b"collective.wsgifutures: a deferred part of a page"
 
 _RING = "_system"
@@ -26,26 +26,26 @@ _RING = "_system"
 _HOUR = 3600
 _DAY = 24 * _HOUR
 
-#: For how long it is valid, at least, and in which steps that grows, in seconds. Within a step
-#: a page is the same for all: what anonymous visitors get may be kept by a cache for days.
+#: How long a token is valid at least, and the step to which that time is rounded up, in seconds.
+#: Within a step all visitors get the same token, so a cache may keep an anonymous page for days.
 VALID_FOR_A_USER = (24 * _HOUR, _HOUR)
 VALID_FOR_ANYBODY = (14 * _DAY, _DAY)
 
 
 class Refused(Exception):
-    """It was not offered, or not to this user."""
+    """No page has offered this data, or not to this user."""
 
 
 class Expired(Exception):
-    """It was offered, and is not valid any more."""
+    """A page has offered this data, but the signature is no longer valid."""
 
 
-def seal(told: dict[str, Any], *about: str) -> str | None:
-    """Return a token with *told* for the current user; None where the site has no keys.
+def seal(data: dict[str, Any], *about: str) -> str | None:
+    """Return a token with *data* for the current user; None if the site has no keys.
 
     Args:
-        told: What JSON has.
-        about: What else is signed, and not in the token.
+        data: Values of types that JSON has.
+        about: Texts that are signed too, but are not in the token.
     """
     key = next(_keys(), None)
     if key is None:
@@ -53,17 +53,17 @@ def seal(told: dict[str, Any], *about: str) -> str | None:
     user = _user()
     valid, step = VALID_FOR_A_USER if user else VALID_FOR_ANYBODY
     until = (int(time.time() + valid) // step + 1) * step
-    text = json.dumps({**told, "until": until}, separators=(",", ":"), sort_keys=True)
+    text = json.dumps({**data, "until": until}, separators=(",", ":"), sort_keys=True)
     letters = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
     return f"{letters}.{_signature(key, user, letters, about)}"
 
 
 def open_seal(token: str, *about: str) -> dict[str, Any]:
-    """Return what was told: to the current user, or to an anonymous one, so to anybody.
+    """Return the data of *token*, if it was sealed for the current user or for anonymous users.
 
     Raises:
-        Refused: It was not signed here, not for this user, or not about that.
-        Expired: It was, but too long ago.
+        Refused: The token was not signed here, not for this user, or not with *about*.
+        Expired: The token was signed here, but too long ago.
     """
     letters, _, signature = token.partition(".")
     if not token.isascii():
@@ -71,20 +71,20 @@ def open_seal(token: str, *about: str) -> dict[str, Any]:
     for key in _keys():
         for user in {_user(), ""}:
             if hmac.compare_digest(signature, _signature(key, user, letters, about)):
-                return _told(letters)
+                return _read_data(letters)
     raise Refused
 
 
-def _told(letters: str) -> dict[str, Any]:
+def _read_data(letters: str) -> dict[str, Any]:
     try:
-        told: dict[str, Any] = json.loads(
+        data: dict[str, Any] = json.loads(
             base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4))
         )
     except (binascii.Error, ValueError):
         raise Refused from None
-    if told.pop("until") < time.time():
+    if data.pop("until") < time.time():
         raise Expired
-    return told
+    return data
 
 
 def _keys() -> Iterator[bytes]:

@@ -1,1 +1,1 @@
-"""What one site is set to: kept in its registry, changed in Site Setup."""
+"""The settings of one site: kept in its registry, changed in Site Setup."""

@@ -22,56 +22,59 @@ class SettingsForm(RegistryEditForm):  # type: ignore[misc]
     schema_prefix = PREFIX
     label = _("Held responses")
     description = _(
-        "How pages of this site wait for external services. A setting that is empty is as the "
-        "server is set."
+        "How pages of this site wait for external services. An empty setting takes the value of "
+        "the server."
     )
 
     def updateWidgets(self, prefix: str | None = None) -> None:
-        """Say at each limit what the server allows, and where that cuts a value."""
+        """Say at each limit what the server allows, and whether that lowers the value."""
         super().updateWidgets(prefix)
         settings = process.settings_of(self.request)
         for name in ("deadline", "max_passes"):
             if settings is not None:
-                self._note(name, getattr(settings, name))
+                self._add_note(name, getattr(settings, name))
 
-    def _note(self, name: str, allowed: float) -> None:
+    def _add_note(self, name: str, allowed: float) -> None:
         value = getattr(self.getContent(), name)
         facts = {"allowed": process.shown(allowed), "value": process.shown(value)}
-        note = _("This server allows ${allowed}.", mapping=facts)
+        note = _("This server allows at most ${allowed}.", mapping=facts)
         if value is not None and value > allowed:
-            note = _("This server allows ${allowed}: ${value} is cut to that.", mapping=facts)
+            note = _(
+                "This server allows at most ${allowed}, and lowers ${value} to this limit.",
+                mapping=facts,
+            )
         texts = [FIELDS[name].description, note]
         widget = self.widgets[name]
         widget.description = " ".join(translate(text, context=self.request) for text in texts)
 
 
 class SettingsControlPanel(ControlPanelFormWrapper):  # type: ignore[misc]
-    """The page around the form, with what belongs to the server below it."""
+    """The page around the form, with the settings of the server below the form."""
 
     form = SettingsForm
     index = ViewPageTemplateFile("settings.pt")
 
     @property
     def may_set_addresses(self) -> bool:
-        """Tell whether the form has the field for addresses."""
+        """Tell whether the user may set addresses, so that the form has their field."""
         return may_set_addresses()
 
     @property
     def may_view_status(self) -> bool:
-        """Tell whether the user may see what everybody waits for."""
+        """Tell whether the user may open the live status."""
         return may_view(self.context)
 
     @cached_property
     def process_rows(self) -> list[process.Row] | None:
-        """The settings of this process, None where it does not run the hold."""
+        """The settings of this process; None if the process does not hold responses."""
         settings = process.settings_of(self.request)
         return None if settings is None else process.rows(settings)
 
     @cached_property
     def upstreams(self) -> list[tuple[str, str, list[process.Row]]]:
-        """The upstreams of this process."""
+        """The name, host and settings of each upstream of this process."""
         return process.all_upstreams()
 
     def id_of(self, upstream: Any) -> str:
-        """Return what the settings of *upstream* are found by in the page."""
+        """Return the HTML id of the settings of *upstream*."""
         return f"upstream-{upstream}"

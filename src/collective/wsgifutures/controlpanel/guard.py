@@ -1,8 +1,8 @@
-"""Only who may set the addresses of upstreams sets them, whichever way it is tried.
+"""The guard of the addresses of upstreams: only users with the permission change them.
 
-A record of the registry is written by this control panel's form, by plone.restapi's
-``@controlpanels`` and ``@registry``, and by the form of the registry itself. All of them
-end here.
+The registry's record is written by the form of this control panel, by ``@controlpanels`` and
+``@registry`` of plone.restapi, and by the form of the registry itself. The guard subscribes to
+the change of the record, so that it covers all of them.
 """
 
 from AccessControl import getSecurityManager
@@ -16,12 +16,14 @@ MANAGE_ADDRESSES = "collective.wsgifutures: Manage upstream addresses"
 
 
 def may_set_addresses() -> bool:
-    """Tell whether the current user may."""
+    """Tell whether the current user may set the addresses of upstreams."""
     return bool(getSecurityManager().checkPermission(MANAGE_ADDRESSES, getSite()))
 
 
 def record_is_modified(settings: Any, event: Any) -> None:
-    """Refuse another address. A script without a request does as it likes.
+    """Refuse to change the addresses for a user without the permission.
+
+    A script that runs without a request may change them.
 
     Raises:
         Unauthorized: The user may not set addresses.

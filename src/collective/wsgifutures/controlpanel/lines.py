@@ -1,7 +1,8 @@
-"""What a site changes of its upstreams, as a person writes it: ``weather.total = 5``.
+"""The lines with which a site changes its upstreams: ``weather.total = 5``.
 
-Addresses and all else are two fields, since they are two people's business. What is wrong is
-told with what is allowed. Nothing here looks at a site or a request.
+The addresses have a field of their own, since they need another permission than the limits. The
+message that refuses a line says what is allowed. This module looks at no site, and at a request
+only for its language.
 """
 
 from ..interfaces import _
@@ -20,67 +21,56 @@ from zope.interface import Invalid
 
 import re
 
-FORMS = {one.name: one.metadata["form"] for one in fields(UpstreamSettings)}
+FORMS = {field.name: field.metadata["form"] for field in fields(UpstreamSettings)}
 
-#: Where calls go to, and whom they trust there.
+#: The settings that say where calls go, and which certificates they trust there.
 ADDRESSES = ("base_url", "ca_file")
 LIMITS = tuple(name for name in FORMS if name not in ADDRESSES)
-
-#: What settings take is told in English below Zope; here it is said in a person's language.
-TAKES = (
-    _("a number from 0 to 1"),
-    _("a number of seconds above 0"),
-    _("a number of seconds, 0 or more"),
-    _("a text"),
-    _("a whole number, 0 or more"),
-    _("a whole number, 1 or more"),
-    _("an address that begins with http:// or https://, without query, user or password"),
-    _("on or off"),
-)
 
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\.([a-z_]+)\s*=\s*(.*)")
 
 
 class Line(NamedTuple):
-    """One line, understood."""
+    """A line, split into its parts."""
 
     upstream: str
     setting: str
     value: Any
 
 
-def refused(message: Any) -> Invalid:
-    """Return the error with *message*, in the language of whoever reads it."""
+def refusal(message: Any) -> Invalid:
+    """Return the error with *message*, in the language of the current request."""
     return Invalid(translate(message, context=getRequest()))
 
 
-def line_of(text: str, settings: Collection[str]) -> Line:
-    """Return what *text* says.
+def parse_line(text: str, settings: Collection[str]) -> Line:
+    """Return the parts of the line *text*.
 
     Args:
-        text: One line of one of the two fields.
-        settings: Those that this field is for.
+        text: A line of one of the two fields.
+        settings: The names of the settings that this field takes.
 
     Raises:
-        Invalid: It is no such line; with what is allowed.
+        Invalid: The line is wrong; the message says what is allowed.
     """
     match = _LINE.fullmatch(text.strip())
     if match is None:
         example = f"weather.{next(iter(settings))} = …"
-        raise refused(
+        raise refusal(
             _(
-                "“${line}” is not understood. A line is the name of an upstream, a dot, "
-                "a setting, = and a value, as “${example}”.",
-                mapping={"line": shown(text), "example": example},
+                "“${line}” is not a setting of an upstream. Write the name of an upstream, a "
+                "dot, a setting, = and a value, as in “${example}”.",
+                mapping={"line": redact(text), "example": example},
             )
         )
     upstream, setting, value = match.groups()
     if setting not in settings:
-        raise refused(
+        raise refusal(
             _(
-                "“${line}”: there is no setting ${setting} here. There are: ${settings}.",
+                "“${line}”: ${setting} is not a setting of this field. The field takes: "
+                "${settings}.",
                 mapping={
-                    "line": shown(text),
+                    "line": redact(text),
                     "setting": setting,
                     "settings": ", ".join(settings),
                 },
@@ -89,41 +79,44 @@ def line_of(text: str, settings: Collection[str]) -> Line:
     try:
         return Line(upstream, setting, read(setting, value, FORMS[setting]))
     except SettingRefused as error:
-        raise refused(
+        raise refusal(
             _(
                 "“${line}”: ${setting} takes ${takes}.",
-                mapping={"line": shown(text), "setting": setting, "takes": _(error.takes)},
+                mapping={"line": redact(text), "setting": setting, "takes": _(error.takes)},
             )
         ) from None
 
 
-def shown(text: str) -> str:
-    """Return *text* as it may be shown and logged: without a password that is in it."""
+def redact(text: str) -> str:
+    """Return *text* without user and password, so that it may be shown and logged."""
     return re.sub(r"//[^/]*@", "//…@", text.strip())[:200]
 
 
 def check(texts: Iterable[str] | None, settings: Collection[str]) -> bool:
-    """Tell that the lines *texts* are good, and of upstreams that there are.
+    """Check the lines *texts*: their form, and that each names an upstream of this process.
 
     Raises:
-        Invalid: One is not.
+        Invalid: A line is wrong.
     """
     seen = set()
     for text in texts or ():
         if not isinstance(text, str):
-            continue  # the field itself refuses it, after this
-        line = line_of(text, settings)
+            continue  # the field itself refuses it afterwards
+        line = parse_line(text, settings)
         if line.upstream not in upstreams:
             names = ", ".join(sorted(upstreams)) or "-"
-            raise refused(
+            raise refusal(
                 _(
-                    "“${line}”: no upstream is called ${name}. There are: ${names}.",
-                    mapping={"line": shown(text), "name": line.upstream, "names": names},
+                    "“${line}”: no upstream is called ${name}. The upstreams are: ${names}.",
+                    mapping={"line": redact(text), "name": line.upstream, "names": names},
                 )
             )
         if line[:2] in seen:
-            raise refused(
-                _("“${line}”: that is set twice. Keep one line.", mapping={"line": shown(text)})
+            raise refusal(
+                _(
+                    "“${line}”: two lines change this setting. Keep one of them.",
+                    mapping={"line": redact(text)},
+                )
             )
         seen.add(line[:2])
     return True

@@ -1,4 +1,4 @@
-"""What the form says of an input that is not even a number."""
+"""The messages of the form for an input that is not a number."""
 
 from .form import SettingsForm
 from .interfaces import TAKES
@@ -7,10 +7,12 @@ from z3c.form.converter import FormatterValidationError
 from z3c.form.error import ComputedErrorViewMessage
 
 
-def _takes(error: Any) -> Any:
+def _describe(error: Any) -> Any:
     return TAKES[error.field.__name__]
 
 
-# For this form alone. A mark on the field itself would end up in the registry.
-no_number = ComputedErrorViewMessage(_takes, error=FormatterValidationError, form=SettingsForm)
-no_whole_number = ComputedErrorViewMessage(_takes, error=ValueError, form=SettingsForm)
+# For this form alone: a marker interface on the field itself would end up in the registry.
+not_a_number = ComputedErrorViewMessage(
+    _describe, error=FormatterValidationError, form=SettingsForm
+)
+not_a_whole_number = ComputedErrorViewMessage(_describe, error=ValueError, form=SettingsForm)

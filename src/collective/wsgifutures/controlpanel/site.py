@@ -1,13 +1,13 @@
-"""What the site that is being published wants, as the kernel and the upstreams ask for it.
+"""The settings of the site that is being published, for the kernel and the upstreams.
 
-Read in the pass, from the site's registry. Where there is no site, or the add-on is not
-installed in it, the process is as it is set. No page fails for what is wrong in a registry:
-it is logged once, and counts as not set.
+They are read in the pass, from the site's registry. Without a site, or in a site without the
+add-on, the settings of the process apply. A broken record fails no page: it is logged once, and
+counts as not set.
 """
 
-from ..kernel import sites
+from ..kernel.sites import Sites
+from ..kernel.sites import sites
 from ..kernel.sites import SiteSettings
-from ..upstreams import settings as upstream_settings
 from ..upstreams.upstream import upstreams
 from . import lines
 from .interfaces import FIELDS
@@ -25,20 +25,30 @@ import logging
 
 logger = logging.getLogger(__name__)
 
-#: What a site may only lower: it is the process that has to bear it.
+#: The settings that a site may only lower, since the process bears the load.
 _ONLY_LOWER = ("max_calls", "max_queue", "max_size")
 
 
 def zope_has_started(event: Any) -> None:
-    """Let the kernel and the upstreams ask."""
-    if wanted not in sites.site_settings:
-        sites.site_settings.append(wanted)
-    if overrides not in upstream_settings.site_overrides:
-        upstream_settings.site_overrides.append(overrides)
+    """Let the kernel and the upstreams ask for the settings of sites."""
+    if not any(isinstance(one, PloneSites) for one in sites):
+        sites.append(PloneSites())
 
 
-def wanted() -> SiteSettings | None:
-    """Return what the site that is being published wants, None where there is none."""
+class PloneSites(Sites):
+    """Reads the registry of the site that is being published."""
+
+    def settings(self) -> SiteSettings | None:
+        """Return what the site wants, None where there is no site."""
+        return read_settings()
+
+    def of_upstream(self, name: str) -> Mapping[str, object]:
+        """Return what the site changes of an upstream."""
+        return read_overrides(name)
+
+
+def read_settings() -> SiteSettings | None:
+    """Return the settings of the site that is being published; None if there is no site."""
     registry = _registry()
     if registry is None:
         return None
@@ -50,34 +60,35 @@ def wanted() -> SiteSettings | None:
     )
 
 
-def overrides(upstream: str) -> Mapping[str, object]:
-    """Return what the site that is being published changes of *upstream*."""
+def read_overrides(upstream: str) -> Mapping[str, object]:
+    """Return the settings of *upstream* that the site that is being published changes."""
     registry = _registry()
     if registry is None:
         return {}
     texts: list[str] = []
     for name in ("upstream_addresses", "upstream_limits"):
         texts += setting(name, registry) or ()
-    return _lowered(upstream, _understood(tuple(texts)).get(upstream, {})) if texts else {}
+    return _lower(upstream, _parse(tuple(texts)).get(upstream, {})) if texts else {}
 
 
 def setting(name: str, registry: Any = None) -> Any:
-    """Return the setting *name* of the site that is being published, None where it has none.
+    """Return the setting *name* of the site that is being published; None if it is not set.
 
-    A record that is broken counts as none.
+    A broken record counts as not set.
     """
     try:
         registry = _registry() if registry is None else registry
         if registry is None:
             return None
         value = registry.get(f"{PREFIX}.{name}")
-        if value is not None and not name.startswith("upstream_"):  # those are looked at apart
+        # The lines of upstreams are checked one by one, in ``_parse``.
+        if value is not None and not name.startswith("upstream_"):
             FIELDS[name].validate(value)
         return value
     except TransientError:
         raise
     except Exception as error:
-        _log_once(f"The registry record {PREFIX}.{name} is ignored: {_told(error)}")
+        _log_once(f"The registry record {PREFIX}.{name} is ignored: {_reason(error)}")
         return None
 
 
@@ -85,7 +96,7 @@ def _registry() -> Any:
     return None if getSite() is None else queryUtility(IRegistry)
 
 
-def _lowered(upstream: str, changes: Mapping[str, Any]) -> Mapping[str, object]:
+def _lower(upstream: str, changes: Mapping[str, Any]) -> Mapping[str, object]:
     known = upstreams.get(upstream)
     names = changes.keys() & set(_ONLY_LOWER)
     if known is None or not names:
@@ -94,20 +105,20 @@ def _lowered(upstream: str, changes: Mapping[str, Any]) -> Mapping[str, object]:
 
 
 @functools.lru_cache(maxsize=100)
-def _understood(texts: tuple[str, ...]) -> Mapping[str, Mapping[str, object]]:
-    """Return the settings that *texts* have for each upstream."""
+def _parse(texts: tuple[str, ...]) -> Mapping[str, Mapping[str, object]]:
+    """Return the settings in the lines *texts*, by upstream."""
     changes: dict[str, dict[str, object]] = {}
     for text in texts:
         try:
-            line = lines.line_of(text, lines.FORMS)
+            line = lines.parse_line(text, lines.FORMS)
         except Exception as error:
-            _log_once(f"A line of {PREFIX}.upstream_* is ignored: {_told(error)}")
+            _log_once(f"A line of {PREFIX}.upstream_* is ignored: {_reason(error)}")
         else:
             changes.setdefault(line.upstream, {})[line.setting] = line.value
     return changes
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, Invalid) and error.args else type(error).__name__
 
 

@@ -1,6 +1,6 @@
-"""Who gets ``Server-Timing``, decided in the pass, where the user is known.
+"""Which responses have ``Server-Timing``: decided in the pass, which knows the user.
 
-A request that was never held is not looked at: nothing is read and no permission checked.
+For a request that was never held no setting is read and no permission is checked.
 """
 
 from ..kernel.passes import current_pass
@@ -13,7 +13,7 @@ VIEW_TIMING = "collective.wsgifutures: View timing"
 
 
 def path_is_traversed(event: Any) -> None:
-    """Let the response tell its times, if the site has that on and the user may know them."""
+    """Add the times to the response, if the site wants that and the user may see them."""
     this = current_pass()
     if this is None or this.hold.passes < 2:
         return

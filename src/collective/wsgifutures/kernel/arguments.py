@@ -1,8 +1,9 @@
-"""What a future is called with: plain data, copied, and known again by its value.
+"""A future's arguments: plain data, copied, and recognized by value.
 
 One walk over a value gives both its identity and its copy, so the two cannot differ.
-What cannot cross from a pass into a future is refused here, with the reason and with
-what to pass instead. Nothing of Zope is imported: its objects are told by their shape.
+A value that cannot cross from a pass into a future is refused here; the message says why,
+and what to pass instead. Nothing of Zope is imported: Zope's objects are recognized by
+their shape.
 """
 
 from collections.abc import Hashable
@@ -30,9 +31,9 @@ import functools
 
 
 class Unfit(Exception):
-    """A value cannot be passed on; ``where`` it stands and the ``reason``.
+    """A value cannot be passed on: ``where`` it is, and the ``reason``.
 
-    ``foreign`` says that it belongs to Zope or to one pass, and may go nowhere at all.
+    A ``foreign`` value belongs to Zope or to one pass, and may not leave that pass at all.
     """
 
     def __init__(self, where: str, reason: str, foreign: bool = False) -> None:
@@ -66,7 +67,7 @@ def take(value: Any, where: str) -> Taken:
     Args:
         value: None, bool, numbers, str, bytes, Decimal, UUID, dates and times, enums,
             tuples, lists, sets, dicts and frozen dataclasses of those.
-        where: What to call it in a refusal, as ``text``.
+        where: The name of *value* in a refusal, as ``text``.
 
     Raises:
         Unfit: *value*, or something in it, is not plain data.
@@ -74,14 +75,14 @@ def take(value: Any, where: str) -> Taken:
     try:
         return _take(value, where, ())
     except RecursionError:
-        raise Unfit(where, "it is nested too deeply; pass something flatter.") from None
+        raise Unfit(where, "it is nested too deeply; pass flatter data.") from None
 
 
 def _take(value: Any, where: str, parents: tuple[int, ...]) -> Taken:
     kind = type(value)
     if kind in _ITSELF:
         return Taken((kind, value), value)
-    if kind is float:  # told by its digits: NaN equals itself, 0.0 is not -0.0
+    if kind is float:  # compared by digits: NaN equals itself, 0.0 is not -0.0
         return Taken((float, value.hex()), value)
     if kind is complex:
         return Taken((complex, value.real.hex(), value.imag.hex()), value)
@@ -89,8 +90,8 @@ def _take(value: Any, where: str, parents: tuple[int, ...]) -> Taken:
         return Taken((Decimal, str(value)), value)
     if kind in (datetime, time):
         zone = value.tzinfo
-        told = (value.replace(tzinfo=None), value.fold, type(zone), str(zone))
-        return Taken((kind, told, value.utcoffset()), value)
+        parts = (value.replace(tzinfo=None), value.fold, type(zone), str(zone))
+        return Taken((kind, parts, value.utcoffset()), value)
     if isinstance(value, Enum):  # a flag made of unknown bits has no name
         return Taken((kind, value.name or value.value), value)
     if isinstance(value, tzinfo):
@@ -119,12 +120,12 @@ def _take_container(value: Any, kind: Any, where: str, parents: tuple[int, ...])
         return Taken((dict, identities), {k.copy: v.copy for k, v in pairs})
     if _is_frozen_dataclass(kind) and not foreign(value):
         copy = object.__new__(kind)
-        told = []
+        parts = []
         for name in [field.name for field in fields(kind)]:
             part = _take(getattr(value, name), f"{where}.{name}", parents)
             object.__setattr__(copy, name, part.copy)
-            told.append(part.identity)
-        return Taken((kind, tuple(told)), copy)
+            parts.append(part.identity)
+        return Taken((kind, tuple(parts)), copy)
     raise Unfit(where, refusal(value), foreign(value) is not None)
 
 
@@ -132,7 +133,7 @@ def _is_frozen_dataclass(kind: type) -> bool:
     return bool(getattr(getattr(kind, "__dataclass_params__", None), "frozen", False))
 
 
-#: What to pass for some of Plone's own values, by the names of their classes.
+#: What to pass instead of some of Plone's values, by the names of their classes.
 _INSTEAD = {
     "DateTime": "value.asdatetime()",
     "Message": "its translation, translate(value, context=request)",
@@ -166,11 +167,11 @@ def refusal(value: object) -> str:
 
 
 def foreign(value: object, seen: frozenset[int] = frozenset()) -> str | None:
-    """Say what *value* is where it belongs to Zope or to one pass, else None.
+    """Say what *value* is if it belongs to Zope or to one pass; otherwise return None.
 
-    Such a value must not leave its pass in any wrapping: not as an argument, not inside
-    a result, not bound to a method, not closed over. Behind a semicolon stands what to
-    do instead.
+    A foreign value must not leave its pass in any wrapping: not as an argument, not inside
+    a result, not bound to a method, not closed over. The text may have advice behind a
+    semicolon.
     """
     if isinstance(value, type | ModuleType) or id(value) in seen:
         return None
@@ -261,12 +262,12 @@ def _is_empty(cell: CellType) -> bool:
 def take_closure(function: Any, seen: frozenset[int] = frozenset()) -> Taken:
     """Return what *function* closes over, and a copy of it which keeps those values.
 
-    The plain values count like arguments, those of a function inside too. Others (modules,
-    helpers, a client made once per process) are used as they are, and told by being the
-    same object.
+    Plain values count like arguments, and so do those of an inner function. Other values
+    (modules, helpers, a client made once per process) are used as they are, and are equal
+    only if they are the same object.
 
     Raises:
-        Unfit: It closes over something of Zope or of one pass.
+        Unfit: *function* closes over a value that belongs to Zope or to one pass.
     """
     found = foreign(function)
     if found:
@@ -282,15 +283,15 @@ def take_closure(function: Any, seen: frozenset[int] = frozenset()) -> Taken:
             continue
         part = _take_closed_over(name, cell.cell_contents, seen)
         identity.append((name, part.identity))
-        cells.append(CellType(part.copy))  # of its own: a loop goes on changing the other
-    # One that closes over nothing is found by its name in another process.
+        cells.append(CellType(part.copy))  # a new cell: a loop goes on changing the original
+    # A function that closes over nothing stays itself: another process finds it by its name.
     copied = _with_cells(function, tuple(cells)) if cells else function
     return Taken(tuple(identity), copied)
 
 
 def _take_closed_over(name: str, value: Any, seen: frozenset[int]) -> Taken:
     if type(value) is FunctionType:
-        if id(value) in seen:  # it calls itself, and counts once
+        if id(value) in seen:  # a recursive function counts once
             return Taken((), value)
         inner = take_closure(value, seen)
         return Taken((value.__code__, inner.identity), inner.copy)
@@ -307,7 +308,7 @@ def _take_closed_over(name: str, value: Any, seen: frozenset[int]) -> Taken:
 
 
 class _Same:
-    """Equals nothing but another one of the very same object."""
+    """Equals only another ``_Same`` of the very same object."""
 
     def __init__(self, value: object) -> None:
         self._value = value
@@ -332,7 +333,7 @@ def _with_cells(function: FunctionType, cells: tuple[CellType, ...]) -> Function
 
 
 def take_arguments(signature: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Taken:
-    """Bind a call's arguments, defaults applied, and return identity and copy of all.
+    """Bind a call's arguments, apply defaults, and return the identity and copy of all.
 
     Raises:
         Unfit: An argument is not plain data.

@@ -5,18 +5,14 @@ waits. Each finding of a view is logged once in a process. Arguments are told by
 names, never by their values.
 """
 
+from .calls import Call
 from collections.abc import Hashable
 from collections.abc import Iterable
 from types import CodeType
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import logging
 import sys
-
-if TYPE_CHECKING:
-    from .hold import Call
-    from .hold import Hold
 
 logger = logging.getLogger("collective.wsgifutures")
 
@@ -32,7 +28,7 @@ _PACKAGE = __name__.partition(".kernel")[0]
 _told: set[tuple[str, str]] = set()
 
 
-def what_differs(calls: "Iterable[Call]") -> str:
+def what_differs(calls: Iterable[Call]) -> str:
     """Return the arguments in which *calls* of one function differ, as `` (city, when)``."""
     values: dict[str, set[Hashable]] = {}
     for call in calls:
@@ -62,7 +58,7 @@ class Watch:
         #: The pass in which mail was sent at once, by its number.
         self.mailed_in = 0
 
-    def asks(self, call: "Call") -> None:
+    def asks(self, call: Call) -> None:
         """Note that *call* is asked for, now and by the function that this was called from."""
         calls = self._asked.setdefault(_place(), [])
         if call not in calls:
@@ -80,10 +76,10 @@ class Watch:
             _told.add((view, finding))
             logger.warning("%s " + text, view, *facts, extra={"trace_id": self._trace})
 
-    def pass_waits(self, hold: "Hold") -> None:
-        """Look at a pass that has ended by waiting."""
+    def pass_waits(self, new: Iterable[Call]) -> None:
+        """Look at a pass that has ended by waiting; *new* is what it waits for anew."""
         if not self._look_for_changes():
-            self._look_for_a_waterfall(hold)
+            self._look_for_a_waterfall([call.name for call in new])
         self._asked_before, self._asked = self._asked, {}
 
     def _look_for_changes(self) -> bool:
@@ -99,9 +95,8 @@ class Watch:
             self.tell(f"arguments of {calls[0].name}", _CHANGES, _named(calls))
         return bool(found)
 
-    def _look_for_a_waterfall(self, hold: "Hold") -> None:
+    def _look_for_a_waterfall(self, new: list[str]) -> None:
         """Tell what waits for one thing after the other."""
-        new = [call.name for call in hold.pending if call.first_pass == hold.passes]
         if new:
             self._waits.append(new)
         if len(self._waits) == WATERFALL:
@@ -122,13 +117,13 @@ _WATERFALL = (
 )
 
 
-def _are_others(before: "list[Call]", calls: "list[Call]") -> bool:
+def _are_others(before: list[Call], calls: list[Call]) -> bool:
     """Tell whether the same functions were called, and each with other arguments."""
     same_functions = [c.name for c in before] == [c.name for c in calls]
     return same_functions and not {c.identity for c in before} & {c.identity for c in calls}
 
 
-def _named(calls: "list[Call]") -> str:
+def _named(calls: list[Call]) -> str:
     return calls[0].name + what_differs(call for call in calls if call.name == calls[0].name)
 
 

@@ -1,6 +1,6 @@
-"""How long things took: counted by bounds for a chart, and the last ones for a percentile.
+"""Durations: a count for each bound, for a chart, and the latest, for percentiles.
 
-No lock: a count that two threads raise in the same instant may lose one of them.
+There is no lock: if two threads count in the same instant, one duration may be lost.
 """
 
 from bisect import bisect_left
@@ -9,10 +9,10 @@ from itertools import accumulate
 
 import math
 
-#: Seconds up to which is counted. What takes longer is counted too.
+#: The upper bounds of the counts, in seconds. Longer durations have a count of their own.
 BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
-#: So many of the last ones are looked at for a percentile.
+#: How many of the latest durations a percentile is taken from.
 RECENT = 500
 
 
@@ -20,24 +20,29 @@ class Durations:
     """Durations of one kind, in seconds."""
 
     def __init__(self) -> None:
-        self.total = 0.0  #: of all of them
+        self.total = 0.0  #: the sum of all durations
         self.recent: deque[float] = deque(maxlen=RECENT)
         self._counts = [0] * (len(BOUNDS) + 1)
 
     def add(self, seconds: float) -> None:
-        """Count one of *seconds*."""
+        """Count a duration of *seconds*."""
         self._counts[bisect_left(BOUNDS, seconds)] += 1
         self.total += seconds
         self.recent.append(seconds)
 
     def buckets(self) -> dict[str, int]:
-        """Return how many took up to each bound, ``+Inf`` the last one."""
-        names = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
-        return dict(zip(names, accumulate(self._counts), strict=True))
+        """Return how many durations are within each bound; the last bound is ``+Inf``."""
+        return buckets(self._counts)
+
+
+def buckets(counts: list[int]) -> dict[str, int]:
+    """Return how many are up to each bound, ``+Inf`` the last; *counts* has those in between."""
+    names = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+    return dict(zip(names, accumulate(counts), strict=True))
 
 
 def percentile(seconds: list[float], percent: float) -> float | None:
-    """Return which of *seconds* so many percent of them do not exceed; None of none."""
+    """Return the duration that *percent* percent of *seconds* do not exceed, None if empty."""
     if not seconds:
         return None
     return sorted(seconds)[math.ceil(len(seconds) * percent / 100) - 1]

@@ -5,6 +5,7 @@
      ├ FutureCancelled                 also concurrent.futures.CancelledError
      ├ TooManyPasses, AskedAfterCommit
      ├ ProcessEnded
+     ├ StandsForSuspension           (of collective.wsgifutures.compat)
      ├ Unavailable
      │  ├ ExecutorBusy               (and what goes wrong with an upstream)
      │  └ HoldCancelled
@@ -21,11 +22,11 @@ import math
 
 
 class FuturesError(Exception):
-    """Something is wrong with a future or with how it was asked for."""
+    """Something is wrong with a future or with the call that asked for it."""
 
 
 class FutureTimeout(FuturesError, TimeoutError):
-    """A future did not settle in time. Answers 504 where no view catches it."""
+    """A future did not settle in time. Answers 504 if no view catches it."""
 
     def __init__(self, name: str, timeout: float) -> None:
         super().__init__(name, timeout)
@@ -41,18 +42,18 @@ class FutureTimeout(FuturesError, TimeoutError):
 
 
 class HoldExpired(FuturesError, TimeoutError):
-    """The response was held up to its deadline. Answers 504 where no view catches it."""
+    """The response was held up to its deadline. Answers 504 if no view catches it."""
 
     def __init__(self, name: str, deadline: float) -> None:
         super().__init__(name, deadline)
-        self.name = name  #: the future that is not there
+        self.name = name  #: the future that has no result
         self.deadline = deadline  #: how long a response is held, in seconds
 
     def __str__(self) -> str:
         return (
-            f"{self.name} has no result, and the response was held for its "
+            f"{self.name} has no result, and the response was held up to its deadline of "
             f"{self.deadline:g} s. Catch HoldExpired, or ask with "
-            "result(default=...), and answer with what is there."
+            "result(default=...), and answer without the result."
         )
 
 
@@ -74,21 +75,21 @@ class TooManyPasses(FuturesError):
         names = tuple(names)
         super().__init__(passes, names)
         self.passes = passes  #: the limit that was reached
-        #: futures first asked for in one of the last passes, and which arguments differ
+        #: futures that are new in the last passes, with the arguments that differ
         self.names = names
 
     def __str__(self) -> str:
         return (
-            f"After {self.passes} passes the request still asks for new futures; "
+            f"The request still asks for new futures after {self.passes} passes; "
             f"new in its last passes: {', '.join(self.names) or 'none'}. A future is "
-            "known again by its name and arguments: pass the same ones in each pass "
-            "(no time stamps, no random values), ask for independent ones together "
+            "recognized by its name and arguments: pass the same arguments in each pass "
+            "(no time stamps, no random values), ask for independent futures together "
             "with gather, or raise max_passes."
         )
 
 
 class AskedAfterCommit(FuturesError):
-    """A pending future was asked for when the pass had been committed already."""
+    """A pending future was asked for after the pass had been committed."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -96,11 +97,18 @@ class AskedAfterCommit(FuturesError):
 
     def __str__(self) -> str:
         return (
-            f"{self.name} is pending and the transaction is committed: publishing "
-            "again would do all of its work twice. Ask in the view or in a "
-            "before-commit hook, not in IPubSuccess or an after-commit hook: what was "
-            "submitted before the commit, with submit(), has its value there."
+            f"{self.name} is pending and the transaction is committed: publishing the "
+            "request again would do all of its work twice. Ask in the view or in a "
+            "before-commit hook, not in IPubSuccess or an after-commit hook. A future that "
+            "was submitted before the commit, with submit(), has its value there."
         )
+
+
+class StandsForSuspension(FuturesError):
+    """Where it leaves the pass that it was raised for, that suspends on all that is pending."""
+
+    #: It was raised for a pass, and not by a future.
+    is_of_pass = False
 
 
 class ArgumentRefused(FuturesError, TypeError):
@@ -109,8 +117,8 @@ class ArgumentRefused(FuturesError, TypeError):
     def __init__(self, name: str, argument: str, reason: str) -> None:
         super().__init__(name, argument, reason)
         self.name = name  #: the future's name
-        self.argument = argument  #: where the value stands, as ``text`` or ``items[2]``
-        self.reason = reason  #: what it is, and what to pass instead
+        self.argument = argument  #: where the value is, as ``text`` or ``items[2]``
+        self.reason = reason  #: what the value is, and what to pass instead
 
     def __str__(self) -> str:
         return f"{self.name} cannot take {self.argument}: {self.reason}"
@@ -122,82 +130,82 @@ class ResultRefused(FuturesError, TypeError):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
         self.name = name  #: the future's name
-        self.reason = reason  #: what it is, and what to return instead
+        self.reason = reason  #: what the result is, and what to return instead
 
     def __str__(self) -> str:
         return f"The result of {self.name} cannot be kept: {self.reason}"
 
 
 class Unavailable(FuturesError):
-    """Something that is needed cannot be had now. Answers 503 where no view catches it."""
+    """Something that the view needs is unavailable. Answers 503 if no view catches it."""
 
-    #: Seconds after which it may be asked for again.
+    #: Seconds until the view may ask again.
     retry_after = 5.0
 
     @property
     def headers(self) -> dict[str, str]:
-        """What Zope sends with an error that no view catches."""
+        """The headers that Zope sends with an error that no view catches."""
         return {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
 
 
 class ExecutorBusy(Unavailable):
-    """A future was not started: too many wait for a thread or a process already."""
+    """A future was not started: too many others wait for a thread or a process."""
 
     def __init__(self, name: str, executor: str, limit: int, queued: int) -> None:
         super().__init__(name, executor, limit, queued)
         self.name = name  #: the future's name
         self.executor = executor  #: ``threads`` or ``processes``
-        self.limit = limit  #: how many run side by side
-        self.queued = queued  #: how many may wait for one of those
+        self.limit = limit  #: how many futures run side by side
+        self.queued = queued  #: how many futures may wait
 
     def __str__(self) -> str:
         return (
             f"{self.name} was not started: all {self.limit} {self.executor} for futures are "
-            f"busy and {self.queued} calls wait for one. Catch ExecutorBusy and answer without "
-            f"it, or raise max_{self.executor} or max_queued."
+            f"busy, and {self.queued} calls wait already. Catch ExecutorBusy and answer without "
+            f"the result, or raise max_{self.executor} or max_queued."
         )
 
 
 class HoldCancelled(Unavailable):
-    """An operator cancelled the held response. Answers 503 where no view catches it."""
+    """An operator cancelled the held response. Answers 503 if no view catches it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.name = name  #: the future that is not there
+        self.name = name  #: the future that has no result
 
     def __str__(self) -> str:
         return (
             f"{self.name} has no result: an operator cancelled the wait for it. Catch "
-            "HoldCancelled, or ask with result(default=...), and answer with what is there."
+            "HoldCancelled, or ask with result(default=...), and answer without the result."
         )
 
 
 class ProcessEnded(FuturesError):
-    """The process of a future ended before it had an outcome."""
+    """The process of a future ended before the future had an outcome."""
 
     def __init__(self, name: str, status: int) -> None:
         super().__init__(name, status)
         self.name = name  #: the future's name
-        self.status = status  #: of the process; the number of a signal is negative
+        self.status = status  #: exit status of the process; the number of a signal is negative
 
     def __str__(self) -> str:
         how = f"by signal {-self.status}" if self.status < 0 else f"with status {self.status}"
         return (
-            f"The process that ran {self.name} ended {how}. What killed it, the system for "
-            "want of memory say, is not in this log."
+            f"The process that ran {self.name} ended {how}. Look for the reason in the log of "
+            "the system, which kills processes if memory runs out."
         )
 
 
 class Suspended(BaseException):
-    """Ends a pass, since a result that it needs is pending.
+    """Ends a pass because a result that the pass needs is pending.
 
     Control flow and not an error: no ``except Exception`` may stop it, nothing logs
-    it, and whoever catches it must raise it again. All that matters is written down
-    in the pass before it is raised, so losing it changes nothing.
+    it, and code that catches it must raise it again. The pass records everything that
+    matters before it raises, so a lost Suspended changes nothing.
     """
 
     def __init_subclass__(cls) -> None:
-        # Chameleon re-raises what comes out of a template as a new class made of the
-        # exception's and of one derived from Exception, which error handling would
-        # swallow. Told that there is no such class, it raises a plain copy.
+        # Chameleon re-raises a template's exception as a new class, made of the
+        # exception's own class and of a subclass of Exception, which error handling would
+        # swallow. After this TypeError Chameleon raises a plain copy.
         raise TypeError("Suspended cannot be subclassed")

@@ -1,19 +1,26 @@
 """``fragment``: a part of a page that suspends without stopping the other parts.
 
-A part is made in several steps: a viewlet is updated and then rendered, a portlet is asked
-before whether it is available. Each step of a class is guarded, whether the class has it
-itself, inherits it, or gets it in a subclass that ZCML makes for ``template=``. Where one
-has suspended, the later ones are not run in that pass.
+A part is made in several steps: a viewlet is updated and then rendered; a portlet is first
+asked whether it is available. Each step of a class is guarded, whether the class defines the
+step, inherits it, or gets it in a subclass that ZCML makes for ``template=``. After a step has
+suspended, the later steps of the part do not run in that pass.
 
 A deferred part is not waited for: the page is sent with its placeholder, and the browser
-fetches the part. It has to be found again then, by where it stands in the site or by its name.
+fetches the part. The part must be found again then, by its place in the site or by its name.
 """
 
+from .calls import Call
+from .calls import CallState
+from .errors import HoldCancelled
+from .errors import HoldExpired
+from .errors import Suspended
 from .names import dotted_name
 from .passes import current_pass
+from .passes import Pass
 from .placeholders import Fragment
-from .placeholders import made
 from collections.abc import Callable
+from collections.abc import Container
+from collections.abc import Hashable
 from typing import Any
 from typing import NamedTuple
 from typing import overload
@@ -22,13 +29,14 @@ from typing import TypeVar
 import contextlib
 import functools
 import inspect
+import sys
 
 T = TypeVar("T")
 
-#: The most lines that can be kept free for a deferred part.
+#: The largest number of lines that can be kept free for a deferred part.
 MOST_LINES = 40
 
-#: What a class gives for each step that is not run, or ends early: None is its placeholder.
+#: What a step gives if it does not run or ends early, made of the placeholder.
 _STEPS: dict[str, Callable[[str], Any]] = {
     "update": lambda placeholder: None,
     "available": lambda placeholder: True,
@@ -56,37 +64,37 @@ def fragment(
 ) -> Any:
     """Declare a part of a page, which suspends without stopping the page's other parts.
 
-    Where it asks for a result that is pending, its placeholder stands in its place and the
-    page goes on, so that the other parts ask for theirs: all are waited for together, and
-    the page is published again once. The placeholder is only ever sent where the hold's
-    deadline has passed.
+    If the part asks for a result that is pending, its placeholder takes its place and the
+    page goes on, so that the other parts ask for theirs. All results are waited for together,
+    and the page is published again once. The placeholder is only sent after the hold's
+    deadline.
 
     Args:
         part: The class of a viewlet, portlet renderer, tile or view (its ``update``,
             ``available``, ``render`` and ``__call__`` are guarded), or any callable.
-        placeholder: Text or markup. It is put into the page as what the part gives is.
-        deferred: Where its result is not there the page is sent without it, and the browser
-            fetches it by itself.
-        height: How many lines of text a deferred part takes, about: so much is kept free.
+        placeholder: Text or markup. The page treats it like the output of the part.
+        deferred: If the result is pending, the page is sent without the part, and the
+            browser fetches the part by itself.
+        height: About how many lines of text a deferred part takes: the page keeps them free.
 
     Raises:
-        TypeError: *part* is neither a class with such a method nor callable, or it is deferred
-            and has no name to be found by; or *placeholder* is not a str.
+        TypeError: *part* is neither a class nor callable; or *part* is deferred and has no
+            name to be found by; or *placeholder* is not a str.
         ValueError: *height* is not a number of lines, or the part is not deferred.
     """
-    options = _checked(placeholder, deferred, height)
+    options = _check(placeholder, deferred, height)
 
     def declare(part: Any) -> Any:
         if isinstance(part, type):
-            return _guarded_class(part, options)
+            return _guard_class(part, options)
         if not callable(part):
             raise TypeError(f"fragment is for a class or a callable, not for {part!r}")
-        return _guarded_function(part, options)
+        return _guard_function(part, options)
 
     return declare if part is None else declare(part)
 
 
-def _checked(placeholder: str, deferred: bool, height: int) -> _Options:
+def _check(placeholder: str, deferred: bool, height: int) -> _Options:
     if not isinstance(placeholder, str):
         raise TypeError(f"placeholder={placeholder!r} is not a str")
     if type(height) is not int or not 0 <= height <= MOST_LINES:
@@ -96,12 +104,12 @@ def _checked(placeholder: str, deferred: bool, height: int) -> _Options:
     return _Options(placeholder, bool(deferred), height)
 
 
-def _guarded_function(function: Callable[..., Any], options: _Options) -> Any:
+def _guard_function(function: Callable[..., Any], options: _Options) -> Any:
     name = dotted_name(function)
     if options.deferred and ("<" in name or not hasattr(function, "__qualname__")):
         raise TypeError(
             f"{function!r} has no dotted name by which the browser's request could find it "
-            "again. Declare it in a module or as a method of a view, or leave deferred=True out."
+            "again. Declare it in a module or as a method of a view, or leave out deferred=True."
         )
 
     @functools.wraps(function)
@@ -110,13 +118,13 @@ def _guarded_function(function: Callable[..., Any], options: _Options) -> Any:
         if this is None:
             return function(*args, **kwargs)
         fragment = Fragment(name, **options._asdict(), call=(guarded, args, kwargs))
-        return made(this, fragment, lambda: function(*args, **kwargs))
+        return make(this, fragment, lambda: function(*args, **kwargs))
 
     guarded.is_deferred = options.deferred  # type: ignore[attr-defined]
     return _with_signature(guarded, function)
 
 
-def _guarded_class(class_: type, options: _Options) -> type:
+def _guard_class(class_: type, options: _Options) -> type:
     own = vars(class_).get("__init_subclass__")
 
     def guard_subclass(subclass: type, /, **its_own: Any) -> None:
@@ -130,25 +138,25 @@ def _guarded_class(class_: type, options: _Options) -> type:
 
 
 def _guard_steps(class_: type, options: _Options) -> None:
-    """Guard the steps of *class_*, whichever class has them."""
+    """Guard the steps of *class_*, its own and those that it inherits."""
     for name, otherwise in _STEPS.items():
         step = next((vars(c)[name] for c in class_.__mro__ if name in vars(c)), None)
         if step is not None:
-            setattr(class_, name, _guarded_step(step, dotted_name(class_), options, otherwise))
+            setattr(class_, name, _guard_step(step, dotted_name(class_), options, otherwise))
 
 
-def _guarded_step(step: Any, name: str, options: _Options, otherwise: Callable[[str], Any]) -> Any:
-    """Return *step*, as it is in a class, guarded: a function stays a function."""
+def _guard_step(step: Any, name: str, options: _Options, otherwise: Callable[[str], Any]) -> Any:
+    """Return a guarded *step* to put into a class. A function stays a function."""
 
     def run(part: Any, function: Callable[[], Any]) -> Any:
         this = current_pass()
         part = getattr(part, "aq_base", part)  # Zope wraps it anew each time
-        if this is None or part is this.alone or any(part is one.part for one in this.fragments):
+        if this is None or not _is_guarded(this, part):
             return function()
         if id(part) in this.suspended_parts:
             return otherwise(this.suspended_parts[id(part)][1])
         fragment = Fragment(name, **options._asdict(), part=part)
-        value = made(this, fragment, function)
+        value = make(this, fragment, function)
         if not fragment.suspended:
             return value
         this.suspended_parts[id(part)] = (part, value)
@@ -168,8 +176,8 @@ class _Step:
     """A guarded property or page template, in its class.
 
     Args:
-        step: What is in the class without this.
-        run: Runs it for a part.
+        step: The property or template itself.
+        run: Runs the step for a part.
     """
 
     def __init__(self, step: Any, run: Callable[[Any, Callable[[], Any]], Any]) -> None:
@@ -188,7 +196,7 @@ class _Step:
 
 
 class _BoundStep:
-    """A guarded page template of one part; its macros and the like are as they are."""
+    """A guarded page template of one part; its macros and other attributes are its own."""
 
     def __init__(self, part: Any, bound: Any, run: Callable[[Any, Callable[[], Any]], Any]) -> None:
         self._part = part
@@ -203,7 +211,78 @@ class _BoundStep:
 
 
 def _with_signature(guarded: Any, function: Any) -> Any:
-    """ZPublisher.mapply fills the arguments that it finds here from the request."""
-    with contextlib.suppress(TypeError, ValueError):  # what C code takes nobody can tell
+    """Keep the signature: ZPublisher.mapply fills its arguments from the request."""
+    with contextlib.suppress(TypeError, ValueError):  # C code may have no signature
         guarded.__signature__ = inspect.signature(function)
     return guarded
+
+
+def make(this: Pass, fragment: Fragment, function: Callable[[], Any]) -> Any:
+    """Return what *function* gives, the placeholder where it suspends or comes too late.
+
+    A deferred one suspends where anything that it asked for is pending, waited for or not.
+
+    Args:
+        this: The pass that is being published.
+        fragment: Of *function*; ``suspended`` tells afterwards what became of it.
+        function: Makes the fragment.
+
+    Raises:
+        Suspended: It is not the fragment that suspends, but what is around it.
+        Exception: What *function* raised, where the pass is not discarded for it.
+    """
+    known = set(this.hold.calls) if fragment.deferred and this.publisher.defers else None
+    fragment.made_in = sys._getframe()
+    this.fragments.append(fragment)
+    try:
+        value = function()
+    except Suspended:
+        if not fragment.suspended or this.hold.done:
+            raise
+    except Exception as error:
+        late = isinstance(error, HoldCancelled | HoldExpired)
+        if not (late or this.waits_for(error)) or this.fragment() is not fragment:
+            raise
+        fragment.suspended = True
+    else:
+        if known is not None and _registered_since(this, known):
+            fragment.suspended = this.fragment() is fragment
+        if not fragment.suspended:
+            return value
+    finally:
+        this.fragments.pop()
+        fragment.made_in = None  # a frame that is kept keeps all of its pass
+    return fragment.placeholder if known is None else _put_off(this, fragment, known)
+
+
+def _put_off(this: Pass, fragment: Fragment, known: Container[Hashable]) -> str:
+    """Return what stands for a deferred *fragment* that has suspended.
+
+    What it asked for is forgotten: it is asked for again where the browser fetches it.
+
+    Args:
+        this: The pass that is being published.
+        fragment: It has ended.
+        known: The identities of what was asked for before.
+    """
+    calls = _registered_since(this, known)
+    for call in calls:
+        this.placed.pop(call, None)
+    text = this.publisher.defer(fragment)
+    if text is None:
+        this.placed.update(dict.fromkeys(calls))
+        return fragment.placeholder
+    for call in calls:
+        del this.hold.calls[call.identity]
+    return text
+
+
+def _registered_since(this: Pass, known: Container[Hashable]) -> list[Call]:
+    """Return what was asked for, and has not started, whose identities are not *known*."""
+    calls = this.hold.calls.values()
+    return [c for c in calls if c.identity not in known and c.state is CallState.REGISTERED]
+
+
+def _is_guarded(this: Pass, part: object) -> bool:
+    """Tell whether a step of *part* is a fragment of its own: not inside of another step."""
+    return part is not this.alone and all(part is not one.part for one in this.fragments)

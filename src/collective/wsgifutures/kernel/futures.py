@@ -9,20 +9,22 @@ from .arguments import foreign
 from .arguments import noun
 from .arguments import take_arguments
 from .arguments import take_closure
+from .arguments import Taken
 from .arguments import Unfit
+from .by_name import Declared
+from .by_name import pack
+from .calls import Call
+from .calls import CallState
+from .calls import Outcome
 from .errors import ArgumentRefused
 from .errors import FutureCancelled
 from .errors import FuturesError
 from .errors import HoldCancelled
 from .errors import HoldExpired
-from .hold import Call
-from .hold import CallState
-from .hold import Pass
 from .names import dotted_name
-from .outcomes import Outcome
-from .outcomes import run
 from .passes import current_pass
 from .passes import holding_pass
+from .passes import Pass
 from .sites import SiteSettings
 from collections.abc import Callable
 from collections.abc import Coroutine
@@ -86,7 +88,8 @@ class Future(Generic[T]):
             HoldCancelled: The same, and an operator wanted it so.
             Exception: What the call raised, with its own traceback.
         """
-        _refuse_timeout("result", args, kwargs)
+        if args or kwargs:
+            raise _no_timeout("result", kwargs)
         outcome = self._call.outcome
         if outcome is not None:
             return self._value(outcome)
@@ -100,7 +103,8 @@ class Future(Generic[T]):
         Raises:
             Suspended, FutureCancelled, HoldExpired, HoldCancelled: As ``result``.
         """
-        _refuse_timeout("exception", args, kwargs)
+        if args or kwargs:
+            raise _no_timeout("exception", kwargs)
         outcome = self._call.outcome
         if outcome is None:
             return self._suspend()
@@ -143,47 +147,7 @@ def settle_in_place(call: Call, make: Callable[[], Outcome]) -> None:
     call.settle(stand_ins[-1](call) if stand_ins else make())
 
 
-class Parts:
-    """What a call is made of: a function and its arguments, kept while its response is held.
-
-    Args:
-        name: The future's.
-        function: What makes the call.
-        args: For it.
-        kwargs: For it, too.
-    """
-
-    __slots__ = ("args", "function", "kwargs", "name")
-
-    def __init__(
-        self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        self.name = name
-        self.function = function
-        self.args = args
-        self.kwargs = kwargs
-
-    def run(self) -> Outcome:
-        """Make the call and return its outcome."""
-        return run(self.name, self.call)
-
-    def call(self) -> Any:
-        """Make the call and return its value."""
-        return self.function(*self.args, **self.kwargs)
-
-
-class _AsyncParts(Parts):
-    """The same of an ``async def``, which asyncio's executor awaits."""
-
-    __slots__ = ()
-
-    def call(self) -> Any:
-        from .executors.asyncio import run_in_place
-
-        return run_in_place(self.function, self.args, self.kwargs)
-
-
-class FutureFunction(Generic[P, T]):
+class FutureFunction(Declared, Generic[P, T]):
     """A function declared with ``@future``. Calling it gives its value or suspends."""
 
     def __init__(
@@ -218,14 +182,18 @@ class FutureFunction(Generic[P, T]):
             TypeError: The arguments do not fit the function.
             ValueError: This process does not have its ``executor``.
         """
+        function, arguments, identity = self._take(args, kwargs)
         this = holding_pass()
-        call = self._call(args, kwargs, SiteSettings() if this is None else this.site)
+        known = None if this is None else this.hold.calls.get(identity)
+        if known is not None:
+            return Future(known, this)
+        call = self._call(function, arguments, identity, None if this is None else this.hold.site)
         if this is None:
-            settle_in_place(call, call.run)
+            settle_in_place(call, functools.partial(self._kind.in_place, call))
         else:
-            if not stand_ins:
+            if self._executor is not None and not stand_ins:
                 executors.check_available(self._executor)
-            call = this.submit(call)
+            this.submit(call)
         return Future(call, this)
 
     def identify(self, *args: P.args, **kwargs: P.kwargs) -> Hashable:
@@ -247,7 +215,10 @@ class FutureFunction(Generic[P, T]):
             "@staticmethod, and pass plain values.",
         )
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], site: SiteSettings) -> Call:
+    def _take(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Callable[..., Any], Taken, Hashable]:
+        """Return what is called, with what, and what tells that call from others."""
         try:
             closure = take_closure(self._function)
             arguments = take_arguments(self._signature, args, kwargs)
@@ -255,23 +226,35 @@ class FutureFunction(Generic[P, T]):
             raise ArgumentRefused(self._name, unfit.where, unfit.reason) from None
         except TypeError as error:
             raise TypeError(f"{self._name}: {error}") from None
-        identity: Hashable = (self._name, arguments.identity, closure.identity)
-        positional, named = arguments.copy
-        parts = self._parts(closure.copy, positional, named)
-        told = cast(tuple[tuple[str, Hashable], ...], arguments.identity)
-        timeout = self._timeout or site.timeout or DEFAULT_TIMEOUT
-        return Call(self._name, identity, parts.run, timeout, told, self._executor, parts)
+        return closure.copy, arguments, (self._name, arguments.identity, closure.identity)
 
-    def _parts(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Parts:
-        if executors.leaves_process(self._executor):
-            from .executors.channel import pack
+    def _call(
+        self,
+        function: Callable[..., Any],
+        arguments: Taken,
+        identity: Hashable,
+        site: SiteSettings | None,
+    ) -> Call:
+        args, kwargs = arguments.copy
+        by_name = self._kind.by_name
+        call = Call(
+            self._name,
+            identity,
+            self._function if by_name else function,
+            args,
+            kwargs,
+            timeout=self._timeout or (site and site.timeout) or DEFAULT_TIMEOUT,
+            arguments=cast(tuple[tuple[str, Hashable], ...], arguments.identity),
+            executor=self._executor,
+        )
+        if by_name:
+            pack(call)  # is refused here, in the view
+        return call
 
-            function = self._function
-            pack(self._name, function, args, kwargs)  # is refused here, in the view
-        kind = _AsyncParts if self._executor == "asyncio" else Parts
-        return kind(self._name, function, args, kwargs)
+    @functools.cached_property
+    def _kind(self) -> executors.Kind:
+        """What runs it, looked up when it is first called: gevent has patched by then."""
+        return executors.kind_of(self._executor)
 
     @property
     def name(self) -> str:
@@ -312,9 +295,11 @@ def future(
         key: Its name, instead of its dotted name. A lambda or a function
             inside a function needs one.
         executor: What runs it while its response is held. ``"greenlets"``: the default
-            under gevent. ``"threads"``: the default elsewhere; under gevent for C code that
-            waits by itself. ``"processes"``: for what computes. ``"asyncio"``: for
-            ``async def``, and its default.
+            under gevent. ``"threads"``: the default elsewhere; under gevent for libraries that
+            need real threads, and for C code that waits by itself. ``"processes"``: for what
+            computes. ``"asyncio"``: for ``async def``, and its default. A function that runs in
+            another process (the last two, and threads, under gevent; else processes alone) is
+            found by its name: declare it at the top of a module.
 
     Raises:
         ValueError: ``timeout`` or ``executor`` is not one of those, or does not suit the
@@ -324,7 +309,7 @@ def future(
     seconds = _checked_timeout(timeout)
     if key is not None and not (isinstance(key, str) and key):
         raise TypeError(f"key={key!r} is not a name, a str of one letter or more")
-    executors.check_name(executor)
+    executors.kind_of(executor)
 
     def declare(function: Callable[P, T]) -> FutureFunction[P, T]:
         _check_function(function, key)
@@ -426,13 +411,12 @@ def _made(name: str, maker: Callable[[Any], Future[Any]], view: object) -> Futur
     return made
 
 
-def _refuse_timeout(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    if args or kwargs:
-        given = f"{next(iter(kwargs))}=" if kwargs else "a positional argument"
-        raise TypeError(
-            f"{method}() takes no timeout: it never blocks (it was given {given}). Set timeout= "
-            "where the future is declared; result(default=...) does not wait."
-        )
+def _no_timeout(method: str, kwargs: dict[str, Any]) -> TypeError:
+    given = f"{next(iter(kwargs))}=" if kwargs else "a positional argument"
+    return TypeError(
+        f"{method}() takes no timeout: it never blocks (it was given {given}). Set timeout= "
+        "where the future is declared; result(default=...) does not wait."
+    )
 
 
 def _checked_timeout(timeout: float | None) -> float | None:
@@ -471,14 +455,17 @@ def _check_function(function: Any, key: str | None) -> None:
 def _executor(function: Callable[..., Any], executor: str | None) -> str | None:
     """Return what runs *function*: asyncio what is ``async def``, and nothing else."""
     is_async = inspect.iscoroutinefunction(function)
-    if is_async and executor not in (None, "asyncio"):
-        raise ValueError(f"executor={executor!r} does not run async def; asyncio does")
-    if executor == "asyncio" and not is_async:
+    if executor is None:
+        return executors.ASYNC if is_async else None
+    runs_async = executors.kind_of(executor).is_async
+    if is_async and not runs_async:
+        raise ValueError(f"executor={executor!r} does not run async def; {executors.ASYNC} does")
+    if runs_async and not is_async:
         raise ValueError(
-            f"executor='asyncio' runs async def; {function.__qualname__} is none, and would stop "
-            "the others in its loop"
+            f"executor={executor!r} runs async def; {function.__qualname__} is not async, and "
+            "would stop the others in its loop"
         )
-    return "asyncio" if is_async else executor
+    return executor
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:

@@ -6,16 +6,22 @@ and not once per connection. On a threaded server it is a permission: the pass r
 the server's own thread.
 """
 
-from . import executors
+from . import runtime
+from .runtime import Signal
+from .runtime import Slot
+from .waiting import Steps
+from .waiting import Wait
 from collections import deque
 from collections.abc import Callable
-from typing import Any
-from typing import Protocol
+from typing import cast
+from typing import Generic
+from typing import TypeVar
 
 import math
-import queue
 import threading
 import time
+
+T = TypeVar("T")
 
 #: In a lasting overload the line of new requests is so many times shorter than in a burst.
 LASTING = 10
@@ -39,22 +45,11 @@ class Refused(Exception):
         self.limit = limit  #: the setting that says how much there may be
 
 
-class Slot(Protocol):
-    """One place to publish."""
-
-    def run(self, function: Callable[[], Any], until: float, free: Callable[[], None]) -> Any:
-        """Call *function* and return what it returns; call *free* when it has ended.
-
-        Raises:
-            NoAnswer: It has not ended by *until*. It goes on; what it returns is closed.
-        """
-
-
 class Gate:
     """A few slots and two lines of passes that wait for one.
 
     Resumed passes are limited by how many responses are held. Of new ones only so many
-    may wait, and each only for so long: ``NewLine`` refuses those that would wait longer.
+    may wait, and each only for so long: ``Arrivals`` refuses those that would wait longer.
 
     Args:
         slots: How many passes run at a time.
@@ -65,11 +60,11 @@ class Gate:
     def __init__(
         self, slots: int, max_waiting: float = math.inf, max_wait: float = math.inf
     ) -> None:
-        make = _greenlet_slots() if executors.under_gevent() else ThreadSlot
         self.slots = slots
+        self._runtime = runtime.current()
         self._max_wait = max_wait
-        self._free: deque[Slot] = deque(make() for _ in range(slots))
-        self._new = NewLine(max_waiting, max_wait)
+        self._free = deque(self._runtime.slots(slots))
+        self.new = Arrivals(max_waiting, max_wait)  #: first passes that wait for a slot
         self._resumed: deque[_Ticket] = deque()
         self._resumed_in_a_row = 0
         self._lock = threading.Lock()
@@ -82,7 +77,7 @@ class Gate:
     @property
     def waiting(self) -> int:
         """How many passes wait for a slot, resumed ones too."""
-        return len(self._new) + len(self._resumed)
+        return len(self.new) + len(self._resumed)
 
     def check(self) -> None:
         """Refuse, before anything is done for it, a new request that would have to wait.
@@ -91,24 +86,24 @@ class Gate:
             Refused: ``max_waiting`` wait, or it would wait for too long.
         """
         with self._lock:
-            self._new.check()
+            self.new.check()
 
-    def run_new(self, function: Callable[[], Any]) -> Any:
+    def run_new(self, function: Callable[[], T]) -> Steps[T]:
         """Call *function*, the first pass of a request, in a slot; return what it returns.
 
         Raises:
             Refused: As ``check``; or no slot was free within ``max_wait``.
         """
         with self._lock:
-            self._new.check()
-            ticket = self._enter(self._new)
+            self.new.check()
+            ticket = self._enter(self.new)
         try:
-            slot = self._wait(ticket, self._new, time.monotonic() + self._max_wait)
+            slot = yield from self._wait(ticket, self.new, time.monotonic() + self._max_wait)
         except NoAnswer:
             raise Refused("max_wait") from None
-        return slot.run(function, math.inf, lambda: self._give_back(slot))
+        return (yield from self._run(slot, function))
 
-    def run_resumed(self, function: Callable[[], Any], until: float = math.inf) -> Any:
+    def run_resumed(self, function: Callable[[], T], until: float = math.inf) -> Steps[T]:
         """Call *function*, a later pass of a request, in a slot; return what it returns.
 
         Args:
@@ -116,27 +111,28 @@ class Gate:
             until: When to give up, in seconds of ``time.monotonic``.
 
         Raises:
-            NoAnswer: No slot was free by *until*, or (in a greenlet) it had not ended.
+            NoAnswer: No slot was free by *until*; or (where the slot is not its caller's thread)
+                it had not ended. It goes on; what it returns is closed.
         """
         with self._lock:
             ticket = self._enter(self._resumed)
-        slot = self._wait(ticket, self._resumed, until)
-        return slot.run(function, until, lambda: self._give_back(slot))
+        slot = yield from self._wait(ticket, self._resumed, until)
+        return (yield from self._run(slot, function, until))
 
     def _enter(self, line: "deque[_Ticket]") -> "_Ticket":
-        ticket = _Ticket()
+        ticket = _Ticket(self._runtime.signal())
         if self._free:
             ticket.serve(self._free.popleft())
         else:
             line.append(ticket)
         return ticket
 
-    def _wait(self, ticket: "_Ticket", line: "deque[_Ticket]", until: float) -> Slot:
+    def _wait(self, ticket: "_Ticket", line: "deque[_Ticket]", until: float) -> Steps[Slot]:
         try:
-            if ticket.wait(until):
+            if ticket.served.is_set() or (yield Wait(ticket.served, _seconds(until))):
                 return ticket.slot
             raise NoAnswer("no slot was free in time")
-        except BaseException:  # out of time, or this greenlet is killed
+        except BaseException:  # out of time, or this request is interrupted
             self._leave(ticket, line)
             raise
 
@@ -147,23 +143,28 @@ class Gate:
                 return
         self._give_back(ticket.slot)  # it was served at the last moment
 
+    def _run(self, slot: Slot, function: Callable[[], T], until: float = math.inf) -> Steps[T]:
+        work = _Work(function, lambda: self._give_back(slot), self._runtime.signal())
+        slot.take(work)
+        return (yield from work.result(until, raises_all=slot.is_callers))
+
     def _give_back(self, slot: Slot) -> None:
         with self._lock:
-            if self._new or self._resumed:
+            if self.new or self._resumed:
                 self._next_line().popleft().serve(slot)
             else:
                 self._free.append(slot)
 
     def _next_line(self) -> "deque[_Ticket]":
         turn_of_new = self._resumed_in_a_row >= SHARE - 1
-        if self._resumed and not (self._new and turn_of_new):
+        if self._resumed and not (self.new and turn_of_new):
             self._resumed_in_a_row += 1
             return self._resumed
         self._resumed_in_a_row = 0
-        return self._new
+        return self.new
 
 
-class NewLine(deque["_Ticket"]):
+class Arrivals(deque["_Ticket"]):
     """New requests that wait for a slot, in their order; refuses who would wait for too long.
 
     How long one more would wait is told by how fast the line has moved lately, and by how
@@ -219,109 +220,23 @@ class _Ticket:
 
     slot: Slot
 
-    def __init__(self) -> None:
-        self._served = threading.Event()
-
-    def wait(self, until: float) -> bool:
-        return self._served.wait(_seconds(until))
+    def __init__(self, served: Signal) -> None:
+        self.served = served
 
     def serve(self, slot: Slot) -> None:
         self.slot = slot
-        self._served.set()
+        self.served.set()
 
 
-class ThreadSlot:
-    """Runs a pass in its caller's thread, and so to its end."""
-
-    def run(self, function: Callable[[], Any], until: float, free: Callable[[], None]) -> Any:
-        """Call *function* here."""
-        try:
-            return function()
-        finally:
-            free()
-
-
-def _greenlet_slots() -> Callable[[], Slot]:
-    """Return what makes the slots of one gate."""
-    turns = Turns()
-    return lambda: GreenletSlot(turns)
-
-
-class Turns:
-    """Lets the slots begin one after the other, each in a turn of the loop of its own.
-
-    A pass that never waits, on a FileStorage say, would else be followed at once by those
-    of the other slots, and nobody new be heard before all of them have ended.
-    """
-
-    def __init__(self) -> None:
-        import gevent
-
-        self._line: deque[Any] = deque()
-        # Of all that is due in a turn of the loop it comes last.
-        self._timer = gevent.get_hub().loop.timer(0.0, priority=-2)
-
-    def wait(self) -> None:
-        """Return when it is this greenlet's turn."""
-        from gevent.hub import Waiter
-
-        waiter = Waiter()
-        self._line.append(waiter)
-        if len(self._line) == 1:
-            self._timer.start(self._next)
-        waiter.get()
-
-    def _next(self) -> None:
-        waiter = self._line.popleft()
-        if self._line:
-            self._timer.start(self._next)
-        waiter.switch(None)
-
-
-class GreenletSlot:
-    """Runs passes, one after the other, in one greenlet.
-
-    Args:
-        turns: Of the slots of its gate.
-    """
-
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
-        self._work: queue.SimpleQueue[_Work] = queue.SimpleQueue()
-        self._spawn()
-
-    def run(self, function: Callable[[], Any], until: float, free: Callable[[], None]) -> Any:
-        """Let the greenlet call *function*, and wait for it."""
-        work = _Work(function, free)
-        self._work.put(work)
-        return work.result(until)
-
-    def _spawn(self) -> None:
-        import gevent  # never at the top: gunicorn's arbiter reads this before it patches
-
-        # A slot never ends. Should something kill its greenlet, another takes over.
-        gevent.spawn(self._publish).link(lambda ended: self._spawn())
-
-    def _publish(self) -> None:
-        while True:
-            self._publish_next(self._work.get())
-
-    def _publish_next(self, work: "_Work") -> None:
-        try:
-            self._turns.wait()
-        finally:  # also where something kills this greenlet: the pass is waited for
-            work()
-
-
-class _Work:
+class _Work(Generic[T]):
     """One pass in a slot, and whoever waits for it."""
 
-    def __init__(self, function: Callable[[], Any], free: Callable[[], None]) -> None:
+    def __init__(self, function: Callable[[], T], free: Callable[[], None], ended: Signal) -> None:
         self._function = function
         self._free = free
-        self._ended = threading.Event()
+        self._ended = ended
         self._abandoned = False
-        self._result: Any = None
+        self._result: T | None = None
         self._error: BaseException | None = None
 
     def __call__(self) -> None:
@@ -330,45 +245,40 @@ class _Work:
             return
         try:
             self._result = self._function()
-        except Exception as error:
-            self._error = error
         except BaseException as error:
-            # It would end the greenlet of the connection, and the client have no answer.
-            self._error = RuntimeError(f"The view raised {type(error).__name__}.")
-            self._error.__cause__ = error
+            self._error = error
         finally:
             self._free()
             self._ended.set()
         if self._abandoned:
             self._drop()
 
-    def result(self, until: float) -> Any:
+    def result(self, until: float, *, raises_all: bool) -> Steps[T]:
         try:
-            if not self._ended.wait(_seconds(until)):
+            if not self._ended.is_set() and not (yield Wait(self._ended, _seconds(until))):
                 raise NoAnswer("the pass did not end in time")
-        except BaseException:  # out of time, or this greenlet is killed
+        except BaseException:  # out of time, or this request is interrupted
             self._abandoned = True
             if self._ended.is_set():
                 self._drop()
             raise
         error, self._error = self._error, None
-        if error is not None:
-            try:
+        try:
+            if isinstance(error, Exception) or (raises_all and error is not None):
                 raise error
-            finally:
-                del error  # its traceback keeps this frame
-        return self._result
+            if error is not None:
+                # It would end the greenlet of the connection, and the client have no answer.
+                raise RuntimeError(f"The view raised {type(error).__name__}.") from error
+        finally:
+            del error  # its traceback keeps this frame
+        return cast(T, self._result)
 
     def _drop(self) -> None:
-        _close(self._result)
+        close = getattr(self._result, "close", None)
+        if close is not None:
+            close()
         self._result = self._error = None  # its traceback keeps this object, and the pass
 
 
 def _seconds(until: float) -> float | None:
     return None if until == math.inf else max(0.0, until - time.monotonic())
-
-
-def _close(result: Any) -> None:
-    close = getattr(result, "close", None)
-    if close is not None:
-        close()

@@ -1,8 +1,8 @@
-"""What functions, classes and objects are called for people."""
+"""The names of functions, classes and objects in messages."""
 
 
 def dotted_name(thing: object) -> str:
-    """Return where *thing* is found: a function or class itself, of an object its class."""
+    """Return the dotted name of *thing*, a function or class, or of an object's class."""
     named = thing if hasattr(thing, "__qualname__") else type(thing)
     module = getattr(named, "__module__", None) or "builtins"
     return f"{module}.{named.__qualname__}"

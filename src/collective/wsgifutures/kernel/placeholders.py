@@ -5,27 +5,20 @@ A fragment's placeholder is for one pass. A function that keeps what it gave, as
 does not give its placeholder but suspends what is around that function, up to the page.
 
 A deferred fragment is not waited for at all: what it asked for is forgotten, and the browser
-fetches it by itself. The kernel knows no addresses; ``Pass.defer`` gives what is sent instead.
+fetches it by itself. The kernel knows no addresses; ``Publisher.defer`` gives what is sent
+instead.
 """
 
-from .errors import HoldCancelled
-from .errors import HoldExpired
-from .errors import Suspended
+from .errors import FuturesError
 from .names import dotted_name
 from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from types import CodeType
 from types import FrameType
 from typing import Any
-from typing import TYPE_CHECKING
 
 import sys
-
-if TYPE_CHECKING:
-    from .hold import Pass
-
-#: The code of functions that keep what another one gives, with the name of their variable
-#: which has that one.
-caches: dict[CodeType, str] = {}
 
 
 class Fragment:
@@ -40,7 +33,16 @@ class Fragment:
         call: The function that makes it, and its arguments, where it is no step of an object.
     """
 
-    __slots__ = ("call", "deferred", "height", "name", "part", "placeholder", "suspended")
+    __slots__ = (
+        "call",
+        "deferred",
+        "height",
+        "made_in",
+        "name",
+        "part",
+        "placeholder",
+        "suspended",
+    )
 
     def __init__(
         self,
@@ -59,59 +61,35 @@ class Fragment:
         self.height = height
         self.call = call
         self.suspended = False
+        self.made_in: FrameType | None = None  #: the frame that makes it, while it does
 
 
-def made(this: "Pass", fragment: Fragment, function: Callable[[], Any]) -> Any:
-    """Return what *function* gives, the placeholder where it suspends or comes too late.
-
-    A deferred one suspends where anything that it asked for is pending, waited for or not.
+def find_usable(
+    fragments: Sequence[Fragment], caches: Mapping[CodeType, str], *, refuses: bool
+) -> Sequence[Fragment]:
+    """Return those of *fragments* whose placeholders no cache would keep.
 
     Args:
-        this: The pass that is being published.
-        fragment: Of *function*; ``suspended`` tells afterwards what became of it.
-        function: Makes the fragment.
+        fragments: Those that are being made, the innermost one last.
+        caches: As a ``Publisher`` has them.
+        refuses: Somebody develops: a cache in the way is an error.
 
     Raises:
-        Suspended: It is not the fragment that suspends, but what is around it.
-        Exception: What *function* raised, where the pass is not discarded for it.
-    """
-    known = set(this.hold.calls) if fragment.deferred and this.defer else None
-    this.fragments.append(fragment)
-    try:
-        value = function()
-    except Suspended:
-        if not fragment.suspended or this.hold.done:
-            raise
-    except Exception as error:
-        late = isinstance(error, HoldCancelled | HoldExpired)
-        if not (late or this.waits_for(error)) or this.fragment() is not fragment:
-            raise
-        fragment.suspended = True
-    else:
-        if known is not None and this.registered_since(known):
-            fragment.suspended = this.fragment() is fragment
-        if not fragment.suspended:
-            return value
-    finally:
-        this.fragments.pop()
-    return fragment.placeholder if known is None else this.put_off(fragment, known)
-
-
-def kept_by_a_cache() -> tuple[str, int]:
-    """Return which function keeps what the fragments that are made here give.
-
-    Returns:
-        The function's dotted name, empty where there is none; and how many of the innermost
-        fragments are inside of it.
+        FuturesError: A cache would keep the placeholder of one of them.
     """
     frame: FrameType | None = sys._getframe(1)
-    seen = inside = 0
-    name = ""
+    around, usable, name = list(fragments), list(fragments), ""
     while frame is not None:
-        code = frame.f_code
-        if code is made.__code__:
-            seen += 1
-        elif seen and code in caches:
-            inside, name = seen, dotted_name(frame.f_locals.get(caches[code]))
+        if around and frame is around[-1].made_in:
+            around.pop()
+        elif len(around) < len(fragments) and frame.f_code in caches:
+            usable, name = list(around), dotted_name(frame.f_locals.get(caches[frame.f_code]))
         frame = frame.f_back
-    return name, inside
+    if name and refuses:
+        raise FuturesError(
+            f"{fragments[-1].name} is a fragment and suspends while {name} caches "
+            "what it gives: its placeholder would be kept for everybody. Make the cached "
+            "function the one that gets the result as an argument, or keep the answer of "
+            "the call itself with cache= of an Upstream."
+        )
+    return usable

@@ -1,11 +1,11 @@
 """What a site wants of its futures, where that is not what the process is set to.
 
-The kernel knows no sites. Who does puts a function into ``site_settings``. It is called in
-the pass, when the first future is asked for; what it returns is kept by the request's hold.
-So a site that is changed meanwhile is changed for its next requests.
+The kernel knows no sites. Whoever does adds its ``Sites``. They are asked in the pass, when
+the first future is asked for; what they return is kept by the request's hold. So a site that
+is changed meanwhile is changed for its next requests.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -23,15 +23,33 @@ class SiteSettings:
     max_passes: int | None = None
 
 
-#: Each returns what the site that is being published wants, None where it knows of no site.
-#: The first that knows counts. None may raise: no page fails for its site's settings.
-site_settings: list[Callable[[], SiteSettings | None]] = []
+class Sites:
+    """Knows what the site wants that is being published. This one knows of no site.
+
+    None of its methods may raise: no page fails for its site's settings.
+    """
+
+    def settings(self) -> SiteSettings | None:
+        """Return what the site wants, None where there is no site."""
+        return None
+
+    def of_upstream(self, name: str) -> Mapping[str, object]:
+        """Return what the site changes of an upstream, by the names of its settings.
+
+        Only asked in the thread that submits.
+        """
+        return {}
+
+
+#: Those of this process; the control panel adds its own when Zope has started. The first
+#: that knows the site counts.
+sites: list[Sites] = []
 
 
 def read() -> SiteSettings | None:
     """Return what the site wants that is being published here, None where there is no site."""
-    for function in site_settings:
-        found = function()
+    for one in sites:
+        found = one.settings()
         if found is not None:
             return found
     return None

@@ -1,24 +1,92 @@
-"""What happens between two passes of one request.
+"""How a request waits: as steps that whoever runs it drives, between two of its passes.
 
-Futures are started, their outcomes collected and their time limits kept, until the hold
-can be published again. The thread of the request does all of it: executors only put
+Whatever waits is written once, as *steps*: a generator that yields a ``Wait`` where nothing can
+go on before something has happened. ``drive`` takes them in a thread or a greenlet.
+
+Between two passes futures are started, their outcomes collected and their time limits kept, until
+the hold can be published again. The thread of the request does all of it: executors only put
 what they have into its inbox.
 """
 
-from .executors import Job
-from .executors import Registry
-from .hold import Call
+from .calls import Call
+from .calls import Outcome
+from .calls import Raised
+from .executors.base import Executor
+from .executors.base import Job
 from .hold import Hold
 from .hold import HoldState
-from .inbox import inbox
-from .outcomes import Outcome
-from .outcomes import Raised
+from .runtime import current
+from .runtime import Signal
 from collections.abc import Callable
+from collections.abc import Generator
+from typing import Any
+from typing import NamedTuple
+from typing import TypeVar
 
-import contextlib
 import functools
-import queue
 import time
+
+T = TypeVar("T")
+
+
+class Wait(NamedTuple):
+    """What a step waits for; it is sent whether the signal was set in time."""
+
+    signal: Signal
+    timeout: float | None  #: in seconds; None: for ever
+
+
+#: What waits on its way to a result.
+Steps = Generator[Wait, bool, T]
+
+
+def drive(steps: Steps[T]) -> T:
+    """Run *steps* to their end, waiting here; return their result.
+
+    While it waits, the frames of the steps are kept as plain objects, and the stack of
+    the thread or greenlet is as short as here. What interrupts the wait is raised in them.
+    """
+    try:
+        wanted = next(steps)
+        while True:
+            try:
+                in_time = wanted.signal.wait(wanted.timeout)
+            except BaseException as error:
+                wanted = steps.throw(error)
+            else:
+                wanted = steps.send(in_time)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+class Inbox:
+    """What arrives for one who takes it; from anywhere.
+
+    The queues of the standard library are made for many on either side, and under gevent
+    take 2 KB each. A held request needs a list and a signal.
+
+    Args:
+        signal: A new one.
+    """
+
+    __slots__ = ("_items", "signal")
+
+    def __init__(self, signal: Signal) -> None:
+        self.signal = signal  #: set when something has arrived
+        self._items: list[Any] = []
+
+    def put(self, item: Any) -> None:
+        """Add *item*."""
+        self._items.append(item)
+        self.signal.set()
+
+    def take_all(self) -> list[Any]:
+        """Return what has arrived, the first item first. Never waits."""
+        self.signal.clear()  # before the look: what is put from here on sets it again
+        items = []
+        while self._items:
+            items.append(self._items.pop(0))
+        return items
 
 
 class Waiter:
@@ -26,28 +94,32 @@ class Waiter:
 
     Args:
         hold: Whose futures they are.
-        executors: What runs them, by name.
+        executor_of: Returns what runs them, by name.
         clock: Gives the time in seconds.
+        signal: A new one, of the runtime of this process.
     """
 
     def __init__(
-        self, hold: Hold, executors: Registry, clock: Callable[[], float] = time.monotonic
+        self,
+        hold: Hold,
+        executor_of: Callable[[str | None], Executor],
+        clock: Callable[[], float] = time.monotonic,
+        signal: Signal | None = None,
     ) -> None:
         self._hold = hold
-        self._executors = executors
+        self._executor_of = executor_of
         self._clock = clock
         self._jobs: dict[Call, Job] = {}
-        self._inbox = inbox()
+        self._inbox = Inbox(signal or current().signal())
 
-    def wait(self) -> None:
+    def wait(self) -> Steps[None]:
         """Return when the hold is READY: what it waits for has settled or is out of time."""
         self.start()
         while True:
             self.collect()
             if self._hold.state is not HoldState.WAITING:
                 return
-            with contextlib.suppress(queue.Empty):
-                self._take(self._inbox.get(timeout=self._patience()))
+            yield Wait(self._inbox.signal, max(0.0, self._hold.next_time_out - self._clock()))
 
     def cancel(self) -> None:
         """Let the last pass begin as soon as it waits. May be called in any thread."""
@@ -55,21 +127,25 @@ class Waiter:
 
     def start(self) -> None:
         """Start what the last pass registered, stop what it cancelled."""
-        self._stop()
-        self._follow_up()
+        self._clean_up()
         for call in self._hold.take_starts():
             done = functools.partial(self._put, call)
             try:
-                self._jobs[call] = self._executors.get(call.executor).start(call, done)
+                self._jobs[call] = self._executor_of(call.executor).start(call, done)
             except Exception as error:  # the line is full, say
                 self._put(call, Raised(error))
 
     def collect(self) -> None:
         """Take what has arrived and end what is out of time. Never waits."""
-        while not self._inbox.empty():
-            self._take(self._inbox.get(timeout=0.0))
-        self._hold.time_out(self._clock())
-        self._stop()
+        for item in self._inbox.take_all():
+            if item is None:
+                self._hold.note_pending(self._clock())
+                self._hold.cancel()
+            else:
+                self._settle(*item)
+        if self._hold.state is HoldState.WAITING:
+            self._hold.time_out(self._clock())
+        self._clean_up()
 
     def settle(self, call: Call, outcome: Outcome) -> None:
         """Give *call* its outcome in place of what runs for it."""
@@ -80,34 +156,24 @@ class Waiter:
 
     def close(self) -> None:
         """Drop the hold and stop whatever runs."""
-        self._hold.close()
-        self._stop()
-        self._follow_up()
+        if self._hold.state is not HoldState.DONE:
+            self._hold.close()
+        self._clean_up()
 
     def _put(self, call: Call, outcome: Outcome) -> None:
         call.ended = self._clock()  # not when the request's thread looks for it
         self._inbox.put((call, outcome))
 
-    def _take(self, item: tuple[Call, Outcome] | None) -> None:
-        if item is None:
-            self._hold.note_pending(self._clock())
-            self._hold.cancel()
-        else:
-            self._settle(*item)
-
     def _settle(self, call: Call, outcome: Outcome) -> None:
         self._jobs.pop(call, None)
         self._hold.settle(call, outcome)
 
-    def _stop(self) -> None:
-        for call in self._hold.take_stops():
+    def _clean_up(self) -> None:
+        """Stop what is to be stopped, and call what was put off until the pass has ended."""
+        hold = self._hold
+        for call in hold.take_stops() if hold.to_stop else ():
             job = self._jobs.pop(call, None)
             if job is not None:
                 job.cancel()
-
-    def _follow_up(self) -> None:
-        for follow_up in self._hold.take_follow_ups():
+        for follow_up in hold.take_follow_ups() if hold.follow_ups else ():
             follow_up()
-
-    def _patience(self) -> float:
-        return max(0.0, self._hold.next_time_out - self._clock())

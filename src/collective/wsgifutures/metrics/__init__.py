@@ -1,4 +1,5 @@
 """Metrics for Prometheus: of all workers of an instance, in one scrape.
 
-A view for who may see the status; and where plone.observability is installed, its ``@@metrics``.
+They are at a view for users who may see the status. If plone.observability is installed, they are
+also at its ``@@metrics``.
 """

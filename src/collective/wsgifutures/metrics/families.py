@@ -1,10 +1,15 @@
 """The metrics, made of the workers' snapshots.
 
-Every name is here, once, with what it is: the page in the docs lists the same. Neither paths nor
-users nor hosts are labels: each value of a label is a series that Prometheus keeps.
+Most follow from the tables of numbers in ``status/snapshot.py`` and ``upstreams/figures.py``; the
+others are here. Neither paths nor users nor hosts are labels: Prometheus keeps a series for each
+value of a label.
 """
 
+from ..kernel.numbers import Kind
+from ..kernel.numbers import Number
 from ..status.board import Snapshot
+from ..status.snapshot import NUMBERS
+from ..upstreams.figures import FIGURES
 from ..wsgi.limits import LIMITS
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -16,26 +21,31 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.core import Metric
 from typing import Any
-from typing import NamedTuple
 
 PREFIX = "wsgifutures_"
 
-
-class Told(NamedTuple):
-    """One metric of a worker, or of an upstream in a worker."""
-
-    kind: type[GaugeMetricFamily] | type[CounterMetricFamily]
-    name: str
-    what: str
-    value: Callable[[Any], float]
+FAMILIES = {Kind.GAUGE: GaugeMetricFamily, Kind.COUNTER: CounterMetricFamily}
 
 
-def _count(name: str) -> Callable[[Snapshot], float]:
-    return lambda snapshot: float(snapshot["counts"][name])
+def _numbers_of_worker() -> Iterator[Number]:
+    for one in NUMBERS:
+        if one.what:
+            part = "counts" if one.kind is Kind.GAUGE else "totals"
+            yield one._replace(name=one.metric or one.name, read=_value(part, one.name))
 
 
-def _total(name: str) -> Callable[[Snapshot], float]:
-    return lambda snapshot: float(snapshot["totals"][name])
+def _value(part: str, name: str) -> Callable[[Snapshot], float]:
+    return lambda snapshot: float(snapshot[part][name])
+
+
+def _numbers_of_upstream() -> Iterator[Number]:
+    for one in FIGURES:
+        if one.what:
+            yield one._replace(name=f"upstream_{one.name}", read=_sum(one.name))
+
+
+def _sum(name: str) -> Callable[[list[dict[str, Any]]], float]:
+    return lambda hosts: float(sum(host[name] for host in hosts))
 
 
 def _oldest(snapshot: Snapshot) -> float:
@@ -43,84 +53,45 @@ def _oldest(snapshot: Snapshot) -> float:
     return max(0.0, float(snapshot["at"] - oldest))
 
 
-def _sum(name: str) -> Callable[[list[dict[str, Any]]], float]:
-    return lambda hosts: float(sum(host[name] for host in hosts))
-
-
-GAUGE, COUNTER = GaugeMetricFamily, CounterMetricFamily
-
+#: Metrics of a worker, each read from its snapshot.
 OF_WORKER = (
-    Told(GAUGE, "worker_start_time_seconds", "When the worker started", itemgetter("started")),
-    Told(GAUGE, "worker_report_time_seconds", "When the worker reported last", itemgetter("at")),
-    Told(
-        GAUGE,
-        "worker_stale",
-        "1 where the worker has not reported lately: it stands still, or has ended",
-        lambda snapshot: float(snapshot["stale"]),
+    Number(
+        *("worker_start_time_seconds", Kind.GAUGE, itemgetter("started")),
+        "When the worker started",
     ),
-    Told(GAUGE, "held_responses", "Responses that are held now", _count("held")),
-    Told(GAUGE, "held_responses_limit", "How many may be held (max_held)", _count("max_held")),
-    Told(GAUGE, "held_oldest_seconds", "For how long the oldest of them is held", _oldest),
-    Told(GAUGE, "waiting_passes", "Passes that wait for a slot now", _count("waiting")),
-    Told(
-        GAUGE,
-        "waiting_passes_limit",
-        "How many new requests may wait for a slot (max_waiting)",
-        _count("max_waiting"),
+    Number(
+        *("worker_report_time_seconds", Kind.GAUGE, itemgetter("at")),
+        "When the worker last reported",
     ),
-    Told(GAUGE, "slots_used", "Passes that run now", _count("slots_used")),
-    Told(GAUGE, "slots", "How many passes run at a time", _count("slots")),
-    Told(COUNTER, "requests", "Requests that were let in", _total("requests")),
-    Told(COUNTER, "passes", "Passes of those that are answered", _total("passes")),
-    Told(
-        COUNTER,
-        "expired",
-        "Held responses that got their last pass at the deadline",
-        _total("expired"),
+    Number(
+        *("worker_stale", Kind.GAUGE, lambda snapshot: float(snapshot["stale"])),
+        "1 if the worker has not reported lately: it stands still or has ended",
     ),
-    Told(COUNTER, "cancelled", "Held responses that an operator cancelled", _total("cancelled")),
-    Told(COUNTER, "timeouts", "Futures that took longer than their timeouts", _total("timeouts")),
-    Told(COUNTER, "clients_gone", "Clients that left before they were answered", _total("gone")),
-    Told(COUNTER, "slow_passes", "Passes that took longer than slow_pass", _total("slow_passes")),
-    Told(
-        COUNTER,
-        "blocked",
-        "Views and futures that let nothing else run for longer than blocked",
-        _total("blocked"),
+    Number(
+        *("held_oldest_seconds", Kind.GAUGE, _oldest),
+        "How long the oldest response is held",
     ),
+    *_numbers_of_worker(),
 )
 
+#: Metrics of an upstream in a worker, each read from its figures at all of its hosts.
 OF_UPSTREAM = (
-    Told(COUNTER, "upstream_calls", "Calls to the upstream", _sum("calls")),
-    Told(COUNTER, "upstream_errors", "Attempts that failed, or got a 5xx", _sum("errors")),
-    Told(COUNTER, "upstream_retries", "Attempts that were made again", _sum("retries")),
-    Told(COUNTER, "upstream_busy", "Calls that were refused before they were made", _sum("busy")),
-    Told(COUNTER, "upstream_cache_hits", "Answers that were kept ones", _sum("cache_hits")),
-    Told(
-        COUNTER,
-        "upstream_cache_misses",
-        "Answers that might have been kept ones and were not",
-        _sum("cache_misses"),
-    ),
-    Told(GAUGE, "upstream_in_flight", "Calls that are made now", _sum("in_flight")),
-    Told(GAUGE, "upstream_queued", "Calls that wait for their turn now", _sum("queued")),
-    Told(
-        GAUGE,
+    *_numbers_of_upstream(),
+    Number(
         "upstream_breaker_open",
-        "1 where the upstream is not asked, since too many of its calls failed",
+        Kind.GAUGE,
         lambda hosts: float(any(host["breaker"] != "closed" for host in hosts)),
+        "1 if the upstream is not asked because too many of its calls failed",
     ),
-    Told(
-        GAUGE,
-        "upstream_off",
-        "1 where an operator has switched the upstream off",
-        lambda hosts: float(all(host["off"] for host in hosts)),
+    Number(
+        *("upstream_off", Kind.GAUGE, lambda hosts: float(all(host["off"] for host in hosts))),
+        "1 if an operator has switched the upstream off",
     ),
 )
 
 
 def families(snapshots: Iterable[Snapshot]) -> Iterator[Metric]:
-    """Yield all metrics of the workers whose *snapshots* these are."""
+    """Yield the metrics of all workers that the *snapshots* are of."""
     snapshots = list(snapshots)
     yield from _of_each(OF_WORKER, ["worker"], [([one["worker"]], one) for one in snapshots])
     yield _refused(snapshots)
@@ -135,30 +106,30 @@ def families(snapshots: Iterable[Snapshot]) -> Iterator[Metric]:
 
 
 def _of_each(
-    told: Iterable[Told], labels: list[str], things: list[tuple[list[str], Any]]
+    numbers: Iterable[Number], labels: list[str], things: list[tuple[list[str], Any]]
 ) -> Iterator[Metric]:
-    for one in told:
-        family = one.kind(PREFIX + one.name, one.what, labels=labels)
+    for one in numbers:
+        family = FAMILIES[one.kind](PREFIX + one.name, one.what, labels=labels)
         for values, thing in things:
-            family.add_metric(values, one.value(thing))
+            family.add_metric(values, one.read(thing))
         yield family
 
 
 def _refused(snapshots: list[Snapshot]) -> Metric:
     family = CounterMetricFamily(
         PREFIX + "refused",
-        "Requests that were refused, by the limit in the way",
+        "Refused requests, by the limit that was reached",
         labels=["worker", "limit"],
     )
     for one in snapshots:
-        for limit in LIMITS:  # those too that never were in the way: a rate begins at 0
+        for limit in LIMITS:  # even one that was never reached: a rate begins at 0
             family.add_metric([one["worker"], limit], one["totals"]["refused"].get(limit, 0))
     return family
 
 
 def _held_for(snapshots: list[Snapshot]) -> Metric:
     family = HistogramMetricFamily(
-        PREFIX + "held_seconds", "For how long responses were held", labels=["worker"]
+        PREFIX + "held_seconds", "How long responses were held", labels=["worker"]
     )
     for one in snapshots:
         totals = one["totals"]
@@ -171,7 +142,7 @@ def _held_for(snapshots: list[Snapshot]) -> Metric:
 def _attempts(upstreams: list[tuple[list[str], list[dict[str, Any]]]]) -> Metric:
     family = HistogramMetricFamily(
         PREFIX + "upstream_attempt_seconds",
-        "How long attempts of calls took that came to an end",
+        "How long finished attempts of calls took",
         labels=["worker", "upstream"],
     )
     for labels, hosts in upstreams:

@@ -1,11 +1,11 @@
 """The same metrics in ``@@metrics`` of plone.observability.
 
-Its view is public, unless ``PLONE_OBSERVABILITY_METRICS_ALLOWLIST`` says whose addresses may
-see it. So nothing may be in a metric that not everybody may know.
+That view is public, unless ``PLONE_OBSERVABILITY_METRICS_ALLOWLIST`` names the addresses that may
+see it. So a metric contains only what everybody may know.
 """
 
 from ..status.board import board_of
-from ..wsgi.publication import SETTINGS
+from ..wsgi.visit import SETTINGS
 from .families import families
 from collections.abc import Iterator
 from plone.observability.interfaces import IMetricProvider
@@ -20,7 +20,7 @@ from zope.interface import Interface
 @implementer(IMetricProvider)
 @adapter(Interface)
 class WorkerMetrics:
-    """Of all workers of this instance."""
+    """The metrics of all workers of this instance."""
 
     name = "wsgifutures"
     scope = "instance"

@@ -1,9 +1,9 @@
-"""``@@futures-metrics``: what Prometheus scrapes, for who may see the status."""
+"""``@@futures-metrics``: the view that Prometheus scrapes, for users who may see the status."""
 
 from ..status.board import Board
 from ..status.board import board_of
 from ..status.board import FolderRefused
-from ..wsgi.publication import SETTINGS
+from ..wsgi.visit import SETTINGS
 from .families import families
 from collections.abc import Iterator
 from Products.Five import BrowserView
@@ -12,16 +12,16 @@ from prometheus_client.exposition import choose_encoder
 
 
 class Metrics(BrowserView):  # type: ignore[misc]
-    """In the form that the client asks for: Prometheus's text, or OpenMetrics."""
+    """The metrics in the format that the client asks for: Prometheus's text, or OpenMetrics."""
 
     def __call__(self) -> bytes | str:
-        """Return them, or why there are none."""
+        """Return the metrics; without a board, return the reason."""
         response = self.request.response
         response.setHeader("Cache-Control", "no-store")
         board = self._board()
         if board is None:
             response.setStatus(503)
-            return "There are no metrics: this process has no folder for them (status_folder)."
+            return "No metrics are available: this process has no folder for them (status_folder)."
         encode, content_type = choose_encoder(self.request.getHeader("Accept", ""))
         response.setHeader("Content-Type", content_type)
         return encode(Scrape(board))
@@ -30,16 +30,16 @@ class Metrics(BrowserView):  # type: ignore[misc]
         settings = self.request.environ.get(SETTINGS)
         try:
             return None if settings is None else board_of(settings)
-        except FolderRefused:  # the worker has said so in its log
+        except FolderRefused:  # the worker has logged the reason at its start
             return None
 
 
 class Scrape:
-    """The metrics of all workers, as prometheus_client wants to be given them."""
+    """The metrics of all workers, as the collector that prometheus_client expects."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
 
     def collect(self) -> Iterator[Metric]:
-        """Yield them."""
+        """Yield the metrics."""
         return families(self._board.read())

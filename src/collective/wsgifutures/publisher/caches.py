@@ -1,10 +1,17 @@
-"""Tells the kernel which functions keep what they call gives, for later requests."""
+"""The functions that keep the results of others, for later requests."""
 
-from ..kernel.placeholders import caches
-from plone.memoize import volatile
-from typing import Any
+from collections.abc import Mapping
+from types import CodeType
+
+try:
+    from plone.memoize import volatile
+except ImportError:  # a Zope without Plone
+    volatile = None
 
 
-def register(event: Any) -> None:
-    """Name what ``plone.memoize.ram``, ``volatile`` and ``forever`` make of a function."""
-    caches[volatile.cache(None)(register).__code__] = "fun"
+def of_plone() -> Mapping[CodeType, str]:
+    """Return the wrapper that ``plone.memoize.ram``, ``volatile`` and ``forever`` make.
+
+    In the form of ``Publisher.caches``.
+    """
+    return {volatile.cache(None)(of_plone).__code__: "fun"} if volatile else {}

@@ -11,10 +11,10 @@ from ..kernel.errors import FuturesError
 from ..kernel.errors import Unavailable
 from ..upstreams.settings import unknown_variables
 from ..upstreams.upstream import upstreams
-from ..wsgi.audit import Finding
-from ..wsgi.audit import warning
+from ..wsgi.findings import Finding
+from ..wsgi.findings import warning
+from ..wsgi.joints import join
 from ..wsgi.joints import Joint
-from ..wsgi.joints import joints
 from .audit import layers
 from .audit import of_zope
 from AccessControl.SecurityManagement import noSecurityManager
@@ -93,6 +93,6 @@ def _tree(kind: type[FuturesError]) -> Iterator[type[FuturesError]]:
 
 def zope_has_started(event: Any) -> None:
     """Join the middleware with this Zope."""
-    joints[:] = [ZopeJoint(event.database)]
+    join(ZopeJoint(event.database))
     for name, status in statuses().items():
         status_codes.setdefault(name, status)  # one of a package's own may be called NotFound

@@ -1,8 +1,8 @@
-"""A page goes into plone.app.caching's RAM cache when its pass is committed, not before.
+"""Puts a page into plone.app.caching's RAM cache when its pass is committed, not before.
 
-plone.app.caching puts it there at the end of the transforms. What comes after them (hooks,
-subscribers), or submitted in one of them, may still discard the pass. The next pass would
-then be answered with a page of the one before, and none of its writes would be made.
+plone.app.caching puts a page there at the end of the transforms. A later hook or subscriber,
+or a future submitted in a transform, may still discard the pass. The next pass would then be
+answered with the page of a discarded pass, and none of its own writes would be made.
 """
 
 from ..kernel.passes import current_pass
@@ -23,7 +23,7 @@ _PUT_OFF = "collective.wsgifutures.publisher.pages"
 @implementer(ITransform)
 @adapter(Interface, Interface)
 class PutOff:
-    """Takes a page before plone.app.caching does."""
+    """A transform that takes a page before plone.app.caching does."""
 
     order = Store.order - 1
 
@@ -54,7 +54,7 @@ class PutOff:
 
 
 def pass_is_committed(event: Any) -> None:
-    """Keep the page, with the headers that it had then: it may be compressed by now."""
+    """Cache the page with the headers it had then: the response may be compressed by now."""
     request = event.request
     page, headers = IAnnotations(request, {}).get(_PUT_OFF, (None, None))
     if page is None:

@@ -1,1 +1,1 @@
-"""The control panel for Volto."""
+"""The control panel and the live status, for Volto and for scripts."""

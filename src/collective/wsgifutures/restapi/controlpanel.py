@@ -1,7 +1,7 @@
 """``@controlpanels/wsgifutures``: the settings of a site for Volto, and for scripts.
 
-plone.restapi asks for one permission for all control panels, and for none of a field. Here
-both are asked for. What is refused is told with what is allowed.
+plone.restapi checks one permission for all control panels, and no permission of a field. This
+module checks both. The message that refuses a value says what is allowed.
 """
 
 from ..controlpanel import process
@@ -41,7 +41,7 @@ MANAGE_SETTINGS = "collective.wsgifutures: Manage settings"
 @implementer(IWSGIFuturesControlpanel)
 @adapter(Interface, IWSGIFuturesLayer)
 class WSGIFuturesControlpanel(RegistryConfigletPanel):  # type: ignore[misc]
-    """The panel."""
+    """The control panel, as plone.restapi finds it."""
 
     schema = IWSGIFuturesSettings
     schema_prefix = PREFIX
@@ -49,10 +49,10 @@ class WSGIFuturesControlpanel(RegistryConfigletPanel):  # type: ignore[misc]
     configlet_category_id = "Products"
 
     def check(self) -> None:
-        """Refuse who may not manage the settings.
+        """Check that the user may manage the settings.
 
         Raises:
-            Unauthorized: The user may not.
+            Unauthorized: The user may not manage the settings.
         """
         if not getSecurityManager().checkPermission(MANAGE_SETTINGS, self.context):
             raise Unauthorized(f"You need the permission “{MANAGE_SETTINGS}”.")
@@ -61,10 +61,10 @@ class WSGIFuturesControlpanel(RegistryConfigletPanel):  # type: ignore[misc]
 @implementer(ISerializeToJson)
 @adapter(IWSGIFuturesControlpanel)
 class Serializer(ControlpanelSerializeToJson):  # type: ignore[misc]
-    """Shows the settings, and beside them those of the process, which nobody edits here."""
+    """Returns the settings of the site, and those of the process, which are read-only."""
 
     def __call__(self) -> dict[str, Any]:
-        """Return them.
+        """Return the settings.
 
         Raises:
             Unauthorized: The user may not manage the settings.
@@ -83,32 +83,32 @@ class Serializer(ControlpanelSerializeToJson):  # type: ignore[misc]
         return {
             row.name: {
                 "value": row.value,
-                "description": self._translated(row.what),
-                "from": self._translated(row.origin),
+                "description": self._translate(row.what),
+                "from": self._translate(row.origin),
                 "variable": row.variable,
             }
             for row in rows
         }
 
-    def _translated(self, message: Any) -> str:
+    def _translate(self, message: Any) -> str:
         return str(translate(message, context=self.controlpanel.request))
 
 
 @implementer(IDeserializeFromJson)
 @adapter(IWSGIFuturesControlpanel)
 class Deserializer:
-    """Changes the settings that it is given, all of them or none."""
+    """Changes the settings that the request names: all of them or none."""
 
     def __init__(self, controlpanel: Any) -> None:
         self.controlpanel = controlpanel
 
     def __call__(self, mask_validation_errors: bool = True) -> None:
-        """Read the request's JSON.
+        """Read the settings from the request's JSON, and save them.
 
         Raises:
             Unauthorized: The user may not manage the settings.
-            Forbidden: Nor the addresses of upstreams, and they are to change.
-            BadRequest: A value is not what its setting takes.
+            Forbidden: The request changes addresses of upstreams, which the user may not.
+            BadRequest: A setting does not take its value.
         """
         self.controlpanel.check()
         data = json_body(self.controlpanel.request)
@@ -116,15 +116,16 @@ class Deserializer:
         changes = {}
         errors = []
         for name in [name for name in TAKES if name in data]:
-            value = _value(name, data[name])
+            value = _convert(name, data[name])
             if _is_same(value, getattr(proxy, name)):
                 continue  # Volto sends every field back
             changes[name] = value
-            message = self._refusal(name, value)
-            if message is not None:
-                errors.append({"field": name, "message": message, "error": "ValidationError"})
+            refusal = self._refusal(name, value)
+            if refusal is not None:
+                errors.append({"field": name, "message": refusal, "error": "ValidationError"})
         if ADDRESSES in changes and not may_set_addresses():
-            raise Forbidden(self._translated(_("Only Managers set the addresses of upstreams.")))
+            message = _("Only Managers may change the addresses of upstreams.")
+            raise Forbidden(self._translate(message))
         if errors:
             raise BadRequest(errors)
         for name, value in changes.items():
@@ -133,28 +134,28 @@ class Deserializer:
     def _refusal(self, name: str, value: Any) -> str | None:
         field = FIELDS[name]
         if isinstance(value, bool) is not IBool.providedBy(field) and value is not None:
-            return self._translated(TAKES[name])  # zope.schema takes 1 for True, and True for 1
+            return self._translate(TAKES[name])  # zope.schema takes 1 for True, and True for 1
         try:
             field.validate(value)
         except ValidationError:
-            return self._translated(TAKES[name])
+            return self._translate(TAKES[name])
         except Invalid as refusal:
             return str(refusal)
         return None
 
-    def _translated(self, message: Any) -> str:
+    def _translate(self, message: Any) -> str:
         return str(translate(message, context=self.controlpanel.request))
 
 
 def _is_same(value: Any, kept: Any) -> bool:
-    """Tell whether *value* is what is kept; no lines are as good as none, and True is not 1."""
+    """Tell whether *value* equals the value *kept*: [] equals None, but True does not equal 1."""
     if value in ([], None) and kept in ([], None):
         return True
     return type(value) is type(kept) and bool(value == kept)
 
 
-def _value(name: str, value: Any) -> Any:
-    """Return *value* as the field *name* has it: JSON knows one kind of number."""
+def _convert(name: str, value: Any) -> Any:
+    """Return *value* in the type of the field *name*: JSON has one kind of number."""
     if IFloat.providedBy(FIELDS[name]) and type(value) is int:
         return float(value)
     return value

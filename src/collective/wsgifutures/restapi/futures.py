@@ -4,9 +4,9 @@
 
     GET    @futures                    what all workers of the host do
     GET    @futures/<worker>/<hold>    one held response
-    DELETE @futures/<worker>/<hold>    asks its worker to cancel it
+    DELETE @futures/<worker>/<hold>    asks the worker to cancel that response
 
-What one may see is what the page ``@@futures-status`` shows.
+A user sees here what the page ``@@futures-status`` shows to this user.
 """
 
 from ..browser.status.seen import Seen
@@ -23,14 +23,14 @@ from zope.publisher.interfaces import IPublishTraverse
 
 @implementer(IPublishTraverse)
 class FuturesService(Service):  # type: ignore[misc]
-    """What the services have in common: the status, and which hold is meant."""
+    """The status, and the hold that the address names: what both services need."""
 
     def __init__(self, context: Any, request: Any) -> None:
         super().__init__(context, request)
         self.names: list[str] = []
 
     def publishTraverse(self, request: Any, name: str) -> "FuturesService":
-        """Take the names behind ``@futures``: those of a worker and of a hold."""
+        """Take a name from the path behind ``@futures``: first a worker's, then a hold's."""
         self.names.append(name)
         return self
 
@@ -41,40 +41,40 @@ class FuturesService(Service):  # type: ignore[misc]
 
     @property
     def url(self) -> str:
-        """Where all of it is."""
+        """The address of the whole status."""
         return f"{self.context.absolute_url()}/@futures"
 
     @property
     def hold(self) -> Mapping[str, Any]:
-        """The hold that is meant.
+        """The hold that the address names.
 
         Raises:
-            NotFound: It has ended, or there is nothing of that name.
+            NotFound: The hold has ended, or no hold has that name.
         """
         hold = self.seen.hold(*self.names) if len(self.names) == 2 else None
         if hold is None:
             raise NotFound("/".join(["@futures", *self.names]))
         return hold
 
-    def told(self, hold: Mapping[str, Any]) -> dict[str, Any]:
-        """Return *hold* with where it is."""
+    def describe(self, hold: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *hold* with its address."""
         return {"@id": f"{self.url}/{hold['worker']}/{hold['id']}", **hold}
 
     def render(self) -> Any:
-        """Answer; nobody keeps it."""
+        """Answer, and let no cache keep the answer."""
         self.request.response.setHeader("Cache-Control", "no-store")
         return super().render()
 
 
 class Get(FuturesService):
-    """Tells it."""
+    """Returns the status, or one hold."""
 
     def reply(self) -> dict[str, Any]:
-        """Return all, or one hold."""
+        """Return the hold that the address names; without a name, the whole status."""
         if self.names:
-            return self.told(self.hold)
+            return self.describe(self.hold)
         overview = self.seen.overview
-        holds = [self.told(hold) for hold in overview["holds"]]
+        holds = [self.describe(hold) for hold in overview["holds"]]
         return {"@id": self.url, "state": self.seen.state.value, **overview, "holds": holds}
 
 
@@ -82,9 +82,11 @@ class Delete(FuturesService):
     """Cancels a hold."""
 
     def reply(self) -> dict[str, Any]:
-        """Ask its worker to; that takes up to a second."""
+        """Ask the worker to cancel the hold. That takes up to a second."""
         hold = self.hold
         self.seen.cancel(hold["worker"], hold["id"])
         self.request.response.setStatus(202)
-        message = _("Its worker is asked to cancel this response. That takes a second.")
-        return {"message": translate(message, context=self.request), **self.told(hold)}
+        message = _(
+            "The worker has been asked to cancel this response. Cancelling takes up to a second."
+        )
+        return {"message": translate(message, context=self.request), **self.describe(hold)}

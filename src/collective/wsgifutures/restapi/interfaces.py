@@ -1,4 +1,4 @@
-"""The mark of our panel, by which plone.restapi finds what reads and writes it."""
+"""The interface of our control panel: plone.restapi finds the (de)serializer by it."""
 
 from plone.restapi.controlpanels.interfaces import IControlpanel
 

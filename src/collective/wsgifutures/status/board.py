@@ -1,11 +1,11 @@
-"""The folder on which each worker leaves its snapshot, and a cancel is left for it.
+"""The folder in which each worker leaves its snapshot, and finds the holds to cancel.
 
-``<worker>.json`` is what the worker wrote last; ``<worker>.cancel.<id>`` asks it to cancel a
-hold. A snapshot tells paths and users, so the folder is its owner's alone: one that others
-could have written into is refused. What is not a snapshot there is not read.
+``<worker>.json`` is the last snapshot of the worker; ``<worker>.cancel.<id>`` asks the worker to
+cancel a hold. A snapshot names paths and users, so only the owner may read or write the folder:
+a folder that other users could have written into is refused. Other files are not read.
 
-The age of a file is the age of its snapshot: a worker that has nothing new to tell only
-touches it.
+The age of a file is the age of its snapshot: a worker whose snapshot has not changed only
+touches the file.
 """
 
 from ..wsgi.joints import joints
@@ -20,19 +20,20 @@ import re
 import stat
 import time
 
-#: What a snapshot is, as JSON. The form is told by ``snapshot.FORMAT``.
+#: A snapshot, in types that JSON has. ``snapshot.of_worker`` makes it.
 Snapshot = dict[str, Any]
 
-#: Of a snapshot that this version can read.
+#: The format of the snapshots that this version can read.
 FORMAT = 1
 
-#: A worker that has not written for so many seconds is not well, or not there.
+#: Seconds without a new snapshot until a worker counts as stale.
 STALE_AFTER = 5.0
 
-#: For so many seconds what a process left is shown that has ended.
+#: Seconds that the snapshot of a dead worker stays visible.
 ENDED_AFTER = 60.0
 
-#: Where another process may have got its number, or a worker stands still: no longer than this.
+#: Seconds until a snapshot is removed even if its worker seems alive: the worker may stand still,
+#: or another process may have got its process id.
 FORGOTTEN_AFTER = 3600.0
 
 _WORKER = re.compile(r"[0-9a-f]{8}")
@@ -40,18 +41,18 @@ _HOLD = re.compile(r"[0-9]{1,20}")
 
 
 class FolderRefused(Exception):
-    """The folder for snapshots is not its owner's alone."""
+    """The folder for snapshots cannot be used, or other users may read or write there."""
 
     def __init__(self, folder: str, reason: str) -> None:
         super().__init__(folder, reason)
-        self.folder = folder  #: where it is
-        self.reason = reason  #: what is wrong with it
+        self.folder = folder  #: the path of the folder
+        self.reason = reason  #: what is wrong with the folder
 
     def __str__(self) -> str:
         return (
             f"The folder {self.folder} cannot be used for the live status: {self.reason}. "
-            "Give it to the user of the server with mode 700, or set status_folder to "
-            "another one, or to off."
+            "Make the user of the server its owner, with mode 700. Or set status_folder to "
+            "another folder, or to off."
         )
 
 
@@ -59,11 +60,11 @@ class Board:
     """The folder that the workers of one instance share.
 
     Args:
-        folder: Where it is. It is made where it is not there.
-        clock: Gives the time in seconds since the epoch.
+        folder: The path of the folder. A missing folder is made.
+        clock: Returns the time, in seconds since the epoch.
 
     Raises:
-        FolderRefused: It is somebody else's, or others may write or read there.
+        FolderRefused: The folder belongs to another user, or others may read or write there.
     """
 
     def __init__(self, folder: str | Path, clock: Callable[[], float] = time.time) -> None:
@@ -73,33 +74,33 @@ class Board:
         _make_private(self.folder)
 
     def write(self, snapshot: Snapshot) -> None:
-        """Show *snapshot* in place of what its worker showed before.
+        """Put *snapshot* in place of the worker's last one.
 
-        Where it tells nothing new but its time, only the time is written.
+        If only the time has changed, only the time of the file is set.
         """
-        told = {**snapshot, "at": None}
+        content = {**snapshot, "at": None}
         file = self.folder / f"{snapshot['worker']}.json"
         now = self._clock()
-        if told != self._written or not file.exists():  # somebody may have tidied up
+        if content != self._written or not file.exists():  # somebody may have tidied up
             self._replace(file, json.dumps(snapshot, separators=(",", ":")).encode())
-            self._written = told
+            self._written = content
         os.utime(file, (now, now))
 
     def read(self) -> list[Snapshot]:
-        """Return what each worker showed last, the one that started first at the beginning.
+        """Return the last snapshot of each worker, in the order in which the workers started.
 
-        Each has ``stale``: whether its worker has not written lately; and ``at``: when it
-        was written.
+        Each has ``stale``, which tells whether its worker has written nothing lately, and
+        ``at``, the time when it was written.
         """
         found = (self._read(file) for file in self.folder.glob("*.json"))
-        return sorted((one for one in found if one), key=lambda one: (one["started"], one["pid"]))
+        return sorted(filter(None, found), key=lambda found: (found["started"], found["pid"]))
 
     def cancel(self, worker: str, hold_id: str) -> bool:
-        """Ask *worker* to cancel a hold, soon; False where there is no such worker.
+        """Ask *worker* to cancel a hold; return False if there is no worker of that name.
 
         Args:
-            worker: As its snapshot says.
-            hold_id: As that snapshot says.
+            worker: The name of the worker, from its snapshot.
+            hold_id: The id of the hold, from that snapshot.
         """
         known = _WORKER.fullmatch(worker) and _HOLD.fullmatch(hold_id)
         if not known or not (self.folder / f"{worker}.json").exists():
@@ -107,15 +108,15 @@ class Board:
         with open(self.folder / f"{worker}.cancel.{hold_id}", "wb", opener=_private):
             return True
 
-    def cancels(self, worker: str) -> list[str]:
-        """Return the ids of the holds that *worker* is asked to cancel, each of them once."""
+    def take_cancels(self, worker: str) -> list[str]:
+        """Return the ids of the holds that *worker* shall cancel, each id once."""
         files = list(self.folder.glob(f"{worker}.cancel.*"))
         for file in files:
             file.unlink(missing_ok=True)
         return [file.name.rpartition(".")[2] for file in files]
 
     def remove(self, worker: str) -> None:
-        """Take away all that is here of *worker*."""
+        """Remove all files of *worker*."""
         for file in self.folder.glob(f"{worker}.*"):
             file.unlink(missing_ok=True)
 
@@ -135,16 +136,16 @@ class Board:
             if age > FORGOTTEN_AFTER or (age > ENDED_AFTER and not _runs(snapshot["pid"])):
                 self.remove(file.stem)
                 return None
-        except (OSError, ValueError, KeyError, TypeError):  # taken away, or nothing of ours
+        except (OSError, ValueError, KeyError, TypeError):  # removed meanwhile, or not a snapshot
             return None
         return {**snapshot, "at": written, "stale": age > STALE_AFTER}
 
 
 def board_of(settings: Settings) -> Board | None:
-    """Return the board of this instance, None where it has none.
+    """Return the board of this instance; None if the instance has none.
 
     Raises:
-        FolderRefused: As ``Board``.
+        FolderRefused: The folder cannot be used, as ``Board`` says.
     """
     if settings.status_folder == "off":
         return None
@@ -166,9 +167,9 @@ def _make_private(folder: Path) -> None:
         raise FolderRefused(str(folder), error.strerror or type(error).__name__) from None
     mode = stat.S_IMODE(status.st_mode)
     if status.st_uid != os.geteuid():
-        raise FolderRefused(str(folder), "it belongs to another user")
+        raise FolderRefused(str(folder), "the folder belongs to another user")
     if mode & 0o077:
-        raise FolderRefused(str(folder), f"others may look or write into it (mode {mode:o})")
+        raise FolderRefused(str(folder), f"other users may read or write there (mode {mode:o})")
 
 
 def _runs(pid: int) -> bool:
@@ -176,6 +177,6 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's now
+    except PermissionError:  # the id now belongs to a process of another user
         return False
     return True

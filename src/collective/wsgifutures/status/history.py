@@ -2,23 +2,25 @@
 
 from collections import deque
 
-#: Seconds of each point, and how many of them are kept.
+#: Seconds that each point covers.
 EACH = 10.0
+
+#: How many points are kept.
 POINTS = 60
 
 
 class History:
-    """What was held and waited at most in each ten seconds, and how many were refused then."""
+    """For each ten seconds: the most held, the most waiting, and how many were refused."""
 
     def __init__(self) -> None:
         self._points: deque[list[float]] = deque(maxlen=POINTS)
         self._refused = 0
 
     def add(self, now: float, held: int, waiting: int, refused: int) -> None:
-        """Tell what is so *now*.
+        """Add the numbers of the time *now*.
 
         Args:
-            now: In seconds since the epoch.
+            now: The time, in seconds since the epoch.
             held: How many responses are held.
             waiting: How many passes wait for a slot.
             refused: How many requests were refused since the worker started.
@@ -33,5 +35,5 @@ class History:
         self._refused = refused
 
     def points(self) -> list[list[float]]:
-        """Return the points: their time, held, waiting, refused; the oldest first."""
+        """Return the points, the oldest first. Each is a time, and held, waiting, refused then."""
         return [list(point) for point in self._points]

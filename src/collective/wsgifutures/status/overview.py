@@ -1,13 +1,16 @@
-"""What all workers of the host do now, as one: the sum of their snapshots.
+"""What all workers of the host do now: the sum of their snapshots.
 
-For people and scripts who look. Which paths somebody may see is decided here, and a path
-is shown as Zope traverses it: without the marks of a virtual host, whatever was written.
+This module decides which paths a user may see. It shows a path as Zope traverses it: without the
+marks of a virtual host, however the client has written it.
 """
 
+from ..kernel.numbers import Kind
+from ..upstreams.figures import FIGURES
 from ..upstreams.figures import STATES
 from .board import Snapshot
 from .history import EACH
 from .history import POINTS
+from .snapshot import NUMBERS
 from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -16,29 +19,30 @@ from typing import Any
 
 import posixpath
 
-#: How many of the last refusals and expiries are told.
+#: How many of the last refusals and other bad ends are listed.
 LAST = 50
 
-#: What each worker counts of itself. All are told, also where no worker is counted.
-COUNTS = ("held", "waiting", "slots_used", "slots", "max_held", "max_waiting")
+#: The gauges of each worker. All are told, even if no worker is counted.
+COUNTS = [one.name for one in NUMBERS if one.kind is Kind.GAUGE]
 
 
 def of(snapshots: Sequence[Snapshot], now: float, site: str = "/") -> dict[str, Any]:
-    """Return the overview of *snapshots*, as they are read from the board.
+    """Return the overview of *snapshots*.
 
     Args:
-        snapshots: Of each worker. One that is stale is listed, and counted nowhere.
-        now: Seconds since the epoch.
-        site: Only holds below this path are told, and only refusals there.
+        snapshots: Those of all workers, from the board. A stale worker is listed, but counted
+            nowhere.
+        now: The time, in seconds since the epoch.
+        site: Only holds and refusals below this path are listed.
     """
-    fresh = [one for one in snapshots if not one["stale"]]
-    counts = {name: sum(one["counts"][name] for one in fresh) for name in COUNTS}
+    fresh = [snapshot for snapshot in snapshots if not snapshot["stale"]]
+    counts = {name: sum(snapshot["counts"][name] for snapshot in fresh) for name in COUNTS}
     holds = sorted(_holds(fresh, now, site), key=lambda hold: hold["since"])
     return {
         "at": now,
-        "workers": [_worker(one, now) for one in snapshots],
+        "workers": [_worker(snapshot, now) for snapshot in snapshots],
         "counts": counts,
-        "totals": _sum(one["totals"] for one in fresh),
+        "totals": _sum(snapshot["totals"] for snapshot in fresh),
         "holds": holds,
         "more_holds": max(0, counts["held"] - len(holds)),
         "upstreams": _upstreams(fresh),
@@ -48,13 +52,13 @@ def of(snapshots: Sequence[Snapshot], now: float, site: str = "/") -> dict[str, 
 
 
 def hold_of(overview: Mapping[str, Any], worker: str, hold_id: str) -> dict[str, Any] | None:
-    """Return a hold that *overview* lists, None where it does not."""
-    found = (one for one in overview["holds"] if (one["worker"], one["id"]) == (worker, hold_id))
+    """Return a hold that *overview* lists; None if the hold is not there."""
+    found = (h for h in overview["holds"] if (h["worker"], h["id"]) == (worker, hold_id))
     return next(found, None)
 
 
 def place(path: str) -> str:
-    """Return where *path*, that of a request, is in Zope's tree; "" where it is not known."""
+    """Return the place in Zope's tree of *path*, a request's; "" if the path is not known."""
     if not path:
         return ""
     parts = posixpath.normpath("/" + path.lstrip("/")).split("/")[1:]
@@ -73,78 +77,69 @@ def is_below(path: str, site: str) -> bool:
 
 
 def _holds(fresh: Iterable[Snapshot], now: float, site: str) -> Iterable[dict[str, Any]]:
-    for one in fresh:
-        for hold in one["holds"]:
+    for snapshot in fresh:
+        for hold in snapshot["holds"]:
             path = place(hold["path"])
             if is_below(path, site):
                 age = max(0.0, now - hold["since"])
-                yield {**hold, "path": path, "age": age, "worker": one["worker"]}
+                yield {**hold, "path": path, "age": age, "worker": snapshot["worker"]}
 
 
-def _worker(one: Snapshot, now: float) -> dict[str, Any]:
+def _worker(snapshot: Snapshot, now: float) -> dict[str, Any]:
     names = ("worker", "pid", "started", "at", "stale", "counts", "totals")
-    return {**{name: one[name] for name in names}, "age": max(0.0, now - one["at"])}
+    return {**{name: snapshot[name] for name in names}, "age": max(0.0, now - snapshot["at"])}
 
 
 def _sum(numbers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Add up, name by name, whatever is nested in them too."""
+    """Add up the numbers by name, those of nested mappings too."""
     found = list(numbers)
-    names = dict.fromkeys(name for one in found for name in one)
-    values = {name: [one[name] for one in found if name in one] for name in names}
+    names = dict.fromkeys(name for mapping in found for name in mapping)
+    values = {name: [mapping[name] for mapping in found if name in mapping] for name in names}
     return {n: _sum(v) if isinstance(v[0], Mapping) else sum(v) for n, v in values.items()}
 
 
 def _upstreams(fresh: Iterable[Snapshot]) -> list[dict[str, Any]]:
     by_host: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for one in fresh:
-        for upstream in one["upstreams"]:
+    for snapshot in fresh:
+        for upstream in snapshot["upstreams"]:
             by_host.setdefault((upstream["name"], upstream["host"]), []).append(upstream)
     return [_upstream(*key, workers) for key, workers in sorted(by_host.items())]
 
 
-#: What is counted of an upstream.
-_COUNTED = (
-    *("calls", "in_flight", "queued", "errors", "retries", "busy"),
-    *("cache_hits", "cache_misses"),
-)
-
-
 def _upstream(name: str, host: str, workers: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return one upstream of all *workers*: sums, the slowest worker's times, the worst breaker."""
-    breakers = Counter(one["breaker"] for one in workers)
+    """Return an upstream as all *workers* see it.
+
+    The numbers are sums. The times are those of the slowest worker, the breaker is the worst.
+    """
+    breakers = Counter(figures["breaker"] for figures in workers)
     return {
         "name": name,
         "host": host,
-        "off": any(one["off"] for one in workers),
-        **{key: sum(one[key] for one in workers) for key in _COUNTED},
-        **{key: _most(one[key] for one in workers) for key in ("p50", "p99", "retry_in")},
+        **{one.name: one.merge([worker[one.name] for worker in workers]) for one in FIGURES},
         "breaker": next(state for state in reversed(STATES.values()) if breakers[state]),
         "breakers": dict(breakers),
     }
 
 
-def _most(numbers: Iterable[float | None]) -> float | None:
-    return max((number for number in numbers if number is not None), default=None)
-
-
 def _last(fresh: Iterable[Snapshot], site: str) -> list[dict[str, Any]]:
-    """Return the newest of what was refused and what ended badly, the last one first."""
-    told = [(one["worker"], event) for one in fresh for event in one["last"]]
-    events = [{**event, "path": place(event["path"]), "worker": name} for name, event in told]
-    seen = [event for event in events if is_below(event["path"], site)]
-    return sorted(seen, key=lambda event: event["at"], reverse=True)[:LAST]
+    """Return the newest refusals and other bad ends, the last one first."""
+    pairs = [(snapshot["worker"], event) for snapshot in fresh for event in snapshot["last"]]
+    events = [{**event, "path": place(event["path"]), "worker": name} for name, event in pairs]
+    visible = [event for event in events if is_below(event["path"], site)]
+    return sorted(visible, key=lambda event: event["at"], reverse=True)[:LAST]
 
 
 def _history(fresh: list[Snapshot], now: float) -> list[list[float]]:
-    """Return the last ten minutes, the points of each worker added up.
+    """Return the points of the last ten minutes, each the sum of all workers' points.
 
-    They end with the newest point that each worker has told: of a point that only some have
-    told yet the sum would be too low.
+    The last point is the newest that all workers have reported. The sum of a newer point, which
+    some workers have not reported yet, would be too low.
     """
-    last = int(min([now, *(one["history"][-1][0] for one in fresh if one["history"])]) // EACH)
+    newest = [snapshot["history"][-1][0] for snapshot in fresh if snapshot["history"]]
+    last = int(min([now, *newest]) // EACH)
     points = {at: [at * EACH, 0, 0, 0] for at in range(last - POINTS + 1, last + 1)}
-    for one in fresh:
-        mine = {int(at // EACH): numbers for at, *numbers in one["history"]}
+    for snapshot in fresh:
+        mine = {int(at // EACH): numbers for at, *numbers in snapshot["history"]}
         for at in mine.keys() & points.keys():
             points[at][1:] = map(sum, zip(points[at][1:], mine[at], strict=True))
     return list(points.values())

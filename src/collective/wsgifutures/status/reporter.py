@@ -1,17 +1,18 @@
-"""Reports what its worker does: writes a snapshot each second, takes the cancels left for it.
+"""The reporter of a worker: writes a snapshot each second, and cancels holds on demand.
 
-Under gevent it is a greenlet, so that a worker whose loop stands still is seen to be stale;
-elsewhere a thread.
+The reporter runs in a thread, which under gevent is a greenlet: a worker whose loop stands still
+then writes nothing, and is seen to be stale.
 """
 
-from ..wsgi.republish import at_start
-from ..wsgi.republish import Republish
+from ..wsgi.joints import join
+from ..wsgi.joints import Joint
+from ..wsgi.worker import Worker
 from .board import Board
 from .board import board_of
 from .board import FolderRefused
 from .history import History
 from .snapshot import of_worker
-from .snapshot import Worker
+from .snapshot import Sender
 from collections.abc import Callable
 from typing import Any
 
@@ -23,24 +24,24 @@ import time
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks.
+#: Seconds between two reports.
 EVERY = 1.0
 
 
 class Reporter:
-    """Of one worker.
+    """Reports for one worker.
 
     Args:
-        republish: What it holds responses with.
-        board: Where it reports.
-        clock: Gives the time in seconds since the epoch.
+        worker: The worker that it reports on.
+        board: The board to write on.
+        clock: Returns the time, in seconds since the epoch.
     """
 
     def __init__(
-        self, republish: Republish, board: Board, clock: Callable[[], float] = time.time
+        self, worker: Worker, board: Board, clock: Callable[[], float] = time.time
     ) -> None:
-        self.worker = Worker(secrets.token_hex(4), clock())
-        self._republish = republish
+        self.sender = Sender(secrets.token_hex(4), clock())
+        self._worker = worker
         self._board = board
         self._clock = clock
         self._history = History()
@@ -49,25 +50,25 @@ class Reporter:
 
     def start(self) -> None:
         """Report until the process ends."""
-        self._board.read()  # which takes away what dead workers left, though nobody may look
+        self._board.read()  # removes the files of dead workers, even if nobody looks at the status
         threading.Thread(target=self._report_to_the_end, daemon=True, name="status").start()
         atexit.register(self._end)
 
     def report(self) -> None:
-        """Do all that is to be done now."""
+        """Cancel the holds that the board asks for, and write a snapshot."""
         now = self._clock()
-        held = self._republish.held
-        for hold in self._board.cancels(self.worker.name):
+        held = self._worker.held
+        for hold in self._board.take_cancels(self.sender.name):
             held.cancel(int(hold))
-        refused = sum(self._republish.refusals.counts.values())
-        self._history.add(now, held.count, self._republish.gate.waiting, refused)
+        refused = sum(self._worker.refusals.counts.values())
+        self._history.add(now, held.count, self._worker.gate.waiting, refused)
         points = self._history.points()
-        self._board.write(of_worker(self.worker, self._republish, now, points))
+        self._board.write(of_worker(self.sender, self._worker, now, points))
 
     def _end(self) -> None:
-        """Take away what it told, and tell no more: a process may take its time to end."""
+        """Remove the snapshot, and write no more: the process may take its time to end."""
         self._ended = True
-        self._board.remove(self.worker.name)
+        self._board.remove(self.sender.name)
 
     def _report_to_the_end(self) -> None:
         while not self._ended:
@@ -75,27 +76,34 @@ class Reporter:
                 self.report()
                 self._failed = ""
             except Exception as error:  # a full disk, say: it may be over in a moment
-                self._say_once(error)
+                self._log_once(error)
             time.sleep(EVERY)
 
-    def _say_once(self, error: Exception) -> None:
+    def _log_once(self, error: Exception) -> None:
         if repr(error) != self._failed:
             self._failed = repr(error)
             logger.error("The live status cannot be written: %s", error, exc_info=error)
 
 
-def report(republish: Republish) -> None:
-    """Let a worker report, where there is a board."""
+def report(worker: Worker) -> None:
+    """Let a worker report, if it has a board."""
     try:
-        board = board_of(republish.settings)
+        board = board_of(worker.settings)
     except FolderRefused as refused:
         logger.error("%s", refused)
         return
     if board is not None:
-        Reporter(republish, board).start()
+        Reporter(worker, board).start()
+
+
+class Reports(Joint):
+    """Lets each worker report."""
+
+    def worker_starts(self, worker: Worker) -> None:
+        """Begin to report what *worker* does, where there is a board."""
+        report(worker)
 
 
 def zope_has_started(event: Any) -> None:
     """Let each worker of this Zope report."""
-    if report not in at_start:
-        at_start.append(report)
+    join(Reports())

@@ -1,98 +1,106 @@
-"""What one worker does now, as plain data that is JSON.
+"""What one worker does now, as plain data for JSON.
 
-Nothing in it is secret: paths without their query strings, ids of users, names of functions
-and hosts, numbers. No argument of a call is told, and no header.
+Nothing in it is secret: it has paths without their query strings, ids of users, names of
+functions and hosts, and numbers, but no argument of a call and no header.
 """
 
-from ..kernel.hold import CallState
-from ..traces.paths import shown
+from ..kernel.calls import CallState
+from ..kernel.durations import buckets
+from ..kernel.numbers import Kind
+from ..kernel.numbers import Number
+from ..traces.paths import render_path
 from ..upstreams.figures import all_figures
-from ..wsgi.held import HeldResponse
+from ..wsgi.record import COUNTERS
+from ..wsgi.record import Held
 from ..wsgi.record import Record
-from ..wsgi.republish import Republish
+from ..wsgi.worker import Worker
 from .board import FORMAT
 from .board import Snapshot
 from collections.abc import Hashable
+from operator import attrgetter
 from typing import Any
 from typing import NamedTuple
 
 import os
 
-#: So many held responses are told one by one: those that were held first.
+#: How many held responses are listed: those that were held first.
 HOLDS = 200
 
+#: The numbers of a worker, each read from its middleware.
+NUMBERS = (
+    Number("held", Kind.GAUGE, attrgetter("held.count"), "Responses held now", "held_responses"),
+    Number(
+        *("max_held", Kind.GAUGE, attrgetter("settings.max_held")),
+        *("How many responses may be held (max_held)", "held_responses_limit"),
+    ),
+    Number(
+        *("waiting", Kind.GAUGE, attrgetter("gate.waiting")),
+        *("Passes that wait for a slot now", "waiting_passes"),
+    ),
+    Number(
+        *("max_waiting", Kind.GAUGE, attrgetter("settings.max_waiting")),
+        *("How many new requests may wait for a slot (max_waiting)", "waiting_passes_limit"),
+    ),
+    Number("slots_used", Kind.GAUGE, attrgetter("gate.taken"), "Passes that run now"),
+    Number("slots", Kind.GAUGE, attrgetter("gate.slots"), "How many passes run at a time"),
+    *COUNTERS,
+    Number(
+        *("slow_passes", Kind.COUNTER, lambda one: one.monitor.counts["slow passes"]),
+        "Passes that took longer than slow_pass",
+    ),
+    Number(
+        *("blocked", Kind.COUNTER, lambda one: one.monitor.counts["blocked"]),
+        "Views and futures that let nothing else run for longer than blocked",
+    ),
+    Number("refused", Kind.COUNTER, lambda one: dict(one.refusals.counts)),
+    Number("held_seconds", Kind.COUNTER, attrgetter("record.held_seconds")),
+    Number("held_buckets", Kind.COUNTER, lambda one: buckets(one.record.held_up_to)),
+)
 
-class Worker(NamedTuple):
-    """Who tells."""
 
-    name: str  #: a random one, for each start of a process
+class Sender(NamedTuple):
+    """The worker that a snapshot is about."""
+
+    name: str  #: random, new at each start of a process
     started: float  #: in seconds since the epoch
 
 
-def of_worker(
-    worker: Worker, republish: Republish, at: float, history: list[list[float]]
-) -> Snapshot:
-    """Return what *worker* does.
+def of_worker(sender: Sender, worker: Worker, at: float, history: list[list[float]]) -> Snapshot:
+    """Return the snapshot of *worker*.
 
     Args:
-        worker: Whose snapshot it is.
-        republish: What it holds responses with.
+        sender: What the worker is called.
+        worker: The worker.
         at: The time, in seconds since the epoch.
-        history: What was, as ``History`` keeps it.
+        history: The points of its ``History``.
     """
     return {
         "format": FORMAT,
         "pid": os.getpid(),
-        "worker": worker.name,
-        "started": worker.started,
+        "worker": sender.name,
+        "started": sender.started,
         "at": at,
-        "counts": _counts(republish),
-        "totals": _totals(republish),
-        "holds": [_hold(one, republish.clock() - at) for one in republish.held.oldest(HOLDS)],
+        "counts": _numbers(worker, Kind.GAUGE),
+        "totals": _numbers(worker, Kind.COUNTER),
+        "holds": [_hold(one, worker.clock() - at) for one in worker.held.oldest(HOLDS)],
         "upstreams": all_figures(),
-        "last": _last(republish.record),
+        "last": _last(worker.record),
         "history": history,
     }
 
 
-def _counts(republish: Republish) -> dict[str, int]:
-    gate, settings = republish.gate, republish.settings
-    return {
-        "held": republish.held.count,
-        "waiting": gate.waiting,
-        "slots_used": gate.taken,
-        "slots": gate.slots,
-        "max_held": settings.max_held,
-        "max_waiting": settings.max_waiting,
-    }
+def _numbers(worker: Worker, kind: Kind) -> dict[str, Any]:
+    return {one.name: one.read(worker) for one in NUMBERS if one.kind is kind}
 
 
-def _totals(republish: Republish) -> dict[str, Any]:
-    record, monitor = republish.record, republish.monitor.counts
-    return {
-        "requests": record.requests,
-        "held": record.held,
-        "passes": record.passes,
-        "refused": dict(republish.refusals.counts),
-        "expired": record.expired,
-        "cancelled": record.cancelled,
-        "timeouts": record.timeouts,
-        "gone": record.gone,
-        "held_seconds": record.held_for.total,
-        "held_buckets": record.held_for.buckets(),
-        "slow_passes": monitor["slow passes"],
-        "blocked": monitor["blocked"],
-    }
-
-
-def _hold(one: HeldResponse, offset: float) -> dict[str, Any]:
-    """Return what is told of one; *offset* is the hold's clock less the epoch's."""
+def _hold(one: Held, offset: float) -> dict[str, Any]:
+    """Return a hold as data; *offset* is the time of its clock minus that since the epoch."""
     hold = one.hold
     calls = list(hold.calls.values())  # a copy in one step: its thread goes on
     waiting_on = [call.function_name for call in calls if call.state is not CallState.SETTLED]
     return {
         "id": str(one.number),
-        "path": shown(one.path),
+        "path": render_path(one.path),
         "user": _user(hold.client),
         "since": round(hold.since - offset, 1),
         "passes": hold.passes,
@@ -102,7 +110,7 @@ def _hold(one: HeldResponse, offset: float) -> dict[str, Any]:
 
 
 def _user(client: Hashable) -> str:
-    """Return the id of a user as the publisher tells it, nothing where nobody is logged in."""
+    """Return the id of the user that the publisher found, "" if nobody is logged in."""
     match client:
         case ("user", str(name)):
             return name
@@ -110,6 +118,6 @@ def _user(client: Hashable) -> str:
 
 
 def _last(record: Record) -> list[dict[str, Any]]:
-    """Return the last things that went wrong, the newest first."""
-    told = [{**one._asdict(), "path": shown(one.path)} for one in list(record.last)]
+    """Return the events that went wrong last, the newest first."""
+    told = [{**one._asdict(), "path": render_path(one.path)} for one in list(record.last)]
     return told[::-1]

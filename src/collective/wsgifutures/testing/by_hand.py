@@ -1,10 +1,10 @@
 """A hold without a server: passes, futures and the time move when the test says so."""
 
-from ..kernel.executors import Work
-from ..kernel.hold import Call
-from ..kernel.hold import CallState
+from ..kernel.calls import Call
+from ..kernel.calls import CallState
 from ..kernel.hold import Hold
-from ..kernel.passes import publish_once
+from ..kernel.passes import Pass
+from ..kernel.passes import publish
 from ..kernel.waiting import Waiter
 from .settled import MISSING
 from .settled import settled
@@ -13,6 +13,7 @@ from typing import Any
 from typing import Final
 
 import contextvars
+import time
 
 
 class _Held:
@@ -54,7 +55,7 @@ class ByHand:
         """Return itself, whatever executor is asked for."""
         return self
 
-    def start(self, call: Work, done: Callable[[Any], None]) -> "JobByHand":
+    def start(self, call: Call, done: Callable[[Any], None]) -> "JobByHand":
         """Keep *call* until it is told to run."""
         job = JobByHand(call, done)
         self.jobs.append(job)
@@ -72,7 +73,7 @@ class ByHand:
 class JobByHand:
     """A call that was started and waits for the test."""
 
-    def __init__(self, call: Work, done: Callable[[Any], None]) -> None:
+    def __init__(self, call: Call, done: Callable[[Any], None]) -> None:
         self._call = call
         self._context = contextvars.copy_context()
         self._done = done
@@ -106,7 +107,7 @@ class HeldRequest:
         self.executor = ByHand()
         self.hold = Hold(self.clock(), deadline=deadline, max_passes=max_passes)
         self._view = view
-        self._waiter = Waiter(self.hold, self.executor, self.clock)
+        self._waiter = Waiter(self.hold, self.executor.get, self.clock)
 
     @property
     def passes(self) -> int:
@@ -185,6 +186,22 @@ class HeldRequest:
 
     def _running(self) -> list[Call]:
         return [c for c in self.hold.pending if c.state is CallState.RUNNING]
+
+
+def publish_once(
+    hold: Hold, function: Callable[[], bool], clock: Callable[[], float] = time.monotonic
+) -> bool:
+    """Publish a request once, by a function; return True where that was its last pass.
+
+    Args:
+        hold: The request's; READY.
+        function: Publishes. Returns True for a response with a 2xx status.
+        clock: Gives the time in seconds.
+
+    Raises:
+        TooManyPasses, BaseException: As ``kernel.passes.publish``.
+    """
+    return publish(Pass(hold, clock()), function, clock, contextvars.copy_context())
 
 
 def is_successful(view: object) -> bool:

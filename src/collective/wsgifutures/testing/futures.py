@@ -4,21 +4,22 @@ Time passes where a response is held, and at once: the clock is moved to when th
 happens. So no test sleeps, and each has the same times whenever it runs.
 """
 
+from ..kernel.calls import Call
+from ..kernel.calls import Outcome
+from ..kernel.calls import Raised
 from ..kernel.errors import FutureTimeout
-from ..kernel.executors import Work
 from ..kernel.futures import stand_ins
-from ..kernel.hold import Call
 from ..kernel.hold import Hold
 from ..kernel.hold import HoldState
 from ..kernel.names import dotted_name
-from ..kernel.outcomes import Outcome
-from ..kernel.outcomes import Raised
-from ..kernel.passes import publish_once
+from ..kernel.waiting import drive
+from ..kernel.waiting import Steps
 from ..kernel.waiting import Waiter
 from ..upstreams.upstream import UpstreamCall
 from .by_hand import Clock
 from .by_hand import HELD
 from .by_hand import is_successful
+from .by_hand import publish_once
 from .settled import ANY
 from .settled import MISSING
 from .settled import Settled
@@ -131,15 +132,16 @@ class Futures:
                 answer = self._publish_once(hold, view)
                 if answer is not HELD:
                     return answer
-                waiter.wait()
+                drive(waiter.wait())
         finally:
             waiter.close()
             self._end()
 
     def hold(self, application: Any) -> Callable[..., Any]:
         """Return the WSGI *application* with a hold around it, as a server has it."""
-        from ..wsgi.republish import Republish
+        from ..wsgi.middleware import Middleware
         from ..wsgi.settings import Settings
+        from ..wsgi.worker import Worker
 
         self._join_zope()
 
@@ -150,9 +152,9 @@ class Futures:
         def held(environ: dict[str, Any], start_response: Any) -> Any:
             self._begin()
             settings = Settings(deadline=self.deadline, max_passes=self.max_passes, debug=True)
-            republish = Republish(publish, settings, clock=self.clock, waiter=self._waiter)
+            worker = Worker(publish, settings, clock=self.clock, waiter=self._waiter)
             try:
-                return republish(environ, start_response)
+                return Middleware(worker)(environ, start_response)
             finally:
                 self._end()
 
@@ -222,9 +224,8 @@ class Futures:
 
     name = "by hand"
 
-    def start(self, call: Work, done: Callable[[Any], None]) -> "_Job":
+    def start(self, call: Call, done: Callable[[Any], None]) -> "_Job":
         """Let *call* have its outcome when the test says so."""
-        assert isinstance(call, Call)  # noqa: S101  a hold starts nothing else
         self.waits[-1].append(call.name)
         job = _Job(*self._look_up(call), self.clock(), done)
         self._jobs.append(job)
@@ -287,16 +288,17 @@ class _WaiterByHand(Waiter):
     """Lets the time pass in place of waiting."""
 
     def __init__(self, hold: Hold, futures: Futures) -> None:
-        super().__init__(hold, futures, futures.clock)
+        super().__init__(hold, futures.get, futures.clock)
         self._futures = futures
 
-    def wait(self) -> None:
+    def wait(self) -> Steps[None]:
         self._futures.waits.append([])
         self.start()
         self.collect()
         while self._hold.state is HoldState.WAITING:
             self._futures.let_pass(self._hold.next_time_out)
             self.collect()
+        yield from ()
 
 
 def _savepoint() -> Callable[[], None]:

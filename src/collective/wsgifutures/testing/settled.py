@@ -1,12 +1,12 @@
 """What a test says that its calls give, and what it gets where it says nothing."""
 
 from ..kernel.arguments import Unfit
+from ..kernel.calls import Call
+from ..kernel.calls import Outcome
+from ..kernel.calls import Raised
+from ..kernel.calls import Returned
 from ..kernel.errors import ArgumentRefused
 from ..kernel.futures import FutureFunction
-from ..kernel.hold import Call
-from ..kernel.outcomes import Outcome
-from ..kernel.outcomes import Raised
-from ..kernel.outcomes import Returned
 from ..upstreams.answers import Answer
 from ..upstreams.answers import Headers
 from ..upstreams.upstream import Method
@@ -178,5 +178,5 @@ def _written(call: Call) -> str:
     """Return how a test writes *call*, without its values."""
     if isinstance(call.identity, tuple) and call.identity[0] == _COMPAT:
         return repr(call.name)
-    function = call.name if call.parts is None else call.parts.function.__name__
+    function = call.name if call.function is None else call.function.__name__
     return ", ".join([function, *(f"{name}=..." for name, _ in call.arguments)])

@@ -1,8 +1,8 @@
-"""Which trace a request belongs to: one id in all that is told of it.
+"""The trace that a request belongs to: one id in logs, spans and headers.
 
-It is that of OpenTelemetry's current span where there is one, else that of the request's
-``traceparent`` (W3C Trace Context), else a new one. What came in is sent on by the calls of
-upstreams where nobody makes spans here.
+The id is that of OpenTelemetry's current span; without a span, that of the request's
+``traceparent`` (W3C Trace Context); without either, a new id. If no spans are made here,
+upstreams' calls send on the headers that came in.
 """
 
 from ..kernel.executors.carried import carry
@@ -17,42 +17,66 @@ import logging
 import re
 import uuid
 
-#: What a ``traceparent`` is: version, id of the trace, id of who asks, flags. Later versions
-#: may have more behind it.
+#: A ``traceparent``: version, id of the trace, id of the caller's span, flags. Later versions
+#: may have more fields.
 _PARENT = re.compile(
     r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
+
+#: How many characters these fields have.
 _LENGTH = 55
 
-#: A ``tracestate`` is sent on up to so many characters.
+#: The largest number of characters of a ``tracestate`` that is sent on.
 _LONGEST_STATE = 512
 
 
 class Trace(NamedTuple):
-    """Of one request."""
+    """The trace of one request."""
 
     id: str  #: 32 hexadecimal digits
-    parent: str = ""  #: the ``traceparent`` that came in; empty: none that can be read
-    state: str = ""  #: the ``tracestate`` that came with it
+    parent: str = ""  #: the ``traceparent`` that came in; empty if there was no valid one
+    state: str = ""  #: the ``tracestate`` that came in with it
 
 
-#: The one of the request whose passes and futures run here.
+#: The trace of the request whose passes and futures run in this context.
 current: ContextVar[Trace | None] = ContextVar("wsgifutures.trace", default=None)
 
 
+def begin(environ: Mapping[str, Any]) -> tuple[Trace, spans.Span]:
+    """Return the trace of an incoming request, and its span, which is the current one now."""
+    api = spans.api()
+    span = spans.NONE
+    if api is not None and not isinstance(
+        api.trace.get_tracer_provider(), api.trace.ProxyTracerProvider
+    ):
+        span = spans.of_request(environ)
+        span.__enter__()
+    return of(environ), span
+
+
 def of(environ: Mapping[str, Any]) -> Trace:
-    """Return the trace of a request that comes in."""
-    parent = _read(environ.get("HTTP_TRACEPARENT", ""))
+    """Return the trace of an incoming request whose span is the current one."""
+    header = environ.get("HTTP_TRACEPARENT")
+    parent = _read(header) if header else ""
     state = environ.get("HTTP_TRACESTATE", "") if parent else ""
-    found = spans.current_trace() or parent[3:35] or uuid.uuid4().hex
+    found = _current_span() or parent[3:35] or uuid.uuid4().hex
     return Trace(found, parent, state if len(state) <= _LONGEST_STATE else "")
 
 
-def headers() -> dict[str, str]:
-    """Return the headers with which a call to somebody else is a part of the trace.
+def _current_span() -> str:
+    """Return the id of the trace of the current span; empty if there is no span."""
+    api = spans.api()
+    if api is None:
+        return ""
+    context = api.trace.get_current_span().get_span_context()
+    return str(api.trace.format_trace_id(context.trace_id)) if context.is_valid else ""
 
-    Those of OpenTelemetry's current span. Where there is none, those that came in: a trace
-    that begins here, and that nobody records, is not for others to decide by.
+
+def headers() -> dict[str, str]:
+    """Return the headers that make a call to another service a part of the trace.
+
+    They are those of OpenTelemetry's current span; without a span, those that came in. A trace
+    that begins here, and that nobody records, is not sent on.
     """
     here = current.get()
     sent = spans.headers()
@@ -78,7 +102,7 @@ carry(take_trace, put_trace)
 
 
 def alone() -> Context:
-    """Return a context that has nothing of this one but the trace."""
+    """Return a context that has only the trace of the current context."""
     context = Context()
     context.run(current.set, current.get())
     spans.carry_into(context)
@@ -86,7 +110,7 @@ def alone() -> Context:
 
 
 def current_id() -> str:
-    """Return the id of the trace of the request that this runs for; empty: there is none."""
+    """Return the id of the current request's trace, or an empty text without a request."""
     here = current.get()
     return here.id if here is not None else ""
 
@@ -95,16 +119,16 @@ class TraceId(logging.Filter):
     """Give each record of a handler the field ``trace_id``, for a site's own lines too."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let it pass."""
+        """Add the field, and let every record pass."""
         record.__dict__.setdefault("trace_id", current_id())
         return True
 
 
 def _read(header: str) -> str:
-    """Return a ``traceparent`` without what a later version has behind it; empty: it is none."""
+    """Return the known fields of a ``traceparent``, or an empty text if it is not valid."""
     found = _PARENT.match(header.strip())
     if found is None:
         return ""
     rest = header.strip()[_LENGTH:]
-    good = not rest if found[1] == "00" else not rest or rest.startswith("-")
-    return found[0] if good else ""
+    valid = not rest if found[1] == "00" else not rest or rest.startswith("-")
+    return found[0] if valid else ""

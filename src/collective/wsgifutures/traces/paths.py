@@ -1,16 +1,16 @@
-"""A request's path, as it is told in logs, spans and pages: without its query string."""
+"""A request's path for logs, spans and pages: without its query string."""
 
 import re
 
-#: So much of it is told.
+#: The largest number of characters of a path that is written.
 LONGEST = 200
 
-#: What would begin a line of its own in a log, or hide one.
+#: Characters that would begin a new line in a log, or hide part of a line.
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def shown(path: str) -> str:
-    """Return a path of WSGI as people read it: in one line, and not too long."""
+def render_path(path: str) -> str:
+    """Return a path of WSGI as readable text, in one line and not too long."""
     text = path.encode("latin-1", "replace").decode("utf-8", "replace")
     text = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

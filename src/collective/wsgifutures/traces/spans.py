@@ -4,23 +4,22 @@ Its API is optional. Where it is there nothing is done before somebody has set u
 records spans, the SDK. A request that is not sampled has one span, which is not recorded,
 and none inside. What is told is times, names and numbers: no query string, header,
 argument, or text of an error.
+
+The span of a request is ours and not ``opentelemetry-instrumentation-wsgi``'s, which has the query
+string, the user agent, and the text of an error. Measured with its 0.66b1: 0.1 ms more CPU for a
+request; it hides ``wsgi.file_wrapper`` from the server, and closes no body that was never read.
 """
 
-from ..kernel.executors import Registry
-from .paths import shown
+from .paths import render_path
 from collections.abc import Callable
 from collections.abc import Mapping
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import contextvars
 import functools
-
-if TYPE_CHECKING:
-    from .futures import FutureSpan
 
 #: What makes the spans, for OpenTelemetry.
 NAME = "collective.wsgifutures"
@@ -60,14 +59,6 @@ def tracer() -> Any:
         return None
     provider = api().trace.get_tracer_provider()
     return None if isinstance(provider, api().trace.ProxyTracerProvider) else _tracer_of(provider)
-
-
-def current_trace() -> str:
-    """Return the id of the trace of the span that is current here; empty: there is none."""
-    if api() is None:
-        return ""
-    context = api().trace.get_current_span().get_span_context()
-    return api().trace.format_trace_id(context.trace_id) if context.is_valid else ""
 
 
 def headers() -> dict[str, str]:
@@ -113,10 +104,6 @@ class Span:
     def answered(self, status: int) -> None:
         """Tell the status of the answer."""
 
-    def executors(self, executors: Registry) -> Registry:
-        """Return the same, with a span for each call that is started."""
-        return executors
-
 
 NONE = Span()
 
@@ -150,24 +137,6 @@ class _Span(Span):
             fail(self._span, str(status))
 
 
-class _RequestSpan(_Span):
-    __slots__ = ("_futures",)
-
-    def __init__(self, span: Any) -> None:
-        super().__init__(span)
-        self._futures: list[FutureSpan] = []
-
-    def executors(self, executors: Registry) -> Registry:
-        from .futures import TracedExecutors
-
-        return TracedExecutors(executors, self._futures) if self.recorded else executors
-
-    def __exit__(self, *raised: Any) -> None:
-        for one in self._futures:
-            one.end()
-        super().__exit__(*raised)
-
-
 class _PassSpan(_Span):
     __slots__ = ("_view",)
 
@@ -197,11 +166,11 @@ def of_request(environ: Mapping[str, Any]) -> Span:
         return NONE
     trace = api().trace
     if trace.get_current_span() is not trace.INVALID_SPAN:
-        return _RequestSpan(maker.start_span("hold"))
+        return _Span(maker.start_span("hold"))
     method = _method(environ["REQUEST_METHOD"])
     told = {
         "http.request.method": method,
-        "url.path": shown(environ.get("PATH_INFO", "")),
+        "url.path": render_path(environ.get("PATH_INFO", "")),
         "url.scheme": environ.get("wsgi.url_scheme", "http"),
     }
     names = {"traceparent": "HTTP_TRACEPARENT", "tracestate": "HTTP_TRACESTATE"}
@@ -210,7 +179,7 @@ def of_request(environ: Mapping[str, Any]) -> Span:
     span = maker.start_span(
         "HTTP" if method == "_OTHER" else method, context, trace.SpanKind.SERVER, told
     )
-    return _RequestSpan(span)
+    return _Span(span)
 
 
 def of_pass(number: int, view: Callable[[], str]) -> Span:

@@ -1,1 +1,1 @@
-"""What a site that has an older profile gets."""
+"""The upgrade steps for sites with an older profile."""

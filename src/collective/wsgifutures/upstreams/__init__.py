@@ -1,13 +1,13 @@
 """Named external HTTP services, their limits and their failure policies.
 
-``Upstream`` declares one; its ``get``, ``post`` and so on are futures. What a call goes
-through, from the outside in::
+``Upstream`` declares a service; its ``get``, ``post`` and so on are futures. A call goes
+through these modules, from the outside in::
 
     upstream   the words that a view uses; in the pass
     cache      answers that are kept, and calls that several requests share
     service    retries, breaker, bulkhead; outside of the pass from here on
-    client     the one connection pool, on urllib3
+    client     the connection pool, on urllib3
 
-Nothing of urllib3, tenacity or dogpile.cache is imported before the first call is made:
-gunicorn's arbiter reads this package before gevent has patched the standard library.
+Nothing of urllib3 or dogpile.cache is imported before the first call: gunicorn's arbiter reads
+this package before gevent has patched the standard library.
 """

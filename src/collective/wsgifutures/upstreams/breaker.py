@@ -1,8 +1,9 @@
 """Stops asking an upstream that fails, and finds out when it is back.
 
-Ours and not a library's: pybreaker and circuitbreaker count failures in a row, which a busy
-upstream that fails every other time never reaches; those with a rate are for asyncio or do
-not tell when to ask again::
+The breaker is ours and no library's. pybreaker, circuitbreaker, purgatory and aiobreaker count
+failures in a row, which an upstream that fails every other time never reaches. pyresilience has
+a rate, but of the last calls and not of a time, and after its pause lets all calls through. None
+has locks that greenlets and threads of the system can share, as ``runtime`` has::
 
     CLOSED --the share of failures is reached--> OPEN
       ^                                           | after a pause
@@ -10,22 +11,22 @@ not tell when to ask again::
                            +--it fails--> OPEN
 """
 
-from ..kernel.executors import real_lock
+from ..kernel.runtime import current
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
 
 import time
 
-#: In so many parts the window moves on.
+#: How many parts the window has; it moves on by one part.
 _PARTS = 10
 
-#: Seconds after which to look again while the one call is made that finds out.
+#: Seconds until to ask again while a single call finds out whether the upstream is back.
 _WHILE_PROBING = 1.0
 
 
 class BreakerState(Enum):
-    """Whether an upstream is asked."""
+    """Whether calls to an upstream are made."""
 
     CLOSED = "asked"
     OPEN = "not asked"
@@ -33,13 +34,13 @@ class BreakerState(Enum):
 
 
 class Breaker:
-    """Counts what became of the calls to one upstream.
+    """Counts the failures of one upstream, and refuses its calls after too many.
 
     Args:
-        rate: The share of failures at which it opens.
-        window: How long it looks back, in seconds.
-        calls: How many calls there have to be in that time.
-        pause: How long it stays open, in seconds.
+        rate: The share of failures at which the breaker opens.
+        window: How long the breaker looks back, in seconds.
+        calls: How many calls there must be in that time.
+        pause: How long the breaker stays open, in seconds.
         clock: Gives the time in seconds.
     """
 
@@ -57,13 +58,13 @@ class Breaker:
         self._calls = calls
         self._pause = pause
         self._clock = clock
-        self._counts: deque[list[float]] = deque()  # begin of the part, calls, failures
+        self._counts: deque[list[float]] = deque()  # start of the part, calls, failures
         self._again_at = 0.0
         self._probe: object = None
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def closed_for(self, now: float | None = None) -> float:
-        """Return in how many seconds it may be asked, 0 where that is now."""
+        """Return how many seconds the upstream may not be asked; 0 if it may be asked now."""
         if self.state is BreakerState.CLOSED:
             return 0.0
         if self._probe is not None:
@@ -71,7 +72,7 @@ class Breaker:
         return max(0.0, self._again_at - (self._clock() if now is None else now))
 
     def enter(self, call: object) -> float:
-        """Let *call* be made, or return in how many seconds it may be asked."""
+        """Return 0 if *call* may be made, otherwise in how many seconds to ask again."""
         with self._lock:
             patience = self.closed_for()
             if not patience and self.state is not BreakerState.CLOSED:
@@ -80,7 +81,7 @@ class Breaker:
             return patience
 
     def leave(self, call: object, failed: bool | None) -> None:
-        """Count *call*, which had entered; None where it was given up and tells nothing."""
+        """Count *call*, which had entered; *failed* is None if it was given up."""
         with self._lock:
             if self._probe is call:
                 self._probe = None

@@ -1,54 +1,35 @@
-"""Limits how many calls one upstream gets at once; the next ones wait in a short line."""
+"""Limits how many calls one upstream gets at once; the next calls wait in a short line.
 
-from ..kernel.executors import real_lock
-from ..kernel.inbox import Inbox
-from ..kernel.inbox import inbox
-from collections import deque
+The bulkhead is ours and no library's. A semaphore, of ``threading`` or gevent, and pyresilience's
+bulkhead on top of one, have no limit on the line, do not say how long it is, and under gevent
+cannot be waited for by greenlets and threads of the system alike.
+"""
+
+from ..kernel.places import Full
+from ..kernel.places import Places
+from ..kernel.runtime import current
+from ..kernel.runtime import Signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import queue
 
-
-class Full(Exception):
-    """No place became free; ``waited`` for so many seconds, 0 where the line is full."""
+class NoPlace(Full):
+    """No place became free; ``waited`` for so many seconds, 0 if the line is full."""
 
     def __init__(self, waited: float) -> None:
         super().__init__(waited)
         self.waited = waited
 
 
-class Bulkhead:
-    """The places of one upstream.
-
-    Args:
-        places: How many calls are made at once.
-        line: How many more may wait.
-    """
-
-    def __init__(self, places: int, line: int) -> None:
-        self.taken = 0
-        self._places = places
-        self._length = line
-        self._line: deque[Inbox] = deque()
-        self._lock = real_lock()
-
-    @property
-    def waiting(self) -> int:
-        """How many stand in line."""
-        return len(self._line)
-
-    @property
-    def full(self) -> bool:
-        """Tell whether there is neither a place nor room in the line."""
-        return self.taken >= self._places and len(self._line) >= self._length
+class Bulkhead(Places[Signal]):
+    """The places of one upstream."""
 
     @contextmanager
     def place(self, patience: float) -> Iterator[None]:
         """Have a place; wait for it for up to *patience* seconds.
 
         Raises:
-            Full: There is none.
+            NoPlace: There is none.
         """
         self._take(patience)
         try:
@@ -57,36 +38,26 @@ class Bulkhead:
             self._give_back()
 
     def _take(self, patience: float) -> None:
-        with self._lock:
-            if self.taken < self._places:
-                self.taken += 1
-                return
-            if self.full:
-                raise Full(0.0)
-            turn = inbox()
-            self._line.append(turn)
-        had_it = False
+        turn = current().signal()
         try:
-            turn.get(timeout=max(0.0, patience))
-            had_it = True
-        except queue.Empty:
-            raise Full(patience) from None
-        finally:
-            if not had_it:
-                self._leave(turn)
+            has_place = self.enter(turn)
+        except Full:
+            raise NoPlace(0.0) from None
+        if not has_place:
+            self._wait(turn, patience)
 
-    def _leave(self, turn: Inbox) -> None:
-        """Leave the line; who was given a place meanwhile gives it back."""
-        with self._lock:
-            if turn in self._line:
-                self._line.remove(turn)
-                return
-        self._give_back()
+    def _wait(self, turn: Signal, patience: float) -> None:
+        in_time = False
+        try:
+            in_time = turn.wait(max(0.0, patience))
+        finally:
+            # A call that was given a place at the last moment gives it back.
+            if not in_time and not self.leave(turn):
+                self._give_back()
+        if not in_time:
+            raise NoPlace(patience)
 
     def _give_back(self) -> None:
-        with self._lock:
-            if not self._line:
-                self.taken -= 1
-                return
-            turn = self._line.popleft()
-        turn.put(None)
+        turn = self.pass_on()
+        if turn is not None:
+            turn.set()

@@ -1,16 +1,15 @@
 """Answers that are kept for everybody, on dogpile.cache.
 
-Only where an upstream or a call says so. A key is a hash, under a secret, of all that shapes
-the answer: method, address, each header, body. So nothing can be read from a key, and a
-call with other credentials is another call. What is kept is an ``Answer``, which nothing can
-change.
+An answer is only kept if its upstream or its call says so. A key is a hash, under a secret, of
+all that shapes the answer: method, address, each header, body. So nothing can be read from a
+key, and a call with other credentials is another call. An ``Answer`` cannot be changed.
 
-The variable ``WSGIFUTURES_CACHE`` says where: in memory, of a limited size, where it is not
-set; ``redis://…`` or ``memcached://host:port`` for all workers together. Nothing is ever
-unpickled from there.
+The variable ``WSGIFUTURES_CACHE`` names the place: ``redis://…`` or ``memcached://host:port``
+for all workers together; if unset, each worker keeps answers in its memory, up to a limit.
+Nothing from Redis or Memcached is ever unpickled.
 """
 
-from ..kernel.executors import real_lock
+from ..kernel.runtime import current
 from ..kernel.settings import SettingRefused
 from .answers import Answer
 from .answers import Headers
@@ -36,81 +35,81 @@ logger = logging.getLogger(__name__)
 VARIABLE = "WSGIFUTURES_CACHE"
 SECRET = "WSGIFUTURES_CACHE_SECRET"  # noqa: S105
 
-#: How much is kept in memory by one worker, in bytes.
+#: How many bytes of answers a worker keeps in its memory.
 IN_MEMORY = 64 * 1024 * 1024
 
-#: How long anything stays in Redis or Memcached, in seconds.
+#: Seconds until Redis or Memcached drop an answer.
 LONGEST = 24 * 3600
 
-#: How long Redis or Memcached may take; then the answer counts as not kept. In seconds.
+#: Seconds that Redis or Memcached may take; after that the answer counts as not kept.
 PATIENCE = 0.5
 
-#: Between two warnings that the cache does not answer, in seconds.
+#: Seconds between two warnings that the cache does not answer.
 _WARN_AGAIN = 60.0
 
-#: What an entry takes besides its body, in bytes.
+#: How many bytes an entry takes besides its headers and body, about.
 _OVERHEAD = 1024
 
 
 @dataclass(frozen=True)
 class Freshness:
-    """How long an answer is given, in seconds."""
+    """How long a kept answer is given, in seconds."""
 
     fresh: float = 0.0
-    stale: float = 0.0  #: after that, while it is renewed
-    if_error: float = 0.0  #: after it was fresh, where the upstream fails
+    stale: float = 0.0  #: after ``fresh``, while the answer is renewed
+    if_error: float = 0.0  #: after ``fresh``, if the upstream fails
 
 
 @dataclass(frozen=True)
 class Kept:
-    """An answer, and since when it is kept."""
+    """An answer, and the time since which it is kept."""
 
     answer: Answer
-    since: float  #: in seconds of ``time.time``
+    since: float  #: seconds of ``time.time``
 
     @property
     def age(self) -> float:
-        """How old it is, in seconds."""
+        """The age of the kept answer, in seconds."""
         return max(0.0, time.time() - self.since)
 
 
 def may_be_kept(answer: Answer) -> bool:
-    """Tell whether *answer* is one for everybody."""
+    """Tell whether *answer* may be kept for everybody."""
     return answer.ok and may_be_shared(answer) and "no-cache" not in _words("cache-control", answer)
 
 
 def may_be_shared(answer: Answer) -> bool:
-    """Tell whether those who asked for the same at the same time may have *answer*."""
+    """Tell whether other requests that wait for the same call may have *answer*."""
     alone = _words("cache-control", answer) & {"no-store", "private"}
     return not alone and "*" not in _words("vary", answer)
 
 
 def _words(name: str, answer: Answer) -> set[str]:
-    """Return what the header *name* says, of *answer* or of a redirect that led to it."""
+    """Return the words of the header *name*, in *answer* and in redirects that led to it."""
     values = [headers.get(name, "").lower() for headers in (*answer.redirects, answer.headers)]
     return {word.strip().partition("=")[0] for word in ",".join(values).split(",")}
 
 
 def without_cookies(answer: Answer) -> Answer:
-    """Return *answer* without what it wants to set at one client."""
+    """Return *answer* without cookies, which are for one client."""
     pairs = tuple(p for p in answer.headers.pairs if p[0].lower() != "set-cookie")
     return replace(answer, headers=Headers(pairs))
 
 
 class _Locked(dict[str, Any]):
-    """A bounded mapping as a dict that threads share."""
+    """A bounded mapping as a dict that several threads may use."""
 
     def __init__(self, mapping: MutableMapping[str, Any]) -> None:
         super().__init__()
         self._mapping = mapping
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def get(self, key: str, default: Any = None) -> Any:
         with self._lock:
             return self._mapping.get(key, default)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        with self._lock, contextlib.suppress(ValueError):  # larger than all of it
+        with self._lock, contextlib.suppress(ValueError):  # too large for the whole cache
             self._mapping[key] = value
 
     def pop(self, key: str, default: Any = None) -> Any:
@@ -122,8 +121,8 @@ class Cache:
     """Keeps answers.
 
     Args:
-        url: Where; empty for this process.
-        secret: Under which keys are hashed.
+        url: Address of the cache; if empty, the memory of this process.
+        secret: The secret that keys are hashed with.
     """
 
     def __init__(self, url: str, secret: bytes) -> None:
@@ -135,11 +134,11 @@ class Cache:
         """Return the name under which the answer to *request* is kept."""
         parts = [request.method, request.url, request.body or b"", request.body is None]
         headers = sorted((name.lower(), value) for name, value in request.headers)
-        told = repr((parts, headers)).encode()
-        return hashlib.blake2b(told, key=self._secret, digest_size=32).hexdigest()
+        data = repr((parts, headers)).encode()
+        return hashlib.blake2b(data, key=self._secret, digest_size=32).hexdigest()
 
     def get(self, key: str) -> Kept | None:
-        """Return what is kept under *key*. A cache that fails has nothing."""
+        """Return the answer kept under *key*, None if there is none or the cache fails."""
         try:
             value = self._region.get(key, ignore_expiration=True)
         except Exception as error:
@@ -157,11 +156,14 @@ class Cache:
     def _warn(self, error: Exception) -> None:
         if time.monotonic() - self._warned > _WARN_AGAIN or not self._warned:
             self._warned = time.monotonic()
-            # Not its text: that may have the cache's address, and its password, in it.
-            logger.warning("The cache does not answer (%s): done without.", type(error).__name__)
+            # The text of the error may have the address and the password of the cache.
+            logger.warning(
+                "The cache does not answer (%s). Upstreams are called without it.",
+                type(error).__name__,
+            )
 
 
-#: By the process: a fork has nothing of its parent's.
+#: The cache of each process id: a fork uses nothing of its parent's.
 _caches: dict[int, Cache] = {}
 
 
@@ -176,19 +178,19 @@ def cache() -> Cache:
     """Return the cache of this process.
 
     Raises:
-        SettingRefused: The variable is not what it takes.
+        SettingRefused: The variable names no cache that is supported.
     """
     pid = os.getpid()
     found = _caches.get(pid)
-    # Of two threads that come first at the same time both get what one of them has made.
+    # If two threads come first at the same time, both get the same cache.
     return found or _caches.setdefault(pid, _new_cache())
 
 
 def check() -> None:
-    """Refuse a variable that is not what it takes, before anything is called.
+    """Check the variable, before the first call.
 
     Raises:
-        SettingRefused: It is one.
+        SettingRefused: The variable names no cache that is supported.
     """
     _kind(os.environ.get(VARIABLE, "").strip())
 
@@ -203,7 +205,9 @@ def _kind(url: str) -> str:
 
 
 def _region(url: str) -> Any:
-    from dogpile.cache import make_region  # never at the top: it imports what gevent patches
+    from dogpile.cache import (
+        make_region,
+    )  # never at the top: it imports modules that gevent patches
 
     kind = _kind(url)
     region = make_region(serializer=_pack, deserializer=_unpack)
@@ -223,7 +227,7 @@ def _region(url: str) -> Any:
 
 
 def _bounded() -> MutableMapping[str, Any]:
-    """Return a dict that drops what was not used for longest when it has too many bytes."""
+    """Return a dict that drops the least recently used answers when it is full."""
     from cachetools import LRUCache
 
     return _Locked(LRUCache(IN_MEMORY, getsizeof=_size))

@@ -11,7 +11,7 @@ before http.client makes its response, with a buffer of 8 KB for each call that 
 urllib3 logs addresses with their queries. Of the calls that are made here it logs nothing.
 """
 
-from ..kernel.executors import under_gevent
+from ..kernel.runtime import under_gevent
 from ..traces import ids
 from .answers import Answer
 from .answers import Headers

@@ -1,45 +1,46 @@
-"""One call for all who want the same answer at the same time.
+"""One call for all requests that want the same answer at the same time.
 
-The call belongs to its upstream: who asked first may go, and it goes on for the others. It
-is cancelled when the last of them has gone. Each waits for as long as it wants to itself.
+The call belongs to its upstream: the request that asked first may go, and the call goes on for
+the others. The call is cancelled when its last waiter has gone. Each waiter has its own limit.
 
-Under gevent it is a greenlet of the loop that serves. Who asks in a thread of the system has
-a loop that ends with what that thread does: there the call gets a thread of its own.
+Under gevent the call is a greenlet of the loop that serves. A thread of the system has a loop
+that ends with the thread's work: there the call gets a thread of its own.
 """
 
+from ..kernel.calls import Call
+from ..kernel.calls import Outcome
+from ..kernel.calls import Raised
 from ..kernel.executors import Executors
-from ..kernel.executors import Job
-from ..kernel.executors import real_lock
-from ..kernel.executors import under_gevent
-from ..kernel.inbox import Inbox
-from ..kernel.inbox import inbox
-from ..kernel.outcomes import Outcome
-from ..kernel.outcomes import Raised
+from ..kernel.executors.base import Executor
+from ..kernel.executors.base import Job
+from ..kernel.executors.threads import Threads
+from ..kernel.runtime import current
+from ..kernel.waiting import Inbox
 from ..traces import ids
 from collections.abc import Callable
 from collections.abc import Hashable
 from typing import Any
 
-import contextlib
-import queue
 import time
 
-#: Makes a call, given what tells whether nobody waits for it any more. Raises nothing.
+#: Makes a call. Its argument tells whether nobody waits any more. Raises nothing.
 Make = Callable[[Callable[[], bool]], Outcome]
 
 
-class _Flight:
-    """A call, and who waits for it. What an executor is given."""
+class _Flight(Call):
+    """A call that belongs to no hold, and its waiters."""
 
-    def __init__(self, name: str, make: Make, owned: bool) -> None:
-        self.name = name
-        self.parts = None
-        self.owned = owned  #: nobody need wait for it
+    __slots__ = ("_make", "job", "owned", "waiters")
+
+    def __init__(self, key: Hashable, name: str, make: Make, owned: bool) -> None:
+        super().__init__(name, key, None)
+        self.owned = owned  #: the call goes on even if nobody waits
         self.waiters: list[Inbox] = []
         self.job: Job | None = None
         self._make = make
 
     def work(self) -> Outcome:
+        """Make it, for as long as somebody wants it."""
         return self._make(lambda: not self.wanted)
 
     @property
@@ -48,46 +49,47 @@ class _Flight:
 
 
 class Flights:
-    """The shared calls of one upstream that are being made."""
+    """The shared calls of one upstream that are in flight."""
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight] = {}
         self._executors = Executors()
-        self._lock = real_lock()
+        self._threads = Threads()
+        self._lock = current().lock()
 
     def join(
         self, key: Hashable, name: str, make: Make, until: float
     ) -> tuple[Outcome, bool] | None:
-        """Wait for the call *key*; return its outcome and whether it was started for us.
+        """Wait for the call *key*; return its outcome and whether this waiter started it.
 
         Args:
-            key: Tells which call it is.
-            name: For people.
-            make: Makes it, where it is not made already.
-            until: Up to when to wait, in seconds of ``time.monotonic``; None is returned then.
+            key: Identifies the call.
+            name: The call's name in messages.
+            make: Makes the call, if it is not in flight already.
+            until: When to stop waiting and return None, in seconds of ``time.monotonic``.
         """
-        mine = inbox()
+        mine = Inbox(current().signal())
         with self._lock:
             flight = self._flights.get(key)
             first = flight is None
-            flight = flight or _Flight(name, make, owned=False)
+            flight = flight or _Flight(key, name, make, owned=False)
             flight.waiters.append(mine)
             self._flights[key] = flight
         try:
             if first:
                 self._start(key, flight)
-            with contextlib.suppress(queue.Empty):
-                return mine.get(timeout=max(0.0, until - time.monotonic())), first
-            return None
+            mine.signal.wait(max(0.0, until - time.monotonic()))
+            found = mine.take_all()
+            return (found[0], first) if found else None
         finally:
             self._leave(key, flight, mine)
 
     def renew(self, key: Hashable, name: str, make: Make) -> None:
-        """Make the call *key* for nobody, where it is not made already."""
+        """Start the call *key* without a waiter, unless it is in flight already."""
         with self._lock:
             if key in self._flights:
                 return
-            flight = self._flights[key] = _Flight(name, make, owned=True)
+            flight = self._flights[key] = _Flight(key, name, make, owned=True)
         self._start(key, flight)
 
     def _start(self, key: Hashable, flight: _Flight) -> None:
@@ -96,15 +98,14 @@ class Flights:
                 if self._flights.get(key) is flight:
                     del self._flights[key]
                 waiters = list(flight.waiters)
-            for one in waiters:
-                one.put(outcome)
+            for waiter in waiters:
+                waiter.put(outcome)
 
-        # In a context of nobody's: it must keep nothing of the request that happens to be first
-        # but the id of its trace.
+        # In a context of its own, which keeps nothing of the request that comes first but the id
+        # of its trace.
         try:
-            start = self._executors.get(_kind()).start
-            flight.job = ids.alone().run(start, flight, done)
-        except Exception as error:  # the line is full, say: it is so for all of them
+            flight.job = ids.alone().run(self._executor().start, flight, done)
+        except Exception as error:  # for example a full line: all waiters get the error
             done(Raised(error))
 
     def _leave(self, key: Hashable, flight: _Flight, mine: Inbox) -> None:
@@ -116,11 +117,8 @@ class Flights:
         if last and flight.job is not None:
             flight.job.cancel()
 
-
-def _kind() -> str | None:
-    """Return the name of the executor that outlives whoever asks first."""
-    if not under_gevent():
-        return None
-    import gevent
-
-    return None if gevent.get_hub().main_hub else "threads"
+    def _executor(self) -> Executor:
+        """Return an executor that outlives the waiter that starts the call."""
+        if current().outlives_its_callers():
+            return self._executors.get(None)
+        return self._threads

@@ -1,18 +1,17 @@
-"""Makes a call again that failed and may be repeated, on tenacity.
+"""Makes a call again that failed and may be repeated.
 
-The first time it is made without tenacity: of the calls that succeed none pays for it.
+This is a loop and no library's: the next attempt depends on what the answer asks for, on the time
+that is left and on the budget. Telling tenacity that took twice as many lines.
 """
 
-from ..kernel.executors import real_lock
+from ..kernel.runtime import current
 from .answers import Answer
-from .errors import UpstreamError
 from .errors import UpstreamRefused
 from .errors import UpstreamTimeout
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Any
 
-import itertools
+import random
 import time
 
 #: The upstream says by itself that it may be asked again.
@@ -35,7 +34,7 @@ class Budget:
     def __init__(self, share: float) -> None:
         self._share = share
         self._there = _TO_BEGIN_WITH if share else 0.0
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def earn(self) -> None:
         """A call is made."""
@@ -64,66 +63,27 @@ def retried(
     Raises:
         UpstreamError: What the last attempt raised.
     """
-    try:
-        answer = attempt()
-    except (UpstreamTimeout, UpstreamRefused) as error:
-        if not retries:
-            raise
-        failure: Answer | UpstreamError = error
-    else:
-        if not retries or answer.status not in _AGAIN:
-            return answer
-        failure = answer
-    return _again(failure, attempt, retries, until, allowed)
 
+    def again(wait: float) -> bool:
+        return time.monotonic() + wait < until and allowed()
 
-def _again(
-    failure: Answer | UpstreamError,
-    attempt: Callable[[], Answer],
-    retries: int,
-    until: float,
-    allowed: Callable[[], bool],
-) -> Answer:
-    import tenacity  # never at the top: it imports asyncio, which gevent has to patch before
-
-    made = itertools.count()
-
-    def attempt_or_failure() -> Answer:
-        if next(made):
-            return attempt()
-        if isinstance(failure, UpstreamError):
-            raise failure
-        return failure
-
-    backoff = tenacity.wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
-
-    def wait(state: Any) -> float:
-        return max(float(backoff(state)), asked_for(state.outcome))
-
-    def stop(state: Any) -> bool:
-        over = state.attempt_number > retries or time.monotonic() + state.upcoming_sleep >= until
-        return over or not allowed()
-
-    again: Answer = tenacity.Retrying(
-        wait=wait,
-        stop=stop,
-        retry=tenacity.retry_any(
-            tenacity.retry_if_exception_type((UpstreamTimeout, UpstreamRefused)),
-            tenacity.retry_if_result(lambda answer: answer.status in _AGAIN),
-        ),
-        retry_error_callback=_last,
-        sleep=time.sleep,
-    )(attempt_or_failure)
-    return again
-
-
-def _last(state: Any) -> Any:
-    return state.outcome.result()
-
-
-def asked_for(outcome: Any) -> float:
-    """Return how many seconds the answer in *outcome* asks to wait, 0 where it does not."""
-    return 0.0 if outcome.failed else retry_after(outcome.result())
+    longest = _FIRST_WAIT
+    for _ in range(retries):
+        wait = random.uniform(0.0, longest)  # noqa: S311  no secret
+        try:
+            answer = attempt()
+        except (UpstreamTimeout, UpstreamRefused):
+            if not again(wait):
+                raise
+        else:
+            if answer.status not in _AGAIN:
+                return answer
+            wait = max(wait, retry_after(answer))
+            if not again(wait):
+                return answer
+        time.sleep(wait)
+        longest = min(2 * longest, _LONGEST_WAIT)
+    return attempt()
 
 
 def retry_after(answer: Answer) -> float:

@@ -1,18 +1,16 @@
-"""What one process knows of one upstream: its client, its limits, what became of its calls.
+"""The state of one upstream in one process: its client, its limits, its counts.
 
-A call that fails is put together here, from the outside in: retries, place, breaker,
-client. All of it is the same with a hold and without.
+A call is put together here, from the outside in: retries, place, breaker, client. All of this
+is the same with a hold and without.
 """
 
 from ..kernel.durations import Durations
-from ..kernel.executors import at_end_of_thread
-from ..kernel.executors import real_lock
-from ..kernel.executors import under_gevent
+from ..kernel.runtime import current
 from ..traces import spans
 from .answers import Answer
 from .breaker import Breaker
 from .bulkhead import Bulkhead
-from .bulkhead import Full
+from .bulkhead import NoPlace
 from .errors import UpstreamBusy
 from .errors import UpstreamError
 from .errors import UpstreamOff
@@ -40,8 +38,8 @@ class Service:
     """Makes the calls of one upstream, by its rules.
 
     Args:
-        name: The upstream's.
-        settings: The upstream's.
+        name: The upstream's name.
+        settings: The upstream's settings.
     """
 
     def __init__(self, name: str, settings: UpstreamSettings) -> None:
@@ -54,25 +52,25 @@ class Service:
             settings.failure_pause,
         )
         self.bulkhead = Bulkhead(settings.max_calls, settings.max_queue)
-        #: How many calls were made, retried, failed, refused; how many answers were kept ones
-        #: (hits) or not. For whoever looks.
+        #: How many calls were made, retried, failed and refused, and how many answers came from
+        #: the cache (hits) or not (misses).
         self.counts: Counter[str] = Counter()
-        #: How long each attempt took that came to an end.
+        #: How long each attempt took that ended by itself.
         self.durations = Durations()
         self._budget = Budget(settings.retry_share)
         self._clients = _clients()
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def refusal(self) -> UpstreamError | None:
-        """Return the error of a call that would not be made now, None where it would."""
+        """Return the error with which a call would be refused now; None if it would be made."""
         settings = self.settings
         if settings.off:
             return UpstreamOff(self.name, settings.host)
         patience = self.breaker.closed_for()
         if patience:
             return UpstreamBusy(self.name, settings.host, patience, "too many of its calls failed")
-        if self.bulkhead.full:
-            return self._busy(Full(0.0))
+        if self.bulkhead.is_full:
+            return self._busy(NoPlace(0.0))
         return None
 
     def call(
@@ -81,12 +79,12 @@ class Service:
         """Return the upstream's answer to *request*, of whatever status.
 
         Args:
-            request: What to send.
-            until: When it has to be over, in seconds of ``time.monotonic``.
-            given_up: Tells whether nobody waits for it any more.
+            request: The request to send.
+            until: When the call has to end, in seconds of ``time.monotonic``.
+            given_up: Tells whether nobody waits for the answer any more.
 
         Raises:
-            UpstreamError: There is none.
+            UpstreamError: The upstream gave no answer, or was not asked.
         """
         refusal = self.refusal()
         if refusal is not None:
@@ -110,18 +108,18 @@ class Service:
     def _attempt(self, request: Request, until: float) -> Answer:
         settings = self.settings
         left = until - time.monotonic()
-        if left <= 0:  # no failure of the upstream's
+        if left <= 0:  # this is not the upstream's failure
             raise UpstreamTimeout(self.name, settings.host, settings.total, "total")
         patience = min(settings.queue_time, left)
         try:
             with self.bulkhead.place(patience):
-                return self._counted(request, until)
-        except Full as full:
+                return self._send(request, until)
+        except NoPlace as full:
             refused = full
         self.counts["refused"] += 1
         raise self._busy(refused)
 
-    def _counted(self, request: Request, until: float) -> Answer:
+    def _send(self, request: Request, until: float) -> Answer:
         call = object()
         patience = self.breaker.enter(call)
         if patience:
@@ -136,7 +134,7 @@ class Service:
             failed = answer.status >= 500
             return answer
         except UpstreamTimeout as error:
-            # Where its request had no more time left, that says little of the upstream.
+            # If the call had little time left, its timeout says little of the upstream.
             enough = time.monotonic() - began >= self.settings.read / 2
             failed = True if enough or error.what == "connect" else None
             raise
@@ -144,7 +142,7 @@ class Service:
             failed = True
             raise
         except UpstreamError:
-            failed = False  # it answered, if too much
+            failed = False  # it answered, though with too much
             raise
         finally:
             self.counts["failures"] += bool(failed)
@@ -152,34 +150,25 @@ class Service:
                 self.durations.add(time.monotonic() - began)
             self.breaker.leave(call, failed)
 
-    def _busy(self, full: Full) -> UpstreamBusy:
+    def _busy(self, full: NoPlace) -> UpstreamBusy:
         settings = self.settings
-        reason = f"all of its {settings.max_calls} calls at once (max_calls) are taken"
+        reason = f"its {settings.max_calls} calls at once (max_calls) are all in use"
         if full.waited:
             reason += f", and none ended within {full.waited:.3g} s"
         return UpstreamBusy(self.name, settings.host, 1.0, reason)
 
     def _client(self) -> "Client":
         """Return the client of this process: greenlets of one thread share one."""
-        owner = _owner()
+        owner = current().loop()  # to which its connections belong
         client = self._clients.get(owner)
         if client is None:
             from .client import Client  # never at the top: it imports urllib3
 
             with self._lock:
                 client = self._clients.setdefault(owner, Client(self.name, self.settings))
-            at_end_of_thread(lambda: self._clients.pop(owner).close())
+            current().at_end_of_thread(lambda: self._clients.pop(owner).close())
         return cast("Client", client)
 
 
 def _clients() -> Any:
-    return weakref.WeakKeyDictionary() if under_gevent() else {}
-
-
-def _owner() -> Any:
-    """Return what a connection belongs to: under gevent to the loop of its thread."""
-    if not under_gevent():
-        return None
-    import gevent
-
-    return gevent.get_hub()
+    return {} if current().loop() is None else weakref.WeakKeyDictionary()

@@ -1,9 +1,9 @@
-"""What one upstream may do, and how an operator or a site changes that without code.
+"""The settings of an upstream, which an operator or a site may change without code.
 
-What the declaration says comes first; an environment variable
-``WSGIFUTURES_UPSTREAM_<NAME>_<SETTING>`` changes it for the process, and what a site says
-(``site_overrides``) for that site. A site's own is read in the pass, where the call is
-submitted, and travels with the call as plain data.
+The declaration gives the settings; an environment variable
+``WSGIFUTURES_UPSTREAM_<NAME>_<SETTING>`` changes a setting for the process, and a site
+(``kernel.sites``) changes it for itself. A site's settings are read in the pass that submits the
+call, and travel with the call as plain data.
 """
 
 from ..kernel.settings import COUNT
@@ -17,6 +17,8 @@ from ..kernel.settings import SettingRefused
 from ..kernel.settings import SHARE
 from ..kernel.settings import SWITCH
 from ..kernel.settings import TEXT
+from ..kernel.sites import sites
+from ..kernel.texts import _
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -31,11 +33,6 @@ import re
 
 PREFIX = "WSGIFUTURES_UPSTREAM_"
 
-#: Each takes the name of an upstream and returns what the site that is being published
-#: changes of it, by the names of its settings; nothing where there is no site. Only called
-#: in the thread that submits. The last one wins.
-site_overrides: list[Callable[[str], Mapping[str, object]]] = []
-
 
 def _address(value: str) -> str:
     parts = urlsplit(value)
@@ -49,60 +46,73 @@ def _address(value: str) -> str:
 
 _ADDRESS = (
     _address,
-    "an address that begins with http:// or https://, without query, user or password",
+    _("an address that begins with http:// or https://, without query, user or password"),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamSettings:
-    """What one upstream may do. Times are seconds, sizes bytes."""
+    """The settings of one upstream. Times are seconds, sizes bytes."""
 
-    #: Where it is. Everything that is asked for is below this address.
-    base_url: str = setting("", _ADDRESS)
-    #: Switched off: each call raises ``UpstreamOff``, at once.
-    off: bool = setting(False, SWITCH)
-    #: How long a connection may take, with looking up its name and TLS.
-    connect: float = setting(3.0, SECONDS)
-    #: How long it may send nothing, or take nothing of a body.
-    read: float = setting(10.0, SECONDS)
-    #: How long a call may take, with its place in the queue, redirects and retries.
-    total: float = setting(30.0, SECONDS)
-    #: How many bytes an answer may have, unpacked.
-    max_size: int = setting(16 * 1024 * 1024, COUNT)
-    #: How many redirects are followed.
-    max_redirects: int = setting(3, COUNT_OR_NONE)
-    #: How many calls a worker makes at once.
-    max_calls: int = setting(200, COUNT)
-    #: How many more may wait for their turn.
-    max_queue: int = setting(200, COUNT_OR_NONE)
-    #: How long they may wait.
-    queue_time: float = setting(2.0, SECONDS)
-    #: Which share of the calls has to fail before it is not asked for a while.
-    failure_rate: float = setting(0.5, SHARE)
-    #: The time that is looked back for that.
-    failure_window: float = setting(10.0, SECONDS)
-    #: How many calls there have to be in that time.
-    failure_calls: int = setting(10, COUNT)
-    #: How long it is not asked then, before one call finds out whether it is back.
-    failure_pause: float = setting(5.0, SECONDS)
-    #: How often a call is made again that failed and may be repeated.
-    retries: int = setting(2, COUNT_OR_NONE)
-    #: How many retries there may be for each call, on the whole.
-    retry_share: float = setting(0.1, SHARE)
-    #: Send an Idempotency-Key with POST and PATCH, which may be repeated then.
-    idempotency_key: bool = setting(False, SWITCH)
-    #: How long the answer of a GET or HEAD is kept for everybody. 0: not at all.
-    cache: float = setting(0.0, SECONDS_OR_NONE)
-    #: How long it is given after that, while it is renewed.
-    stale: float = setting(0.0, SECONDS_OR_NONE)
-    #: How long it is given after that where the upstream fails.
-    stale_if_error: float = setting(0.0, SECONDS_OR_NONE)
-    #: A file with certificates to trust besides those of the system.
-    ca_file: str = setting("", TEXT)
+    base_url: str = setting(
+        "", _ADDRESS, _("The address, without query, user or password. Each path is below it.")
+    )
+    off: bool = setting(
+        False, SWITCH, _("Switched off: each call fails at once, even if its answer is cached.")
+    )
+    connect: float = setting(
+        3.0, SECONDS, _("How many seconds a connection may take, with DNS and TLS.")
+    )
+    read: float = setting(
+        10.0, SECONDS, _("How many seconds may pass while nothing is sent or received.")
+    )
+    total: float = setting(
+        30.0, SECONDS, _("How many seconds a call may take, with queueing, redirects and retries.")
+    )
+    max_size: int = setting(16 * 1024 * 1024, COUNT, _("The largest answer, in bytes, unpacked."))
+    max_redirects: int = setting(3, COUNT_OR_NONE, _("How many redirects are followed."))
+    max_calls: int = setting(200, COUNT, _("How many calls a worker makes at a time."))
+    max_queue: int = setting(200, COUNT_OR_NONE, _("How many more calls may wait in the queue."))
+    queue_time: float = setting(2.0, SECONDS, _("How many seconds a call may wait in the queue."))
+    failure_rate: float = setting(
+        0.5, SHARE, _("The share of failed calls at which the circuit breaker opens.")
+    )
+    failure_window: float = setting(
+        10.0, SECONDS, _("How many seconds the circuit breaker looks back.")
+    )
+    failure_calls: int = setting(
+        10, COUNT, _("The fewest calls in that time that can open the circuit breaker.")
+    )
+    failure_pause: float = setting(
+        5.0, SECONDS, _("Seconds until an open circuit breaker tries the upstream again.")
+    )
+    retries: int = setting(
+        2, COUNT_OR_NONE, _("How often a failed call is made again, if it may be repeated.")
+    )
+    retry_share: float = setting(
+        0.1, SHARE, _("How many retries there may be, as a share of all calls.")
+    )
+    idempotency_key: bool = setting(
+        False, SWITCH, _("Send an Idempotency-Key, so that POST and PATCH may be repeated.")
+    )
+    cache: float = setting(
+        0.0, SECONDS_OR_NONE, _("How many seconds answers to GET and HEAD are kept, for everybody.")
+    )
+    stale: float = setting(
+        0.0, SECONDS_OR_NONE, _("How many more seconds a kept answer is given while it is renewed.")
+    )
+    stale_if_error: float = setting(
+        0.0,
+        SECONDS_OR_NONE,
+        _("How many more seconds a kept answer is given if the upstream fails."),
+    )
+    ca_file: str = setting(
+        "", TEXT, _("A file with certificates to trust besides those of the system.")
+    )
 
     @property
     def host(self) -> str:
-        """Where it is, for people."""
+        """The host and port of the service, for messages."""
         return host_of(self.base_url)
 
 
@@ -111,15 +121,15 @@ def host_of(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-NAMES = tuple(one.name for one in fields(UpstreamSettings))
+NAMES = tuple(field.name for field in fields(UpstreamSettings))
 
 
 def declared(name: str, options: Mapping[str, object]) -> UpstreamSettings:
     """Return the settings of the upstream *name*: its *options*, changed by the environment.
 
     Raises:
-        TypeError: There is no such option.
-        SettingRefused: A value is not what it takes.
+        TypeError: An option is not a setting.
+        SettingRefused: A setting has a value that is not allowed.
     """
     settings = changed(UpstreamSettings(), options, f"{name}: {{}}".format)
     prefix = variable(name, "")
@@ -128,7 +138,7 @@ def declared(name: str, options: Mapping[str, object]) -> UpstreamSettings:
         for key, value in os.environ.items()
         if key.startswith(prefix) and key.removeprefix(prefix).lower() in NAMES
     }
-    return changed(settings, wanted, lambda one: variable(name, one))
+    return changed(settings, wanted, lambda setting: variable(name, setting))
 
 
 def for_site(name: str, settings: UpstreamSettings) -> UpstreamSettings:
@@ -137,8 +147,8 @@ def for_site(name: str, settings: UpstreamSettings) -> UpstreamSettings:
     Raises:
         TypeError, SettingRefused: As ``declared``.
     """
-    for override in site_overrides:
-        wanted = override(name)
+    for one in sites:
+        wanted = one.of_upstream(name)
         if wanted:
             settings = changed(settings, wanted, f"{name}: {{}}".format)
     return settings
@@ -152,32 +162,32 @@ def variable(name: str, setting: str) -> str:
 def changed(
     settings: UpstreamSettings, values: Mapping[str, object], name: Callable[[str], str]
 ) -> UpstreamSettings:
-    """Return *settings* with *values* in it; *name* says how a refusal calls one of them."""
-    forms = {one.name: one.metadata["form"] for one in fields(UpstreamSettings)}
+    """Return *settings* changed by *values*; *name* returns the name of a setting in errors."""
+    forms = {field.name: field.metadata["form"] for field in fields(UpstreamSettings)}
     for unknown in values.keys() - forms.keys():
-        raise TypeError(f"{name(unknown)}: there is no such setting; there are {', '.join(NAMES)}")
-    return replace(settings, **{one: _read(name(one), values[one], forms[one]) for one in values})
+        raise TypeError(f"{name(unknown)} is not a setting; the settings are {', '.join(NAMES)}")
+    return replace(settings, **{key: _read(name(key), values[key], forms[key]) for key in values})
 
 
 def _read(name: str, value: object, form: Form) -> Any:
-    """Return what *value* says. Of an address only the host is told: the rest may be a secret."""
+    """Read *value*. A refusal has only the host of an address: the rest may be a secret."""
     try:
         return read(name, value, form)
     except SettingRefused as refused:
         if form is not _ADDRESS or "@" in str(value):
             raise
         host = re.match(r"(\w+://)?[^/?#]*", str(value))
-        shown = host[0] if host else ""
+        public = host[0] if host else ""
         raise SettingRefused(
-            name, shown if shown == value else f"{shown}…", refused.takes
+            name, public if public == value else f"{public}…", refused.takes
         ) from None
 
 
 def unknown_variables(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Return each variable of the environment that changes nothing, and why.
+    """Return each environment variable that changes nothing, with the reason.
 
     Args:
-        names: Of the upstreams that are declared.
+        names: The names of the declared upstreams.
     """
     prefixes = {variable(name, ""): name for name in names}
     return [
@@ -189,7 +199,7 @@ def unknown_variables(names: Iterable[str]) -> list[tuple[str, str]]:
 
 def _is_known(key: str, prefixes: Iterable[str]) -> bool:
     settings = [key.removeprefix(p).lower() for p in prefixes if key.startswith(p)]
-    return any(one in NAMES for one in settings)
+    return any(setting in NAMES for setting in settings)
 
 
 def _why_unknown(key: str, prefixes: Mapping[str, str]) -> str:
@@ -197,5 +207,6 @@ def _why_unknown(key: str, prefixes: Mapping[str, str]) -> str:
     if of:
         longest = max(of, key=len)
         wrong = key.removeprefix(longest).lower()
-        return f"{prefixes[longest]} has no setting {wrong}; there are {', '.join(NAMES)}"
-    return f"no such upstream is declared; there are {', '.join(prefixes.values()) or 'none'}"
+        return f"{prefixes[longest]} has no setting {wrong}; the settings are {', '.join(NAMES)}"
+    declared = ", ".join(prefixes.values()) or "none"
+    return f"no upstream has this name; the declared upstreams are: {declared}"

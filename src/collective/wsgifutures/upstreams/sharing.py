@@ -1,11 +1,11 @@
-"""Answers for several requests: kept ones, and those of one call that all wait for.
+"""Answers for several requests: kept answers, and answers of calls that several wait for.
 
-A renewal and a shared call are the upstream's own, not a request's: nothing of the request
-that happened to be first is in them, and none of them ends with it.
+A renewal and a shared call belong to the upstream, not to a request: they keep nothing of the
+request that came first, and go on after that request has ended.
 """
 
-from ..kernel.outcomes import Outcome
-from ..kernel.outcomes import Raised
+from ..kernel.calls import Outcome
+from ..kernel.calls import Raised
 from .answers import Answer
 from .cache import cache
 from .cache import Freshness
@@ -26,7 +26,7 @@ import time
 
 
 class Shared:
-    """An answer as an outcome. Nothing can change it, so every pass gets it itself."""
+    """An answer as an outcome. An answer cannot be changed, so all passes share it."""
 
     __slots__ = ("_answer",)
 
@@ -34,11 +34,11 @@ class Shared:
         self._answer = answer
 
     def get(self) -> Answer:
-        """Return it."""
+        """Return the answer."""
         return self._answer
 
     def exception(self) -> None:
-        """There is none."""
+        """Return None: there is an answer."""
         return
 
 
@@ -55,17 +55,17 @@ class SharedCalls:
         """Return a kept answer that may be given now.
 
         Args:
-            request: What is asked for.
-            freshness: How old it may be.
-            later: Is given what renews it, where it is stale.
+            request: The request of the call.
+            freshness: How old the answer may be.
+            later: Called with a function that renews the answer, if it is stale.
         """
         key = cache().key(request)
         kept = cache().get(key)
-        answer = self._now(request, key, freshness, kept, later)
+        answer = self._find(request, key, freshness, kept, later)
         self._service.counts["misses" if answer is None else "hits"] += 1
         return answer
 
-    def _now(
+    def _find(
         self,
         request: Request,
         key: str,
@@ -76,18 +76,18 @@ class SharedCalls:
         if kept is None or kept.age >= freshness.fresh + freshness.stale:
             return self._instead(kept, freshness) if self._service.refusal() else None
         if kept.age >= freshness.fresh and not self._service.refusal():
-            make = self._making(request, key, freshness)
+            make = self._maker(request, key, freshness)
             later(functools.partial(self._flights.renew, key, self._service.name, make))
         return kept.answer
 
     def answer(self, request: Request, freshness: Freshness, until: float) -> Answer:
-        """Return the answer that is kept, or that one call gives to all who wait for it.
+        """Return the kept answer, or the answer of a call that all its waiters share.
 
         Raises:
-            UpstreamError: There is none.
+            UpstreamError: The call failed, and no kept answer may be given instead.
         """
         key = cache().key(request)
-        make = self._making(request, key, freshness)
+        make = self._maker(request, key, freshness)
         joined = self._flights.join(key, self._service.name, make, until)
         if joined is None:
             settings = self._service.settings
@@ -106,15 +106,15 @@ class SharedCalls:
             return answer
         return without_cookies(self._service.call(request, until))
 
-    def _making(self, request: Request, key: str, freshness: Freshness) -> Make:
+    def _maker(self, request: Request, key: str, freshness: Freshness) -> Make:
         return functools.partial(self._make, request, key, freshness)
 
     def _make(
         self, request: Request, key: str, freshness: Freshness, given_up: Callable[[], bool]
     ) -> Outcome:
-        """Make the call, for whoever waits. Raises nothing."""
+        """Make the call for all that wait. Raises nothing."""
         try:
-            kept = cache().get(key)  # another one may just have ended
+            kept = cache().get(key)  # another call may just have ended
             if kept is not None and kept.age < freshness.fresh:
                 return Shared(kept.answer)
             until = time.monotonic() + self._service.settings.total
@@ -126,7 +126,7 @@ class SharedCalls:
             return Raised(error)
 
     def _instead(self, kept: Kept | None, freshness: Freshness) -> Answer | None:
-        """Return what may be given where the upstream fails."""
+        """Return the kept answer, if it may be given when the upstream fails."""
         if kept is None or kept.age >= freshness.fresh + freshness.if_error:
             return None
         return kept.answer

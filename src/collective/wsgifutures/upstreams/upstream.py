@@ -3,15 +3,15 @@
 from ..kernel.arguments import take
 from ..kernel.arguments import Taken
 from ..kernel.arguments import Unfit
+from ..kernel.calls import Call
+from ..kernel.calls import Outcome
+from ..kernel.calls import Raised
+from ..kernel.calls import run_to_end
 from ..kernel.errors import ArgumentRefused
 from ..kernel.futures import Future
 from ..kernel.futures import settle_in_place
-from ..kernel.hold import Call
-from ..kernel.hold import Pass
-from ..kernel.outcomes import Outcome
-from ..kernel.outcomes import Raised
-from ..kernel.outcomes import run_to_end
 from ..kernel.passes import holding_pass
+from ..kernel.passes import Pass
 from ..traces import spans
 from .answers import Answer
 from .cache import check
@@ -50,21 +50,21 @@ logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
-#: How long before a hold's deadline a call gives up: its own error says more than the deadline.
+#: Seconds before a hold's deadline at which a call gives up: its error says more than the hold's.
 _BEFORE_DEADLINE = 0.1
 
-#: How much longer a future may take than its upstream: whose limit always comes first.
+#: Seconds that a future may take longer than its upstream, so that the upstream's limit is first.
 _AFTER_TOTAL = 1.0
 
-#: So many services are kept for the sites of one process that change an upstream.
+#: How many services of an upstream a process keeps, for sites with settings of their own.
 _MOST_SERVICES = 100
 
-#: The upstreams of this process by name, for whoever looks at them.
+#: The upstreams of this process by name, for the status and the control panel.
 upstreams: "weakref.WeakValueDictionary[str, Upstream]" = weakref.WeakValueDictionary()
 
 
 class UpstreamCall(Call):
-    """One call to an upstream, as a hold keeps it."""
+    """A call to an upstream, as a hold keeps it."""
 
     __slots__ = ("_ends_at", "_freshness", "_known", "_request")
 
@@ -78,14 +78,14 @@ class UpstreamCall(Call):
         freshness: Freshness | None,
     ) -> None:
         total = known.service.settings.total
-        super().__init__(name, identity, _not_run, total + _AFTER_TOTAL, arguments)
+        super().__init__(name, identity, None, timeout=total + _AFTER_TOTAL, arguments=arguments)
         self._known = known
         self._request = request
         self._freshness = freshness
         self._ends_at = math.inf
 
     def held_until(self, ends_at: float) -> None:
-        """Its hold ends then, by the hold's own clock."""
+        """Note when the call's hold ends, by the hold's own clock."""
         self._ends_at = ends_at
 
     def work(self) -> Outcome:
@@ -112,10 +112,10 @@ class UpstreamCall(Call):
         return self._known.shared.answer(self._request, self._freshness, until)
 
     def ready(self, later: Callable[[Callable[[], None]], None]) -> Outcome | None:
-        """Return the outcome that is there without a call: a kept answer, or a refusal.
+        """Return the outcome that needs no call: a kept answer or a refusal; else None.
 
         Args:
-            later: Is given what renews a stale one.
+            later: Called with a function that renews a stale answer.
         """
         service = self._known.service
         if self._freshness is not None and not service.settings.off:
@@ -129,7 +129,7 @@ class UpstreamCall(Call):
         return Raised(refusal)
 
     def out_of_time(self) -> tuple[float, UpstreamTimeout]:
-        """Return after how many seconds it gives up at the latest, and with what."""
+        """Return how many seconds the call may take, and the error after that time."""
         settings = self._known.service.settings
         started = self.due - self.timeout
         left = min(settings.total, self._ends_at - started - _BEFORE_DEADLINE)
@@ -140,15 +140,11 @@ class UpstreamCall(Call):
 
 
 class _Known:
-    """What this process knows of an upstream with the settings of one site."""
+    """An upstream's service and shared calls in this process, for one set of settings."""
 
     def __init__(self, name: str, settings: UpstreamSettings) -> None:
         self.service = Service(name, settings)
         self.shared = SharedCalls(self.service)
-
-
-def _not_run() -> Outcome:
-    raise RuntimeError("an upstream's call is made by its work()")
 
 
 class Method(Generic[P]):
@@ -162,24 +158,24 @@ class Method(Generic[P]):
         self._name = name
         self.__signature__ = inspect.signature(template)
         parameters = self.__signature__.parameters.values()
-        self._names = frozenset(one.name for one in parameters)
-        self._first = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
-        self._needed = frozenset(one.name for one in parameters if one.default is one.empty)
+        self._names = frozenset(p.name for p in parameters)
+        self._first = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        self._needed = frozenset(p.name for p in parameters if p.default is p.empty)
 
     def __repr__(self) -> str:
         return f"<future {self._upstream.name}.{self._name}>"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Answer:
-        """Return the answer; where it is not there yet, suspend the pass."""
+        """Return the answer, or suspend the pass if there is no answer yet."""
         return self.submit(*args, **kwargs).result()
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[Answer]:
-        """Register the call and go on; without a hold make it in place, now.
+        """Register the call and go on; without a hold, make the call in place, now.
 
         Raises:
             ArgumentRefused: An argument is not plain data, or cannot be sent.
-            TypeError: There is no such argument.
-            SettingRefused: The site has a setting that is not what it takes.
+            TypeError: An argument has a name that the method does not know, or is missing.
+            SettingRefused: The site has set a value that is not allowed.
         """
         name = f"{self._upstream.name}.{self._name}"
         try:
@@ -191,28 +187,28 @@ class Method(Generic[P]):
             raise TypeError(f"{name}: {error}") from None
 
     def identify(self, *args: P.args, **kwargs: P.kwargs) -> Hashable:
-        """Return what tells such a call from others of the same name.
+        """Return what tells a call with these arguments from others of the same name.
 
         Raises:
             Unfit: An argument is not plain data.
-            TypeError: There is no such argument.
+            TypeError: An argument has a name that the method does not know, or is missing.
         """
         return self._take(args, kwargs).identity
 
     @property
     def name(self) -> str:
-        """Its upstream's and its own, as ``weather.get``."""
+        """The names of the upstream and of the method, as ``weather.get``."""
         return f"{self._upstream.name}.{self._name}"
 
     @property
     def upstream(self) -> "Upstream":
-        """Whose it is."""
+        """The upstream that the method calls."""
         return self._upstream
 
     def _take(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Taken:
-        """Return identity and copy of what was given: None is as good as nothing.
+        """Return identity and copy of the arguments. None counts as not given.
 
-        Signature.bind takes longer than all else here, so it only tells what is wrong.
+        Signature.bind takes longer than all else here, so it is only called to raise.
         """
         given = dict(zip(self._first, args, strict=False))
         known = kwargs.keys() <= self._names and not kwargs.keys() & given.keys()
@@ -271,20 +267,20 @@ def _with_method(
 class Upstream:
     """A named external HTTP service, with its limits and its failure policy.
 
-    Declared once, in a module. ``get``, ``head``, ``delete``, ``post``, ``put``, ``patch`` and
-    ``request`` are futures that return an ``Answer``.
+    Declare an upstream once, in a module. ``get``, ``head``, ``delete``, ``post``, ``put``,
+    ``patch`` and ``request`` are futures that return an ``Answer``.
 
     Args:
-        name: Letters, digits, ``-`` and ``_``. In messages, and in the names of variables.
-        base_url: Where it is; each path is below it.
-        timeout: How long a connection may take, and how long it may send nothing, in seconds;
-            one number is both.
-        headers: Sent with every call.
+        name: Letters, digits, ``-`` and ``_``; used in messages and in the names of variables.
+        base_url: The address of the service; each path is appended to it.
+        timeout: How long connecting may take, and how long the service may send nothing, in
+            seconds. One number stands for both.
+        headers: Headers that every call sends.
         options: The other settings, as in ``UpstreamSettings``.
 
     Raises:
         ValueError: A header or the name cannot be used.
-        SettingRefused: A setting, or a variable of the environment, is not what it takes.
+        SettingRefused: A setting, or an environment variable, has a value that is not allowed.
     """
 
     def __init__(
@@ -297,7 +293,7 @@ class Upstream:
         **options: Any,
     ) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-            raise ValueError(f"{name!r} is no name for an upstream: letters, digits, - and _")
+            raise ValueError(f"{name!r} is not an upstream's name; use letters, digits, - and _")
         connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         options = {"base_url": base_url, "connect": connect, "read": read, **options}
         self.name = name
@@ -320,8 +316,8 @@ class Upstream:
         other = upstreams.get(self.name)
         if other is not None and other.settings != self.settings:
             logger.warning(
-                "Two upstreams are called %s. The control panel shows the one that was declared "
-                "last, and the variables of the environment are meant for both: name them apart.",
+                "Two upstreams are called %s. The control panel shows the last declared, and "
+                "environment variables change both. Give them different names.",
                 self.name,
             )
         upstreams[self.name] = self
@@ -330,17 +326,17 @@ class Upstream:
         return f"<Upstream {self.name} at {self.settings.host}>"
 
     def service(self) -> Service:
-        """Return what this process knows of it."""
+        """Return the service of this process, with the declared settings."""
         return self._known(self.settings).service
 
     def services(self) -> list[Service]:
-        """Return the same for each site that changes it, its own first."""
+        """Return the service with the declared settings, then those of sites that change them."""
         own = self.service()
         others = [known.service for known in list(self._all_known.values())]
-        return [own, *(one for one in others if one is not own)]
+        return [own, *(other for other in others if other is not own)]
 
     def _known(self, settings: UpstreamSettings) -> _Known:
-        if self._pid != os.getpid():  # a fork has nothing of its parent's
+        if self._pid != os.getpid():  # a fork uses nothing of its parent's
             self._all_known, self._own, self._pid = {}, None, os.getpid()
         if settings is self.settings and self._own is not None:
             return self._own
@@ -360,20 +356,20 @@ class Upstream:
         known = this and this.hold.calls.get(identity)
         if known:
             return Future(known, this)
-        request, freshness = self._described(method, settings, taken, this)
-        told = cast(Any, taken.identity)
-        call = UpstreamCall(name, identity, told, self._known(settings), request, freshness)
-        return Future(_registered(call, this), this)
+        request, freshness = self._describe(method, settings, taken, this)
+        arguments = cast(Any, taken.identity)
+        call = UpstreamCall(name, identity, arguments, self._known(settings), request, freshness)
+        return Future(_register(call, this), this)
 
-    def _described(
+    def _describe(
         self, method: str, settings: UpstreamSettings, taken: Taken, this: Pass | None
     ) -> tuple[Request, Freshness | None]:
-        """Return what is asked for, and how long its answer is kept."""
+        """Return the request, and how long its answer is kept."""
         named = taken.copy
         if method == "request":
             method = named.pop("method")
             if not isinstance(method, str) or not re.fullmatch("[A-Za-z]+", method):
-                raise Unfit("method", "it is no method of HTTP.")
+                raise Unfit("method", "it is not an HTTP method; pass a word of letters, as 'GET'.")
         freshness = _freshness(method.upper(), settings, named)
         wanted = named.pop("idempotency_key", None)
         request = build(method.upper(), settings.base_url, self._headers, **named)
@@ -385,8 +381,8 @@ class Upstream:
         return request, freshness
 
 
-def _registered(call: UpstreamCall, this: Pass | None) -> Call:
-    """Return the call as it is known in *this* pass; without one, made in place."""
+def _register(call: UpstreamCall, this: Pass | None) -> Call:
+    """Register *call* in *this* pass and return it; without a pass, make it in place."""
     if this is None:
         found = call.ready(lambda renew: renew())
         settle_in_place(call, call.make) if found is None else call.settle(found)
@@ -397,26 +393,28 @@ def _registered(call: UpstreamCall, this: Pass | None) -> Call:
 
 
 def _freshness(method: str, settings: UpstreamSettings, named: dict[str, Any]) -> Freshness | None:
-    """Take what the call says of keeping its answer out of *named*; None: it is not kept."""
-    here = [named.pop(one, None) for one in ("cache", "stale", "stale_if_error")]
+    """Pop the arguments about keeping the answer from *named*; None: it is not kept."""
+    here = [named.pop(name, None) for name in ("cache", "stale", "stale_if_error")]
     if here[0] is None and method not in ("GET", "HEAD"):
         return None
-    declared_ones = (settings.cache, settings.stale, settings.stale_if_error)
-    values = [d if h is None else _checked(h) for h, d in zip(here, declared_ones, strict=True)]
+    from_settings = (settings.cache, settings.stale, settings.stale_if_error)
+    values = [d if h is None else _check(h) for h, d in zip(here, from_settings, strict=True)]
     return Freshness(*values) if values[0] else None
 
 
-def _checked(seconds: Any) -> float:
+def _check(seconds: Any) -> float:
     if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds >= 0:
-        raise Unfit("cache", "cache=, stale= and stale_if_error= take seconds, 0 or more.")
+        raise Unfit(
+            "cache", "cache=, stale= and stale_if_error= take a number of seconds, 0 or more."
+        )
     return float(seconds)
 
 
 def _key(request: Request, this: Pass | None) -> str:
-    """Return the same key in each pass of a request, and for each call in place another one."""
+    """Return a key that is the same in each pass; a call in place gets a new key."""
     if this is None:
         return uuid.uuid4().hex
-    told = (request.method, request.url, request.headers, request.body)
+    parts = (request.method, request.url, request.headers, request.body)
     return hashlib.blake2b(
-        repr(told).encode(), key=this.hold.key.encode(), digest_size=16
+        repr(parts).encode(), key=this.hold.key.encode(), digest_size=16
     ).hexdigest()

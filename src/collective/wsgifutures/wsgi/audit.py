@@ -1,128 +1,92 @@
-"""What has to be right before a worker may serve, as far as it needs nothing of Zope.
+"""The checks before a worker may serve, as far as they need nothing of Zope.
 
-Each check gives a finding: what was seen, what it means, what to do. An error is a reason
-not to serve at all; a warning is said once. Nothing is changed here, and nothing printed:
-the gunicorn module refuses and logs, ``wsgifutures doctor`` prints.
+Each check returns a finding: what was seen, what it means, what to do. With an error the
+worker does not serve at all; a warning is logged once. This module neither changes nor prints
+anything: the gunicorn module refuses and logs, ``wsgifutures doctor`` prints.
 
-Names of modules tell little once everything is loaded. What counts is what was made before
-gevent had patched the standard library: a thread-local made then is one for all greenlets,
-and so is a thread's identity. Both can be found in the modules that hold them.
+Once everything is loaded, the names of modules say little. A thread-local that was made before
+gevent had patched the standard library is shared by all greenlets, and so is the identity of a
+thread. Both can be found in the modules that hold them.
 """
 
-from ..kernel.executors import under_gevent
-from .interrupts import LOOK_EVERY
-from .interrupts import SEND_SECONDS
+from ..kernel.runtime import under_gevent
+from .findings import error
+from .findings import Finding
+from .findings import Level
+from .findings import ok
+from .findings import warning
+from .joints import Joint
 from .settings import Settings
 from .settings import SLOTS
 from collections.abc import Iterable
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
-from typing import Protocol
 
 import math
 import resource
 import sys
 import threading
 
-#: Of these nothing may be imported before gevent has patched: they keep a request's state
-#: per thread, or import what does.
+#: Modules that may only be imported after gevent has patched: they keep a request's state
+#: per thread, or import modules that do.
 TOO_EARLY = (
     *("AccessControl", "OFS", "Products.CMFCore", "Products.CMFPlone", "ZODB", "ZPublisher"),
     *("Zope2", "plone.api", "transaction", "zope.component", "zope.globalrequest"),
     *("zope.security",),
 )
 
-#: What a thread-local of one of these keeps is about a request, and so about a user.
+#: Packages whose thread-locals keep the state of a request, and so of a user.
 ZOPE_FAMILY = (
     *("AccessControl", "App", "OFS", "Products", "Shared", "ZEO", "ZODB", "ZPublisher"),
     *("Zope2", "collective", "five", "persistent", "plone", "relstorage", "transaction"),
     *("z3c", "zope"),
 )
 
-#: They come before the patches by their nature, and do without them.
+#: Modules that are always imported before the patches, and do not need the patches.
 AT_HOME = frozenset((*sys.stdlib_module_names, "__main__", "gevent", "greenlet", "gunicorn"))
 
-#: gunicorn's ``worker_connections`` stay above what we hold and let wait by this factor, so
-#: that a refusal of ours is heard.
+#: The factor by which gunicorn's ``worker_connections`` exceed ``max_held`` + ``max_waiting``,
+#: so that the worker can still answer with a refusal.
 CLEARLY_ABOVE = 1.1
 
-#: Open files of a worker beside the sockets of its clients and calls: storage, logs, blobs.
+#: Seconds between two looks at whether the worker is to end.
+LOOK_EVERY = 0.25
+
+#: Seconds before its end in which the last answers are sent.
+SEND_SECONDS = 2.0
+
+#: How many files a worker opens beside the sockets of its clients and calls.
 OTHER_FILES = 256
 
 _SHARED = "requests of different users would share one transaction and one security manager"
 
 
-class Level(Enum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check saw."""
-
-    level: Level
-    topic: str  #: one word: what it is about
-    meaning: str  #: what was seen, and what it means
-    remedy: str = ""  #: what to do
-
-    def __str__(self) -> str:
-        return f"{self.topic}: {self.meaning} {self.remedy}".rstrip()
-
-
-def ok(topic: str, meaning: str) -> Finding:
-    """Return a finding that all is well."""
-    return Finding(Level.OK, topic, meaning)
-
-
-def warning(topic: str, meaning: str, remedy: str) -> Finding:
-    """Return a finding that something will hurt."""
-    return Finding(Level.WARNING, topic, meaning, remedy)
-
-
-def error(topic: str, meaning: str, remedy: str) -> Finding:
-    """Return a finding with which no worker may serve."""
-    return Finding(Level.ERROR, topic, meaning, remedy)
-
-
 class StartRefused(RuntimeError):
-    """A worker may not serve like this."""
+    """A worker may not serve with these findings."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
-        self.findings = tuple(findings)  #: why
+        self.findings = tuple(findings)  #: the errors
         super().__init__(self.findings)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.findings))
 
 
-class Audited(Protocol):
-    """What a joint has for the audit."""
-
-    def findings(self, workers: int) -> list[Finding]:
-        """Return what was found out about the publisher and its storages."""
-
-
 def errors(findings: Iterable[Finding]) -> list[Finding]:
-    """Return those with which no worker may serve."""
+    """Return those of *findings* that forbid a worker to serve."""
     return [finding for finding in findings if finding.level is Level.ERROR]
 
 
 def warnings(findings: Iterable[Finding]) -> list[Finding]:
-    """Return those to warn of."""
+    """Return those of *findings* that are warnings."""
     return [finding for finding in findings if finding.level is Level.WARNING]
 
 
 def refuse(findings: Iterable[Finding]) -> None:
-    """Refuse to serve where one of *findings* is an error.
+    """Refuse to serve if one of *findings* is an error.
 
     Raises:
-        StartRefused: It has those that are.
+        StartRefused: There are errors; the exception has them.
     """
     found = errors(findings)
     if found:
@@ -133,7 +97,7 @@ def refuse(findings: Iterable[Finding]) -> None:
 
 
 def of_arbiter(cfg: Any) -> list[Finding]:
-    """Return what gunicorn's arbiter knows: nothing of Zope may be there yet.
+    """Return the findings of gunicorn's arbiter, where nothing of Zope may be loaded yet.
 
     Args:
         cfg: gunicorn's configuration.
@@ -142,7 +106,7 @@ def of_arbiter(cfg: Any) -> list[Finding]:
 
 
 def preload(cfg: Any) -> Finding:
-    """Zope is loaded in the workers."""
+    """Check that Zope is loaded in the workers, not in the arbiter."""
     if not cfg.preload_app:
         return ok("preload", "Each worker loads Zope itself, after gevent's patches.")
     return error(
@@ -154,39 +118,39 @@ def preload(cfg: Any) -> Finding:
 
 
 def worker_class(cfg: Any) -> Finding:
-    """The worker is gevent's, or made from it."""
+    """Check that the worker class is gevent's or derived from it."""
     name = cfg.worker_class_str
     bases = {base.__module__ for base in cfg.worker_class.__mro__}
     if "gunicorn.workers.ggevent" in bases:
         return ok("worker", f"The worker class is {name}.")
     return error(
         "worker",
-        f"The worker class is {name}, and collective.wsgifutures.gunicorn is for gevent's.",
-        "Start gunicorn with -k gevent. To stay with threads, leave this config module out and "
+        f"The worker class is {name}, but collective.wsgifutures.gunicorn needs gevent's.",
+        "Start gunicorn with -k gevent. To stay with threads, leave out this config module and "
         "put egg:collective.wsgifutures#hold into the pipeline of zope.ini.",
     )
 
 
 def early_imports() -> Finding:
-    """Nothing of Zope is imported. Asked before gevent has patched."""
+    """Check, before gevent has patched, that nothing of Zope is imported."""
     found = [name for name in TOO_EARLY if name in sys.modules]
     if not found:
         return ok("imports", "Nothing of Zope is imported before gevent's patches.")
     return error(
         "imports",
         f"{', '.join(found)} imported before gevent has patched the standard library: {_SHARED}.",
-        "Import nothing of Zope or Plone in gunicorn's config file, nor in what it imports.",
+        "Import nothing of Zope or Plone in gunicorn's config file or in modules that it imports.",
     )
 
 
 # In the process that serves
 
 
-def of_process(joints: Iterable[Audited], workers: int = 1) -> list[Finding]:
+def of_process(joints: Iterable[Joint], workers: int = 1) -> list[Finding]:
     """Return whether greenlets are safe here, and what the joints found.
 
     Args:
-        joints: Those of the middleware.
+        joints: The joints of the middleware.
         workers: How many processes serve the same storages.
     """
     own = [*greenlets(), *shared_thread_locals()]
@@ -194,7 +158,7 @@ def of_process(joints: Iterable[Audited], workers: int = 1) -> list[Finding]:
 
 
 def greenlets() -> Iterator[Finding]:
-    """Each greenlet is a thread of its own, to Python."""
+    """Check that Python takes each greenlet for a thread of its own."""
     if not under_gevent():
         if "gunicorn.workers.ggevent" in sys.modules:
             yield error(
@@ -217,31 +181,33 @@ def greenlets() -> Iterator[Finding]:
 
 
 def shared_thread_locals() -> Iterator[Finding]:
-    """No module keeps per thread what all greenlets would share."""
+    """Check that no module has a thread-local that all greenlets would share."""
     found = list(_made_before_the_patches()) if under_gevent() else []
-    zope = [name for name in found if name.startswith(tuple(f"{one}." for one in ZOPE_FAMILY))]
+    zope = [
+        name for name in found if name.startswith(tuple(f"{package}." for package in ZOPE_FAMILY))
+    ]
     others = [name for name in found if name not in zope]
     if zope:
         yield error(
             "thread-locals",
             f"Made before gevent had patched the standard library: {_few(zope)}. All greenlets "
-            "share each of them, and with it what it keeps about a request and its user.",
-            "Find what imports it too early (gunicorn's config file, or what that imports, or "
-            "--preload), and import it later.",
+            "share them, with all that they keep about a request and its user.",
+            "Find what imports these modules too early (gunicorn's config file, a module that it "
+            "imports, or --preload), and import them later.",
         )
     if others:
         yield warning(
             "thread-locals",
             f"Made before gevent had patched the standard library: {_few(others)}. All greenlets "
-            "share what is kept there per thread.",
-            "Import its package in post_worker_init in place of gunicorn's config file.",
+            "share the state that these modules keep per thread.",
+            "Import these modules in post_worker_init instead of in gunicorn's config file.",
         )
     if under_gevent() and not found:
         yield ok("thread-locals", "Each greenlet has thread-locals of its own.")
 
 
 def _made_before_the_patches() -> Iterator[str]:
-    """Yield the names of unpatched thread-locals, and of what asks for a thread's identity."""
+    """Yield the names of unpatched thread-locals, and of functions that identify threads."""
     from gevent.monkey import get_original
 
     thread_local = get_original("threading", "local")
@@ -271,7 +237,7 @@ def of_server(cfg: Any, settings: Settings) -> list[Finding]:
 
     Args:
         cfg: gunicorn's configuration.
-        settings: Ours.
+        settings: Our settings.
     """
     return [
         connections(cfg, settings),
@@ -282,7 +248,7 @@ def of_server(cfg: Any, settings: Settings) -> list[Finding]:
 
 
 def connections(cfg: Any, settings: Settings) -> Finding:
-    """A refusal of ours is heard before gunicorn stops to accept."""
+    """Check that the worker refuses requests before gunicorn stops accepting them."""
     limits = settings.max_held + settings.max_waiting
     needed = int(limits * CLEARLY_ABOVE)
     seen = f"worker_connections is {cfg.worker_connections}"
@@ -290,28 +256,28 @@ def connections(cfg: Any, settings: Settings) -> Finding:
         return ok("connections", f"{seen}, above max_held + max_waiting ({limits}).")
     return warning(
         "connections",
-        f"{seen}, too few for max_held + max_waiting ({limits}): when all are in use gunicorn "
-        "accepts no more, and visitors wait without an answer in place of a 503 at once.",
+        f"{seen}, too few for max_held + max_waiting ({limits}). When all are in use, gunicorn "
+        "accepts no more, and visitors wait without an answer instead of getting a 503 at once.",
         f"Set worker_connections to {needed} or more, or lower max_held.",
     )
 
 
 def graceful_timeout(cfg: Any, settings: Settings) -> Finding:
-    """What is held may be finished at a stop."""
+    """Check that a stop leaves enough time to finish held responses."""
     needed = math.ceil(settings.deadline + settings.grace + LOOK_EVERY + SEND_SECONDS)
     seen = f"graceful_timeout is {cfg.graceful_timeout} s"
     if cfg.graceful_timeout >= needed:
-        return ok("stop", f"{seen}: what is held is finished at a stop or reload.")
+        return ok("stop", f"{seen}: held responses are finished at a stop or reload.")
     return warning(
         "stop",
-        f"{seen}, too short for deadline + grace and sending the answer ({needed} s): at a stop or "
-        "reload some held responses are not finished, and get 503.",
+        f"{seen}, too short for deadline + grace and sending the answer ({needed} s). At a stop or "
+        "reload some held responses end with 503 instead of their answer.",
         f"Set graceful_timeout to {needed} or more, or lower the deadline.",
     )
 
 
 def worker_timeout(cfg: Any) -> Finding:
-    """A worker that stands still is replaced."""
+    """Check that a worker that stands still is replaced."""
     if cfg.timeout:
         return ok("timeout", f"A worker that stands still for {cfg.timeout} s is replaced.")
     return warning(
@@ -322,27 +288,27 @@ def worker_timeout(cfg: Any) -> Finding:
 
 
 def max_requests(cfg: Any) -> Finding:
-    """A worker that is to be replaced leaves others that serve."""
+    """Check that other workers serve while a worker is replaced."""
     if not cfg.max_requests:
         return ok("max-requests", "Workers are not replaced after a number of requests.")
     if cfg.workers > 1:
         return ok("max-requests", "While a worker is replaced, the others serve.")
     return warning(
         "max-requests",
-        f"The only worker is replaced after {cfg.max_requests} requests. It takes no new ones "
-        "then, and its replacement starts when the last held response has ended: until then new "
-        "visitors wait.",
-        "Leave out max_requests, or have two workers (not with a FileStorage).",
+        f"The only worker is replaced after {cfg.max_requests} requests. It then takes no new "
+        "requests, and its replacement starts after the last held response has ended. Until then "
+        "new visitors wait.",
+        "Leave out max_requests, or run two workers (not with a FileStorage).",
     )
 
 
 def of_system(settings: Settings) -> list[Finding]:
-    """Return whether the system allows what the settings say."""
+    """Return whether the system allows for these settings."""
     return [open_files(settings), clients_gone()]
 
 
 def open_files(settings: Settings) -> Finding:
-    """Each held response may have two sockets, each waiting one has one."""
+    """Check the limit of open files: two for a held response, one for a waiting request."""
     needed = 2 * settings.max_held + settings.max_waiting + OTHER_FILES
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if allowed in (resource.RLIM_INFINITY, -1) or allowed >= needed:
@@ -351,29 +317,29 @@ def open_files(settings: Settings) -> Finding:
     return warning(
         "open-files",
         f"{allowed} files may be open, and max_held ({settings.max_held}) and max_waiting "
-        f"({settings.max_waiting}) may need {needed}: two for each held response. With none left "
-        "connections and calls fail.",
+        f"({settings.max_waiting}) may need {needed}: two for each held response. When no file is "
+        "left, connections and calls fail.",
         f"Raise the hard limit (ulimit -n, LimitNOFILE= of systemd), or set max_held to {most}.",
     )
 
 
 def clients_gone() -> Finding:
-    """The system tells when a client goes away."""
+    """Check that the system reports a client that goes away."""
     if sys.platform.startswith("linux"):
         return ok("clients", "A client that goes away is noticed at once.")
     return warning(
         "clients",
-        f"{sys.platform} has no epoll: that a client has gone away is only noticed when its "
-        "response is sent; its calls run to their end.",
+        f"{sys.platform} has no epoll. A client that goes away is only noticed when its response "
+        "is sent, and its calls run to their end.",
         "Nothing breaks. Serve the public from Linux.",
     )
 
 
 def slots(wanted: int | None, most: int | None) -> Finding:
-    """Each pass finds a ZODB connection.
+    """Check that each slot finds a ZODB connection.
 
     Args:
-        wanted: How many the settings say, or what suits the storage.
+        wanted: How many slots the settings say, or suit the storage.
         most: How many ZODB connections the pool has; None for any number.
     """
     wanted = wanted or SLOTS
@@ -382,6 +348,6 @@ def slots(wanted: int | None, most: int | None) -> Finding:
         return ok("slots", f"{wanted} slots, {pool} ZODB connections.")
     return warning(
         "slots",
-        f"slots is {wanted}, and the ZODB pool has {most} connections: {most} are taken.",
+        f"slots is {wanted}, but the ZODB pool has {most} connections: only {most} are used.",
         f"Set slots to {most} or less, or raise pool-size in zope.conf.",
     )

@@ -1,15 +1,14 @@
-"""The request body, kept so that every pass can read it and seek in it from its start.
+"""The request body, kept so that every pass can read it from its start, and seek in it.
 
-It is read before the request takes a slot, so a slow upload keeps nobody waiting. Zope's
-own conflict retry seeks in it too, which a server's bare input does not allow.
+The body is read before the request takes a slot, so a slow upload keeps nobody waiting. Zope's
+own conflict retry seeks in the body too, which a server's bare input does not allow.
 """
 
-from ..kernel.executors import under_gevent
+from ..kernel.runtime import current
 from .limits import Room
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from contextlib import nullcontext
 from typing import Any
 from typing import BinaryIO
 
@@ -20,34 +19,34 @@ import os
 import tempfile
 import time
 
+#: How many bytes are read at a time.
 _CHUNK = 64 * 1024
 
-
-#: How much of a refused body is dropped before its connection is closed, in bytes.
+#: How many bytes of a refused body are dropped before its connection is closed.
 _MOST_DROPPED = 64 * 1024**2
 
-#: In the environ of a request while reading whose body something was raised: how far the
-#: server has read is not known, and where the next request begins neither.
+#: The environ's mark of a body whose reading failed: nobody knows how far the server has read,
+#: nor where the next request begins.
 _LOST = "collective.wsgifutures.lost"
 
 
 class BodyRefused(Exception):
-    """The client sent less than it announced, a length that is no number, too much, too slowly."""
+    """The client sent a body that is short, too large or too slow, or has no valid length."""
 
     def __init__(self, text: str, status: str = "400 Bad Request") -> None:
         super().__init__(text, status)
-        self.text = text  #: what is wrong with it
-        self.status = status  #: what to answer
+        self.text = text  #: what is wrong with the body
+        self.status = status  #: the status of the answer
 
 
 class RequestBody:
-    """The body of one request: in memory while small, beyond that in a temporary file.
+    """The body of one request: a small body in memory, a larger one in a temporary file.
 
     Args:
-        environ: The server's. Its input is read to the end.
+        environ: The server's environ. Its input is read to the end.
         in_memory: How many bytes are kept in memory.
-        room: What it takes its bytes from, as they come.
-        patience: How long each 64 KiB of it may take to come, in seconds. Under gevent.
+        room: Counts the bytes of all bodies, as they come.
+        patience: How long each 64 KiB may take to come, in seconds; under gevent only.
 
     Raises:
         BodyRefused: The body is not what its headers say, larger than the whole room, or
@@ -62,17 +61,17 @@ class RequestBody:
         self._room = room
         self._data = b""
         self._file: io.FileIO | None = None
-        length = _length(environ)
+        length = _announced_length(environ)
         if length == 0:
             return
-        self._limit(length or 0)
+        self._check(length or 0)
         room.check(length or 0)
         try:
             chunks = _chunks(environ, length, patience)
-            self._keep(self._counted(chunks), in_memory)
+            self._keep(self._count(chunks), in_memory)
             if length is not None and self.size < length:
                 raise BodyRefused(f"its body ended after {self.size} of {length} bytes")
-            environ["wsgi.input"] = io.BytesIO()  # nothing is left; not every server knows
+            environ["wsgi.input"] = io.BytesIO()  # the input is at its end; not every server knows
         except BaseException:
             self.close()
             raise
@@ -84,7 +83,7 @@ class RequestBody:
         return io.BufferedReader(_Reader(os.dup(self._file.fileno()), self.size))
 
     def close(self) -> None:
-        """Drop the body. What was opened before stays readable."""
+        """Drop the body. Files that were opened before stay readable."""
         self._data = b""
         self._room.give(self.size)
         self.size = 0
@@ -92,15 +91,15 @@ class RequestBody:
             self._file.close()
             self._file = None
 
-    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _count(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
-            self._limit(self.size + len(chunk))
+            self._check(self.size + len(chunk))
             self._room.take(len(chunk))
             self.size += len(chunk)
             yield chunk
 
-    def _limit(self, size: int) -> None:
-        """Refuse a body that never fits."""
+    def _check(self, size: int) -> None:
+        """Refuse a body that is larger than the whole room."""
         if size > self._room.size:
             text = f"its body is larger than {self._room.size} bytes"
             raise BodyRefused(text, "413 Content Too Large")
@@ -115,7 +114,7 @@ class RequestBody:
         self._data = b"".join(small)
 
     def _keep_in_file(self, small: list[bytes], chunks: Iterator[bytes]) -> None:
-        # Without a name: nothing is left of it where the process is killed.
+        # The file has no name, so it is gone if the process is killed.
         self._file = file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  until close
         for chunk in itertools.chain(small, chunks):
             left = memoryview(chunk)
@@ -124,10 +123,10 @@ class RequestBody:
 
 
 class _Reader(io.RawIOBase):
-    """Reads an open file from its start, wherever others read it.
+    """Reads an open file from its start; other readers have positions of their own.
 
     Args:
-        descriptor: Of the file. It is closed with this one.
+        descriptor: The descriptor of the file. Closing the reader closes it.
         size: How long the file is, in bytes.
     """
 
@@ -151,7 +150,7 @@ class _Reader(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
         if start + offset < 0:
-            raise ValueError(f"there is nothing before the start ({start + offset})")
+            raise ValueError(f"cannot seek before the start of the body, to {start + offset}")
         self._position = start + offset
         return self._position
 
@@ -164,15 +163,15 @@ class _Reader(io.RawIOBase):
 class Unread:
     """The body of a response to a request whose own body was not read to its end.
 
-    What is left is read and dropped when the response is sent: the client may not look at
-    it before. gunicorn would do so too, without an end and letting nobody else run. Where
-    that is too much or takes too long, or where reading broke off, nobody knows where the
-    next request begins, and the connection has to be closed.
+    The rest of the body is read and dropped after the response is sent: the client may not
+    read the response before. gunicorn would do so too, without a limit and letting nobody else
+    run. If the rest is too large or too slow, or reading broke off, nobody knows where the next
+    request begins, and the connection has to be closed.
 
     Args:
         chunks: The response's body.
-        environ: The server's.
-        patience: How long it may take to drop what is left, in seconds.
+        environ: The server's environ.
+        patience: How long dropping the rest of the request's body may take, in seconds.
     """
 
     def __init__(self, chunks: Iterable[bytes], environ: dict[str, Any], patience: float) -> None:
@@ -184,42 +183,44 @@ class Unread:
         return iter(self._chunks)
 
     def close(self) -> None:
-        """Drop what is left.
+        """Drop the rest of the request's body.
 
         Raises:
-            ConnectionResetError: Not all of it. gunicorn closes the connection then, and
-                says nothing. A shutdown would not do: what has come is still read.
+            ConnectionResetError: Some of it could not be dropped. gunicorn then closes the
+                connection in silence. After a shutdown it would still read what has come.
         """
         if not self._drop() and self._may_be_lost():
-            raise ConnectionResetError(errno.ECONNRESET, "the rest of the request is not read")
+            raise ConnectionResetError(errno.ECONNRESET, "the rest of the request was not read")
 
     def _may_be_lost(self) -> bool:
-        """Tell whether the connection goes on where this request is believed to end."""
+        """Tell whether the next request could be read from within this one's body."""
         http_1 = not self._environ.get("SERVER_PROTOCOL", "").startswith("HTTP/2")
         return http_1 and "gunicorn.socket" in self._environ
 
     def _drop(self) -> bool:
-        """Read to the end; False where that is too much, takes too long or is not possible."""
+        """Read to the end; return False if the rest is too large, too slow or unreadable."""
         if _LOST in self._environ:
             return False
         left = _MOST_DROPPED
         try:
-            with _patient(self._patience, "the rest of its body did not come"):
-                for chunk in _chunks(self._environ, _length(self._environ), self._patience):
+            with _time_limit(self._patience, "the rest of its body did not come"):
+                for chunk in _chunks(
+                    self._environ, _announced_length(self._environ), self._patience
+                ):
                     left -= len(chunk)
                     if left < 0:
                         return False
-        except Exception:  # too slow, gone, or no body at all
+        except Exception:  # the client is too slow or gone, or sends no valid body
             return False
         return True
 
 
-def _length(environ: dict[str, Any]) -> int | None:
+def _announced_length(environ: dict[str, Any]) -> int | None:
     """Return how many bytes to read; None means up to the end of the input."""
     terminated = environ.get("wsgi.input_terminated", False)
     announced = environ.get("CONTENT_LENGTH") or None
     if terminated and (announced is None or "HTTP_TRANSFER_ENCODING" in environ):
-        # Only a chunked body may come without a length.
+        # A body without a length is chunked, or empty.
         return None if "HTTP_TRANSFER_ENCODING" in environ else 0
     length = str(announced or 0).strip()
     if not (length.isascii() and length.isdigit()):
@@ -236,13 +237,13 @@ def _chunks(environ: dict[str, Any], length: int | None, patience: float) -> Ite
         if left is not None:
             left -= len(chunk)
         yield chunk
-        time.sleep(0)  # a client that sends fast lets others run too
+        time.sleep(0)  # others run too while a client sends fast
 
 
 def _read(environ: dict[str, Any], size: int, patience: float) -> bytes:
     text = f"less than {size} bytes of its body came in {patience:g} s"
     try:
-        with _patient(patience, text):
+        with _time_limit(patience, text):
             chunk: bytes = environ["wsgi.input"].read(size)
             return chunk
     except BaseException:
@@ -250,12 +251,6 @@ def _read(environ: dict[str, Any], size: int, patience: float) -> bytes:
         raise
 
 
-def _patient(seconds: float, text: str) -> AbstractContextManager[Any]:
+def _time_limit(seconds: float, text: str) -> AbstractContextManager[Any]:
     """Return a context that is left with ``BodyRefused`` after so long."""
-    if not under_gevent():
-        return nullcontext()
-    import gevent
-
-    error = BodyRefused(text, "408 Request Timeout")
-    timeout: AbstractContextManager[Any] = gevent.Timeout(seconds, error)
-    return timeout
+    return current().time_limit(seconds, BodyRefused(text, "408 Request Timeout"))

@@ -1,14 +1,14 @@
-"""Refuses a request before the server has parsed it, where its worker can take no more.
+"""Refuses a request before the server has parsed it, if the worker can take no more.
 
-To accept, parse and answer costs gunicorn about as much as Zope takes for a small view. A
-worker that is offered three times what it can serve would spend itself in refusals. What
-is certain from the first bytes is answered here; the rest goes the usual way, and is
-refused there.
+Accepting, parsing and answering a request costs gunicorn about as much as a small view costs
+Zope. A worker that gets three times the requests that it can serve would spend all its time on
+refusals. A request that is understood from its first bytes is refused here; any other request
+goes the usual way, and is refused there.
 """
 
+from .answers import BUSY
 from .limits import RETRY_AFTER
-from .republish import BUSY
-from .republish import Republish
+from .worker import Worker
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +16,10 @@ import re
 import socket
 import ssl
 
-#: As much of a request is looked at; a longer one goes the usual way.
+#: How many bytes of a request are looked at; a longer request goes the usual way.
 _PEEK = 8192
 
-#: A request with a body, or one that wants something else than an answer.
+#: Headers of a request that has a body, or expects more than an answer.
 _MORE = re.compile(rb"\n(content-length|transfer-encoding|expect|upgrade)[ \t]*:", re.IGNORECASE)
 
 _HEAD = (
@@ -37,26 +37,26 @@ class Door:
 
     Args:
         handle: That method.
-        republish: Knows whether more can be taken.
+        worker: Knows whether more can be taken.
     """
 
-    def __init__(self, handle: Callable[[Any, Any, Any], None], republish: Republish) -> None:
+    def __init__(self, handle: Callable[[Any, Any, Any], None], worker: Worker) -> None:
         self._handle = handle
-        self._republish = republish
-        path = republish.settings.liveness_path
+        self._worker = worker
+        path = worker.settings.liveness_path
         self._alive = f" {path} ".encode() if path else None
 
     def __call__(self, listener: Any, client: Any, address: Any) -> None:
         """Handle a new connection, or refuse its request and close it."""
-        limit = self._republish.refuses()
+        limit = self._worker.refuses()
         if limit is None or isinstance(client, ssl.SSLSocket) or not self._refuse(client):
             self._handle(listener, client, address)
         else:
-            self._republish.refuse(limit)
+            self._worker.refuse(limit)
 
     def _refuse(self, client: Any) -> bool:
         """Answer a request without a body; False where it is none."""
-        client.settimeout(self._republish.settings.body_timeout)
+        client.settimeout(self._worker.settings.body_timeout)
         try:
             head = client.recv(_PEEK, socket.MSG_PEEK)
             if not self._is_whole(head):
@@ -65,12 +65,12 @@ class Door:
             body = b"" if head.startswith(b"HEAD ") else BUSY.encode() + b"\n"
             client.sendall(_HEAD.encode() + body)
             client.close()
-        except OSError:  # it has gone, or sends nothing
+        except OSError:  # the client has gone, or sends nothing
             client.close()
         return True
 
     def _is_whole(self, head: bytes) -> bool:
-        """Tell whether *head* is one request, which has no body and is not for liveness."""
+        """Tell whether *head* is a whole request without a body, not for the liveness path."""
         if not head.startswith((b"GET ", b"HEAD ")) or head.find(b"\r\n\r\n") != len(head) - 4:
             return False
         if self._alive is not None and self._alive in head[: head.index(b"\r\n")]:

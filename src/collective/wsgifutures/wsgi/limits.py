@@ -1,7 +1,7 @@
-"""What one worker keeps at most, and what it says when that is reached.
+"""The limits of one worker, and the log lines of a limit that is reached.
 
-Who is over a limit is refused at once, with 503 and ``Retry-After``. How often is logged
-once in a while, not once for each.
+A request over a limit is refused at once, with 503 and ``Retry-After``. The log counts the
+refusals in one line every few seconds.
 """
 
 from ..kernel.gate import Refused
@@ -18,28 +18,28 @@ logger = logging.getLogger(__name__)
 #: Seconds between two log lines about the same limit.
 LOG_EVERY = 10.0
 
-#: What a refused client is told to wait, in seconds.
+#: Seconds until a refused client may ask again.
 RETRY_AFTER = 5
 
-#: What to look at when a limit is reached.
+#: What to look at when a limit is reached, by the name of its setting.
 _HINTS = {
     "max_held": "A service that the site calls is slow, or there are more visitors than usual.",
-    "max_held_per_client": "If there is a proxy in front, name it in zope.conf (trusted-proxy): "
-    "else all visitors who are not logged in are one client.",
+    "max_held_per_client": "If there is a proxy in front, name it in zope.conf (trusted-proxy). "
+    "Otherwise all visitors who are not logged in count as one client.",
     "max_waiting": "The slots do not keep up: look for slow passes in this log.",
     "max_wait": "The slots do not keep up: look for slow passes in this log.",
-    "max_bodies": "Uploads take all the room that there is for them.",
+    "max_bodies": "Uploads in progress use all of these bytes.",
 }
 
-#: The limits for which requests are refused: names of settings.
+#: The limits over which requests are refused: names of settings.
 LIMITS = tuple(_HINTS)
 
 
 class Room:
-    """Bytes that request bodies may take at a time.
+    """The bytes that all request bodies together may take.
 
     Args:
-        size: How many there are.
+        size: How many bytes there are.
     """
 
     def __init__(self, size: int) -> None:
@@ -48,7 +48,7 @@ class Room:
         self._lock = threading.Lock()
 
     def check(self, number: int) -> None:
-        """Raise ``Refused`` where there are no *number* bytes left."""
+        """Raise ``Refused`` if fewer than *number* bytes are left."""
         if number > self._left:
             raise Refused("max_bodies")
 
@@ -68,7 +68,7 @@ class Refusals:
     """Counts refusals and logs them, limit by limit, once in a while.
 
     Args:
-        settings: To say in the log what the limit is.
+        settings: The settings; a log line has the value of the limit.
         clock: Gives the time in seconds.
     """
 

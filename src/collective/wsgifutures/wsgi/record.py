@@ -1,14 +1,33 @@
-"""What became of the requests of a worker: counts, and the last things that went wrong."""
+"""The responses that a worker holds now, and what became of its requests: counters, last events.
 
-from ..kernel.durations import Durations
+Nothing is copied before somebody looks: what is kept of a held response is the visit itself.
+"""
+
+from ..kernel.durations import BOUNDS
+from ..kernel.gate import Refused
 from ..kernel.hold import Hold
+from ..kernel.numbers import Kind
+from ..kernel.numbers import Number
+from ..kernel.waiting import Waiter
+from .settings import Settings
+from bisect import bisect_left
+from collections import Counter
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Hashable
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
 from typing import NamedTuple
+from typing import Protocol
 
+import itertools
+import threading
 import time
 
-#: So many of the last things are kept.
+#: How many of the last events are kept.
 MOST = 50
 
 
@@ -18,40 +37,47 @@ class Happened(NamedTuple):
     at: float  #: in seconds since the epoch
     what: str  #: refused, expired, cancelled or timeout
     why: str  #: the limit that was reached, or what the request waited for
-    path: str  #: of the request, without its query string
+    path: str  #: the request's, without its query string
     held_as: int = 0  #: the number of the held response whose wait ended
 
 
+def _counter(what: str = "", metric: str = "") -> Any:
+    """Declare a counter, with *what* and *metric* of its ``Number``."""
+    return field(default=0, init=False, metadata={"what": what, "metric": metric})
+
+
+@dataclass(eq=False)
 class Record:
-    """Counts what becomes of requests.
+    """Counts what becomes of requests, and keeps what went wrong last.
 
     Args:
         clock: Gives the time in seconds since the epoch.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        self.requests = 0
-        self.passes = 0
-        self.held = 0
-        self.gone = 0  #: clients that left before they were answered
-        self.expired = 0
-        self.cancelled = 0  #: by an operator
-        self.timeouts = 0  #: of futures
-        self.held_for = Durations()
-        self.last: deque[Happened] = deque(maxlen=MOST)
+    clock: Callable[[], float] = time.time
+    requests: int = _counter("Requests that were let in")
+    passes: int = _counter("Passes of answered requests")
+    held: int = _counter()
+    expired: int = _counter("Held responses that got their last pass at the deadline")
+    cancelled: int = _counter("Held responses that an operator cancelled")
+    timeouts: int = _counter("Futures that took longer than their timeouts")
+    gone: int = _counter("Clients that left before they were answered", "clients_gone")
+    #: For how long responses were held in all, in seconds; how many up to each of ``BOUNDS``.
+    held_seconds: float = field(default=0.0, init=False)
+    held_up_to: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1), init=False)
+    last: deque[Happened] = field(default_factory=lambda: deque(maxlen=MOST), init=False)
 
     def refuse(self, limit: str, path: str) -> None:
-        """Keep that a request was refused."""
+        """Keep the event of a refused request."""
         self._note("refused", limit, path)
 
     def wait_ends(self, hold: Hold, path: str, number: int) -> None:
-        """Count a wait that ended with the last pass before all was there.
+        """Count a wait that ended although calls are still pending.
 
         Args:
-            hold: Whose wait it was.
-            path: Of the request.
-            number: Of the held response.
+            hold: The hold that waited.
+            path: The path of the request.
+            number: The number of the held response.
         """
         if hold.cancelled:
             self.cancelled += 1
@@ -61,15 +87,93 @@ class Record:
             self._note("expired", _names(hold), path, number)
 
     def hold_ends(self, hold: Hold, now: float, path: str) -> None:
-        """Count a response that is held no longer, at *now* of the hold's clock."""
-        self.held_for.add(now - hold.since)
+        """Count a response that is no longer held, at *now* by the hold's clock."""
+        seconds = now - (hold.ends_at - hold.deadline)
+        self.held_seconds += seconds
+        self.held_up_to[bisect_left(BOUNDS, seconds)] += 1
         for name in hold.timed_out:
             self.timeouts += 1
             self._note("timeout", name, path)
 
     def _note(self, what: str, why: str, path: str, number: int = 0) -> None:
-        self.last.append(Happened(self._clock(), what, why, path, number))
+        self.last.append(Happened(self.clock(), what, why, path, number))
+
+
+#: Its counters, as numbers of whatever has it as ``record``.
+COUNTERS = tuple(
+    Number(one.name, Kind.COUNTER, attrgetter(f"record.{one.name}"), **one.metadata)
+    for one in fields(Record)
+    if one.metadata
+)
 
 
 def _names(hold: Hold) -> str:
     return ", ".join(dict.fromkeys(call.function_name for call in hold.pending))
+
+
+class Held(Protocol):
+    """What is known of a visit whose response is held."""
+
+    hold: Hold
+    waiter: Waiter
+    path: str  #: of the request, without its query string
+    client: Hashable  #: whose request it is
+    number: int  #: by which the response is known in this worker
+
+
+class HeldResponses:
+    """Counts the responses that are held, in all and for each client.
+
+    Args:
+        settings: Its ``max_held`` and ``held_by_one_client`` are the limits.
+        record: What counts those that are held no longer.
+    """
+
+    def __init__(self, settings: Settings, record: Record) -> None:
+        self._record = record
+        self._max = settings.max_held
+        self._max_per_client = settings.held_by_one_client
+        self._by_client: Counter[Hashable] = Counter()
+        self._by_number: dict[int, Held] = {}
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._by_number)
+
+    def add(self, visit: Held) -> None:
+        """Count the response of *visit*, and give it its number.
+
+        Raises:
+            Refused: It would be one too many.
+        """
+        with self._lock:
+            if len(self._by_number) >= self._max:
+                raise Refused("max_held")
+            if self._by_client[visit.client] >= self._max_per_client:
+                raise Refused("max_held_per_client")
+            visit.number = next(self._numbers)
+            self._by_number[visit.number] = visit
+            self._by_client[visit.client] += 1
+        self._record.held += 1
+
+    def remove(self, visit: Held, now: float) -> None:
+        """Count the response of *visit* no longer, at *now* by its hold's clock."""
+        self._record.hold_ends(visit.hold, now, visit.path)
+        with self._lock:
+            del self._by_number[visit.number]
+            self._by_client[visit.client] -= 1
+            if not self._by_client[visit.client]:
+                del self._by_client[visit.client]
+
+    def oldest(self, most: int) -> list[Held]:
+        """Return those that were held first, *most* of them at most."""
+        return list(self._by_number.values())[:most]  # a copy in one step: others come and go
+
+    def cancel(self, number: int) -> None:
+        """Let the last pass of one begin, since an operator wants it so; if it is there still."""
+        visit = self._by_number.get(number)
+        if visit is not None:
+            visit.waiter.cancel()

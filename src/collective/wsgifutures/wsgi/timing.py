@@ -1,33 +1,35 @@
-"""``Server-Timing``: what a held response waited for, as a browser's developer tools draw it.
+"""``Server-Timing``: the waits of a held response, for a browser's developer tools.
 
-Who may see it is not decided here: ``Hold.tells_times`` says so. Names of functions and
-numbers are all that is told, and only so many of them.
+``Hold.tells_times`` decides who may see the header. The header has names of functions and
+numbers only, and a limited number of both.
 """
 
 from ..kernel.hold import Hold
 
 import re
 
-#: So many futures are named, and so many letters of each name.
+#: How many futures are named.
 _MOST = 20
+
+#: How many letters of a name are sent.
 _LONGEST = 80
 
-#: What lets a cache that is not the browser's keep a response.
+#: Directives about shared caches, which ``private`` replaces.
 _SHARED = ("public", "s-maxage", "proxy-revalidate", "private")
 
 
 def tell(headers: list[tuple[str, str]], hold: Hold) -> None:
-    """Put into *headers* what *hold* may tell of its times, and keep shared caches from it."""
+    """Add the times of *hold* to *headers*, if it tells them, and exclude shared caches."""
     if not hold.tells_times or hold.passes < 2:
         return
     headers.append(("Server-Timing", server_timing(hold)))
-    allowed = [v for name, v in headers if name.lower() == "cache-control"]
+    directives = [v for name, v in headers if name.lower() == "cache-control"]
     headers[:] = [(name, v) for name, v in headers if name.lower() != "cache-control"]
-    headers.append(("Cache-Control", _private(",".join(allowed))))
+    headers.append(("Cache-Control", _make_private(",".join(directives))))
 
 
 def server_timing(hold: Hold) -> str:
-    """Return the header's value: passes, waiting time, and each future's time by its name."""
+    """Return the header's value: passes, waiting time, and the time of each future."""
     metrics = [
         f'passes;desc="{hold.passes} passes"',
         _metric("waiting", "waiting, in all", hold.waited),
@@ -45,7 +47,7 @@ def _metric(name: str, description: str, seconds: float) -> str:
     return f'{token};dur={seconds * 1000:.1f};desc="{text}"'
 
 
-def _private(cache_control: str) -> str:
-    directives = [one.strip() for one in cache_control.split(",")]
+def _make_private(cache_control: str) -> str:
+    directives = [directive.strip() for directive in cache_control.split(",")]
     kept = [d for d in directives if d and d.partition("=")[0].strip().lower() not in _SHARED]
     return ", ".join(["private", *kept])

@@ -7,9 +7,9 @@ from plone.app.layout.viewlets import ViewletBase
 
 @fragment
 class Part(ViewletBase):
-    """Asks an upstream for its answer; ``title``, ``icon`` and ``text`` are in the ZCML."""
+    """A part that calls an upstream. The ZCML sets its ``title``, ``icon`` and ``text``."""
 
     def update(self):
         super().update()
-        asked = {"seconds": self.view.seconds, "text": self.text}
-        self.answer = town.get("/slow", params=asked).json()["text"]
+        params = {"seconds": self.view.seconds, "text": self.text}
+        self.answer = town.get("/slow", params=params).json()["text"]

@@ -1,4 +1,4 @@
-"""Views that call a slow service, each in another way."""
+"""Views that call a slow service, each in a different way."""
 
 from ..calls import ask
 from ..calls import failing
@@ -29,7 +29,7 @@ COUNTER = "wsgifutures_demo.counter"
 class Page(BrowserView):
     """Reads the query; ``render`` makes the page."""
 
-    shown = ()  # what the view calls, to be shown as source code
+    sources = ()  # the functions and classes whose source code the page shows
 
     def __call__(self):
         form = self.request.form
@@ -44,15 +44,15 @@ class Page(BrowserView):
         return self.render()
 
     def source(self):
-        """Return what makes this page, to be shown in it."""
-        parts = [*self.shown, type(self).render]
+        """Return the source code that makes this page."""
+        parts = [*self.sources, type(self).render]
         return "\n\n".join(textwrap.dedent(inspect.getsource(part)).strip() for part in parts)
 
 
 class Hold(Page):
     title = "One call"
-    lead = "The call is made before the view runs; the view gets its result as an argument."
-    shown = (slow,)
+    lead = "The call starts before the view runs; the view gets the result as an argument."
+    sources = (slow,)
 
     @held(answer=lambda self: slow.submit(self.seconds, self.text))
     def render(self, answer):
@@ -62,21 +62,20 @@ class Hold(Page):
 class HoldMany(Page):
     title = "Many calls, one wait"
     lead = "All calls run side by side: the page takes as long as the slowest of them."
-    shown = (slow,)
+    sources = (slow,)
 
     def render(self):
         calls = [slow.submit(self.seconds, f"{self.text} {i + 1}") for i in range(self.n)]
         return self.index(answers=gather(*calls))
 
 
-#: With ?policy=strict the browser takes nothing that is not a file of this site: the parts
-#: come all the same.
+#: With ?policy=strict the browser loads only files of this site. The parts arrive all the same.
 STRICT = "default-src 'self'; img-src 'self' data:"
 
 
 class HoldProgressive(Page):
-    title = "Parts that come later"
-    lead = "The page is here at once. Your browser fetches its parts, each held by itself."
+    title = "Parts that arrive later"
+    lead = "The page is here at once. Your browser fetches its parts; each part is held on its own."
 
     def __call__(self):
         if self.request.form.get("policy") == "strict":
@@ -92,13 +91,15 @@ class HoldProgressive(Page):
 
     @fragment(deferred=True, height=5)
     def late(self):
-        return card("A slow part", slow(3 * seconds(self.request.form), "three times as late"))
+        return card(
+            "A slow part", slow(3 * seconds(self.request.form), "after a call three times as long")
+        )
 
     @fragment(deferred=True, height=5)
     def moody(self):
-        return card("A part that fails every other time", moody("this time it came"))
+        return card("A part that fails every other time", moody("this time the call succeeded"))
 
-    shown = (soon, late, moody)
+    sources = (soon, late, moody)
 
 
 def card(title, text):
@@ -107,8 +108,8 @@ def card(title, text):
 
 class HoldBlocking(Page):
     title = "The old way"
-    lead = "The same call in the view itself: it keeps its slot and its ZODB connection."
-    shown = (ask,)
+    lead = "The view makes the same call itself: it keeps its slot and its ZODB connection."
+    sources = (ask,)
 
     def render(self):
         return self.index(answers=[ask("/slow", seconds=self.seconds, text=self.text)])
@@ -116,8 +117,8 @@ class HoldBlocking(Page):
 
 class HoldSubmitOnly(Page):
     title = "Submitted, not waited for"
-    lead = "A pass that has a pending future is never sent: the page is made again with it."
-    shown = (slow,)
+    lead = "A pass with a pending future is never sent: the page is made again with the result."
+    sources = (slow,)
 
     def render(self):
         call = slow.submit(self.seconds, self.text)
@@ -126,8 +127,8 @@ class HoldSubmitOnly(Page):
 
 class HoldParts(Page):
     title = "Ten parts, one wait"
-    lead = "Each part is a viewlet of its own and calls the service; none waits for another."
-    shown = (Part,)
+    lead = "Each part is a viewlet that calls the service; no part waits for another part."
+    sources = (Part,)
 
     def render(self):
         return self.index(parts=True)
@@ -136,7 +137,7 @@ class HoldParts(Page):
 class HoldWrite(Page):
     title = "One write"
     lead = "The view adds one to a counter in the ZODB, then calls the service."
-    shown = (slow,)
+    sources = (slow,)
 
     def render(self):
         counters = IAnnotations(self.context)
@@ -150,8 +151,8 @@ class HoldWrite(Page):
 
 class HoldError(Page):
     title = "The service fails"
-    lead = "What the call raised arrives in the view, which may catch it."
-    shown = (failing,)
+    lead = "The exception of the call arrives in the view, which may catch it."
+    sources = (failing,)
 
     def render(self):
         try:
@@ -159,14 +160,14 @@ class HoldError(Page):
         except requests.HTTPError as error:
             if not self.catches:
                 raise
-            answer = f"The view caught this: {error}"
+            answer = f"The view caught this error: {error}"
         return self.index(answers=[answer])
 
 
 class HoldTimeout(Page):
     title = "The service is too slow"
-    lead = "The future has a timeout of one second; the service takes ten."
-    shown = (too_slow,)
+    lead = "The future has a timeout of one second; the service takes ten seconds."
+    sources = (too_slow,)
 
     def render(self):
         try:
@@ -174,7 +175,7 @@ class HoldTimeout(Page):
         except FutureTimeout as error:
             if not self.catches:
                 raise
-            answer = f"The view caught this: {error}"
+            answer = f"The view caught this error: {error}"
         return self.index(answers=[answer])
 
 

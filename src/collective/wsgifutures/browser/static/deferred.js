@@ -1,22 +1,23 @@
-/* Fetches the parts of a page that were not there when it was sent.
+/* Fetches the parts of a page that were missing when the page was sent.
 
-   A module, so that it runs once, after the page was read, however often it is named in it.
-   What stands for a part has all texts that a person reads, in the language of the page. */
+   This is a module, so that it runs once, after the page was parsed, however often the page
+   names it. The placeholder of a part has all texts for people, in the language of the page. */
 
 const PARTS = "[data-wsgifutures-part]";
 
-/* A worker that is busy says for how long, in seconds: so often, and no longer, is waited. */
+/* A busy worker says how long to wait. The most waits for a part; the longest wait, in seconds. */
 const MOST_WAITS = 5;
 const LONGEST_WAIT = 60;
 
 const parts = [...document.querySelectorAll(PARTS)];
-const status = statusLine();
+const status = addStatusLine();
 const underWay = new Map();
 let arrived = 0;
 let saying;
 
-/* What screen readers say: there before anything arrives, or they would miss it. */
-function statusLine() {
+/* Screen readers read this line aloud. It is added before a part arrives: they watch only for
+   changes of a line that they know. */
+function addStatusLine() {
   const line = document.createElement("p");
   line.className = "wsgifutures-status";
   line.setAttribute("role", "status");
@@ -24,7 +25,7 @@ function statusLine() {
   return line;
 }
 
-/* Empty in between: the same is said again then. */
+/* The line is empty in between, so that screen readers repeat an equal text. */
 function say(text) {
   clearTimeout(saying);
   status.textContent = "";
@@ -33,8 +34,8 @@ function say(text) {
   }, 100);
 }
 
-/* Two that are the same are fetched once. */
-function fetched(address) {
+/* Two parts with the same address are fetched once. */
+function fetchOnce(address) {
   if (!underWay.has(address)) {
     const answer = ask(address, MOST_WAITS);
     underWay.set(address, answer);
@@ -74,7 +75,7 @@ class Part {
     this.place.setAttribute("aria-busy", "true");
     let answer;
     try {
-      answer = await fetched(this.place.dataset.wsgifuturesPart);
+      answer = await fetchOnce(this.place.dataset.wsgifuturesPart);
     } catch {
       answer = { status: 0 };
     }
@@ -88,19 +89,19 @@ class Part {
 
   arrive(text) {
     const page = new DOMParser().parseFromString(text, "text/html");
-    page.getElementById("protect-script")?.remove(); /* plone.protect's: the page has one */
+    page.getElementById("protect-script")?.remove(); /* of plone.protect; the page has its own */
     this.show([...page.body.childNodes]);
     arrived += 1;
     say(this.place.dataset.arrived.replace("{n}", arrived).replace("{all}", parts.length));
     this.place.dispatchEvent(new CustomEvent("wsgifutures-arrived", { bubbles: true }));
-    /* Plone's own scripts look at what is new. */
+    /* Let Plone's own scripts look at the new part. */
     window.jQuery?.(document).trigger("patterns-injected", [undefined, undefined, this.place]);
   }
 
   fail(template) {
     const again = this.place.querySelector("[data-wsgifutures=again]");
     if (again && template === this.failed) {
-      again.removeAttribute("aria-disabled"); /* it stays, and with it the focus */
+      again.removeAttribute("aria-disabled"); /* the button stays, and keeps the focus */
     } else {
       this.show([template.content.cloneNode(true)]);
       this.listen(this.place.querySelector("button"));
@@ -121,7 +122,7 @@ class Part {
     });
   }
 
-  /* Who was at the button goes on from what took its place. */
+  /* If the focus was on the button, it moves to the nodes that replace the button. */
   show(nodes) {
     const focused = this.place.contains(document.activeElement);
     this.place.replaceChildren(...nodes);

@@ -1,11 +1,12 @@
-// The status page: renewed while somebody looks at it. Without this file it is as of one moment.
+// Refreshes the status page while somebody looks at it. Without this file the page stays as it is.
 
 (() => {
   "use strict";
 
-  const EVERY = 2000; // milliseconds between two answers
-  const AGAIN = 5000; // after one that failed
-  const PATIENCE = 10000; // for one answer
+  // In milliseconds.
+  const EVERY = 2000; // until the next refresh
+  const AGAIN = 5000; // until the next refresh, if the last one failed
+  const PATIENCE = 10000; // until a refresh without an answer has failed
 
   const root = document.getElementById("futures-status");
   const parts = document.getElementById("futures-parts");
@@ -15,8 +16,8 @@
   let renewed = performance.now();
   let timer = 0;
 
-  // What is shown, made equal to what came, with as little change as possible: focus,
-  // selection, scroll position and what is folded out stay.
+  // Makes the old nodes equal to the fresh ones with as few changes as possible: the focus, the
+  // selection, the scroll position and open details stay.
 
   function morph(old, fresh) {
     if (old.isEqualNode(fresh)) return;
@@ -81,7 +82,7 @@
     renewed = performance.now();
   }
 
-  // Whether it is live, said in words.
+  // Says whether the page is live.
 
   function say(state) {
     if (bar.dataset.live === state) return;
@@ -89,21 +90,21 @@
     const failed = !["live", "paused"].includes(state);
     bar.classList.toggle("alert-light", !failed);
     bar.classList.toggle("alert-danger", failed);
-    for (const one of bar.querySelectorAll("[data-when]")) one.hidden = one.dataset.when !== state;
-    tellAge();
+    for (const text of bar.querySelectorAll("[data-when]")) text.hidden = text.dataset.when !== state;
+    showAge();
   }
 
-  function tellAge() {
-    const told = bar.querySelector("[data-age]");
-    told.hidden = bar.dataset.live === "live";
-    told.querySelector("[data-seconds]").textContent = Math.round(
+  function showAge() {
+    const age = bar.querySelector("[data-age]");
+    age.hidden = bar.dataset.live === "live";
+    age.querySelector("[data-seconds]").textContent = Math.round(
       (performance.now() - renewed) / 1000,
     );
   }
 
   const isPaused = () => pause.getAttribute("aria-pressed") === "true";
 
-  async function answer() {
+  async function ask() {
     try {
       return await fetch(parts.dataset.refresh, {
         cache: "no-store",
@@ -111,12 +112,12 @@
         signal: AbortSignal.timeout(PATIENCE),
       });
     } catch {
-      return null; // nobody there, or too slow
+      return null; // no server, or a slow one
     }
   }
 
   async function renew() {
-    const response = await answer();
+    const response = await ask();
     if (isPaused()) return "paused";
     if (!response) return "gone";
     if (response.type === "opaqueredirect" || [401, 403].includes(response.status)) return "out";
@@ -124,7 +125,7 @@
     try {
       show((await response.json()).html);
     } catch {
-      return "refused"; // an answer of somebody else's
+      return "refused"; // the answer of a proxy, say
     }
     return "live";
   }
@@ -133,7 +134,7 @@
     clearTimeout(timer);
     timer = 0;
     if (document.hidden || isPaused()) return;
-    timer = -1; // one at a time
+    timer = -1; // a refresh is under way
     const state = await renew();
     timer = 0;
     say(state);
@@ -153,15 +154,15 @@
   });
   document.addEventListener("visibilitychange", goOn);
 
-  // A cancel is asked for here, instead of on a page of its own.
+  // A dialog asks before a hold is cancelled, instead of a page of its own.
 
   parts.addEventListener("click", (event) => {
     const link = event.target.closest("[data-cancel]");
     if (!link || !dialog || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    const asked = new URL(link.href).searchParams;
+    const query = new URL(link.href).searchParams;
     for (const name of ["worker", "hold"]) {
-      dialog.querySelector(`[name=${name}]`).value = asked.get(name);
+      dialog.querySelector(`[name=${name}]`).value = query.get(name);
     }
     dialog.querySelector("[data-path]").textContent =
       link.closest("tr").querySelector(".futures-path").textContent;
@@ -171,6 +172,6 @@
 
   bar.querySelector("[data-reload]").hidden = true;
   pause.hidden = false;
-  setInterval(tellAge, 1000);
+  setInterval(showAge, 1000);
   go();
 })();

@@ -1,1 +1,1 @@
-"""The live status: what everybody waits for right now, over all workers of the host."""
+"""The live status: what visitors wait for right now, in all workers of the host."""

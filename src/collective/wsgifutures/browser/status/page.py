@@ -1,4 +1,4 @@
-"""The page ``@@futures-status``: what everybody waits for right now, and how to end that."""
+"""The page ``@@futures-status``: what visitors wait for right now, and a way to cancel it."""
 
 from .parts import Parts
 from .parts import StatusView
@@ -15,12 +15,12 @@ MANAGE_SETTINGS = "collective.wsgifutures: Manage settings"
 
 
 class Page(Parts):
-    """The page."""
+    """The page of the live status."""
 
     index = ViewPageTemplateFile("page.pt")
 
     def __call__(self) -> str:
-        """Render it, over the whole width."""
+        """Render the page over the whole width."""
         self.request.response.setHeader("Cache-Control", "no-store")
         for column in ("plone.leftcolumn", "plone.rightcolumn"):
             self.request.set(f"disable_{column}", 1)
@@ -33,30 +33,30 @@ class Page(Parts):
 
     @property
     def kept(self) -> dict[str, str]:
-        """What of the request its refresh asks for too."""
+        """The part of the query that a refresh repeats."""
         return {name: self.asked(name) for name in ("sort", "cancelled")}
 
     @property
     def refresh_url(self) -> str:
-        """Where the refresh is."""
+        """The address of the refresh."""
         return self.url("@@futures-status-data", **self.kept)
 
     @property
     def here_url(self) -> str:
-        """Where the page is, as it is."""
+        """The address of the page, with its query."""
         return self.url(**self.kept)
 
     @property
     def login_url(self) -> str:
-        """Where to log in to come back here."""
+        """The address of the login form that leads back to this page."""
         return self.url("login", came_from=self.here_url)
 
 
 class Data(Parts):
-    """What the page fetches every two seconds."""
+    """The refresh that the page fetches every two seconds."""
 
     def __call__(self) -> str:
-        """Return JSON: nothing looks for a page to decorate in it."""
+        """Return JSON: no transform takes JSON for a page to decorate."""
         response = self.request.response
         response.setHeader("Cache-Control", "no-store")
         response.setHeader("Content-Type", "application/json; charset=utf-8")
@@ -64,15 +64,15 @@ class Data(Parts):
 
 
 class Cancel(StatusView):
-    """Asks whether to cancel a hold, and does so where that is posted."""
+    """Asks whether to cancel a hold, and cancels the hold when the answer is posted."""
 
     index = ViewPageTemplateFile("cancel.pt")
 
     def __call__(self) -> str:
-        """Ask, or do it and go back to the page.
+        """Ask; or cancel the hold, and go back to the page.
 
         Raises:
-            Forbidden: It is posted without the authenticator of the page.
+            Forbidden: The form was posted without the authenticator of the page.
         """
         self.request.response.setHeader("Cache-Control", "no-store")
         if self.request.method != "POST":
@@ -85,5 +85,5 @@ class Cancel(StatusView):
 
     @cached_property
     def hold(self) -> Mapping[str, Any] | None:
-        """The hold, None where it has ended, or is none that the user sees."""
+        """The hold; None if the hold has ended, or if the user does not see it."""
         return self.seen.hold(self.asked("worker"), self.asked("hold"))

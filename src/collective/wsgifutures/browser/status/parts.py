@@ -1,10 +1,11 @@
-"""All on the status page that changes, as HTML.
+"""The parts of the status page that change, as HTML.
 
-One template makes it, for the page and for its refresh, so that both are the same in every
-language, and with or without JavaScript.
+One template renders them for the page and for its refresh, so that both are the same in every
+language, with and without JavaScript.
 """
 
 from ...interfaces import _
+from ...upstreams.figures import FIGURES
 from . import words
 from .picture import Band
 from .picture import by_minute
@@ -29,16 +30,16 @@ from zope.component import getMultiAdapter
 
 import zope.i18n
 
-#: How many holds the page lists; the endpoint ``@futures`` has all that are told.
+#: How many holds the page lists; ``@futures`` has every hold of the snapshots.
 MOST_ROWS = 50
 
-#: How many of the last refusals and expiries it lists.
+#: How many of the last events the page lists.
 MOST_EVENTS = 20
 
-#: A limit of which so much is taken, in percent, is worth a look.
+#: From which share of a limit on a tile warns, in percent.
 NEARLY = 80
 
-#: The columns of the list of holds. What it can be sorted by has a key.
+#: The columns of the list of holds. Those in ``SORTS`` can be sorted by.
 COLUMNS = {
     "path": _("Path"),
     "user": _("User"),
@@ -46,7 +47,7 @@ COLUMNS = {
     "passes": _("Passes"),
     "age": _("Age"),
 }
-#: The words of each row of it.
+#: The words in each row of that list.
 ROW_WORDS = {
     **COLUMNS,
     "nobody": _("not logged in"),
@@ -60,23 +61,15 @@ SORTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "passes": lambda hold: (-hold["passes"], hold["since"]),
 }
 
-#: The numbers of an upstream, with what they are where the word alone does not say it.
-NUMBERS = (
-    ("calls", _("Calls"), ""),
-    ("in_flight", _("Running"), ""),
-    ("queued", _("Queued"), ""),
-    ("p50", "p50", _("Half of the last calls took no longer, in the slowest worker")),
-    ("p99", "p99", _("99 of 100 of the last calls took no longer, in the slowest worker")),
-    ("errors", _("Errors"), ""),
-    ("cache_hits", _("From cache"), ""),
-)
+#: The columns of an upstream's numbers: name, label, and what explains it.
+NUMBERS = [(one.name, _(one.label), one.title and _(one.title)) for one in FIGURES if one.label]
 
 #: The bands of the picture.
 BANDS = {"held": _("Held"), "waiting": _("Waiting for a slot"), "refused": _("Refused")}
 
 
 class Tile(NamedTuple):
-    """One of the numbers at the top."""
+    """A number at the top of the page."""
 
     name: str
     icon: str
@@ -129,12 +122,12 @@ class StatusView(BrowserView):  # type: ignore[misc]
         return f"{self.site_url}/{view}" + (f"?{told}" if told else "")
 
     def asked(self, name: str) -> str:
-        """Return what the request asks for by *name*, "" where it is nothing."""
+        """Return the value of *name* in the request's form, "" if there is none."""
         value = self.request.form.get(name)
         return value if isinstance(value, str) else ""
 
     def icon(self, name: str) -> str:
-        """Return an icon of Plone's; what it says stands beside it in words."""
+        """Return an icon of Plone, hidden from screen readers: words beside it say the same."""
         if name not in self._icons:
             resolver = getMultiAdapter((self.context, self.request), name="iconresolver")
             svg = resolver.tag(name, tag_class="futures-icon")
@@ -157,24 +150,24 @@ class Parts(StatusView):
 
     @property
     def overview(self) -> dict[str, Any]:
-        """What all workers do."""
+        """The overview of all workers."""
         return self.seen.overview
 
     @property
     def is_on(self) -> bool:
-        """Tell whether there is something to see."""
+        """Tell whether there is a status to show."""
         return self.seen.state is State.ON
 
     @property
     def stale(self) -> list[dict[str, Any]]:
-        """The workers that have written nothing for a while."""
+        """The workers that have not reported for a while."""
         return [one for one in self.overview["workers"] if one["stale"]]
 
     # The numbers at the top, and the picture
 
     @property
     def tiles(self) -> list[Tile]:
-        """The numbers."""
+        """The numbers at the top."""
         counts = self.overview["counts"]
         workers = {"n": len(self.overview["workers"]) - len(self.stale)}
         refused = Tile("refused", "x-octagon", BANDS["refused"], self.refused, None, "")
@@ -207,7 +200,7 @@ class Parts(StatusView):
 
     @property
     def picture(self) -> list[dict[str, Any]]:
-        """The bands with their words."""
+        """The bands, with their words."""
         return [self._drawn(name, band) for name, band in self.bands.items()]
 
     def _drawn(self, name: str, band: Band) -> dict[str, Any]:
@@ -230,7 +223,7 @@ class Parts(StatusView):
 
     @property
     def sort(self) -> str:
-        """What the holds are sorted by."""
+        """The column that the holds are sorted by."""
         return self.asked("sort") if self.asked("sort") in SORTS else "age"
 
     @property
@@ -278,7 +271,7 @@ class Parts(StatusView):
 
     @property
     def more_holds(self) -> int:
-        """How many are held and not listed."""
+        """How many responses are held and not listed."""
         more: int = self.overview["more_holds"]
         return more + len(self.overview["holds"]) - len(self._listed)
 
@@ -294,7 +287,7 @@ class Parts(StatusView):
 
     @cached_property
     def cancelled(self) -> dict[str, Any] | None:
-        """What became of the hold that the user has cancelled: None where there was none."""
+        """What became of the hold that the user cancelled, None if they cancelled none."""
         worker, _slash, hold_id = self.asked("cancelled").partition("/")
         if not hold_id:
             return None
@@ -313,7 +306,7 @@ class Parts(StatusView):
         return words.BREAKERS["off" if upstream["off"] else upstream["breaker"]]
 
     def breaker_told(self, upstream: Mapping[str, Any]) -> Any:
-        """Return what else there is to say of a breaker that is not closed; None for nothing."""
+        """Return more about a breaker that is not closed, None if there is no more."""
         workers = sum(upstream["breakers"].values())
         not_closed = workers - upstream["breakers"].get("closed", 0)
         if upstream["off"] or not not_closed:
@@ -332,7 +325,7 @@ class Parts(StatusView):
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        """What went wrong, the last one first; what happened again and again is told once."""
+        """What went wrong, the last event first; equal events in a row are one."""
         groups = groupby(self.overview["last"], lambda one: (one["what"], one["why"], one["path"]))
         alike = (list(events) for _key, events in groups)
         return [{**events[0], "times": len(events)} for events in islice(alike, MOST_EVENTS)]
@@ -342,7 +335,7 @@ class Parts(StatusView):
         return words.ENDS.get(event["what"], ("question-circle", event["what"]))
 
     def why(self, event: Mapping[str, Any]) -> Any:
-        """Return why, in words where there are some."""
+        """Return why it happened, in words if there are any."""
         return words.LIMITS.get(event["why"], event["why"])
 
     def iso(self, at: float) -> str:

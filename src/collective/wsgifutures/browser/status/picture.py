@@ -1,42 +1,42 @@
-"""The last ten minutes as a picture and as a table: the paths of an SVG, the rows by minute."""
+"""The last ten minutes: as the paths of an SVG picture, and as the rows of a table."""
 
 from ...status.history import EACH
 from collections.abc import Sequence
 from typing import NamedTuple
 
-#: Of each band, in the units of its ``viewBox``.
+#: The size of each band, in the units of its ``viewBox``.
 WIDTH = 600
 HEIGHT = 60
 
 
 class Band(NamedTuple):
-    """One of the numbers, over time."""
+    """A number over time."""
 
     values: Sequence[float]
 
     @property
     def most(self) -> float:
-        """The highest of them."""
+        """The highest value."""
         return max(self.values, default=0)
 
     @property
     def now(self) -> float:
-        """The last of them."""
+        """The last value."""
         return self.values[-1] if self.values else 0
 
     @property
     def line(self) -> str:
-        """Return the path of the line above its area."""
+        """The path of the line above the area."""
         return "M" + " L".join(f"{x:g},{y:g}" for x, y in self._corners())
 
     @property
     def area(self) -> str:
-        """Return the path around the area below the line."""
+        """The path around the area below the line."""
         return f"{self.line} L{WIDTH},{HEIGHT} L0,{HEIGHT} Z"
 
     @property
     def bars(self) -> list[tuple[float, float, float, float]]:
-        """Return x, y, width and height of a bar for each value that is not 0."""
+        """The x, y, width and height of a bar for each value that is not 0."""
         step = WIDTH / max(1, len(self.values))
         heights = [(i, self._height(value)) for i, value in enumerate(self.values) if value]
         return [(i * step + 1, HEIGHT - high, step - 2, high) for i, high in heights]
@@ -59,7 +59,7 @@ class Minute(NamedTuple):
 
 
 def by_minute(points: Sequence[Sequence[float]]) -> list[Minute]:
-    """Return the minutes that *points* of a history are of, the last one first."""
+    """Return the *points* of a history grouped by minute, the latest minute first."""
     size = int(60 / EACH)
     latest = points[::-1]
     return [

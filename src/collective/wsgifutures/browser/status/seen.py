@@ -1,7 +1,8 @@
-"""What the current user may see of all workers, and cancel there.
+"""What the current user may see of all workers, and which holds this user may cancel.
 
-The processes serve all sites of their Zope. Who has the permission only in one site sees
-the paths and users of that site, and numbers of all; who has it in Zope's root sees all.
+The workers serve all sites of their Zope. A user with the permission in one site sees the paths
+and users of that site, and the numbers of all sites. A user with the permission in Zope's root
+sees everything.
 """
 
 from ...status import overview
@@ -9,8 +10,8 @@ from ...status.board import Board
 from ...status.board import board_of
 from ...status.board import FolderRefused
 from ...status.board import Snapshot
-from ...wsgi.publication import SETTINGS
 from ...wsgi.settings import Settings
+from ...wsgi.visit import SETTINGS
 from AccessControl import getSecurityManager
 from AccessControl import Unauthorized
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ CANCEL_HOLDS = "collective.wsgifutures: Cancel held responses"
 
 
 class State(Enum):
-    """Whether there is something to see."""
+    """Whether there is a status to see; if not, why."""
 
     ON = "on"
     OFF = "off"
@@ -41,19 +42,19 @@ class Seen:
     """The status, for one user in one site.
 
     Args:
-        site: Where it is asked for.
-        request: Of that user.
+        site: The site in which the user asks for the status.
+        request: The request of that user.
 
     Raises:
-        Unauthorized: The user may not see it.
+        Unauthorized: The user may not see the status.
     """
 
     def __init__(self, site: Any, request: Any) -> None:
-        if not may_view(site):  # who may cancel need not be one who may look
+        if not may_view(site):  # the permission to cancel does not include this one
             raise Unauthorized(f"You need the permission “{VIEW_STATUS}”.")
         self._site = site
         self._board: Board | None = None
-        #: Why there is nothing to see, where it is a fault.
+        #: The fault because of which there is no status to see; None if there is no fault.
         self.fault: FolderRefused | None = None
         self.state = self._find_board(request.environ.get(SETTINGS))
         snapshots: list[Snapshot] = [] if self._board is None else self._board.read()
@@ -73,16 +74,16 @@ class Seen:
 
     @cached_property
     def place(self) -> str:
-        """The path below which the user sees holds."""
+        """The user sees the holds below this path."""
         root = self._site.getPhysicalRoot()
         return "/" if may_view(root) else "/".join(self._site.getPhysicalPath())
 
     def hold(self, worker: str, hold_id: str) -> Mapping[str, Any] | None:
-        """Return a hold that the user sees, None where there is none of that id."""
+        """Return a hold that the user sees; None if no such hold has that id."""
         return overview.hold_of(self.overview, worker, hold_id)
 
     def cancel(self, worker: str, hold_id: str) -> bool:
-        """Ask *worker* to cancel a hold; False where the user sees none of that id."""
+        """Ask *worker* to cancel a hold; return False if the user sees no hold of that id."""
         hold = self.hold(worker, hold_id)
         if hold is None or self._board is None or not self._board.cancel(worker, hold_id):
             return False

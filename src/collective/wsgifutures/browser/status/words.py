@@ -1,8 +1,9 @@
-"""The status in words: what a person reads for a number, a limit or a breaker's state."""
+"""The status in words: the texts for a number, a limit and the state of a breaker."""
 
 from ...interfaces import _
 
-#: Icon, colour and words for each state of a breaker; never the colour alone.
+#: The icon, the colour and the words for each state of a breaker. The words stand on the page,
+#: since not everybody can tell the colours apart.
 BREAKERS = {
     "closed": ("check-circle", "success", _("Breaker closed")),
     "half-open": ("question-circle", "warning", _("Breaker half-open")),
@@ -10,26 +11,26 @@ BREAKERS = {
     "off": ("slash-circle", "secondary", _("Switched off")),
 }
 
-#: What became of a request that did not end well, with its icon.
+#: The icon and the words for each bad end of a request.
 ENDS = {
     "refused": ("x-octagon", _("Refused")),
     "expired": ("hourglass-bottom", _("Out of time")),
-    "timeout": ("alarm", _("A call out of time")),
+    "timeout": ("alarm", _("A call timed out")),
     "cancelled": ("slash-circle", _("Cancelled")),
 }
 
-#: Why a request was refused: the limits, in words.
+#: Why a request was refused: each limit in words.
 LIMITS = {
-    "max_held": _("as many responses are held as may be"),
-    "max_held_per_client": _("this visitor has as many held as one may"),
-    "max_waiting": _("as many requests wait for a slot as may"),
+    "max_held": _("the limit of held responses is reached"),
+    "max_held_per_client": _("the limit of held responses for one visitor is reached"),
+    "max_waiting": _("the limit of requests that wait for a slot is reached"),
     "max_wait": _("the wait for a slot was too long"),
-    "max_bodies": _("uploads take all the room there is"),
+    "max_bodies": _("the space for uploads is full"),
 }
 
 
 def duration(seconds: float | None) -> str:
-    """Return *seconds* for people, as ``120 ms``, ``2.4 s`` or ``3 min 5 s``."""
+    """Return *seconds* for people, like ``120 ms``, ``2.4 s`` or ``3 min 5 s``."""
     if seconds is None:
         return "-"
     if seconds < 1:
@@ -40,7 +41,7 @@ def duration(seconds: float | None) -> str:
 
 
 def age(seconds: float) -> str:
-    """Return *seconds*, in whole ones, as ``12 s``, ``3 min 5 s`` or ``2 h 10 min``."""
+    """Return *seconds* in whole seconds, like ``12 s``, ``3 min 5 s`` or ``2 h 10 min``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

@@ -1,5 +1,7 @@
 """What runs futures, outside of Zope: greenlets, threads, processes, an asyncio loop.
 
+Where gevent has patched, threads and the loop are in a process that it has not: the helper.
+
 An executor starts a call and tells when it is done. It keeps no time limit: whoever
 started the call stops it.
 
@@ -17,79 +19,138 @@ with ``ExecutorBusy``. gunicorn's arbiter reads this before gevent patches: what
 locks, sockets or asyncio is imported when it is first used.
 """
 
-from ..errors import ExecutorBusy
+from .. import runtime
+from ..calls import Call
+from ..calls import Outcome
 from .base import Executor
-from .base import Job
-from .base import real_lock
-from .base import Registry
-from .base import under_gevent
-from .base import Work
-from .greenlets import Greenlets
-from .threads import at_end_of_thread
-from .threads import Threads
 from collections.abc import Callable
 from typing import Any
+from typing import NamedTuple
 
 import atexit
+import functools
 import os
-
-__all__ = [
-    "NAMES",
-    "Executor",
-    "ExecutorBusy",
-    "Executors",
-    "Greenlets",
-    "Job",
-    "Registry",
-    "Threads",
-    "Work",
-    "at_end_of_thread",
-    "check_available",
-    "check_name",
-    "default_name",
-    "leaves_process",
-    "real_lock",
-    "under_gevent",
-]
-
-#: What an executor may be called.
-NAMES = ("greenlets", "threads", "processes", "asyncio")
 
 #: How many calls may wait for a thread, and as many for a process.
 MAX_QUEUED = 1000
 
 
-def default_name() -> str:
-    """Return the name of the executor that futures run on here."""
-    return "greenlets" if under_gevent() else "threads"
+class Limits(NamedTuple):
+    """How much the executors of one worker do at a time."""
+
+    threads: int
+    processes: int
+    queued: int  #: how many calls wait for a thread, and as many for a process
+    blocked: float  #: seconds until an async future that lets no other run is logged
 
 
-def check_name(name: str | None) -> None:
-    """Refuse an executor that there is none of.
+def _greenlets(executors: "Executors") -> Executor:
+    from .greenlets import Greenlets
+
+    return Greenlets()
+
+
+def _threads(executors: "Executors") -> Executor:
+    from .threads import Threads
+
+    return Threads(executors.limits.threads, executors.limits.queued)
+
+
+def _threads_of_helper(executors: "Executors") -> Executor:
+    from .helper import HelperThreads
+
+    limits = executors.limits
+    return HelperThreads(executors.helper, limits.threads, limits.queued)
+
+
+def _processes(executors: "Executors") -> Executor:
+    from .processes import Processes
+
+    return Processes(executors.limits.processes, executors.limits.queued)
+
+
+def _asyncio(executors: "Executors") -> Executor:
+    from .asyncio import Asyncio
+
+    return Asyncio(executors.limits.blocked)
+
+
+def _asyncio_of_helper(executors: "Executors") -> Executor:
+    from .helper import HelperAsyncio
+
+    return HelperAsyncio(executors.helper)
+
+
+def _await_in_place(call: Call) -> Outcome:
+    from .asyncio import run_in_place
+
+    return run_in_place(call)
+
+
+class Kind(NamedTuple):
+    """One kind of executor."""
+
+    make: Callable[["Executors"], Executor]
+    is_async: bool = False  #: runs ``async def``, and nothing else
+    by_name: bool = False  #: its functions are found by their names, in another process
+    available: bool = True
+    in_place: Callable[[Call], Outcome] = Call.run  #: makes a call without a hold
+
+
+#: The kinds of executors, by what they are called.
+KINDS = {
+    "greenlets": Kind(_greenlets, available=False),
+    "threads": Kind(_threads),
+    "processes": Kind(_processes, by_name=True),
+    "asyncio": Kind(_asyncio, is_async=True, in_place=_await_in_place),
+}
+#: The same where gevent has patched.
+UNDER_GEVENT = {
+    **KINDS,
+    "greenlets": Kind(_greenlets),
+    "threads": Kind(_threads_of_helper, by_name=True),
+    "asyncio": Kind(
+        _asyncio_of_helper, is_async=True, by_name=True, in_place=KINDS["asyncio"].in_place
+    ),
+}
+
+#: The one that runs ``async def``.
+ASYNC = next(name for name, kind in KINDS.items() if kind.is_async)
+
+
+def kind_of(name: str | None) -> Kind:
+    """Return the kind of that name in this process; for None the kind that suits it.
 
     Raises:
-        ValueError: *name* is neither None nor one of ``NAMES``.
+        ValueError: There is none.
     """
-    if name is not None and name not in NAMES:
-        raise ValueError(f"executor={name!r} does not exist; there are: {', '.join(NAMES)}")
+    if name is not None and name not in KINDS:
+        raise ValueError(f"executor={name!r} does not exist; there are: {', '.join(KINDS)}")
+    kinds = UNDER_GEVENT if runtime.under_gevent() else KINDS
+    return kinds[name or runtime.current().executor]
 
 
 def check_available(name: str | None) -> None:
-    """Refuse greenlets where gevent has not patched.
+    """Refuse what this process cannot run: greenlets where gevent has not patched.
 
     Raises:
         ValueError: *name* is an executor that this process does not have.
     """
-    if name == "greenlets" and not under_gevent():
+    if not kind_of(name).available:
         raise ValueError(
-            "executor='greenlets' is not available in this process: gevent has not patched it. "
+            f"executor={name!r} is not available in this process: gevent has not patched it. "
             "Leave executor= out where the future is declared."
         )
 
 
-def leaves_process(name: str | None) -> bool:
-    """Tell whether what runs there is found by its name and sent."""
-    return name == "processes" or (name in ("threads", "asyncio") and under_gevent())
+class _ByName(dict[str | None, Executor]):
+    """What is asked for the first time is made."""
+
+    def __init__(self, make: Callable[[str | None], Executor]) -> None:
+        self._make = make
+
+    def __missing__(self, name: str | None) -> Executor:
+        return self.setdefault(name, self._make(name))
 
 
 class Executors:
@@ -99,7 +160,7 @@ class Executors:
         max_threads: How many threads run side by side.
         max_processes: How many processes; as many as there are cores where it is not given.
         max_queued: How many calls may wait for a thread, and as many for a process.
-        blocked: What lets no other async future run for longer is logged, in seconds.
+        blocked: Seconds until an async future that lets no other run is logged.
     """
 
     def __init__(
@@ -109,62 +170,38 @@ class Executors:
         max_queued: int = MAX_QUEUED,
         blocked: float = 2.0,
     ) -> None:
-        self._max_threads = max_threads
-        self._max_processes = max_processes or os.cpu_count() or 1
-        self._max_queued = max_queued
-        self._blocked = blocked
-        self._helping: Any = None
-        self._made: dict[str, Executor] = {}
+        processes = max_processes or os.cpu_count() or 1
+        self.limits = Limits(max_threads, processes, max_queued, blocked)
+        self._pid = os.getpid()
+        #: Each by its name, under None the one that suits the process.
+        self.by_name = _ByName(self._make)
+
+    @functools.cached_property
+    def helper(self) -> Any:
+        """The process that runs both threads and asyncio where gevent has patched."""
+        from .helper import Helper
+
+        return Helper(self.limits.blocked)
 
     def get(self, name: str | None) -> Executor:
         """Return the one of that name; for None the one that suits the process."""
-        made = self._made.get(name or default_name())
-        return made or self._make(name or default_name())
+        return self.by_name[name]
 
     def close(self) -> None:
-        """End the processes, the loop and what runs there. What asks again starts anew."""
-        made, self._made = self._made, {}
+        """End the processes, the loop and what runs there. What asks again starts anew.
+
+        In a process that was forked from the worker they are the worker's, and stay.
+        """
+        made = set(self.by_name.values()) if self._pid == os.getpid() else ()
+        self.by_name.clear()
         atexit.unregister(self.close)
-        for executor in made.values():
+        for executor in made:
             executor.close()
 
-    def _make(self, name: str) -> Executor:
-        check_name(name)
+    def _make(self, name: str | None) -> Executor:
         check_available(name)
-        if not self._made:
-            atexit.register(self.close)
-        makers: dict[str, Callable[[], Executor]] = {
-            "greenlets": Greenlets,
-            "threads": self._threads,
-            "processes": self._processes,
-            "asyncio": self._asyncio,
-        }
-        return self._made.setdefault(name, makers[name]())
-
-    def _threads(self) -> Executor:
-        if not under_gevent():
-            return Threads(self._max_threads, self._max_queued)
-        from .helper import HelperThreads
-
-        return HelperThreads(self._helper(), self._max_threads, self._max_queued)
-
-    def _helper(self) -> Any:
-        """Return what both threads and asyncio are given under gevent."""
-        from .helper import Helper
-
-        self._helping = self._helping or Helper(self._blocked)
-        return self._helping
-
-    def _processes(self) -> Executor:
-        from .processes import Processes
-
-        return Processes(self._max_processes, self._max_queued)
-
-    def _asyncio(self) -> Executor:
-        if under_gevent():
-            from .helper import HelperAsyncio
-
-            return HelperAsyncio(self._helper())
-        from .asyncio import Asyncio
-
-        return Asyncio(self._blocked)
+        if name is None:
+            return self.get(runtime.current().executor)
+        atexit.register(self.close)
+        self._pid = os.getpid()
+        return kind_of(name).make(self)

@@ -1,21 +1,16 @@
 """Futures that are ``async def``: one loop of asyncio, in a thread of its own.
 
-Where gevent has patched, that thread has a hub of its own, and asyncio waits in it: the
-selectors, sockets, locks and threads that asyncio and its libraries use are gevent's, and
-they work as they do in any thread.
+Where gevent has patched, that thread is in another process: see ``helper``.
 """
 
-from ..inbox import inbox
-from ..outcomes import no_end
-from ..outcomes import Outcome
-from ..outcomes import Raised
-from ..outcomes import run
-from ..outcomes import without_own_frame
+from ..calls import Call
+from ..calls import no_end
+from ..calls import Outcome
+from ..calls import Raised
+from ..calls import run
+from ..calls import without_own_frame
+from ..runtime import current
 from .base import Job
-from .base import real_lock
-from .base import under_gevent
-from .base import Work
-from .threads import start_thread
 from .turning import running
 from .turning import watch_loop
 from collections.abc import Callable
@@ -24,8 +19,8 @@ from typing import Any
 import asyncio
 import contextlib
 import contextvars
+import functools
 import logging
-import queue
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +30,10 @@ TO_END = 1.0
 
 
 class Asyncio:
-    """A task for each call. A cancelled one is cancelled as asyncio does it.
+    """A task for each call. A cancelled task is cancelled as asyncio does it.
 
     Args:
-        blocked: A task that lets no other run for longer is logged, in seconds.
+        blocked: Seconds until a task that lets no other task run is logged.
     """
 
     name = "asyncio"
@@ -46,9 +41,9 @@ class Asyncio:
     def __init__(self, blocked: float = 2.0) -> None:
         self._blocked = blocked
         self._loop: _Loop | None = None
-        self._lock = real_lock()
+        self._lock = current().lock()
 
-    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+    def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Make a task for *call*."""
         job = _TaskJob(call, done)
         with self._lock:
@@ -72,8 +67,8 @@ class _Loop:
     calls of all others. Nobody waits until it runs: what is started before begins then.
 
     Args:
-        lock: Held by who calls ``start``.
-        blocked: A task that lets no other run for longer is logged, in seconds.
+        lock: Held by whoever calls ``start``.
+        blocked: Seconds until a task that lets no other task run is logged.
     """
 
     def __init__(self, lock: Any, blocked: float) -> None:
@@ -83,8 +78,8 @@ class _Loop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._early: list[_TaskJob] = []
         self._ends = False
-        self._ended = inbox()
-        start_thread(self._run, keeps_hub=True)
+        self._ended = current().signal()
+        current().thread(target=self._run).start()
 
     def start(self, job: "_TaskJob") -> None:
         """Begin *job*, soon."""
@@ -98,15 +93,14 @@ class _Loop:
             with asyncio.Runner() as runner:
                 loop = runner.get_loop()
                 self._begin(loop)
-                if not under_gevent():
-                    watch_loop(loop, self._blocked)
+                watch_loop(loop, self._blocked)
                 while not self._ends:
                     self._run_on(loop)
         except Exception as error:  # there is no file descriptor left for it, say
             logger.error("The loop of asyncio has failed.", exc_info=error)
             self._fail(error)
         finally:
-            self._ended.put(None)
+            self._ended.set()
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
@@ -132,12 +126,11 @@ class _Loop:
         self._ends = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
-        with contextlib.suppress(queue.Empty):
-            self._ended.get(timeout=TO_END)
+        self._ended.wait(TO_END)
 
 
 class _TaskJob:
-    def __init__(self, call: Work, done: Callable[[Any], None]) -> None:
+    def __init__(self, call: Call, done: Callable[[Any], None]) -> None:
         self._call = call
         self._done = done
         self._context = contextvars.copy_context()
@@ -171,11 +164,11 @@ class _TaskJob:
             self._done(outcome)
 
 
-async def _outcome(call: Work) -> Outcome:
+async def _outcome(call: Call) -> Outcome:
     """Await *call* and return what came of it; as ``run`` and ``run_to_end`` do."""
-    parts = call.parts
+    assert call.function is not None  # noqa: S101  as a future has it
     try:
-        value = await parts.function(*parts.args, **parts.kwargs)
+        value = await call.function(*call.args, **call.kwargs)
     except Exception as error:
         return Raised(without_own_frame(error))
     except BaseException as error:  # a CancelledError that nobody asked for, too
@@ -183,34 +176,38 @@ async def _outcome(call: Work) -> Outcome:
     return run(call.name, lambda: value)
 
 
-def run_in_place(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """Run a coroutine to its end and return its value, where there is no hold.
+def run_in_place(call: Call) -> Outcome:
+    """Return the outcome of a call that is ``async def``, where there is no hold.
 
     Where this thread has a loop that runs, or under gevent, whose greenlets share a
     thread, it runs in a thread of its own meanwhile.
     """
+    return run(call.name, functools.partial(_value, call))
 
+
+def _value(call: Call) -> Any:
     async def await_it() -> Any:
-        return await function(*args, **kwargs)
+        assert call.function is not None  # noqa: S101  as a future has it
+        return await call.function(*call.args, **call.kwargs)
 
-    if not under_gevent() and asyncio._get_running_loop() is None:
+    if current().loop() is None and asyncio._get_running_loop() is None:
         return asyncio.run(await_it())
-    box, context = inbox(), contextvars.copy_context()
+    context, ended = contextvars.copy_context(), current().signal()
+    value: Any = None
+    error: BaseException | None = None
 
     def work() -> None:
+        nonlocal value, error
         try:
-            box.put((context.run(asyncio.run, await_it()), None))
-        except BaseException as error:
-            box.put((None, error))
+            value = context.run(asyncio.run, await_it())
+        except BaseException as raised:
+            error = raised
+        finally:
+            ended.set()
 
-    start_thread(work)
-    value, error = _wait(box)
+    current().thread(target=work).start()
+    while not ended.wait(3600.0):  # an end: gevent's loop does not know of the other thread
+        pass
     if error is not None:
         raise error
     return value
-
-
-def _wait(box: Any) -> Any:
-    while True:
-        with contextlib.suppress(queue.Empty):
-            return box.get(timeout=3600.0)

@@ -1,12 +1,13 @@
 """Futures as greenlets: the default where gevent has patched."""
 
-from ..outcomes import Raised
+from ..calls import Call
+from ..calls import Raised
 from .base import Job
-from .base import Work
 from collections.abc import Callable
 from typing import Any
 
 import contextvars
+import gevent
 
 
 class Greenlets:
@@ -14,10 +15,8 @@ class Greenlets:
 
     name = "greenlets"
 
-    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+    def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Spawn a greenlet for *call*."""
-        import gevent  # never at the top: gunicorn's arbiter reads this before it patches
-
         greenlet = gevent.Greenlet(_run, call.work, done)
         greenlet.gr_context = contextvars.copy_context()
         greenlet.start()
@@ -38,11 +37,11 @@ def _run(function: Callable[[], Any], done: Callable[[Any], None]) -> None:
 
 
 def _explain(error: Exception) -> None:
-    """Name the remedy, where what was raised comes of several greenlets in one thread."""
+    """Name the remedy if *error* comes of several greenlets in one thread."""
     if isinstance(error, RuntimeError) and "running event loop" in str(error):
         error.add_note(
             "All futures on greenlets share one thread, which runs one loop of asyncio at a time. "
-            "Declare this one as async def, or with executor='threads'."
+            "Declare this future as async def, or with executor='threads'."
         )
 
 

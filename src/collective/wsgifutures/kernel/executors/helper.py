@@ -1,35 +1,34 @@
 """Threads and asyncio under gevent: in one process of the worker that gevent never patched.
 
-What a library takes for a thread, a socket or a lock there is one. Under gevent it would be a
-greenlet's, and a thread of the system would have a loop of gevent's beside the main one:
-subprocesses, loops of asyncio and gRPC fail or hang in it.
+There a thread is a thread, and so is a socket, a lock or a loop of asyncio. Where gevent has
+patched, a library gets greenlets' instead; and a thread of the system has a loop of gevent's beside
+the main loop, in which subprocesses, loops of asyncio and gRPC fail or hang.
 
-The process is a fresh Python, as those of ``processes``; it serves all calls side by side, by
-the number of each. It starts with the first call and ends with its worker, however that ends.
-If it ends before, each call that it ran fails with ``ProcessEnded``, and the next one starts
-another. What its loggers are told is logged here.
+The process is a fresh Python, as those of ``processes``. It serves all calls side by side, each
+by its number. It starts with the first call and ends with its worker, however the worker ends.
+If the process ends before that, each call that it ran fails with ``ProcessEnded``, and the next
+call starts another process. What is logged there is logged here.
 """
 
+from ..by_name import pack
+from ..calls import Call
+from ..calls import Outcome
+from ..calls import Raised
 from ..errors import ProcessEnded
-from ..inbox import inbox
-from ..outcomes import Outcome
-from ..outcomes import Raised
+from ..runtime import current
+from ..waiting import Inbox
 from .base import Job
-from .base import real_lock
-from .base import Work
 from .carried import take_carried
-from .channel import pack
-from .frames import CALL
-from .frames import CANCEL
-from .frames import DONE
-from .frames import frame
-from .frames import frames
-from .frames import send_for_ever
-from .line import Line
+from .channel import CALL
+from .channel import CANCEL
+from .channel import DONE
+from .channel import pack_frame
+from .channel import send_for_ever
+from .channel import wait_for_items
+from .processes import Asking
 from .processes import Child
-from .processes import start_waiting
-from .processes import unpacked
-from .threads import Threads
+from .processes import unpack_outcome
+from .threads import Line
 from collections.abc import Callable
 from typing import Any
 
@@ -38,42 +37,39 @@ import contextvars
 import json
 import logging
 import pickle
-import queue
 import socket
 import time
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that its tasks have to end in when it is stopped.
+#: How long its tasks may take to end when it is stopped, in seconds.
 TO_END = 1.0
 
-#: A stack trace that comes in pieces is whole when nothing more came for so many seconds.
+#: A stack trace comes in pieces. Seconds without another piece after which it is whole.
 _WHOLE = 0.3
 
 
 class Helper:
-    """The process: started for the first call, and anew for the first one after its end.
+    """The process: started for the first call, and anew for the first call after its end.
 
     Args:
-        blocked: What keeps its loop, or all of it, from turning for longer is logged, in
-            seconds.
+        blocked: Seconds until is logged what keeps its loop, or all of it, from going on.
     """
 
     def __init__(self, blocked: float = 2.0) -> None:
         self._blocked = blocked
         self._life: _Life | None = None
-        self._lock = real_lock()
+        self._lock = current().lock()
 
-    def ask(self, executor: str, call: Work, done: Callable[[Outcome], None]) -> "Asked":
+    def ask(self, executor: str, call: Call, done: Callable[[Outcome], None]) -> "Asked":
         """Run *call* there, and tell *done* its outcome.
 
         Raises:
             ArgumentRefused: It cannot be sent.
             OSError: No process can be started.
         """
-        parts = call.parts
-        message = pack(call.name, parts.function, parts.args, parts.kwargs)
-        asked = Asked(call.name, pickle.dumps((executor, message, take_carried())), done)
+        content = pickle.dumps((executor, pack(call), take_carried()))
+        asked = Asked(call.name, content, done)
         with self._lock:
             if self._life is None or not self._life.take(asked):
                 self._life = _Life(self._blocked)
@@ -97,8 +93,8 @@ class Helper:
 class HelperThreads:
     """A thread of the helper for each call, up to a limit; the others wait in line.
 
-    A cancelled call that runs goes on until it returns, counts for so long, and its result is
-    dropped. What cannot be sent, a call of an upstream, has a thread of this process.
+    A cancelled call that runs goes on until it returns, and its result is dropped. Its place is
+    taken until then.
 
     Args:
         helper: Where they run.
@@ -110,13 +106,10 @@ class HelperThreads:
 
     def __init__(self, helper: Helper, limit: int = 64, length: int = 1000) -> None:
         self._helper = helper
-        self._line = Line(self.name, limit, length, start_waiting)
-        self._here = Threads(limit, length)
+        self._line = Line(self.name, limit, length, Asking)
 
-    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+    def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Let *call* run there, or stand in line."""
-        if call.parts is None:
-            return self._here.start(call, done)
         job = _InLine(call, done, self._helper, self._line)
         self._line.enter(job)
         return job
@@ -127,7 +120,7 @@ class HelperThreads:
 
 
 class HelperAsyncio:
-    """A task in the helper's loop for each call. A cancelled one is cancelled there.
+    """A task in the helper's loop for each call. A cancelled task is cancelled there.
 
     Args:
         helper: Where they run.
@@ -138,7 +131,7 @@ class HelperAsyncio:
     def __init__(self, helper: Helper) -> None:
         self._helper = helper
 
-    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+    def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Make a task for *call* there."""
         return self._helper.ask(self.name, call, done)
 
@@ -148,20 +141,20 @@ class HelperAsyncio:
 
 
 class Asked:
-    """A call that was sent; it is in the books of the life that it was sent to."""
+    """A call that was sent, and the life of the process that it was sent to."""
 
     __slots__ = ("_done", "content", "context", "life", "name", "number")
 
     def __init__(self, name: str, content: bytes, done: Callable[[Outcome], None]) -> None:
         self.name = name
         self.content = content
-        self.context = contextvars.copy_context()  #: in which its log is told
+        self.context = contextvars.copy_context()  #: in which is logged what it logs there
         self.life: _Life | None = None
         self.number = 0
         self._done: Callable[[Outcome], None] | None = done
 
     def settle(self, outcome: Outcome) -> None:
-        """Tell its outcome, where somebody waits for it."""
+        """Tell its outcome, if somebody waits for it."""
         done, self._done = self._done, None
         if done is not None:
             done(outcome)
@@ -176,7 +169,7 @@ class Asked:
 class _InLine:
     """A call for a thread: runs when it is its turn, and waits here for what came of it."""
 
-    def __init__(self, call: Work, done: Callable[[Any], None], helper: Helper, line: Line) -> None:
+    def __init__(self, call: Call, done: Callable[[Any], None], helper: Helper, line: Line) -> None:
         self.name = call.name
         self._call = call
         self._context = contextvars.copy_context()
@@ -192,14 +185,12 @@ class _InLine:
             self._done(outcome)
 
     def _ask(self) -> Outcome:
-        box = inbox()
+        box = Inbox(current().signal())
         try:
             self._context.run(self._helper.ask, "threads", self._call, box.put)
         except Exception as error:  # no process can be started, say
             return Raised(error)
-        while True:
-            with contextlib.suppress(queue.Empty):
-                return box.get(timeout=3600.0)  # type: ignore[no-any-return]
+        return wait_for_items(box)[0]  # type: ignore[no-any-return]
 
     def cancel(self) -> None:
         self._done = None
@@ -213,16 +204,16 @@ class _Life:
         self.ended = False
         self._asked: dict[int, Asked] = {}
         self._number = 0
-        self._box = inbox()
-        self._lock = real_lock()
-        # Nothing is sent on the first: it closes when this process ends, in whatever way.
+        self._box = Inbox(current().signal())
+        self._lock = current().lock()
+        # Nothing is sent on the first: it closes when this process ends, however it ends.
         self._alive, alive = socket.socketpair()
         self._stacks, stacks = socket.socketpair()
         with alive, stacks:
             self._child = Child("helper_child", alive.fileno(), stacks.fileno())
-        self._box.put(frame(CALL, 0, _settings(blocked)))
+        self._box.put(pack_frame(CALL, 0, _settings(blocked)))
         for work in (self._send, self._receive, self._read_stacks):
-            start_waiting(work)
+            Asking(target=work).start()
 
     @property
     def pid(self) -> int:
@@ -231,12 +222,12 @@ class _Life:
     def take(self, asked: Asked) -> bool:
         """Send *asked*; return False where the process has ended."""
         with self._lock:
-            if self.ended or self._child.status is not None:  # its end is seen first or told first
+            if self.ended or self._child.status is not None:  # either may come first
                 return False
             self._number += 1
             asked.life, asked.number = self, self._number
             self._asked[asked.number] = asked
-        self._box.put(frame(CALL, asked.number, asked.content))
+        self._box.put(pack_frame(CALL, asked.number, asked.content))
         asked.content = b""
         return True
 
@@ -244,7 +235,7 @@ class _Life:
         with self._lock:
             known = self._asked.pop(number, None)
         if known is not None:
-            self._box.put(frame(CANCEL, number))
+            self._box.put(pack_frame(CANCEL, number))
 
     def close(self) -> None:
         """Let its tasks end, for a while, and then end it."""
@@ -259,7 +250,7 @@ class _Life:
         send_for_ever(self._child.channel, self._box)
 
     def _receive(self) -> None:
-        for kind, number, content in frames(self._child.channel):
+        for kind, number, content in self._child.frames:
             if kind == DONE:
                 self._settle(number, content)
             else:
@@ -279,7 +270,7 @@ class _Life:
         try:
             context.run(_log, content)
         except Exception as error:
-            logger.warning("What a helper logged cannot be logged here: %s", error)
+            logger.warning("A record of a helper process cannot be logged here: %s", error)
 
     def _end(self) -> None:
         with self._lock:
@@ -290,25 +281,25 @@ class _Life:
         self._alive.close()
         if ran:
             names = ", ".join(sorted({asked.name for asked in ran}))
-            logger.error("The helper that ran %s ended with status %d.", names, status)
+            logger.error("The helper process that ran %s ended with status %d.", names, status)
         for asked in ran:
             asked.settle(Raised(ProcessEnded(asked.name, status)))
 
     def _read_stacks(self) -> None:
-        """Log where it stands when nothing at all runs there."""
+        """Log the stacks that it sends when none of its threads runs."""
         with self._stacks, contextlib.suppress(OSError):
             while stack := _read_whole(self._stacks):
                 names = ", ".join(sorted({asked.name for asked in list(self._asked.values())}))
                 logger.warning(
-                    "Nothing runs in the helper of this worker: C code keeps Python's lock. "
-                    "It was asked for %s. It stands here:\n%s",
-                    names or "nothing",
+                    "Nothing runs in the helper process of this worker: C code keeps Python's "
+                    "lock. Its calls are: %s. Its stacks are:\n%s",
+                    names or "none",
                     stack.decode(errors="replace"),
                 )
 
 
 def _settings(blocked: float) -> bytes:
-    """Return what a helper is told first: how much to log, and when it is blocked."""
+    """Return what a helper is told first: the levels of its loggers, and when it is blocked."""
     known = {"": logging.root, **logging.root.manager.loggerDict}
     levels = {
         name: one.level
@@ -320,7 +311,7 @@ def _settings(blocked: float) -> bytes:
 
 def _outcome(content: bytes) -> Outcome:
     try:
-        return unpacked(content)
+        return unpack_outcome(content)
     except Exception as error:  # its class is not found here, say
         return Raised(error)
 
@@ -333,7 +324,7 @@ def _log(content: bytes) -> None:
 
 
 def _read_whole(stacks: socket.socket) -> bytes:
-    """Return the next stack trace, which comes in pieces; nothing where there is no more."""
+    """Return the next stack trace, which comes in pieces; nothing after the last trace."""
     stacks.settimeout(None)
     whole = stacks.recv(1 << 16)
     stacks.settimeout(_WHOLE)

@@ -6,16 +6,18 @@ started the server. ``multiprocessing`` and what stands on it would import that 
 again in each of them, and with it Zope; and their processes outlive a killed server.
 """
 
+from ..by_name import pack
+from ..calls import Call
+from ..calls import Outcome
+from ..calls import Raised
 from ..errors import ProcessEnded
-from ..outcomes import Outcome
-from ..outcomes import Raised
+from ..runtime import current
 from .base import Job
-from .base import real_lock
-from .base import Work
-from .channel import pack
-from .channel import receive
-from .channel import send
-from .line import Line
+from .carried import take_carried
+from .channel import CALL
+from .channel import frames
+from .channel import pack_frame
+from .threads import Line
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +31,7 @@ import socket
 import sys
 import time
 
-#: What a process runs: told where modules are, it waits for calls.
+#: What a process runs: it is told where modules are, and waits for calls.
 _PROGRAM = (
     "import json, os, sys; sys.path[:] = json.loads(os.environ.pop('WSGIFUTURES_SYS_PATH')); "
     "from collective.wsgifutures.kernel.executors.{} import main; main()"
@@ -49,15 +51,14 @@ class Processes:
     name = "processes"
 
     def __init__(self, limit: int, length: int = 1000) -> None:
-        self._line = Line(self.name, limit, length, start_waiting)
+        self._line = Line(self.name, limit, length, Asking)
         self._idle: list[Child] = []
         self._all: set[Child] = set()
-        self._lock = real_lock()
+        self._lock = current().lock()
 
-    def start(self, call: Work, done: Callable[[Any], None]) -> Job:
+    def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Send *call* to a process, or let it stand in line."""
-        parts = call.parts
-        message = pack(call.name, parts.function, parts.args, parts.kwargs)
+        message = pickle.dumps((pack(call), take_carried()))
         job = _ProcessJob(call.name, message, done, self)
         self._line.enter(job)
         return job
@@ -110,7 +111,7 @@ class _ProcessJob:
         self._pool = pool
         self._child: Child | None = None
         self._cancelled = False
-        self._lock = real_lock()
+        self._lock = current().lock()
 
     def run(self) -> None:
         if self._cancelled:
@@ -133,7 +134,7 @@ class _ProcessJob:
         if answer is None:
             return Raised(ProcessEnded(self.name, self._pool.drop(child)))
         self._pool.give_back(child)
-        return unpacked(answer)
+        return unpack_outcome(answer)
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -147,14 +148,15 @@ class Child:
     """One process, and the socket on which it is talked to.
 
     Args:
-        module: What it runs, beside this one.
+        module: What it runs, a module beside this one.
         descriptors: Files of this process that it has as 3 and so on.
     """
 
     def __init__(self, module: str = "child", *descriptors: int) -> None:
         self.channel, theirs = socket.socketpair()
-        self._lock = real_lock()
+        self._lock = current().lock()
         self._status: int | None = None
+        self.frames = frames(self.channel)  #: what it sends
         with theirs:
             files = [(theirs.fileno(), 0), *zip(descriptors, range(3, 9), strict=False)]
             self.pid = os.posix_spawn(
@@ -189,11 +191,10 @@ class Child:
 
     def ask(self, message: bytes) -> bytes | None:
         """Send a call and return what came of it; None where the process has ended."""
-        try:
-            send(self.channel, message)
-            return receive(self.channel)
-        except OSError:
-            return None
+        with contextlib.suppress(OSError):
+            self.channel.sendall(pack_frame(CALL, 0, message))
+        answer = next(self.frames, None)
+        return None if answer is None else answer.content
 
     def kill(self) -> None:
         """End it now; who asks it is told."""
@@ -206,6 +207,7 @@ class Child:
     def end(self) -> int:
         """Kill it where it still runs, and return its status."""
         self.kill()
+        self.frames.close()
         self.channel.close()
         while (status := self.status) is None:
             time.sleep(0.005)
@@ -220,8 +222,8 @@ def _status(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def unpacked(answer: bytes) -> Outcome:
-    """Return an outcome that came from a process, an exception with its story there."""
+def unpack_outcome(answer: bytes) -> Outcome:
+    """Return an outcome that came from a process, an exception with its traceback there."""
     outcome, note = pickle.loads(answer)
     error = outcome.exception()
     if error is not None:
@@ -230,8 +232,16 @@ def unpacked(answer: bytes) -> Outcome:
     return outcome  # type: ignore[no-any-return]
 
 
-def start_waiting(function: Callable[[], None]) -> None:
-    """Call *function*, which waits, in a thread of its own."""
-    # Or a greenlet. A Thread would wait for that to begin: who is ended while it waits would
-    # not know of what goes on.
-    _thread.start_new_thread(function, ())
+class Asking:
+    """What asks a process and waits: a thread, or a greenlet under gevent.
+
+    A ``Thread`` would wait for that to begin: a request that is ended meanwhile would not
+    know of what goes on.
+    """
+
+    def __init__(self, *, target: Callable[[], None]) -> None:
+        self._target = target
+
+    def start(self) -> None:
+        """Let it begin."""
+        _thread.start_new_thread(self._target, ())

@@ -1,10 +1,12 @@
-"""Notices what keeps a loop of asyncio, or a whole interpreter, from turning, and where.
+"""Notices what keeps a loop of asyncio, or a whole interpreter, from going on, and where.
 
-Such a loop runs no other call. A thread asks it to call something, and looks for how long that
-takes. C code that keeps Python's lock lets that thread not run either; a thread of C does then.
+A loop that does not go on runs no other call. A thread asks the loop to call something, and
+measures how long that takes. C code that keeps Python's lock stops that thread too; then a thread
+of C looks.
 """
 
-from .threads import start_thread
+from ..runtime import current
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -20,16 +22,20 @@ import traceback
 
 logger = logging.getLogger(__name__)
 
-#: How many lines of a stack are logged: the innermost calls.
+#: How many of the innermost calls of a stack are logged.
 DEPTH = 15
 
-#: The name of the future that runs, also in the tasks that it has made.
+#: The name of the future that runs here, also in the tasks that it has made.
 running: ContextVar[str] = ContextVar("wsgifutures.running", default="")
 
 
 def watch_loop(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-    """Log what keeps *loop*, this thread's, from turning for longer, once for each future."""
-    start_thread(functools.partial(_watch_loop, loop, seconds, threading.get_ident()))
+    """Log, once for each future, what stops *loop*, which is this thread's, for longer."""
+    _start(functools.partial(_watch_loop, loop, seconds, threading.get_ident()))
+
+
+def _start(target: Callable[[], None]) -> None:
+    current().thread(target=target).start()
 
 
 def _watch_loop(loop: asyncio.AbstractEventLoop, seconds: float, thread: int) -> None:
@@ -49,8 +55,8 @@ def _tell(frame: Any, seconds: float, told: set[str]) -> None:
     if name not in told:
         told.add(name)
         logger.warning(
-            "%s lets no other async future of this worker run, for %.1f s by now. It stands "
-            "here:\n%sAwait what takes long: a client for asyncio, or asyncio.to_thread.",
+            "%s has let no other async future of this worker run for %.1f s. Its stack is:\n"
+            "%sAwait what takes long: use a client for asyncio, or asyncio.to_thread.",
             name,
             seconds,
             _stack(frame),
@@ -58,7 +64,7 @@ def _tell(frame: Any, seconds: float, told: set[str]) -> None:
 
 
 def _name(frame: Any) -> str:
-    """Return the name of the future in whose context *frame* runs; empty: of none."""
+    """Return the name of the future in whose context *frame* runs; empty if there is none."""
     while frame is not None:
         if frame.f_code is asyncio.Handle._run.__code__:  # all that a loop calls, tasks too
             context = getattr(frame.f_locals["self"], "_context", {})
@@ -74,8 +80,8 @@ def _stack(frame: Any) -> str:
 
 
 def watch_interpreter(seconds: float, descriptor: int) -> None:
-    """Write where all threads stand to *descriptor* when none has run for longer."""
-    start_thread(functools.partial(_watch_interpreter, seconds, descriptor))
+    """Write the stacks of all threads to *descriptor* if none of them runs for longer."""
+    _start(functools.partial(_watch_interpreter, seconds, descriptor))
 
 
 def _watch_interpreter(seconds: float, descriptor: int) -> None:

@@ -1,7 +1,7 @@
-// Starts runs of the slow service and draws what it tells about them.
+// Starts runs of the slow service, and draws their progress.
 //
-// The service is asked directly: while a run of the blocking page goes on, Plone would
-// not answer. How long a visitor of this Plone waits meanwhile is tried out as well.
+// This script asks the service and not Plone, since Plone would not answer during a run of the
+// blocking page. The script also measures how long another visitor of this Plone waits meanwhile.
 "use strict";
 
 (() => {
@@ -10,7 +10,7 @@
   const TOP = 12;
   const LINE = 1.8; // height of one request
   const POLL = 250; // milliseconds
-  const SCALES = [[5, 1], [10, 2], [20, 5], [30, 5], [60, 10], [120, 20]]; // seconds, a step
+  const SCALES = [[5, 1], [10, 2], [20, 5], [30, 5], [60, 10], [120, 20]]; // seconds, step
 
   const root = document.getElementById("futures-runs");
   const { service, site } = root.dataset;
@@ -63,7 +63,7 @@
       rows.push(["Answers after", `${inSeconds(times[0])} to ${inSeconds(times.at(-1))}`]);
     }
     if (failed) {
-      rows.push(["Failed or given up", String(failed)]);
+      rows.push(["Failed or without an answer", String(failed)]);
     }
     if (waited.length) {
       rows.push(["Another visitor waited at most", inSeconds(Math.max(...waited))]);
@@ -122,9 +122,9 @@
     }
   }
 
-  // A visitor of the front page, one at a time.
+  // Visits the front page, one visit at a time.
   async function visit(page) {
-    if (visits.one) {
+    if (visits.underWay) {
       return;
     }
     const began = performance.now();
@@ -132,15 +132,15 @@
     const times = (visits[page] = visits[page] || []);
     const position = times.push(0) - 1;
     const clock = setInterval(() => (times[position] = waited()), 100);
-    visits.one = true;
+    visits.underWay = true;
     try {
       await fetch(site, { cache: "no-store", credentials: "omit" });
     } catch {
-      // Plone has stopped; the run tells so itself.
+      // Plone has stopped; the run shows that itself.
     }
     clearInterval(clock);
     times[position] = waited();
-    visits.one = false;
+    visits.underWay = false;
   }
 
   function enableButtons(enabled) {
@@ -149,7 +149,7 @@
     }
   }
 
-  async function guarded(work) {
+  async function report(work) {
     problem.hidden = true;
     try {
       await work();
@@ -163,7 +163,7 @@
   for (const figure of figures) {
     const { page } = figure.dataset;
     figure.querySelector("button").addEventListener("click", () =>
-      guarded(async () => {
+      report(async () => {
         enableButtons(false);
         delete visits[page];
         await ask(`/run?page=${page}`, { method: "POST" });
@@ -172,5 +172,5 @@
     );
   }
 
-  guarded(follow);
+  report(follow);
 })();

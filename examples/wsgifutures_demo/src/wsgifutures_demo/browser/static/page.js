@@ -1,4 +1,4 @@
-// Tells how long the browser waited for this page.
+// Shows how long the browser waited for this page.
 "use strict";
 
 window.addEventListener("load", () => {

@@ -1,7 +1,7 @@
 """What arrives for a request that waits: for the one who takes, from wherever."""
 
+from .boxes import Mailbox
 from .test_executors import SECONDS
-from collective.wsgifutures.kernel.inbox import inbox
 
 import pytest
 import queue
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.concurrency
 
 def test_what_was_put_before_is_taken_in_its_order_and_at_once():
     """Nobody waits for what is there."""
-    box = inbox()
+    box = Mailbox()
     assert box.empty()
     for item in "abc":
         box.put(item)
@@ -24,7 +24,7 @@ def test_what_was_put_before_is_taken_in_its_order_and_at_once():
 
 def test_what_is_put_while_it_is_waited_for_wakes_who_waits():
     """At once, and not when its time is up."""
-    box = inbox()
+    box = Mailbox()
     threading.Timer(0.02, box.put, args=("a",)).start()
     began = time.monotonic()
     assert box.get(timeout=SECONDS) == "a"
@@ -34,7 +34,7 @@ def test_what_is_put_while_it_is_waited_for_wakes_who_waits():
 @pytest.mark.parametrize("timeout", [0.0, 0.02])
 def test_what_does_not_come_in_time_is_empty(timeout):
     """And what comes later is there for the next."""
-    box = inbox()
+    box = Mailbox()
     with pytest.raises(queue.Empty):
         box.get(timeout=timeout)
     box.put("a")
@@ -43,7 +43,7 @@ def test_what_does_not_come_in_time_is_empty(timeout):
 
 def test_several_that_are_put_at_once_are_all_there():
     """One wakes who waits, the others stay."""
-    box = inbox()
+    box = Mailbox()
     threads = [threading.Timer(0.02, box.put, args=(n,)) for n in range(20)]
     for thread in threads:
         thread.start()
@@ -53,7 +53,7 @@ def test_several_that_are_put_at_once_are_all_there():
 
 def test_who_waits_again_is_woken_again():
     """By the next item, and not by what woke it before."""
-    box = inbox()
+    box = Mailbox()
     for number in range(50):
         threading.Thread(target=box.put, args=(number,)).start()
         assert box.get(timeout=SECONDS) == number

@@ -3,13 +3,13 @@
 from .fakes import FOREIGN
 from .fakes import Plain
 from .fakes import raised_by
+from collective.wsgifutures.kernel.calls import copy_exception
+from collective.wsgifutures.kernel.calls import Raised
+from collective.wsgifutures.kernel.calls import Returned
+from collective.wsgifutures.kernel.calls import run
+from collective.wsgifutures.kernel.calls import run_to_end
 from collective.wsgifutures.kernel.errors import FuturesError
 from collective.wsgifutures.kernel.errors import ResultRefused
-from collective.wsgifutures.kernel.outcomes import copy_exception
-from collective.wsgifutures.kernel.outcomes import Raised
-from collective.wsgifutures.kernel.outcomes import Returned
-from collective.wsgifutures.kernel.outcomes import run
-from collective.wsgifutures.kernel.outcomes import run_to_end
 from enum import Enum
 
 import gc

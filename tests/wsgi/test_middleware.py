@@ -2,6 +2,7 @@
 
 from .applications import Answer
 from .applications import echo
+from .applications import holding
 from .applications import log
 from .applications import make_environ
 from .applications import never
@@ -15,14 +16,13 @@ from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import HoldExpired
 from collective.wsgifutures import TooManyPasses
-from collective.wsgifutures.kernel.executors import under_gevent
 from collective.wsgifutures.kernel.passes import current_pass
+from collective.wsgifutures.kernel.runtime import under_gevent
 from collective.wsgifutures.wsgi.joints import Joint
 from collective.wsgifutures.wsgi.joints import joints
-from collective.wsgifutures.wsgi.publication import MARK
-from collective.wsgifutures.wsgi.republish import NotConfigured
-from collective.wsgifutures.wsgi.republish import Republish
 from collective.wsgifutures.wsgi.settings import Settings
+from collective.wsgifutures.wsgi.visit import MARK
+from collective.wsgifutures.wsgi.worker import NotConfigured
 from wsgiref.validate import validator
 
 import io
@@ -75,7 +75,7 @@ class Body:
 
 def get(app, *, environ=None, **settings):
     """Return what the client gets from *app* behind the middleware."""
-    return Answer(Republish(app, Settings(**settings)), environ or make_environ())
+    return Answer(holding(app, Settings(**settings)), environ or make_environ())
 
 
 # the whole way
@@ -96,7 +96,7 @@ def test_a_held_request_takes_two_passes_and_gets_the_last_response_only():
 
 def test_the_middleware_keeps_to_wsgi_on_both_sides():
     """wsgiref's validator finds nothing, before and behind it."""
-    app = validator(Republish(validator(page(lambda environ: echo("x"))), Settings(debug=True)))
+    app = validator(holding(validator(page(lambda environ: echo("x"))), Settings(debug=True)))
     answer = Answer(app, make_environ())
     assert (answer.body, answer.headers["X-Hold-Passes"]) == (b"x", "2")
 
@@ -110,7 +110,7 @@ def test_the_number_of_passes_is_told_only_with_debug(debug, passes):
 
 def test_many_requests_at_once_each_get_their_own_answer():
     """With fewer slots than requests, none is lost or mixed up."""
-    app = Republish(page(lambda environ: echo(environ["QUERY_STRING"])), Settings(slots=2))
+    app = holding(page(lambda environ: echo(environ["QUERY_STRING"])), Settings(slots=2))
     answers = {}
 
     def client(name):
@@ -130,7 +130,7 @@ def test_a_held_request_has_no_slot():
     go_on = threading.Event()
     wait = future(key="wait")(lambda: go_on.wait(SECONDS))
     views = {"held": wait, "other": lambda: go_on.set() or "other"}
-    app = Republish(page(lambda environ: views[environ["QUERY_STRING"]]()), Settings(slots=1))
+    app = holding(page(lambda environ: views[environ["QUERY_STRING"]]()), Settings(slots=1))
     answers = []
     held = threading.Thread(
         target=lambda: answers.append(Answer(app, make_environ(QUERY_STRING="held")).body),
@@ -149,7 +149,7 @@ def test_a_held_request_is_published_again_before_new_ones():
     settled, free = threading.Event(), threading.Event()
     wait = future(key="wait")(lambda: settled.wait(SECONDS))
     views = {"held": wait, "busy": lambda: free.wait(SECONDS), "new": lambda: "new"}
-    app = Republish(page(lambda environ: views[environ["QUERY_STRING"]]()), Settings(slots=1))
+    app = holding(page(lambda environ: views[environ["QUERY_STRING"]]()), Settings(slots=1))
     order = []
 
     def client(name):
@@ -157,7 +157,7 @@ def test_a_held_request_is_published_again_before_new_ones():
         order.append(name)
 
     threads = []
-    lines = {"held": log, "busy": log, "new": app.gate._new}
+    lines = {"held": log, "busy": log, "new": app.worker.gate.new}
     for name, line in lines.items():
         before = len(line)
         threads.append(threading.Thread(target=client, args=(name,), daemon=True))
@@ -165,7 +165,7 @@ def test_a_held_request_is_published_again_before_new_ones():
         while len(line) == before:
             time.sleep(0.001)
     settled.set()
-    while len(app.gate._new) + len(app.gate._resumed) < 2:
+    while len(app.worker.gate.new) + len(app.worker.gate._resumed) < 2:
         time.sleep(0.001)
     free.set()
     for thread in threads:
@@ -260,7 +260,7 @@ def test_context_variables_go_in_and_not_out():
         return seen()
 
     setting.set("by the server")
-    app = Republish(page(view), Settings(slots=1))
+    app = holding(page(view), Settings(slots=1))
     assert Answer(app, make_environ()).body == b"('by the server', None)"
     assert Answer(app, make_environ()).body == b"('by the server', None)"
     assert log == ["pass", "by the server"] * 4
@@ -285,7 +285,7 @@ def test_a_discarded_body_is_closed_in_the_context_of_its_pass(join):
         start_response("200 OK", [])
         return Closing(b"x")
 
-    behind = Republish(app, Settings(slots=1))
+    behind = holding(app, Settings(slots=1))
     for _ in range(2):
         with pytest.raises(OSError, match="on close"):
             Answer(behind, make_environ())
@@ -294,7 +294,7 @@ def test_a_discarded_body_is_closed_in_the_context_of_its_pass(join):
 
 def test_two_middlewares_are_one():
     """Hook and filter together: the inner one passes through."""
-    inner = Republish(page(lambda environ: echo("x")), Settings(debug=True, max_passes=1))
+    inner = holding(page(lambda environ: echo("x")), Settings(debug=True, max_passes=1))
     answer = get(inner, debug=True)
     assert (answer.body, answer.headers["X-Hold-Passes"]) == (b"x", "2")
     assert [name for name, _ in answer.starts[0][1]].count("X-Hold-Passes") == 1
@@ -401,7 +401,10 @@ def test_what_runs_out_of_time_answers_504_where_nobody_catches_it(
     answer = get(page(lambda environ: call()), environ=environ, deadline=deadline)
     assert answer.status == "504 Gateway Timeout"
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    text = b"A service that this page needs did not answer in time. Please try again in a moment.\n"
+    text = (
+        b"A service that this page depends on did not answer in time. "
+        b"Please try again in a moment.\n"
+    )
     assert (answer.body, answer.headers["Content-Length"]) == (
         text if method == "GET" else b"",
         str(len(text)),
@@ -417,7 +420,7 @@ def test_what_cannot_be_had_answers_503_where_nobody_catches_it(caplog):
     answer = get(page(lambda environ: raises(error)))
     assert answer.status == "503 Service Unavailable"
     assert answer.headers["Retry-After"] == "5"
-    text = b"A service that this page needs cannot be had now. Please try again in a moment.\n"
+    text = b"A service that this page depends on is unavailable. Please try again in a moment.\n"
     assert answer.body == text
     assert [record.getMessage() for record in caplog.records] == [f"GET /: {error}"]
 
@@ -427,7 +430,7 @@ def test_past_the_grace_a_last_pass_that_finds_no_slot_answers_504(caplog):
     go_on = threading.Event()
     taken = threading.Event()
     views = {"held": later, "busy": lambda: (taken.set(), go_on.wait(SECONDS))}
-    app = Republish(
+    app = holding(
         page(lambda environ: views[environ["QUERY_STRING"]]()),
         Settings(slots=1, deadline=0.3, grace=0.05, slow_request=0.0),
     )
@@ -535,7 +538,7 @@ def test_an_application_that_never_starts_is_an_error():
 
 def test_the_body_of_an_answer_that_the_server_refuses_is_closed():
     """It reaches nobody else who could."""
-    app = Republish(lambda environ, start: (start("200 OK", []), Body(b""))[1], Settings())
+    app = holding(lambda environ, start: (start("200 OK", []), Body(b""))[1], Settings())
     with pytest.raises(Gone):
         app(make_environ(), lambda *start: raises(Gone()))
     assert log == ["closed"]
@@ -598,8 +601,8 @@ def test_there_are_no_more_slots_than_a_joint_can_publish(wanted, logged, join, 
     """A slot without a connection would wait for one; the setting is not ignored aloud."""
     caplog.set_level(logging.WARNING)
     join(Joint(), Recorder())
-    app = Republish(page(lambda environ: "text"), Settings(slots=wanted))
-    assert len(app.gate._free) == 2
+    app = holding(page(lambda environ: "text"), Settings(slots=wanted))
+    assert len(app.worker.gate._free) == 2
     assert [r.getMessage() for r in caplog.records] == [
         f"2 slots, not {number}: the ZODB pool has no more." for number in logged
     ]
@@ -609,8 +612,8 @@ def test_zope_without_its_joint_is_refused(monkeypatch, join):
     """Each pass would be committed; the message says what to add."""
     code = (
         "import sys; sys.modules['ZPublisher.WSGIPublisher'] = sys;"
-        "from collective.wsgifutures.wsgi.republish import Republish;"
-        "Republish(None)"
+        "from collective.wsgifutures.wsgi.worker import Worker;"
+        "Worker(None)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stderr.strip().splitlines()[-1] == (
@@ -627,7 +630,7 @@ def test_zope_without_its_joint_is_refused(monkeypatch, join):
 def test_passes_run_in_slots():
     """Under gevent in its greenlets, elsewhere in the server's own threads."""
     threads = []
-    app = Republish(page(lambda environ: threads.append(threading.get_ident())), Settings(slots=1))
+    app = holding(page(lambda environ: threads.append(threading.get_ident())), Settings(slots=1))
     for _ in range(2):
         Answer(app, make_environ())
     assert threads[0] == threads[1]
@@ -638,7 +641,7 @@ def test_after_a_commit_that_nobody_looked_at_asking_is_an_error():
     """The kernel's own rule reaches through the middleware."""
 
     def view(environ):
-        current_pass().commit()
+        current_pass().mark_committed()
         return echo("x")
 
     with pytest.raises(AskedAfterCommit):

@@ -1,18 +1,26 @@
 """The responses that are held: so many, each known by its number."""
 
 from collective.wsgifutures.kernel.gate import Refused
-from collective.wsgifutures.wsgi.held import HeldResponses
+from collective.wsgifutures.kernel.hold import Hold
+from collective.wsgifutures.wsgi.record import HeldResponses
+from collective.wsgifutures.wsgi.record import Record
 from collective.wsgifutures.wsgi.settings import Settings
 from contextlib import ExitStack
+from types import SimpleNamespace
 
-import pytest
+
+def visit(client, waiter=None):
+    """Return what is known of a visit of *client*."""
+    return SimpleNamespace(client=client, path=client, waiter=waiter, number=0, hold=Hold(0.0))
 
 
 def hold(held, stack, *clients):
     """Hold a response of each of *clients*, or return the limit that is in the way."""
     for client in clients:
         try:
-            stack.enter_context(held.one_more(client, None, None, client))
+            one = visit(client)
+            held.add(one)
+            stack.callback(held.remove, one, 0.0)
         except Refused as refused:
             return refused.limit
     return None
@@ -20,7 +28,7 @@ def hold(held, stack, *clients):
 
 def test_so_many_responses_are_held_and_no_more():
     """When one ends there is room for another."""
-    held = HeldResponses(Settings(max_held=3, max_held_per_client=3))
+    held = HeldResponses(Settings(max_held=3, max_held_per_client=3), Record())
     with ExitStack() as first, ExitStack() as others:
         assert hold(held, first, "a") is None
         assert hold(held, others, "b", "c") is None
@@ -33,7 +41,7 @@ def test_so_many_responses_are_held_and_no_more():
 
 def test_one_client_holds_so_many_and_no_more():
     """Others are not in its way."""
-    held = HeldResponses(Settings(max_held=10, max_held_per_client=2))
+    held = HeldResponses(Settings(max_held=10, max_held_per_client=2), Record())
     with ExitStack() as first, ExitStack() as others:
         assert hold(held, first, "a", "a") is None
         assert hold(held, others, "a") == "max_held_per_client"
@@ -42,18 +50,9 @@ def test_one_client_holds_so_many_and_no_more():
         assert hold(held, others, "a") is None
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
-def test_a_response_is_no_longer_held_however_it_ends(error):
-    """No count is left behind, and no client's name."""
-    held = HeldResponses(Settings())
-    with pytest.raises(error), held.one_more("a", None, None, "/"):
-        raise error
-    assert (held.count, held._by_client) == (0, {})
-
-
 def test_of_those_that_are_held_the_oldest_are_told_first():
     """Each by a number of its own, which is not given again."""
-    held = HeldResponses(Settings())
+    held = HeldResponses(Settings(), Record())
     with ExitStack() as first, ExitStack() as others:
         hold(held, first, "/a")
         hold(held, others, "/b", "/c", "/d")
@@ -73,10 +72,15 @@ class Waiter:
 
 def test_cancel_reaches_the_one_of_that_number_while_it_is_held():
     """One that is answered meanwhile is nobody's."""
-    held = HeldResponses(Settings())
+    held = HeldResponses(Settings(), Record())
     one, other = Waiter(), Waiter()
-    with held.one_more("a", None, one, "/"), held.one_more("a", None, other, "/"):
-        held.cancel(2)
-        held.cancel(3)
+    visits = [visit("a", one), visit("a", other)]
+    for each in visits:
+        held.add(each)
+    held.cancel(2)
+    held.cancel(3)
+    for each in visits:
+        held.remove(each, 0.0)
+    assert (held.count, held._by_client) == (0, {})
     held.cancel(1)
     assert (one.cancelled, other.cancelled) == (0, 1)

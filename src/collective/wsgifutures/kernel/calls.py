@@ -1,0 +1,287 @@
+"""One future of one hold: what to call, and what became of it.
+
+An outcome is kept so that every pass gets a copy of the same value or exception.
+"""
+
+from .arguments import foreign
+from .arguments import is_immutable
+from .arguments import take
+from .arguments import Unfit
+from .errors import FutureCancelled
+from .errors import FuturesError
+from .errors import ResultRefused
+from collections.abc import Callable
+from collections.abc import Hashable
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+from typing import Protocol
+
+import copy
+import functools
+import io
+import pickle
+import traceback
+
+
+class Outcome(Protocol):
+    """A settled future's value or exception."""
+
+    def get(self) -> Any:
+        """Return a copy of the value, or raise a copy of the exception."""
+
+    def exception(self) -> BaseException | None:
+        """Return a copy of the exception, or None if there is a value."""
+
+
+#: Shared, and never changed.
+_NOTHING: dict[str, Any] = {}
+
+
+class CallState(Enum):
+    """Where a future stands."""
+
+    REGISTERED = "asked for in a pass that has not ended"
+    RUNNING = "started"
+    SETTLED = "has its outcome"
+
+
+class Call:
+    """One future of one hold.
+
+    Args:
+        name: The future's name, for people.
+        identity: Its name and arguments, to know it again.
+        function: What is called, and kept while its response is held; None where a subclass
+            makes the call in another way.
+        args: For it.
+        kwargs: For it, too.
+        timeout: How long it may take, in seconds, from its start.
+        arguments: Their names and identities, to tell how two calls differ.
+        executor: The name of what is to run it; None for what suits the process.
+    """
+
+    __slots__ = (
+        "args",
+        "arguments",
+        "cancelled",
+        "due",
+        "ended",
+        "executor",
+        "first_pass",
+        "function",
+        "function_name",
+        "identity",
+        "kwargs",
+        "name",
+        "outcome",
+        "started",
+        "state",
+        "stopped",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        identity: Hashable,
+        function: Callable[..., Any] | None,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] = _NOTHING,
+        *,
+        timeout: float = 30.0,
+        arguments: Iterable[tuple[str, Hashable]] = (),
+        executor: str | None = None,
+    ) -> None:
+        self.name = name
+        self.function_name = name  #: the same, without anything of what it is called with
+        self.identity = identity
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+        self.timeout = timeout
+        self.arguments = arguments
+        self.executor = executor
+        self.state = CallState.REGISTERED
+        self.outcome: Outcome | None = None
+        self.cancelled = False
+        self.stopped = False
+        self.first_pass = 0
+        self.due = 0.0
+        self.started = 0.0
+        self.ended = 0.0
+
+    def run(self) -> Outcome:
+        """Make the call, for a caller who may be ended by what it raises."""
+        assert self.function is not None  # noqa: S101  a subclass has its own work
+        return run(self.name, self.function, *self.args, **self.kwargs)
+
+    def work(self) -> Outcome:
+        """Make the call, away from whoever asked for it."""
+        return run_to_end(self.name, self.run)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Keep *outcome*."""
+        self.state = CallState.SETTLED
+        self.outcome = outcome
+
+    def cancel(self) -> None:
+        """Settle as cancelled."""
+        self.cancelled = True
+        self.settle(Raised(FutureCancelled(self.name)))
+
+
+class Returned:
+    """A packed value: an immutable value is shared, any other value is copied by pickle."""
+
+    def __init__(self, name: str, value: object) -> None:
+        self._unpack = _pack(name, value)
+
+    def get(self) -> Any:
+        """Return the pass's own copy."""
+        return self._unpack()
+
+    def exception(self) -> None:
+        """Return None: there is a value."""
+        return
+
+
+class Raised:
+    """An exception with its traceback; the locals of its frames are cleared."""
+
+    def __init__(self, error: Exception) -> None:
+        _clear_locals(error, set())
+        self._error = error
+
+    def get(self) -> Any:
+        """Raise the pass's own copy."""
+        raise self.exception()
+
+    def exception(self) -> BaseException:
+        """Return a copy of the exception."""
+        return copy_exception(self._error)
+
+    @property
+    def original(self) -> Exception:
+        """The exception itself, of which each pass gets a copy; a note can be added."""
+        return self._error
+
+
+def run(name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Outcome:
+    """Call *function* and return its outcome, be that a value or an exception."""
+    try:
+        return Returned(name, function(*args, **kwargs))
+    except Exception as error:
+        return Raised(without_own_frame(error))
+
+
+def run_to_end(name: str, function: Callable[[], Outcome]) -> Outcome:
+    """Return the outcome of *function*, which does not run in its caller's thread.
+
+    SystemExit and the like must not end a server's thread when a view asks for the result.
+    A call that runs in place raises them to its caller.
+    """
+    try:
+        return function()
+    except BaseException as error:
+        return Raised(no_end(name, error))
+
+
+def no_end(name: str, error: BaseException) -> FuturesError:
+    """Return the exception that a view gets for an *error* that ends a thread or process."""
+    return FuturesError(f"{name} raised {_describe(error)}, which ends a thread or process")
+
+
+def _describe(error: BaseException) -> str:
+    try:
+        return repr(error)
+    except BaseException:  # a broken __repr__: the name of the class is enough
+        return type(error).__name__
+
+
+def copy_exception(error: BaseException) -> BaseException:
+    """Return a new exception that equals *error* and has its traceback, cause and notes.
+
+    Its arguments and attributes are copied if they can be copied.
+    """
+    try:
+        new = copy.copy(error)
+        usable = type(new) is type(error) and new.args == error.args
+    except Exception:  # its __init__ takes other arguments than its args
+        usable = False
+    if not usable:
+        new = _without_own_init(error)
+    try:
+        new.args, state = copy.deepcopy((error.args, error.__dict__))
+    except Exception:
+        state = error.__dict__
+    new.__dict__.update(state)
+    new.__cause__ = error.__cause__
+    new.__context__ = error.__context__
+    new.__suppress_context__ = error.__suppress_context__
+    return new.with_traceback(error.__traceback__)
+
+
+def _without_own_init(error: BaseException) -> BaseException:
+    kind = type(error)
+    base: Any = next(c for c in kind.__mro__ if c.__module__ == "builtins")
+    new: BaseException = base.__new__(kind, *error.args)
+    base.__init__(new, *error.args)
+    return new
+
+
+def without_own_frame(error: Exception) -> Exception:
+    """Return *error* without the outermost frame of its traceback: the frame that caught it."""
+    tb = error.__traceback__
+    return error.with_traceback(tb.tb_next if tb and tb.tb_next else tb)
+
+
+def _clear_locals(error: BaseException | None, seen: set[int]) -> None:
+    """Clear the frames of *error* and of its causes, which would keep objects alive."""
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    traceback.clear_frames(error.__traceback__)
+    _clear_locals(error.__cause__, seen)
+    _clear_locals(error.__context__, seen)
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            _clear_locals(part, seen)
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        known = foreign(value)
+        if known:
+            what = known.partition(";")[0]  # the advice behind it is about arguments
+            raise Unfit("", f"it is or contains {what}; return the plain values instead.")
+        return NotImplemented
+
+
+def _pack(name: str, value: Any) -> Callable[[], Any]:
+    if is_immutable(value):
+        return functools.partial(_itself, value)
+    packed = io.BytesIO()
+    try:
+        _Pickler(packed, pickle.HIGHEST_PROTOCOL).dump(value)
+        data = packed.getvalue()
+        pickle.loads(data)  # some values pickle but do not load
+        return functools.partial(pickle.loads, data)
+    except Unfit as unfit:
+        raise ResultRefused(name, unfit.reason) from None
+    except Exception as error:
+        return _pack_plain(name, value, error)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _pack_plain(name: str, value: Any, error: Exception) -> Callable[[], Any]:
+    """Plain data need not pickle: an enum or a dataclass may be declared in a function."""
+    try:
+        kept = take(value, "it").copy
+    except Unfit:
+        reason = f"it does not pickle ({error}); return plain data."
+        raise ResultRefused(name, reason) from None
+    return lambda: take(kept, "it").copy

@@ -1,0 +1,280 @@
+"""gevent: every request waits in its server's greenlet, and publishes in one of a few.
+
+Only imported where gevent has patched the threads of this process.
+"""
+
+from .contract import Slot
+from .interrupts import GreenletInterrupts
+from collections import deque
+from collections.abc import Callable
+from gevent import GreenletExit
+from gevent._hub_local import get_hub_if_exists  # as gevent's own thread pool does
+from gevent.hub import Waiter
+from gevent.monkey import get_original
+from types import FrameType
+from typing import Any
+
+import _thread
+import gevent
+import logging
+import sys
+import time
+
+# Those of the system, which know nothing of greenlets.
+_allocate_lock = get_original("_thread", "allocate_lock")
+_sleep = get_original("time", "sleep")
+_start_new_thread = get_original("_thread", "start_new_thread")
+
+#: What is called at the end of a thread, while it has its hub; by the thread.
+_ends: dict[int, list[Callable[[], None]]] = {}
+
+
+class GreenletSignal:
+    """Wakes a greenlet, from any thread."""
+
+    __slots__ = ("_set", "_waiter")
+
+    def __init__(self) -> None:
+        self._set = False
+        self._waiter: Any = None
+
+    def set(self) -> None:
+        """Set it, and wake whoever waits."""
+        self._set = True
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.hub.loop.run_callback_threadsafe(waiter.switch, None)
+
+    def is_set(self) -> bool:
+        """Tell whether it is set."""
+        return self._set
+
+    def clear(self) -> None:
+        """Take it back."""
+        self._set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, for up to *timeout* seconds; tell whether it is."""
+        if not self._set and (timeout is None or timeout > 0):
+            self._wait(timeout)
+        return self._set
+
+    def _wait(self, timeout: float | None) -> None:
+        self._waiter = waiter = Waiter()
+        timer = None
+        if timeout is not None:
+            timer = waiter.hub.loop.timer(timeout)
+            timer.start(waiter.switch, None)
+        try:
+            if not self._set:  # a thread may have set it meanwhile
+                waiter.get()
+        finally:
+            if timer is not None:
+                timer.close()
+            self._waiter = None
+
+
+class _Turns:
+    """Lets the slots begin one after the other, each in a turn of the loop of its own.
+
+    A pass that never waits, on a FileStorage say, would else be followed at once by those
+    of the other slots, and nobody new be heard before all of them have ended.
+    """
+
+    def __init__(self) -> None:
+        self._line: deque[Any] = deque()
+        # Of all that is due in a turn of the loop it comes last.
+        self._timer = gevent.get_hub().loop.timer(0.0, priority=-2)
+
+    def wait(self) -> None:
+        """Return when it is this greenlet's turn."""
+        waiter = Waiter()
+        self._line.append(waiter)
+        if len(self._line) == 1:
+            self._timer.start(self._next)
+        waiter.get()
+
+    def _next(self) -> None:
+        waiter = self._line.popleft()
+        if self._line:
+            self._timer.start(self._next)
+        waiter.switch(None)
+
+
+class GreenletSlot:
+    """Publishes one pass after the other, in one greenlet that lives as long as the worker.
+
+    What Plone caches per thread is made once for each slot, and not once for each connection.
+
+    Args:
+        turns: Of the slots of its gate.
+    """
+
+    is_callers = False
+
+    def __init__(self, turns: _Turns) -> None:
+        self._turns = turns
+        self._work: deque[Callable[[], None]] = deque()
+        self._has_work = GreenletSignal()
+        self._spawn()
+
+    def take(self, work: Callable[[], None]) -> None:
+        """Let the greenlet call *work*."""
+        self._work.append(work)
+        self._has_work.set()
+
+    def _spawn(self) -> None:
+        # A slot never ends. Should something kill its greenlet, another takes over.
+        gevent.spawn(self._publish).link(lambda ended: self._spawn())
+
+    def _publish(self) -> None:
+        while True:
+            self._has_work.wait()
+            self._has_work.clear()
+            while self._work:
+                self._publish_next(self._work.popleft())
+
+    def _publish_next(self, work: Callable[[], None]) -> None:
+        try:
+            self._turns.wait()
+        finally:  # also where something kills this greenlet: the pass is waited for
+            work()
+
+
+class HubThread:
+    """A thread of the system, with a hub of its own where it waits; that ends with it.
+
+    Args:
+        target: What it calls, which raises nothing.
+    """
+
+    def __init__(self, *, target: Callable[[], None]) -> None:
+        self._target = target
+
+    def start(self) -> None:
+        """Let it begin."""
+        # The first hub of a process imports what hubs are made of: of two threads that both make
+        # the first one, each would wait for ever for what the other imports.
+        gevent.get_hub()
+        _share_logging()
+        _start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        ends = _ends[_thread_id()] = []
+        try:
+            self._target()
+        finally:
+            for end in ends:
+                end()
+            del _ends[_thread_id()]
+            _end_hub()
+
+
+class Greenlets:
+    """What a process that gevent has patched waits with."""
+
+    name = "gevent"
+    executor = "greenlets"
+
+    signal = staticmethod(GreenletSignal)
+    interrupts = staticmethod(GreenletInterrupts)
+    time_limit = staticmethod(gevent.Timeout)
+    loop = staticmethod(gevent.get_hub)
+    here = staticmethod(gevent.getcurrent)
+
+    #: Under gevent a call may run in a thread of the system beside the greenlets. The locks that
+    #: gevent has put in place of Python's would switch greenlets between two loops; these stop
+    #: the loop while they are waited for.
+    lock = staticmethod(_allocate_lock)
+
+    thread = HubThread
+
+    def slots(self, number: int) -> list[Slot]:
+        """Return as many greenlets."""
+        turns = _Turns()
+        return [GreenletSlot(turns) for _ in range(number)]
+
+    def at_end_of_thread(self, function: Callable[[], None]) -> None:
+        """Have *function* called at the end of a thread of ours, while its hub is there.
+
+        What waits in a hub, a socket say, can only be closed for as long as that.
+        """
+        _ends.get(_thread_id(), []).append(function)
+
+    def outlives_its_callers(self) -> bool:
+        """A greenlet ends with its thread, and only the main one goes on."""
+        return bool(gevent.get_hub().main_hub)
+
+    def frame_of(self, where: Any) -> FrameType | None:
+        """Return where a greenlet stands now."""
+        frame: FrameType | None = where.gr_frame
+        return frame
+
+    def watch(
+        self, limit: float, tell: Callable[[float, FrameType | None], None]
+    ) -> Callable[[], None]:
+        """Let a timer of this thread's loop tick, and a thread of the system look for it."""
+        return _LoopWatch(limit, tell).end
+
+
+def _thread_id() -> int:
+    # Not kept in the module: the audit takes what keeps it for what was made too early.
+    return int(get_original("_thread", "get_ident")())
+
+
+def _share_logging() -> None:
+    """Give logging locks of the system: who waits for gevent's in another thread may never wake.
+
+    Seen with gevent 26.9: one thread that logs beside the main one stands for ever, in gevent's
+    own thread pool too. One that is held just now is replaced the next time.
+    """
+    handlers = list(logging._handlerList)  # type: ignore[attr-defined]
+    locks = [(logging, "_lock"), *((ref(), "lock") for ref in handlers)]
+    for owner, name in locks:
+        lock = getattr(owner, name, None)
+        if lock is None or type(lock) is _thread.RLock:
+            continue
+        if getattr(lock, "_owner", lock) is None:  # a handler's of somebody may be of any kind
+            setattr(owner, name, _thread.RLock())
+
+
+def _end_hub() -> None:
+    """End what gevent has made for this thread when it first waited."""
+    hub = get_hub_if_exists()
+    if hub is not None:
+        hub.destroy(destroy_loop=True)
+        # gevent 26.9 leaves it standing in its run(), which knows the thread's frames and so all
+        # of the request. No collector looks into a greenlet of a thread that has ended.
+        hub.throw(GreenletExit)
+
+
+class _LoopWatch:
+    """A timer that ticks in the loop of one thread, and a thread of the system that looks."""
+
+    def __init__(self, limit: float, tell: Callable[[float, FrameType | None], None]) -> None:
+        self._limit = limit
+        self._tell = tell
+        self._tick()
+        self._timer = gevent.get_hub().loop.timer(limit / 4, limit / 4, ref=False)
+        self._timer.start(self._tick, update=True)
+        _start_new_thread(self._look, (_thread_id(),))
+
+    def end(self) -> None:
+        """Look no more."""
+        self._timer.stop()
+
+    def _tick(self) -> None:
+        self._ticked = time.monotonic()
+
+    def _look(self, thread: int) -> None:
+        while True:
+            _sleep(self._limit / 4)
+            if not self._timer.active:
+                return
+            late = time.monotonic() - self._ticked
+            if late > self._limit:
+                self._tell(late, sys._current_frames().get(thread))
+
+
+#: The one of this process.
+GEVENT = Greenlets()

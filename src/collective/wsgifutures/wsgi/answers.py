@@ -1,0 +1,61 @@
+"""Our own answers, where the application gives none: 408, 413, 499, 503, 504."""
+
+from ..kernel.errors import FuturesError
+from .body import BodyRefused
+from .body import Unread
+from .limits import RETRY_AFTER
+from .visit import Response
+from .worker import Environ
+from collections.abc import Iterable
+
+BUSY = "The site is busy. Please try again in a moment."
+_LATE = "A service that this page depends on did not answer in time. Please try again in a moment."
+_UNAVAILABLE = "A service that this page depends on is unavailable. Please try again in a moment."
+
+
+class Words:
+    """Our own answers to one request.
+
+    Args:
+        environ: The request's.
+        patience: How long it may take to drop what is left of its body, in seconds.
+    """
+
+    def __init__(self, environ: Environ, patience: float) -> None:
+        self._environ = environ
+        self._patience = patience
+
+    def say(self, status: str, text: str, headers: Iterable[tuple[str, str]] = ()) -> Response:
+        """Answer with *text*."""
+        body = text.encode() + b"\n"
+        headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+            *headers,
+        ]
+        chunks = [] if self._environ["REQUEST_METHOD"] == "HEAD" else [body]
+        return Response(status, headers, Unread(chunks, self._environ, self._patience))
+
+    def busy(self) -> Response:
+        """Answer a request that this worker cannot serve now."""
+        headers = [("Retry-After", str(RETRY_AFTER)), ("Cache-Control", "no-store")]
+        return self.say("503 Service Unavailable", BUSY, headers)
+
+    def late(self) -> Response:
+        """Answer a request whose last pass did not end in time."""
+        return self.say("504 Gateway Timeout", _LATE)
+
+    def refused(self, refused: BodyRefused) -> Response:
+        """Answer a request whose body is not taken."""
+        return self.say(refused.status, f"The request is refused: {refused.text}.")
+
+    def failed(self, error: FuturesError) -> Response:
+        """Answer a request that an error ends which no view caught: a service is late, or away."""
+        if isinstance(error, TimeoutError):
+            return self.late()
+        headers = getattr(error, "headers", {}).items()
+        return self.say("503 Service Unavailable", _UNAVAILABLE, headers)
+
+    def gone(self) -> Response:
+        """Answer nobody: for the server's log, with nginx's status."""
+        return self.say("499 Client Closed Request", "")

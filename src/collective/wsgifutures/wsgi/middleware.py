@@ -1,0 +1,105 @@
+"""WSGI: reads a request, drives its visit, and sends what came of it.
+
+It sits outside of Zope's own pipeline, so that what stands there (exception handling,
+logging) sees each pass as a request of its own. The greenlet (or thread) of the request
+keeps plain data and waits; the passes run in slots.
+"""
+
+from ..kernel.errors import FutureTimeout
+from ..kernel.errors import HoldExpired
+from ..kernel.errors import Unavailable
+from ..kernel.gate import NoAnswer
+from ..kernel.gate import Refused
+from ..kernel.runtime import ClientGone
+from ..kernel.runtime import WorkerStops
+from ..kernel.waiting import drive
+from ..traces import ids
+from ..traces.paths import render_path
+from .answers import Words
+from .body import BodyRefused
+from .body import RequestBody
+from .visit import MARK
+from .visit import Response
+from .visit import Visit
+from .worker import Environ
+from .worker import StartResponse
+from .worker import Worker
+from collections.abc import Iterable
+
+import logging
+
+logger = logging.getLogger(__name__)
+
+#: The lengths of a body that is not there. One that is chunked has another header.
+_NO_LENGTH = (None, "", "0")
+_CHUNKED = "HTTP_TRANSFER_ENCODING"
+
+
+class Middleware:
+    """WSGI middleware that holds responses.
+
+    Args:
+        worker: What it serves with.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request, as WSGI has it."""
+        worker = self.worker
+        if MARK in environ:
+            return worker.application(environ, start_response)
+        liveness_path = worker.settings.liveness_path
+        if liveness_path and environ.get("PATH_INFO") == liveness_path:
+            return self._words(environ).say("200 OK", "alive").send(start_response)
+        with Visit(worker, environ) as visit:
+            response = self._respond(visit)
+            visit.status = int(response.status[:3])
+        return response.send(start_response)
+
+    def _words(self, environ: Environ) -> Words:
+        return Words(environ, self.worker.settings.body_timeout)
+
+    def _respond(self, visit: Visit) -> Response:
+        worker = self.worker
+        try:
+            return self._drive(visit)
+        except BodyRefused as refused:
+            return self._words(visit.environ).refused(refused)
+        except Refused as refused:
+            worker.refuse(refused.limit, visit.path)
+            return self._words(visit.environ).busy()
+        except WorkerStops:
+            return self._words(visit.environ).busy()
+        except NoAnswer:
+            return self._words(visit.environ).late()
+        except (FutureTimeout, HoldExpired, Unavailable) as error:
+            what = visit.environ["REQUEST_METHOD"], render_path(visit.path)
+            logger.warning("%s %s: %s", *what, error, extra={"trace_id": ids.current_id()})
+            return self._words(visit.environ).failed(error)
+        except ClientGone:
+            worker.record.gone += 1
+            return self._words(visit.environ).gone()
+
+    def _drive(self, visit: Visit) -> Response:
+        worker, environ = self.worker, visit.environ
+        if worker.gate.new:  # else nobody waits, and nobody is refused
+            worker.gate.check()
+        body = self._read_body(environ)
+        try:
+            with worker.interrupts.allowed(environ.get("gunicorn.socket")):
+                return drive(visit.answer(body))
+        finally:
+            if body is not None:
+                body.close()
+
+    def _read_body(self, environ: Environ) -> RequestBody | None:
+        """Return the request's body; None where it has none."""
+        if environ.get("CONTENT_LENGTH") in _NO_LENGTH and _CHUNKED not in environ:
+            return None
+        worker, settings = self.worker, self.worker.settings
+        with worker.interrupts.allowed(None):  # a client that has sent all may close its side
+            return RequestBody(
+                environ, settings.body_in_memory, worker.bodies, settings.body_timeout
+            )

@@ -1,0 +1,124 @@
+"""What one worker serves with: its settings, its slots and limits, and what it counts.
+
+A server's middleware has one, and so will another server's.
+"""
+
+from ..kernel import runtime
+from ..kernel.executors import Executors
+from ..kernel.gate import Gate
+from ..kernel.gate import Refused
+from ..kernel.hold import Hold
+from ..kernel.waiting import Waiter
+from .joints import good_slots
+from .joints import joints
+from .joints import max_slots
+from .limits import Refusals
+from .limits import Room
+from .monitor import Monitor
+from .record import HeldResponses
+from .record import Record
+from .settings import Settings
+from .settings import SLOTS
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import logging
+import sys
+import time
+
+logger = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class NotConfigured(RuntimeError):
+    """Zope runs without the ZCML of this package."""
+
+
+class Worker:
+    """What all requests of one worker share.
+
+    Args:
+        application: What publishes, loaded completely.
+        settings: Where it is not given, those of the environment.
+        clock: Gives the time of a hold, in seconds.
+        waiter: Makes what runs the futures of a hold, where that is not this worker's.
+
+    Raises:
+        NotConfigured: It is Zope, and the ZCML of this package was not loaded.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        settings: Settings | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        waiter: Callable[[Hold], Waiter] | None = None,
+    ) -> None:
+        if "ZPublisher.WSGIPublisher" in sys.modules and not joints:
+            raise NotConfigured(
+                "Zope runs without the ZCML of collective.wsgifutures, so a held request "
+                "would be committed in each of its passes. Add the package to the "
+                'instance\'s zcml, or write <include package="collective.wsgifutures" />.'
+            )
+        self.application = application
+        self.settings = settings = settings or Settings.read()
+        self.clock = clock
+        self.waiter = waiter
+        self.record = Record()
+        self.held = HeldResponses(settings, self.record)
+        self.refusals = Refusals(settings)
+        self.monitor = Monitor(settings.slow_pass, settings.blocked)
+        self.runtime = runtime.current()
+        self.interrupts = self.runtime.interrupts()
+        self.bodies = Room(settings.max_bodies)
+        self.gate = Gate(_slots(settings), settings.max_waiting, settings.max_wait)
+        self.executors = Executors(
+            settings.max_threads,
+            settings.max_processes,
+            settings.max_queued,
+            blocked=settings.blocked,
+        )
+        #: Returns what runs a future, by the name of its executor.
+        self.executor_of = self.executors.by_name.__getitem__
+        self._started = False
+
+    def start(self) -> None:
+        """Let all begin that looks at this worker; where it has begun, do nothing."""
+        if self._started:
+            return
+        self._started = True
+        self.monitor.start()
+        for joint in joints:
+            joint.worker_starts(self)
+
+    def refuses(self) -> str | None:
+        """Return the limit for which a new request would be refused now, None for none."""
+        try:
+            self.gate.check()
+        except Refused as refused:
+            return refused.limit
+        return None
+
+    def refuse(self, limit: str, path: str = "") -> None:
+        """Count and log a request that is refused.
+
+        Args:
+            limit: The setting that is in the way.
+            path: Of the request, without its query string, where it is known.
+        """
+        self.refusals.note(limit)
+        self.record.refuse(limit, path)
+
+
+def _slots(settings: Settings) -> int:
+    wanted = settings.slots or good_slots() or SLOTS
+    most = max_slots()
+    if most is None or wanted <= most:
+        return wanted
+    logger.warning("%d slots, not %d: the ZODB pool has no more.", most, wanted)
+    return most
