@@ -60,7 +60,7 @@ WITH_A_SITE = {"make_site.py", "testing.py", "tests/test_page.py"}
 #: The words of the project, and no others.
 WORDS = {
     *("future", "pending", "settled", "hold", "pass", "suspend", "slot", "gate"),
-    *("executor", "fragment", "upstream"),
+    *("executor", "fragment", "upstream", "visit", "runtime"),
 }
 
 
@@ -407,7 +407,7 @@ def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():
     """No more, no less; a setting has its own page."""
     source = ROOT / "src" / "collective" / "wsgifutures"
     topics = set()
-    for module in ("wsgi/audit.py", "publisher/audit.py", "publisher/joint.py"):
+    for module in ("wsgi/audit.py", "publisher/zope_audit.py", "publisher/joint.py"):
         for node in ast.walk(ast.parse((source / module).read_text())):
             match node:
                 case ast.Call(ast.Name("error" | "warning"), [ast.Constant(topic), *_]):

@@ -48,6 +48,16 @@ def test_a_room_imports_what_the_table_allows(room):
             assert level or room not in BELOW_ZOPE or first not in ZOPE, f"{path}: {module}"
 
 
+@pytest.mark.parametrize(
+    "page", ["CONTRIBUTING.rst", "docs/a-request.rst", "docs/_static/a-request.svg"]
+)
+def test_pages_for_developers_name_files_that_are_there(page):
+    """In the package or beside it."""
+    named = re.findall(r"[a-z]\w*(?:/\w+)*/\w+\.py\b", (ROOT / page).read_text())
+    assert named
+    assert [name for name in named if not ((HOUSE / name).exists() or (ROOT / name).exists())] == []
+
+
 def imports(path):
     """Yield how far up each import goes, and what it names."""
     for node in ast.walk(ast.parse(path.read_text())):

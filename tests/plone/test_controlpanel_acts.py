@@ -188,13 +188,13 @@ def test_an_upstream_is_elsewhere_for_this_site(site, save, outside):
 def test_what_the_process_has_to_bear_is_only_lowered(site, save, wanted, here):
     """A site does not raise the number of calls that a worker makes at once."""
     save(upstream_limits=[f"weather.max_calls = {wanted}"])
-    assert reader.read_overrides("weather") == {"max_calls": here}
+    assert reader.PloneSites().of_upstream("weather") == {"max_calls": here}
 
 
 def test_another_upstream_is_as_it_was(site, save):
     """A line is for the one that it names."""
     save(upstream_limits=["weather.total = 5"])
-    assert reader.read_overrides("llm") == {}
+    assert reader.PloneSites().of_upstream("llm") == {}
 
 
 # What is wrong in a registry
@@ -219,7 +219,7 @@ def break_record(portal, name, value):
 def test_a_broken_record_is_logged_once_and_ignored(site, save, name):
     """No page fails for it."""
     break_record(site.portal, name, BROKEN[name])
-    site.view("asks", lambda self: [ask("a"), dict(reader.read_overrides("weather"))][0])
+    site.view("asks", lambda self: [ask("a"), dict(reader.PloneSites().of_upstream("weather"))][0])
     for _ in range(2):
         answer = site.get("asks")
         assert (answer.status, answer.text, answer.passes) == (200, "A", ["Suspended", "200"])
@@ -230,6 +230,6 @@ def test_a_broken_record_is_logged_once_and_ignored(site, save, name):
 
 def test_a_site_without_the_add_on_is_as_the_process_is(site):
     """There are no records."""
-    site.view("asks", lambda self: str(reader.read_settings()) and ask("a"))
+    site.view("asks", lambda self: str(reader.PloneSites().settings()) and ask("a"))
     answer = site.get("asks")
     assert (answer.text, answer.passes, site.logged) == ("A", ["Suspended", "200"], [])

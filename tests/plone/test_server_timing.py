@@ -1,6 +1,6 @@
 """``Server-Timing`` on a Plone site: who gets it, and that nobody else does."""
 
-from collective.wsgifutures.controlpanel import timing
+from collective.wsgifutures.controlpanel import shown_times
 from holdsite import ADMIN
 from holdsite import ask
 from plone.registry.interfaces import IRegistry
@@ -59,7 +59,7 @@ def test_a_site_without_the_add_on_tells_nobody(site):
 def test_a_page_that_waits_for_nothing_tells_nothing_and_nothing_is_read(held_page, monkeypatch):
     """It costs a page that is fast nothing."""
     looked = []
-    monkeypatch.setattr(timing, "setting", looked.append)
+    monkeypatch.setattr(shown_times, "setting", looked.append)
     held_page.view("fast", lambda self: "fast")
     assert NAME not in held_page.get("fast", user=ADMIN).headers
     assert looked == []
@@ -67,7 +67,7 @@ def test_a_page_that_waits_for_nothing_tells_nothing_and_nothing_is_read(held_pa
 
 def test_the_permission_is_what_counts_not_the_role(held_page):
     """A site may give it to others, and take it away."""
-    held_page.portal.manage_permission(timing.VIEW_TIMING, ["Member"], acquire=0)
+    held_page.portal.manage_permission(shown_times.VIEW_TIMING, ["Member"], acquire=0)
     transaction.commit()
     assert NAME in held_page.get("asks", user=MEMBER).headers
     assert NAME not in held_page.get("asks", user=ADMIN).headers

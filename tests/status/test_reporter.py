@@ -5,8 +5,8 @@ from .workers import wait_until
 from collective.wsgifutures.status import reporter
 from collective.wsgifutures.status.board import Board
 from collective.wsgifutures.status.board import FORGOTTEN_AFTER
-from collective.wsgifutures.status.reporter import report
 from collective.wsgifutures.status.reporter import Reporter
+from collective.wsgifutures.status.reporter import Reports
 from collective.wsgifutures.status.reporter import zope_has_started
 from collective.wsgifutures.upstreams.upstream import upstreams
 from collective.wsgifutures.wsgi import joints
@@ -167,7 +167,7 @@ def test_report_when_the_folder_is_refused_says_so_and_serves(tmp_path, caplog):
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(0o777)
-    report(Site(status_folder=str(folder)).worker)
+    Reports().worker_starts(Site(status_folder=str(folder)).worker)
     assert "other users may read or write there" in caplog.text
     assert list(folder.iterdir()) == []
 

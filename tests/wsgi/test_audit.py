@@ -54,12 +54,6 @@ def test_errors_are_refused_all_in_one_and_nothing_else():
     assert str(pickle.loads(pickle.dumps(raised.value))) == "error: x\nerror: x"
 
 
-def test_warnings_are_told_apart():
-    """In their order."""
-    found = [Finding(level, level.value, "x") for level in Level]
-    assert [one.topic for one in audit.warnings(found * 2)] == ["warning", "warning"]
-
-
 # What gunicorn's arbiter knows
 
 

@@ -4,7 +4,6 @@ from collective.wsgifutures import doctor
 from collective.wsgifutures.__main__ import main
 from collective.wsgifutures.wsgi import audit
 from importlib.metadata import entry_points
-from packaging.requirements import Requirement
 
 import pytest
 
@@ -39,30 +38,6 @@ def test_passwords_of_the_configuration_are_hidden_wherever_they_turn_up(tmp_pat
     assert sorted(hidden) == ["s3cret", "tops3cret"]
     text = doctor.line(audit.error("zope", 'missing "=" after "tops3cret s3cret"', ""), hidden)
     assert 'after "*** ***"' in text
-
-
-def test_versions_when_all_is_as_asked_for_are_told_in_one_line():
-    """Python's and those that matter."""
-    found = list(doctor.versions())
-    assert [finding.level.value for finding in found] == ["ok"]
-    assert all(name in found[0].meaning for name in ("Python 3.", "gevent ", "gunicorn ", "Zope "))
-
-
-def test_versions_that_are_not_as_asked_for_are_told_each():
-    """What there is, what is needed; extras do not count."""
-    asked = ["gevent>=999", "no-such-package", "gunicorn", "nobody>1; extra == 'test'"]
-    unmet = [text for text, _ in doctor._check_requirements(map(Requirement, asked))]
-    assert [text.split(" is ")[0] for text in unmet] == ["gevent", "no-such-package"]
-    assert "needs gevent>=999" in unmet[0]
-    assert unmet[1] == "no-such-package is not installed."
-
-
-def test_python_that_is_too_old_is_an_error(monkeypatch):
-    """By what the package says of itself."""
-    monkeypatch.setattr(doctor.platform, "python_version", lambda: "3.9.1")
-    found = list(doctor.versions())
-    assert [finding.level.value for finding in found] == ["error", "ok"]
-    assert "This is Python 3.9.1" in found[0].meaning
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ resolved           value or exception  value or exception     is refused      Fa
 The table holds for the last pass at the deadline too, but a call submitted there never starts.
 Without a hold, or if the site is set to hold nothing, a call runs in place when it is
 submitted, and its outcome is kept with the request that Zope publishes.
+
+One module, since views and ``except`` clauses take all of these names from one.
 """
 
 from .kernel.arguments import foreign
@@ -51,7 +53,6 @@ from zope.globalrequest import getRequest
 from zope.interface import alsoProvides
 from zope.interface import Interface
 
-import functools
 import inspect
 import logging
 import math
@@ -159,7 +160,7 @@ def submit(key: Hashable, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     """Register the call of *fn* under *key*; it starts when the pass has ended by waiting.
 
     If two calls are registered in a pass, only the last one runs. If the call under *key* is
-    already running, nothing is registered.
+    already running, nothing is registered. True is returned in either case.
 
     Args:
         key: A ``str``, an integer or a tuple of those.
@@ -168,15 +169,12 @@ def submit(key: Hashable, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> 
             but nothing of Zope.
         kwargs: Keyword arguments of *fn*.
 
-    Returns:
-        True.
-
     Raises:
         FutureAlreadyResolvedError: *key* has its outcome already.
         ArgumentRefused: *fn* or an argument belongs to Zope or to this pass.
         TypeError: *fn* is not callable.
     """
-    return _submit(key, functools.partial(_call, key, None, fn, args, kwargs))
+    return _submit(key, None, fn, args, kwargs)
 
 
 def submitMultiprocess(key: Hashable, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
@@ -185,7 +183,7 @@ def submitMultiprocess(key: Hashable, fn: Callable[..., Any], *args: Any, **kwar
     Raises:
         ArgumentRefused: As ``submit``, or *fn* or an argument does not pickle.
     """
-    return _submit(key, functools.partial(_call, key, "processes", fn, args, kwargs))
+    return _submit(key, "processes", fn, args, kwargs)
 
 
 def resultOrSubmit(
@@ -196,16 +194,14 @@ def resultOrSubmit(
     Raises:
         Exception: As ``result`` and ``submit`` do.
     """
-    make = functools.partial(_call, key, None, fn, args, kwargs)
-    return _result_or_submit(key, placeholder, make)
+    return _result_or_submit(key, placeholder, None, fn, args, kwargs)
 
 
 def resultOrSubmitMultiprocess(
     key: Hashable, placeholder: Any, fn: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
     """Do as ``resultOrSubmit`` does; *fn* runs in another process."""
-    make = functools.partial(_call, key, "processes", fn, args, kwargs)
-    return _result_or_submit(key, placeholder, make)
+    return _result_or_submit(key, placeholder, "processes", fn, args, kwargs)
 
 
 def cancel(key: Hashable) -> bool:
@@ -219,7 +215,11 @@ def clear(key: Hashable) -> bool:
     call = _find(key)
     if call is None or call.outcome is None:
         return False
-    _forget(call)
+    this = holding_pass()
+    if this is None:
+        del _calls()[call.identity]
+    else:
+        this.forget(call)
     return True
 
 
@@ -267,14 +267,6 @@ def _value(call: Call) -> Any:
     return Future[Any](call, holding_pass()).result()
 
 
-def _forget(call: Call) -> None:
-    this = holding_pass()
-    if this is None:
-        del _calls()[call.identity]
-    else:
-        this.forget(call)
-
-
 # Calls
 
 
@@ -295,24 +287,27 @@ class _Call(Call):
             logger.error("%s failed", self.name, exc_info=error, extra=trace)
 
 
-def _submit(key: Hashable, make: Callable[[], Call]) -> bool:
+def _submit(key: Hashable, *what: Any) -> bool:
     if holding_pass() is None and getRequest() is None:
         raise FuturesError(
             f"There is neither a hold nor a request that could keep the result of {key!r}. "
             "Call the function itself, or use resultOrSubmit."
         )
-    _register(key, make)
+    _register(key, *what)
     return True
 
 
-def _register(key: Hashable, make: Callable[[], Call]) -> Call:
+def _register(key: Hashable, *what: Any) -> Call:
+    """Register a call of *what*: executor, function, arguments, keyword arguments."""
     known = _find(key)
     if known is not None and known.state is CallState.SETTLED:
         raise FutureAlreadyResolvedError(key)
     this = holding_pass()
-    call = make()
+    call = _call(key, *what)
     if this is None:
-        return _run_in_place(call)
+        settle_in_place(call, call.run)
+        _calls()[call.identity] = call
+        return call
     if known is not None and known.state is CallState.RUNNING:
         return known
     if this.hold.done:  # given up: nobody waits for the page
@@ -324,15 +319,9 @@ def _register(key: Hashable, make: Callable[[], Call]) -> Call:
     return this.submit(call)
 
 
-def _result_or_submit(key: Hashable, placeholder: Any, make: Callable[[], Call]) -> Any:
-    call = _find(key) or _register(key, make)
+def _result_or_submit(key: Hashable, placeholder: Any, *what: Any) -> Any:
+    call = _find(key) or _register(key, *what)
     return placeholder if call.outcome is None else _value(call)
-
-
-def _run_in_place(call: Call) -> Call:
-    settle_in_place(call, call.run)
-    _calls()[call.identity] = call
-    return call
 
 
 def _call(
@@ -401,9 +390,8 @@ def _take(name: str, where: str, value: Any) -> Any:
 
 def _check_pickles(work: Call) -> None:
     """Refuse a function or an argument that cannot be pickled for another process."""
-    parts = {"its function": work.function}
-    parts.update((f"argument {n}", value) for n, value in enumerate(work.args, 1))
-    for where, part in {**parts, **work.kwargs}.items():
+    arguments = {f"argument {n}": value for n, value in enumerate(work.args, 1)}
+    for where, part in {"its function": work.function, **arguments, **work.kwargs}.items():
         try:
             pickle.dumps(part)
         except Exception as error:

@@ -15,7 +15,13 @@ from .wsgi.findings import Finding
 from .wsgi.findings import Level
 from .wsgi.findings import ok
 from .wsgi.findings import warning
+from .wsgi.joints import good_slots
+from .wsgi.joints import joints
+from .wsgi.joints import max_slots
 from .wsgi.settings import Settings
+from .wsgi.versions import PACKAGE
+from .wsgi.versions import versions
+from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,23 +30,14 @@ from typing import Any
 import argparse
 import contextlib
 import gc
-import importlib.metadata
 import io
 import logging
 import os
-import platform
 import re
 import sys
 import warnings
 
 OURS = "python:collective.wsgifutures.gunicorn"
-PACKAGE = "collective.wsgifutures"
-
-#: The exit status of wrong usage, as argparse has it.
-USAGE = 2
-
-#: The distributions whose versions are printed.
-SHOWN = ("Zope", "Products.CMFPlone", "gevent", "gunicorn", PACKAGE)
 
 _DESCRIPTION = """\
 Look at a deployment without serving: the checks that a worker makes at its start, and the
@@ -92,11 +89,10 @@ def run(options: argparse.Namespace, others: list[str]) -> int:
     if not Path(paste).is_file():
         options.parser.error(f"there is no file {paste}; name the paste file with --paste")
     hidden = secrets(paste)
-    found = []
+    counts: Counter[Level] = Counter()
     for finding in examine(options, others):
-        found.append(finding)
+        counts[finding.level] += 1
         print(line(finding, hidden), flush=True)
-    counts = {level: sum(1 for finding in found if finding.level is level) for level in Level}
     print(f"\nerrors: {counts[Level.ERROR]}, warnings: {counts[Level.WARNING]}")
     return 1 if counts[Level.ERROR] else 0
 
@@ -132,9 +128,6 @@ def _without_passwords(text: str) -> str:
     return _PASSWORD.sub(lambda found: found[0].replace(found[1], "***"), text)
 
 
-# The findings, in the order of a start
-
-
 def examine(options: argparse.Namespace, others: list[str]) -> Iterator[Finding]:
     """Yield the findings of one deployment."""
     yield from versions()
@@ -147,12 +140,14 @@ def examine(options: argparse.Namespace, others: list[str]) -> Iterator[Finding]
     server = Server(cfg)
     yield from server.before_loading()
     if server.has_greenlets:
-        _patch()
+        from gevent import monkey
+
+        with quiet():
+            monkey.patch_all()
     yield from _load_and_examine(server, options.paste)
 
 
 def _load_and_examine(server: "Server", paste: str) -> Iterator[Finding]:
-    """Load what a worker would serve, and yield the findings about it."""
     loaded = Loaded(paste)  # first: <environment> in zope.conf has settings too
     try:
         settings = Settings.read()
@@ -166,20 +161,8 @@ def _load_and_examine(server: "Server", paste: str) -> Iterator[Finding]:
     yield from loaded.of_settings(settings, server.is_behind)
 
 
-def _patch() -> None:
-    """Patch the standard library as gunicorn's worker does."""
-    from gevent import monkey
-
-    with quiet():
-        monkey.patch_all()
-
-
 class Server:
-    """gunicorn with its configuration.
-
-    Args:
-        cfg: gunicorn's configuration.
-    """
+    """gunicorn with its configuration, *cfg*."""
 
     def __init__(self, cfg: Any) -> None:
         self.cfg = cfg
@@ -198,12 +181,8 @@ class Server:
         if self.is_ours or self.has_greenlets:
             return audit.of_arbiter(self.cfg)
         name = self.cfg.worker_class_str
-        return [
-            ok(
-                "worker",
-                f"gunicorn's worker class is {name}: each held response keeps a thread.",
-            )
-        ]
+        text = f"gunicorn's worker class is {name}: each held response keeps a thread."
+        return [ok("worker", text)]
 
     def hold(self, loaded: "Loaded") -> Finding:
         """Check that the middleware is put around the application."""
@@ -247,50 +226,6 @@ def quiet() -> Iterator[io.StringIO]:
             logging.disable(logging.NOTSET)
 
 
-# Versions
-
-
-def versions() -> Iterator[Finding]:
-    """Yield the installed versions, and errors for those that this package cannot use."""
-    from packaging.requirements import Requirement
-
-    unmet = list(_check_requirements(map(Requirement, importlib.metadata.requires(PACKAGE) or ())))
-    for text, remedy in [*_check_python(), *unmet]:
-        yield error("versions", text, remedy)
-    installed = [f"{name} {version}" for name in SHOWN if (version := _version(name))]
-    yield ok("versions", f"Python {platform.python_version()}, {', '.join(installed)}.")
-
-
-def _check_requirements(requirements: Iterable[Any]) -> Iterator[tuple[str, str]]:
-    for needed in requirements:
-        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
-            continue
-        version = _version(needed.name)
-        if version is None:
-            yield f"{needed.name} is not installed.", f"Install {needed}."
-        elif not needed.specifier.contains(version, prereleases=True):
-            yield f"{needed.name} is {version}; {PACKAGE} needs {needed}.", f"Install {needed}."
-
-
-def _check_python() -> Iterator[tuple[str, str]]:
-    from packaging.specifiers import SpecifierSet
-
-    wanted = importlib.metadata.metadata(PACKAGE)["Requires-Python"] or ""
-    version = platform.python_version()
-    if not SpecifierSet(wanted).contains(version, prereleases=True):
-        yield (
-            f"This is Python {version}; {PACKAGE} needs {wanted}.",
-            "Use such a version of Python.",
-        )
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 # gunicorn's configuration
 
 
@@ -319,7 +254,7 @@ def gunicorn_config(options: argparse.Namespace, others: list[str]) -> Any:
     except (Exception, SystemExit) as failed:
         said = (printed.getvalue().strip() or str(failed).partition("\n")[0]).splitlines()[-1]
         said = said.removeprefix("Error: ").rstrip(" .:")
-        if isinstance(failed, SystemExit) and failed.code == USAGE:
+        if isinstance(failed, SystemExit) and failed.code == 2:  # wrong usage
             options.parser.error(said.partition(": error: ")[2])
         raise _NotRead(said) from None
     finally:
@@ -340,23 +275,18 @@ def _has_filter(paste: str) -> bool:
     return f"{PACKAGE}#hold" in _without_comments(Path(paste.partition("#")[0]))
 
 
-# What is served
-
-
 class Loaded:
-    """What the paste file describes, loaded as far as possible, as a worker loads it.
-
-    Args:
-        paste: The path of the paste file.
-    """
+    """What the file *paste* describes, loaded as far as possible, as a worker loads it."""
 
     def __init__(self, paste: str) -> None:
+        from paste.deploy import loadapp
+
         self._paste = paste
         self._failed: BaseException | None = None
         self._pool: int | None = None  # from zope.conf, if the database is not open
         with quiet():
             try:
-                self._application = _load(paste)  # kept for its settings
+                self._application = loadapp(_uri(paste))  # kept for its settings
             except (Exception, SystemExit) as failed:
                 self._failed = failed
         self.settings = _settings_of_a_filter()  #: None without a filter
@@ -364,8 +294,6 @@ class Loaded:
 
     def findings(self, workers: int) -> Iterator[Finding]:
         """Yield the findings of the loaded site, or why it could not be loaded."""
-        from .wsgi.joints import joints
-
         if self._failed is None:
             yield from _zcml()
         else:
@@ -377,7 +305,7 @@ class Loaded:
 
     def _without_opening(self, workers: int) -> Iterator[Finding]:
         """Yield the findings about the databases, from ``zope.conf`` alone."""
-        from .publisher.audit import shared_state
+        from .publisher.zope_audit import shared_state
 
         yield from shared_state()
         for database in _zope_conf(self._paste).databases:
@@ -387,25 +315,15 @@ class Loaded:
 
     def of_settings(self, settings: Settings, is_behind: bool) -> Iterator[Finding]:
         """Yield the findings about our settings in this Zope."""
-        from .wsgi.joints import good_slots
-        from .wsgi.joints import joints
-        from .wsgi.joints import max_slots
-
         if joints:
             yield audit.slots(settings.slots or good_slots(), max_slots())
-        if not joints and self._pool:
+        elif self._pool:
             yield audit.slots(settings.slots, self._pool)
         if "ZPublisher.HTTPRequest" in sys.modules:
-            from .publisher.audit import proxies
+            from .publisher.zope_audit import proxies
             from ZPublisher.HTTPRequest import trusted_proxies
 
             yield proxies(trusted_proxies, is_behind, settings.held_by_one_client)
-
-
-def _load(paste: str) -> Any:
-    from paste.deploy import loadapp
-
-    return loadapp(_uri(paste))
 
 
 def _uri(paste: str) -> str:
@@ -446,8 +364,6 @@ def _in_use(text: str) -> Finding:
 
 
 def _zcml() -> Iterator[Finding]:
-    from .wsgi.joints import joints
-
     if joints:
         yield ok("zcml", f"The ZCML of {PACKAGE} is loaded.")
     elif "ZPublisher.WSGIPublisher" in sys.modules:
@@ -471,7 +387,7 @@ def _zope_conf(paste: str) -> Any:
 
 
 def _configured(database: Any, workers: int) -> Finding:
-    from .publisher.audit import file_storage
+    from .publisher.zope_audit import file_storage
 
     kind = type(database.config.storage).__name__
     topic = f"storage {database.name}"

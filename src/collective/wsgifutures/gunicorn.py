@@ -15,6 +15,8 @@ configuration may replace this hook, so a worker repeats the checks of the arbit
 from .kernel.runtime import Interrupts
 from .kernel.settings import SettingRefused
 from .wsgi import audit
+from .wsgi.findings import Level
+from .wsgi.joints import joints
 from .wsgi.settings import Settings
 from collections.abc import Callable
 from typing import Any
@@ -43,6 +45,8 @@ worker_connections = 10_000
 #: Seconds until a stop or reload ends held responses: the deadline, its grace, and the time to
 #: answer those that are not finished by then.
 graceful_timeout = 62
+
+_REFUSAL = "gunicorn does not start. %s"
 
 #: The exit status of a worker after which gunicorn gives up, instead of starting it again.
 _BOOT_ERROR = 3
@@ -78,7 +82,10 @@ class _Word:
             return False
 
 
+#: Taken by the first worker that is refused, so that gunicorn says why once.
 _refusal = _Word()
+
+#: Taken by the first worker that has warnings; given again when gunicorn reloads.
 _warnings = _Word()
 
 
@@ -91,7 +98,7 @@ def nworkers_changed(arbiter: Any, new: int, old: int | None) -> None:
         audit.refuse(audit.of_arbiter(arbiter.cfg))
         Settings.read(environ={**os.environ, **arbiter.cfg.env})  # not in the environment yet
     except (audit.StartRefused, SettingRefused) as refused:
-        _say(arbiter.log, refused)
+        arbiter.log.error(_REFUSAL, refused)
         raise SystemExit(_BOOT_ERROR) from None
 
 
@@ -103,6 +110,8 @@ def post_fork(arbiter: Any, worker: Any) -> None:
 
 
 def _load_in_turn(worker: Any, load: Callable[[], None], older: list[int]) -> None:
+    from .status.board import runs
+
     try:
         load()
     except Exception as error:
@@ -111,18 +120,10 @@ def _load_in_turn(worker: Any, load: Callable[[], None], older: list[int]) -> No
         worker.log.info("%s: waiting for the worker that has the file.", error)
     else:
         return
-    while worker.alive and any(_runs(pid) for pid in older):
+    while worker.alive and any(map(runs, older)):
         worker.notify()
         time.sleep(0.1)
     raise SystemExit(0)  # Zope can be loaded only once, so gunicorn starts another worker instead
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def post_worker_init(worker: Any) -> None:
@@ -152,12 +153,10 @@ def post_worker_init(worker: Any) -> None:
 
 
 def stop_in_time(worker: Any, interrupts: Interrupts) -> NoReturn:
-    """Answer 503 to what gunicorn would cut off when its worker ends.
+    """Answer 503 to what gunicorn would cut off when its *worker* ends.
 
-    Args:
-        worker: gunicorn's. It is no longer alive when it is told to end, and is killed
-            ``graceful_timeout`` seconds later.
-        interrupts: Of its requests.
+    The worker is no longer alive when it is told to end, and is killed ``graceful_timeout``
+    seconds later.
     """
     while worker.alive:
         time.sleep(audit.LOOK_EVERY)
@@ -189,16 +188,12 @@ def _audit(worker: Any, settings: Settings) -> None:
     Raises:
         StartRefused: This worker may not serve.
     """
-    from .wsgi.joints import joints
-
     cfg = worker.cfg
-    audit.refuse(
-        [audit.preload(cfg), audit.worker_class(cfg)]
-    )  # the other checks depend on these two
+    audit.refuse([audit.preload(cfg), audit.worker_class(cfg)])  # the other checks depend on them
     found = audit.of_process(joints, cfg.workers)
     audit.refuse(found)
     found += audit.of_server(cfg, settings) + audit.of_system(settings)
-    warnings = audit.warnings(found)
+    warnings = [finding for finding in found if finding.level is Level.WARNING]
     if warnings and _warnings.take():
         for warning in warnings:
             worker.log.warning("%s", warning)
@@ -212,17 +207,13 @@ def _end(worker: Any, refused: Exception) -> NoReturn:
     that comes while a worker boots is lost.
     """
     if _refusal.take():
-        _say(worker.log, refused)
+        worker.log.error(_REFUSAL, refused)
         raise SystemExit(_BOOT_ERROR if worker.alive else 0)
     until = time.monotonic() + _LET_THE_OTHER_SPEAK
     while worker.alive and time.monotonic() < until:
         worker.notify()
         time.sleep(0.1)
     raise SystemExit(0)
-
-
-def _say(log: Any, refused: Exception) -> None:
-    log.error("gunicorn does not start. %s", refused)
 
 
 def allow_open_files() -> None:

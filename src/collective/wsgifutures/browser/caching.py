@@ -108,22 +108,13 @@ class LastWord:
     def __init__(self, published: Any, request: Any) -> None:
         self.request = request
 
-    def transformUnicode(self, result: str, encoding: str) -> None:
-        """Set the headers of a page of text; the text stays."""
-        self._apply_rule()
-
-    def transformBytes(self, result: bytes, encoding: str) -> None:
-        """Set the headers of a page of bytes; the bytes stay."""
-        self._apply_rule()
-
-    def transformIterable(self, result: Any, encoding: str) -> None:
-        """Set the headers of a page of chunks; the chunks stay."""
-        self._apply_rule()
-
-    def _apply_rule(self) -> None:
+    def transformUnicode(self, result: Any, encoding: str) -> None:
+        """Set the headers; *result*, the page, stays."""
         this = current_pass()
         rule: Callable[[Any], None] | None = IAnnotations(self.request, {}).get(_RULE)
         if this is not None and this.hold.late:
             rule = _forbid_caches
         if rule is not None:
             rule(self.request)
+
+    transformBytes = transformIterable = transformUnicode

@@ -65,18 +65,29 @@ _STATIC = Path(__file__).parent / "static"
 
 @implementer(IDeferral)
 class Deferral:
-    """Lets a page's browser fetch its deferred parts.
-
-    Args:
-        page: The page's request.
-    """
+    """Lets a browser fetch the deferred parts of *page*, its request."""
 
     def __init__(self, page: Any) -> None:
         self._page = page
 
     def defer(self, fragment: Fragment) -> str | None:
         """Return the markup to send in place of *fragment*; None if the page has to wait for it."""
-        return _make_placeholder(self._page, fragment)
+        page = self._page
+        kind = page.response.getHeader("Content-Type") or "text/html"
+        if not kind.startswith(("text/html", "application/xhtml")) or _is_the_page(fragment, page):
+            return None
+        try:
+            place = place_of(fragment, _published(page))
+            address = _make_address(fragment, place)
+        except NoPlace as why:
+            _report(fragment, why)
+            return None
+        if address is None:
+            return None
+        caching.limit_page(page)
+        placeholder = Placeholder(place.context, getRequest())
+        markup = placeholder(fragment, address, _address_to_wait(page))
+        return f"<html><body>{markup}</body></html>" if place.data["kind"] == "tile" else markup
 
 
 def deferral(request: Any) -> Deferral | None:
@@ -100,26 +111,6 @@ def _published(request: Any) -> Any:
     return aq_base(getattr(published, "__self__", published))
 
 
-def _make_placeholder(page: Any, fragment: Fragment) -> str | None:
-    """Return the markup to send in place of *fragment*; None if the page has to wait for it."""
-    kind = page.response.getHeader("Content-Type") or "text/html"
-    if not kind.startswith(("text/html", "application/xhtml")) or _is_the_page(fragment, page):
-        return None
-    try:
-        place = place_of(fragment, _published(page))
-        address = _make_address(fragment, place)
-    except NoPlace as why:
-        _report(fragment, why)
-        return None
-    if address is None:
-        return None
-    caching.limit_page(page)
-    markup = str(
-        Placeholder(place.context, getRequest())(fragment, address, _address_to_wait(page))
-    )
-    return f"<html><body>{markup}</body></html>" if place.data["kind"] == "tile" else markup
-
-
 def _is_the_page(fragment: Fragment, page: Any) -> bool:
     """Tell whether the browser has asked for this very part: for a tile, say."""
     part = fragment.part
@@ -138,7 +129,7 @@ def _report(fragment: Fragment, why: NoPlace) -> None:
     _log_once(f"{message} The page waits for this part.")
 
 
-@functools.lru_cache(maxsize=1000)
+@functools.lru_cache(maxsize=1000)  # remembers what was logged, for the life of the process
 def _log_once(message: str) -> None:
     logger.warning("%s", message)
 

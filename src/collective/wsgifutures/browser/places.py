@@ -13,12 +13,12 @@ from AccessControl import getSecurityManager
 from AccessControl import Unauthorized
 from Acquisition import aq_base
 from collections.abc import Callable
-from dataclasses import dataclass
 from plone.portlets.interfaces import IPortletManager
 from plone.portlets.interfaces import IPortletRenderer
 from plone.portlets.interfaces import IPortletRetriever
 from plone.portlets.utils import hashPortletInfo
 from typing import Any
+from typing import NamedTuple
 from zExceptions import NotFound
 from zope.component import queryMultiAdapter
 from zope.component import queryUtility
@@ -51,38 +51,22 @@ class NoPlace(Exception):
     """A part cannot be found again; the argument says why, and what to do instead."""
 
 
-@dataclass
-class Place:
-    """Where a part stands.
+class Place(NamedTuple):
+    """Where a part stands."""
 
-    Args:
-        context: The object that the part belongs to.
-        data: How to find the part on that object, in types that JSON has.
-    """
-
-    context: Any
-    data: Data
+    context: Any  #: the object that the part belongs to
+    data: Data  #: how to find the part on that object, in types that JSON has
 
 
-@dataclass
-class Found:
-    """A part that was found again.
+class Found(NamedTuple):
+    """A part that was found again."""
 
-    Args:
-        part: A new viewlet, portlet, tile or view like that in the page; None for a function.
-        make: Returns the markup of the part.
-    """
-
-    part: Any
-    make: Callable[[], str]
+    part: Any  #: a new viewlet, portlet, tile or view like that in the page; None for a function
+    make: Callable[[], str]  #: returns the markup of the part
 
 
 def place_of(fragment: Fragment, published: Any) -> Place:
-    """Return where *fragment* stands.
-
-    Args:
-        fragment: The part, which is being made.
-        published: The view that is being published.
+    """Return where *fragment* stands, which is being made by *published*, a view.
 
     Raises:
         NoPlace: The part cannot be found again.

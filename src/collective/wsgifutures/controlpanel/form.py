@@ -7,11 +7,14 @@ from .guard import may_set_addresses
 from .interfaces import FIELDS
 from .interfaces import IWSGIFuturesSettings
 from .interfaces import PREFIX
+from .interfaces import TAKES
 from functools import cached_property
 from plone.app.registry.browser.controlpanel import ControlPanelFormWrapper
 from plone.app.registry.browser.controlpanel import RegistryEditForm
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
+from z3c.form.converter import FormatterValidationError
+from z3c.form.error import ComputedErrorViewMessage
 from zope.i18n import translate
 
 
@@ -75,6 +78,16 @@ class SettingsControlPanel(ControlPanelFormWrapper):  # type: ignore[misc]
         """The name, host and settings of each upstream of this process."""
         return process.all_upstreams()
 
-    def id_of(self, upstream: Any) -> str:
-        """Return the HTML id of the settings of *upstream*."""
-        return f"upstream-{upstream}"
+
+# The messages for an input that is not a number. They are for this form alone: a marker
+# interface on the field itself would end up in the registry.
+
+
+def _describe(error: Any) -> Any:
+    return TAKES[error.field.__name__]
+
+
+not_a_number = ComputedErrorViewMessage(
+    _describe, error=FormatterValidationError, form=SettingsForm
+)
+not_a_whole_number = ComputedErrorViewMessage(_describe, error=ValueError, form=SettingsForm)

@@ -17,6 +17,7 @@ from typing import Any
 from typing import NamedTuple
 from zope.globalrequest import getRequest
 from zope.i18n import translate
+from zope.i18nmessageid import Message
 from zope.interface import Invalid
 
 import re
@@ -38,53 +39,38 @@ class Line(NamedTuple):
     value: Any
 
 
-def refusal(message: Any) -> Invalid:
-    """Return the error with *message*, in the language of the current request."""
-    return Invalid(translate(message, context=getRequest()))
+def refusal(message: Any, **facts: str) -> Invalid:
+    """Return the error with *message* and its *facts*, in the language of the current request."""
+    return Invalid(translate(Message(message, mapping=facts), context=getRequest()))
 
 
 def parse_line(text: str, settings: Collection[str]) -> Line:
-    """Return the parts of the line *text*.
-
-    Args:
-        text: A line of one of the two fields.
-        settings: The names of the settings that this field takes.
+    """Return the parts of the line *text*, of a field that takes these *settings*.
 
     Raises:
         Invalid: The line is wrong; the message says what is allowed.
     """
     match = _LINE.fullmatch(text.strip())
     if match is None:
-        example = f"weather.{next(iter(settings))} = …"
-        raise refusal(
-            _(
-                "“${line}” is not a setting of an upstream. Write the name of an upstream, a "
-                "dot, a setting, = and a value, as in “${example}”.",
-                mapping={"line": redact(text), "example": example},
-            )
+        message = _(
+            "“${line}” is not a setting of an upstream. Write the name of an upstream, a "
+            "dot, a setting, = and a value, as in “${example}”."
         )
+        example = f"weather.{next(iter(settings))} = …"
+        raise refusal(message, line=redact(text), example=example)
     upstream, setting, value = match.groups()
     if setting not in settings:
-        raise refusal(
-            _(
-                "“${line}”: ${setting} is not a setting of this field. The field takes: "
-                "${settings}.",
-                mapping={
-                    "line": redact(text),
-                    "setting": setting,
-                    "settings": ", ".join(settings),
-                },
-            )
+        message = _(
+            "“${line}”: ${setting} is not a setting of this field. The field takes: ${settings}."
         )
+        names = ", ".join(settings)
+        raise refusal(message, line=redact(text), setting=setting, settings=names)
     try:
         return Line(upstream, setting, read(setting, value, FORMS[setting]))
     except SettingRefused as error:
-        raise refusal(
-            _(
-                "“${line}”: ${setting} takes ${takes}.",
-                mapping={"line": redact(text), "setting": setting, "takes": _(error.takes)},
-            )
-        ) from None
+        message = _("“${line}”: ${setting} takes ${takes}.")
+        takes = _(error.takes)
+        raise refusal(message, line=redact(text), setting=setting, takes=takes) from None
 
 
 def redact(text: str) -> str:
@@ -104,19 +90,11 @@ def check(texts: Iterable[str] | None, settings: Collection[str]) -> bool:
             continue  # the field itself refuses it afterwards
         line = parse_line(text, settings)
         if line.upstream not in upstreams:
+            message = _("“${line}”: no upstream is called ${name}. The upstreams are: ${names}.")
             names = ", ".join(sorted(upstreams)) or "-"
-            raise refusal(
-                _(
-                    "“${line}”: no upstream is called ${name}. The upstreams are: ${names}.",
-                    mapping={"line": redact(text), "name": line.upstream, "names": names},
-                )
-            )
+            raise refusal(message, line=redact(text), name=line.upstream, names=names)
         if line[:2] in seen:
-            raise refusal(
-                _(
-                    "“${line}”: two lines change this setting. Keep one of them.",
-                    mapping={"line": redact(text)},
-                )
-            )
+            message = _("“${line}”: two lines change this setting. Keep one of them.")
+            raise refusal(message, line=redact(text))
         seen.add(line[:2])
     return True

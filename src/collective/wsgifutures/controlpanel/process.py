@@ -14,7 +14,6 @@ from ..wsgi.settings import Origin
 from ..wsgi.settings import Settings
 from ..wsgi.settings import variable_of
 from ..wsgi.visit import SETTINGS
-from collections.abc import Mapping
 from dataclasses import Field
 from dataclasses import fields
 from typing import Any
@@ -32,10 +31,8 @@ class Row(NamedTuple):
     name: str
     value: str
     what: Any
-    #: Where the value comes from, in words.
-    origin: Any
-    #: The environment variable that sets it.
-    variable: str
+    origin: Any  #: where the value comes from, in words
+    variable: str  #: the environment variable that sets it
 
 
 def settings_of(request: Any) -> Settings | None:
@@ -63,8 +60,7 @@ def _origin(origin: Origin, variable: str) -> Any:
 
 def all_upstreams() -> list[tuple[str, str, list[Row]]]:
     """Return each upstream's name, host and settings, as they are for this site."""
-    known = [upstreams[name] for name in sorted(upstreams)]
-    return [(one.name, *_rows_of(one)) for one in known]
+    return [(name, *_rows_of(upstreams[name])) for name in sorted(upstreams)]
 
 
 def _rows_of(upstream: Upstream) -> tuple[str, list[Row]]:
@@ -81,13 +77,9 @@ def _row_of(upstream: Upstream, here: UpstreamSettings, one: Field[Any]) -> Row:
     origin = _("code, or default")
     if getattr(here, one.name) != declared:
         origin = _("this site; else ${value}", mapping={"value": shown(declared)})
-    elif _has(os.environ, where):
+    elif where in map(str.upper, os.environ):
         origin = _origin(Origin.VARIABLE, where)
     return _row(one, here, origin, where)
-
-
-def _has(environ: Mapping[str, str], name: str) -> bool:
-    return any(key.upper() == name for key in environ)
 
 
 def shown(value: object) -> str:

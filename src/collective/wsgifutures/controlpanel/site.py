@@ -40,35 +40,25 @@ class PloneSites(Sites):
 
     def settings(self) -> SiteSettings | None:
         """Return what the site wants, None where there is no site."""
-        return read_settings()
+        registry = _registry()
+        if registry is None:
+            return None
+        return SiteSettings(
+            in_place=setting("enabled", registry) is False,
+            timeout=setting("timeout", registry),
+            deadline=setting("deadline", registry),
+            max_passes=setting("max_passes", registry),
+        )
 
     def of_upstream(self, name: str) -> Mapping[str, object]:
         """Return what the site changes of an upstream."""
-        return read_overrides(name)
-
-
-def read_settings() -> SiteSettings | None:
-    """Return the settings of the site that is being published; None if there is no site."""
-    registry = _registry()
-    if registry is None:
-        return None
-    return SiteSettings(
-        in_place=setting("enabled", registry) is False,
-        timeout=setting("timeout", registry),
-        deadline=setting("deadline", registry),
-        max_passes=setting("max_passes", registry),
-    )
-
-
-def read_overrides(upstream: str) -> Mapping[str, object]:
-    """Return the settings of *upstream* that the site that is being published changes."""
-    registry = _registry()
-    if registry is None:
-        return {}
-    texts: list[str] = []
-    for name in ("upstream_addresses", "upstream_limits"):
-        texts += setting(name, registry) or ()
-    return _lower(upstream, _parse(tuple(texts)).get(upstream, {})) if texts else {}
+        registry = _registry()
+        if registry is None:
+            return {}
+        texts: list[str] = []
+        for field in ("upstream_addresses", "upstream_limits"):
+            texts += setting(field, registry) or ()
+        return _lower(name, _parse(tuple(texts)).get(name, {})) if texts else {}
 
 
 def setting(name: str, registry: Any = None) -> Any:
@@ -104,7 +94,7 @@ def _lower(upstream: str, changes: Mapping[str, Any]) -> Mapping[str, object]:
     return {**changes, **{n: min(changes[n], getattr(known.settings, n)) for n in names}}
 
 
-@functools.lru_cache(maxsize=100)
+@functools.lru_cache(maxsize=100)  # filled when a site's lines are read; a change is a new key
 def _parse(texts: tuple[str, ...]) -> Mapping[str, Mapping[str, object]]:
     """Return the settings in the lines *texts*, by upstream."""
     changes: dict[str, dict[str, object]] = {}
@@ -122,6 +112,6 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, Invalid) and error.args else type(error).__name__
 
 
-@functools.lru_cache(maxsize=1000)
+@functools.lru_cache(maxsize=1000)  # remembers what was logged, for the life of the process
 def _log_once(message: str) -> None:
     logger.error("%s", message)

@@ -7,7 +7,7 @@ their shape.
 """
 
 from collections.abc import Hashable
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import fields
 from dataclasses import is_dataclass
 from datetime import date
@@ -185,12 +185,10 @@ def foreign(value: object, seen: frozenset[int] = frozenset()) -> str | None:
         if owner is None or isinstance(owner, type | ModuleType):
             return None
         return f"a bound method of {noun(owner)}; use a function of a module"
-    if isinstance(value, functools.partial):
-        parts = (value.func, *value.args, *value.keywords.values())
-        return _first((("a partial of {}", part) for part in parts), seen)
-    if type(value) is FunctionType:
-        closed = _closed_over(value)
-        return _first(((f"a closure over {name}, {{}}", v) for name, v in closed), seen)
+    for what, part in _parts(value):
+        found = foreign(part, seen)
+        if found:
+            return f"{what} {found}"
     return None
 
 
@@ -199,20 +197,15 @@ def noun(value: object) -> str:
     return (foreign(value) or f"a {type(value).__qualname__}").partition(";")[0]
 
 
-def _first(parts: Iterable[tuple[str, Any]], seen: frozenset[int]) -> str | None:
-    for template, part in parts:
-        found = foreign(part, seen)
-        if found:
-            return template.replace("{}", found)
-    return None
-
-
-def _is_wrapper(kind: type, value: object) -> bool:
-    return kind.__module__.partition(".")[0] == "Acquisition"
-
-
-def _is_persistent(kind: type, value: object) -> bool:
-    return hasattr(kind, "_p_jar") and hasattr(kind, "_p_oid")
+def _parts(value: object) -> Iterator[tuple[str, Any]]:
+    """Yield what a function or a partial carries with it, each with words for that."""
+    if isinstance(value, functools.partial):
+        for part in (value.func, *value.args, *value.keywords.values()):
+            yield "a partial of", part
+    if type(value) is FunctionType:
+        for name, cell in _cells(value):
+            if not _is_empty(cell):
+                yield f"a closure over {name},", cell.cell_contents
 
 
 def _is_request(kind: type, value: object) -> bool:
@@ -232,9 +225,9 @@ def _is_view(kind: type, value: object) -> bool:
 
 _FOREIGN = {
     "an object in an acquisition wrapper; pass the plain values that the call needs, "
-    "such as its UID, path or text": _is_wrapper,
+    "such as its UID, path or text": lambda kind, _: kind.__module__.split(".")[0] == "Acquisition",
     "a persistent object; pass the plain values that the call needs, such as its UID, "
-    "path or text": _is_persistent,
+    "path or text": lambda kind, _: hasattr(kind, "_p_jar") and hasattr(kind, "_p_oid"),
     "a request or response; pass the form values or headers that the call needs": _is_request,
     "a view; pass the plain values that the call needs and declare the future outside "
     "of the class": _is_view,
@@ -244,11 +237,6 @@ _FOREIGN = {
 def _cells(function: FunctionType) -> list[tuple[str, CellType]]:
     names = function.__code__.co_freevars
     return list(zip(names, function.__closure__ or (), strict=True))
-
-
-def _closed_over(function: FunctionType) -> list[tuple[str, Any]]:
-    cells = _cells(function)
-    return [(name, cell.cell_contents) for name, cell in cells if not _is_empty(cell)]
 
 
 def _is_empty(cell: CellType) -> bool:
@@ -321,13 +309,8 @@ class _Same:
 
 
 def _with_cells(function: FunctionType, cells: tuple[CellType, ...]) -> FunctionType:
-    copy = FunctionType(
-        function.__code__,
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        cells,
-    )
+    code, names = function.__code__, function.__globals__
+    copy = FunctionType(code, names, function.__name__, function.__defaults__, cells)
     copy.__kwdefaults__ = function.__kwdefaults__
     return copy
 

@@ -27,25 +27,13 @@ PREFIX = "wsgifutures_"
 FAMILIES = {Kind.GAUGE: GaugeMetricFamily, Kind.COUNTER: CounterMetricFamily}
 
 
-def _numbers_of_worker() -> Iterator[Number]:
-    for one in NUMBERS:
-        if one.what:
-            part = "counts" if one.kind is Kind.GAUGE else "totals"
-            yield one._replace(name=one.metric or one.name, read=_value(part, one.name))
+def _in_snapshot(one: Number) -> Callable[[Snapshot], float]:
+    part = "counts" if one.kind is Kind.GAUGE else "totals"
+    return lambda snapshot: float(snapshot[part][one.name])
 
 
-def _value(part: str, name: str) -> Callable[[Snapshot], float]:
-    return lambda snapshot: float(snapshot[part][name])
-
-
-def _numbers_of_upstream() -> Iterator[Number]:
-    for one in FIGURES:
-        if one.what:
-            yield one._replace(name=f"upstream_{one.name}", read=_sum(one.name))
-
-
-def _sum(name: str) -> Callable[[list[dict[str, Any]]], float]:
-    return lambda hosts: float(sum(host[name] for host in hosts))
+def _in_hosts(one: Number) -> Callable[[list[dict[str, Any]]], float]:
+    return lambda hosts: float(sum(host[one.name] for host in hosts))
 
 
 def _oldest(snapshot: Snapshot) -> float:
@@ -71,12 +59,12 @@ OF_WORKER = (
         *("held_oldest_seconds", Kind.GAUGE, _oldest),
         "How long the oldest response is held",
     ),
-    *_numbers_of_worker(),
+    *(n._replace(name=n.metric or n.name, read=_in_snapshot(n)) for n in NUMBERS if n.what),
 )
 
 #: Metrics of an upstream in a worker, each read from its figures at all of its hosts.
 OF_UPSTREAM = (
-    *_numbers_of_upstream(),
+    *(n._replace(name=f"upstream_{n.name}", read=_in_hosts(n)) for n in FIGURES if n.what),
     Number(
         "upstream_breaker_open",
         Kind.GAUGE,

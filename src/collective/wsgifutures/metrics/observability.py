@@ -30,8 +30,7 @@ class WorkerMetrics:
 
     def collect(self) -> Iterator[Metric]:
         """Yield each sample of each metric."""
-        settings = getRequest().environ.get(SETTINGS)
-        board = None if settings is None else board_of(settings)
+        board = board_of(getRequest().environ.get(SETTINGS))
         for family in families(board.read()) if board else ():
             for sample in family.samples:
                 yield Metric(

@@ -5,10 +5,9 @@ from ..status.board import board_of
 from ..status.board import FolderRefused
 from ..wsgi.visit import SETTINGS
 from .families import families
-from collections.abc import Iterator
 from Products.Five import BrowserView
-from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
+from types import SimpleNamespace
 
 
 class Metrics(BrowserView):  # type: ignore[misc]
@@ -24,22 +23,10 @@ class Metrics(BrowserView):  # type: ignore[misc]
             return "No metrics are available: this process has no folder for them (status_folder)."
         encode, content_type = choose_encoder(self.request.getHeader("Accept", ""))
         response.setHeader("Content-Type", content_type)
-        return encode(Scrape(board))
+        return encode(SimpleNamespace(collect=lambda: families(board.read())))
 
     def _board(self) -> Board | None:
-        settings = self.request.environ.get(SETTINGS)
         try:
-            return None if settings is None else board_of(settings)
+            return board_of(self.request.environ.get(SETTINGS))
         except FolderRefused:  # the worker has logged the reason at its start
             return None
-
-
-class Scrape:
-    """The metrics of all workers, as the collector that prometheus_client expects."""
-
-    def __init__(self, board: Board) -> None:
-        self._board = board
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the metrics."""
-        return families(self._board.read())

@@ -15,8 +15,8 @@ from ..wsgi.findings import Finding
 from ..wsgi.findings import warning
 from ..wsgi.joints import join
 from ..wsgi.joints import Joint
-from .audit import layers
-from .audit import of_zope
+from .zope_audit import layers
+from .zope_audit import of_zope
 from AccessControl.SecurityManagement import noSecurityManager
 from App.config import getConfiguration
 from collections.abc import Iterator

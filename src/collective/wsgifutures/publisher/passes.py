@@ -24,7 +24,7 @@ from ..kernel.passes import Publisher
 from ..kernel.placeholders import Fragment
 from ..traces import spans
 from . import caches
-from . import checks
+from . import early_writes
 from .interfaces import IDeferral
 from AccessControl import getSecurityManager
 from Acquisition import aq_base
@@ -84,7 +84,7 @@ class ZopePublisher(Publisher):
         hold, request = self._pass.hold, self._request
         request.environ.update(dict.fromkeys(DISCARD_MARKS, True))
         if hold.watch is not None:
-            checks.look(self._pass)
+            early_writes.look(self._pass)
         user = getSecurityManager().getUser()
         name = user.getId() if user is not None else None
         hold.client = ("user", name) if name else ("address", request.getClientAddr())
@@ -117,7 +117,7 @@ def pass_starts(event: Any) -> None:
     publisher = this.publisher = ZopePublisher(this, request)
     request.environ.setdefault(THROW_ERRORS, _SuspendIfItWaits(this))
     if this.hold.watch is not None:
-        checks.listen()
+        early_writes.listen()
     if this.awaited:  # something suspended already, and its suspension was lost
         publisher.discard()
 

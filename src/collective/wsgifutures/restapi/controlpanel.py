@@ -4,6 +4,8 @@ plone.restapi checks one permission for all control panels, and no permission of
 module checks both. The message that refuses a value says what is allowed.
 """
 
+from ..browser.status.seen import MANAGE_SETTINGS
+from ..browser.status.seen import may_manage
 from ..controlpanel import process
 from ..controlpanel.guard import ADDRESSES
 from ..controlpanel.guard import may_set_addresses
@@ -13,11 +15,10 @@ from ..controlpanel.interfaces import PREFIX
 from ..controlpanel.interfaces import TAKES
 from ..interfaces import _
 from ..interfaces import IWSGIFuturesLayer
-from .interfaces import IWSGIFuturesControlpanel
-from AccessControl import getSecurityManager
 from AccessControl import Unauthorized
 from plone.registry.interfaces import IRegistry
 from plone.restapi.controlpanels import RegistryConfigletPanel
+from plone.restapi.controlpanels.interfaces import IControlpanel
 from plone.restapi.deserializer import json_body
 from plone.restapi.interfaces import IDeserializeFromJson
 from plone.restapi.interfaces import ISerializeToJson
@@ -35,7 +36,9 @@ from zope.schema.interfaces import IBool
 from zope.schema.interfaces import IFloat
 from zope.schema.interfaces import ValidationError
 
-MANAGE_SETTINGS = "collective.wsgifutures: Manage settings"
+
+class IWSGIFuturesControlpanel(IControlpanel):  # type: ignore[misc]
+    """``@controlpanels/wsgifutures``: plone.restapi finds the (de)serializer by it."""
 
 
 @implementer(IWSGIFuturesControlpanel)
@@ -54,7 +57,7 @@ class WSGIFuturesControlpanel(RegistryConfigletPanel):  # type: ignore[misc]
         Raises:
             Unauthorized: The user may not manage the settings.
         """
-        if not getSecurityManager().checkPermission(MANAGE_SETTINGS, self.context):
+        if not may_manage(self.context):
             raise Unauthorized(f"You need the permission “{MANAGE_SETTINGS}”.")
 
 
@@ -80,18 +83,16 @@ class Serializer(ControlpanelSerializeToJson):  # type: ignore[misc]
         return result
 
     def _rows(self, rows: list[process.Row]) -> dict[str, dict[str, str]]:
+        request = self.controlpanel.request
         return {
             row.name: {
                 "value": row.value,
-                "description": self._translate(row.what),
-                "from": self._translate(row.origin),
+                "description": translate(row.what, context=request),
+                "from": translate(row.origin, context=request),
                 "variable": row.variable,
             }
             for row in rows
         }
-
-    def _translate(self, message: Any) -> str:
-        return str(translate(message, context=self.controlpanel.request))
 
 
 @implementer(IDeserializeFromJson)

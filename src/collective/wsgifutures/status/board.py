@@ -98,9 +98,7 @@ class Board:
     def cancel(self, worker: str, hold_id: str) -> bool:
         """Ask *worker* to cancel a hold; return False if there is no worker of that name.
 
-        Args:
-            worker: The name of the worker, from its snapshot.
-            hold_id: The id of the hold, from that snapshot.
+        Both names are those of the worker's snapshot.
         """
         known = _WORKER.fullmatch(worker) and _HOLD.fullmatch(hold_id)
         if not known or not (self.folder / f"{worker}.json").exists():
@@ -133,7 +131,7 @@ class Board:
             if not _WORKER.fullmatch(file.stem) or snapshot["format"] != FORMAT:
                 return None
             age = self._clock() - written
-            if age > FORGOTTEN_AFTER or (age > ENDED_AFTER and not _runs(snapshot["pid"])):
+            if age > FORGOTTEN_AFTER or (age > ENDED_AFTER and not runs(snapshot["pid"])):
                 self.remove(file.stem)
                 return None
         except (OSError, ValueError, KeyError, TypeError):  # removed meanwhile, or not a snapshot
@@ -141,13 +139,13 @@ class Board:
         return {**snapshot, "at": written, "stale": age > STALE_AFTER}
 
 
-def board_of(settings: Settings) -> Board | None:
-    """Return the board of this instance; None if the instance has none.
+def board_of(settings: Settings | None) -> Board | None:
+    """Return the board of this instance; None if it has none, or no *settings*: no hold.
 
     Raises:
         FolderRefused: The folder cannot be used, as ``Board`` says.
     """
-    if settings.status_folder == "off":
+    if settings is None or settings.status_folder == "off":
         return None
     if settings.status_folder:
         return Board(settings.status_folder)
@@ -172,7 +170,8 @@ def _make_private(folder: Path) -> None:
         raise FolderRefused(str(folder), f"other users may read or write there (mode {mode:o})")
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
+    """Tell whether the process *pid* runs, as one of this user's."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

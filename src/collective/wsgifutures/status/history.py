@@ -17,14 +17,7 @@ class History:
         self._refused = 0
 
     def add(self, now: float, held: int, waiting: int, refused: int) -> None:
-        """Add the numbers of the time *now*.
-
-        Args:
-            now: The time, in seconds since the epoch.
-            held: How many responses are held.
-            waiting: How many passes wait for a slot.
-            refused: How many requests were refused since the worker started.
-        """
+        """Add the numbers of *now*; *refused* is counted since the worker started."""
         began = now - now % EACH
         if not self._points or self._points[-1][0] < began:
             self._points.append([began, 0, 0, 0])

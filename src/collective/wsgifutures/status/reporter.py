@@ -29,13 +29,7 @@ EVERY = 1.0
 
 
 class Reporter:
-    """Reports for one worker.
-
-    Args:
-        worker: The worker that it reports on.
-        board: The board to write on.
-        clock: Returns the time, in seconds since the epoch.
-    """
+    """Reports for one *worker* on its *board*, by a clock of seconds since the epoch."""
 
     def __init__(
         self, worker: Worker, board: Board, clock: Callable[[], float] = time.time
@@ -85,23 +79,18 @@ class Reporter:
             logger.error("The live status cannot be written: %s", error, exc_info=error)
 
 
-def report(worker: Worker) -> None:
-    """Let a worker report, if it has a board."""
-    try:
-        board = board_of(worker.settings)
-    except FolderRefused as refused:
-        logger.error("%s", refused)
-        return
-    if board is not None:
-        Reporter(worker, board).start()
-
-
 class Reports(Joint):
     """Lets each worker report."""
 
     def worker_starts(self, worker: Worker) -> None:
-        """Begin to report what *worker* does, where there is a board."""
-        report(worker)
+        """Begin to report what *worker* does, if it has a board."""
+        try:
+            board = board_of(worker.settings)
+        except FolderRefused as refused:
+            logger.error("%s", refused)
+            return
+        if board is not None:
+            Reporter(worker, board).start()
 
 
 def zope_has_started(event: Any) -> None:

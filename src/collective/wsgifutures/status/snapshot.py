@@ -11,8 +11,8 @@ from ..kernel.numbers import Number
 from ..traces.paths import render_path
 from ..upstreams.figures import all_figures
 from ..wsgi.record import COUNTERS
+from ..wsgi.record import Happened
 from ..wsgi.record import Held
-from ..wsgi.record import Record
 from ..wsgi.worker import Worker
 from .board import FORMAT
 from .board import Snapshot
@@ -66,14 +66,7 @@ class Sender(NamedTuple):
 
 
 def of_worker(sender: Sender, worker: Worker, at: float, history: list[list[float]]) -> Snapshot:
-    """Return the snapshot of *worker*.
-
-    Args:
-        sender: What the worker is called.
-        worker: The worker.
-        at: The time, in seconds since the epoch.
-        history: The points of its ``History``.
-    """
+    """Return the snapshot of *worker* at the time *at*, with the points of its ``History``."""
     return {
         "format": FORMAT,
         "pid": os.getpid(),
@@ -84,7 +77,7 @@ def of_worker(sender: Sender, worker: Worker, at: float, history: list[list[floa
         "totals": _numbers(worker, Kind.COUNTER),
         "holds": [_hold(one, worker.clock() - at) for one in worker.held.oldest(HOLDS)],
         "upstreams": all_figures(),
-        "last": _last(worker.record),
+        "last": [_event(one) for one in list(worker.record.last)[::-1]],
         "history": history,
     }
 
@@ -117,7 +110,5 @@ def _user(client: Hashable) -> str:
     return ""
 
 
-def _last(record: Record) -> list[dict[str, Any]]:
-    """Return the events that went wrong last, the newest first."""
-    told = [{**one._asdict(), "path": render_path(one.path)} for one in list(record.last)]
-    return told[::-1]
+def _event(one: Happened) -> dict[str, Any]:
+    return {**one._asdict(), "path": render_path(one.path)}

@@ -72,36 +72,22 @@ class StartRefused(RuntimeError):
         return "\n".join(map(str, self.findings))
 
 
-def errors(findings: Iterable[Finding]) -> list[Finding]:
-    """Return those of *findings* that forbid a worker to serve."""
-    return [finding for finding in findings if finding.level is Level.ERROR]
-
-
-def warnings(findings: Iterable[Finding]) -> list[Finding]:
-    """Return those of *findings* that are warnings."""
-    return [finding for finding in findings if finding.level is Level.WARNING]
-
-
 def refuse(findings: Iterable[Finding]) -> None:
     """Refuse to serve if one of *findings* is an error.
 
     Raises:
         StartRefused: There are errors; the exception has them.
     """
-    found = errors(findings)
-    if found:
-        raise StartRefused(found)
+    errors = [finding for finding in findings if finding.level is Level.ERROR]
+    if errors:
+        raise StartRefused(errors)
 
 
 # Before the workers are forked
 
 
 def of_arbiter(cfg: Any) -> list[Finding]:
-    """Return the findings of gunicorn's arbiter, where nothing of Zope may be loaded yet.
-
-    Args:
-        cfg: gunicorn's configuration.
-    """
+    """Return the findings of gunicorn's arbiter, where nothing of Zope may be loaded yet."""
     return [preload(cfg), worker_class(cfg), early_imports()]
 
 
@@ -149,9 +135,7 @@ def early_imports() -> Finding:
 def of_process(joints: Iterable[Joint], workers: int = 1) -> list[Finding]:
     """Return whether greenlets are safe here, and what the joints found.
 
-    Args:
-        joints: The joints of the middleware.
-        workers: How many processes serve the same storages.
+    So many *workers* serve the same storages.
     """
     own = [*greenlets(), *shared_thread_locals()]
     return own + [finding for joint in joints for finding in joint.findings(workers)]
@@ -183,9 +167,7 @@ def greenlets() -> Iterator[Finding]:
 def shared_thread_locals() -> Iterator[Finding]:
     """Check that no module has a thread-local that all greenlets would share."""
     found = list(_made_before_the_patches()) if under_gevent() else []
-    zope = [
-        name for name in found if name.startswith(tuple(f"{package}." for package in ZOPE_FAMILY))
-    ]
+    zope = [name for name in found if name.partition(".")[0] in ZOPE_FAMILY]
     others = [name for name in found if name not in zope]
     if zope:
         yield error(
@@ -233,12 +215,7 @@ def _few(names: list[str], number: int = 4) -> str:
 
 
 def of_server(cfg: Any, settings: Settings) -> list[Finding]:
-    """Return whether gunicorn's settings go with ours.
-
-    Args:
-        cfg: gunicorn's configuration.
-        settings: Our settings.
-    """
+    """Return whether gunicorn's configuration goes with our *settings*."""
     return [
         connections(cfg, settings),
         graceful_timeout(cfg, settings),

@@ -125,9 +125,7 @@ class RequestBody:
 class _Reader(io.RawIOBase):
     """Reads an open file from its start; other readers have positions of their own.
 
-    Args:
-        descriptor: The descriptor of the file. Closing the reader closes it.
-        size: How long the file is, in bytes.
+    Closing the reader closes its *descriptor*. The file has *size* bytes.
     """
 
     def __init__(self, descriptor: int, size: int) -> None:

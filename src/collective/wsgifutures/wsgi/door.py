@@ -33,11 +33,9 @@ _HEAD = (
 
 
 class Door:
-    """Stands before the method of gunicorn's worker that handles a connection.
+    """Stands before *handle*, the method of gunicorn's worker that handles a connection.
 
-    Args:
-        handle: That method.
-        worker: Knows whether more can be taken.
+    *worker*, ours, knows whether more can be taken.
     """
 
     def __init__(self, handle: Callable[[Any, Any, Any], None], worker: Worker) -> None:

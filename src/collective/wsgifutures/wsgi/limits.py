@@ -36,11 +36,7 @@ LIMITS = tuple(_HINTS)
 
 
 class Room:
-    """The bytes that all request bodies together may take.
-
-    Args:
-        size: How many bytes there are.
-    """
+    """The bytes, *size* of them, that all request bodies together may take."""
 
     def __init__(self, size: int) -> None:
         self.size = size

@@ -33,8 +33,8 @@ def server_timing(hold: Hold) -> str:
     metrics = [
         f'passes;desc="{hold.passes} passes"',
         _metric("waiting", "waiting, in all", hold.waited),
+        *(_metric(name, name, seconds) for name, seconds in hold.times[:_MOST]),
     ]
-    metrics += [_metric(name, name, seconds) for name, seconds in hold.times[:_MOST]]
     more = len(hold.times) - _MOST
     if more > 0:
         metrics.append(f'more;desc="and {more} more"')

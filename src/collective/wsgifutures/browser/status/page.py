@@ -2,7 +2,7 @@
 
 from .parts import Parts
 from .parts import StatusView
-from AccessControl import getSecurityManager
+from .seen import may_manage
 from collections.abc import Mapping
 from functools import cached_property
 from plone.protect import CheckAuthenticator
@@ -10,8 +10,6 @@ from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 
 import json
-
-MANAGE_SETTINGS = "collective.wsgifutures: Manage settings"
 
 
 class Page(Parts):
@@ -29,7 +27,7 @@ class Page(Parts):
     @property
     def may_manage(self) -> bool:
         """Tell whether the user may open the control panel."""
-        return bool(getSecurityManager().checkPermission(MANAGE_SETTINGS, self.context))
+        return may_manage(self.context)
 
     @property
     def kept(self) -> dict[str, str]:

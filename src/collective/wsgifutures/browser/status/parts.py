@@ -170,7 +170,7 @@ class Parts(StatusView):
         """The numbers at the top."""
         counts = self.overview["counts"]
         workers = {"n": len(self.overview["workers"]) - len(self.stale)}
-        refused = Tile("refused", "x-octagon", BANDS["refused"], self.refused, None, "")
+        refused = int(sum(self.bands["refused"].values))
         return [
             self._limited("held", "hourglass-split", counts["held"], counts["max_held"]),
             Tile(
@@ -178,7 +178,10 @@ class Parts(StatusView):
                 _("workers: ${n}", mapping=workers),
             ),
             self._limited("waiting", "people", counts["waiting"], counts["max_waiting"]),
-            refused._replace(note=_("in the last ten minutes")),
+            Tile(
+                *("refused", "x-octagon", BANDS["refused"], refused, None),
+                _("in the last ten minutes"),
+            ),
         ]
 
     def _limited(self, name: str, icon: str, value: int, most: int) -> Tile:
@@ -186,11 +189,6 @@ class Parts(StatusView):
         note = _("at most ${n} in ten minutes", mapping=facts)
         tile = Tile(name, icon, BANDS[name], value, most, note)
         return tile if tile.share < NEARLY else tile._replace(note=_("nearly all there may be"))
-
-    @property
-    def refused(self) -> int:
-        """How many were refused in the last ten minutes."""
-        return int(sum(self.bands["refused"].values))
 
     @cached_property
     def bands(self) -> dict[str, Band]:

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 VIEW_STATUS = "collective.wsgifutures: View status"
 CANCEL_HOLDS = "collective.wsgifutures: Cancel held responses"
+MANAGE_SETTINGS = "collective.wsgifutures: Manage settings"
 
 
 class State(Enum):
@@ -39,11 +40,7 @@ class State(Enum):
 
 
 class Seen:
-    """The status, for one user in one site.
-
-    Args:
-        site: The site in which the user asks for the status.
-        request: The request of that user.
+    """The status, for the user of *request* in *site*.
 
     Raises:
         Unauthorized: The user may not see the status.
@@ -101,3 +98,8 @@ def may_view(site: Any) -> bool:
 def may_cancel(site: Any) -> bool:
     """Tell whether the user may cancel holds."""
     return bool(getSecurityManager().checkPermission(CANCEL_HOLDS, site))
+
+
+def may_manage(site: Any) -> bool:
+    """Tell whether the user may manage the settings."""
+    return bool(getSecurityManager().checkPermission(MANAGE_SETTINGS, site))

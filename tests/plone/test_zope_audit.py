@@ -1,6 +1,6 @@
 """The audit of Zope: what greenlets would share, and what storages they wait for."""
 
-from collective.wsgifutures.publisher import audit
+from collective.wsgifutures.publisher import zope_audit as audit
 from collective.wsgifutures.wsgi.findings import Level
 from pathlib import Path
 from ZODB.blob import BlobStorage
@@ -18,13 +18,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "wsgi"))
 from patched import run_patched
 
 SHARED = """
-from collective.wsgifutures.publisher import audit
+from collective.wsgifutures.publisher import zope_audit as audit
 for one in audit.shared_state(): print(one.level.value, one.topic)
 """
 
 #: A storage as RelStorage's looks from here, and what uses psycopg2.
 WAITING = """
-from collective.wsgifutures.publisher import audit
+from collective.wsgifutures.publisher import zope_audit as audit
 import sys, types
 class RelStorage: pass
 def show(*findings):

@@ -13,6 +13,7 @@ from collections import Counter
 from typing import Any
 from ZODB.Connection import Connection
 
+import functools
 import sys
 import transaction
 
@@ -27,14 +28,11 @@ _MAILS = (
     "for the results first."
 )
 
-_hooks: list[Any] = []
 
-
+@functools.cache  # once for a process
 def listen() -> None:
     """Notice mail from now on."""
-    if not _hooks:
-        _hooks.append(_hear)
-        sys.addaudithook(_hear)
+    sys.addaudithook(_hear)
 
 
 def look(this: Pass) -> None:

@@ -34,12 +34,7 @@ _WRAPPED = ("_BlobStorage__storage", "base", "changes")
 
 
 def of_zope(database: Any, workers: int) -> list[Finding]:
-    """Return the findings about this Zope.
-
-    Args:
-        database: The root database.
-        workers: How many processes serve the database.
-    """
+    """Return the findings about this Zope: its root *database*, which so many *workers* serve."""
     opened = dict(database.databases) or {"main": database}
     found = [storage(name, opened[name].storage, workers) for name in sorted(opened)]
     return [*shared_state(), *found, *psycopg2_of_others()]
@@ -180,17 +175,14 @@ def layers(opened: Any) -> Iterator[Any]:
 def proxies(trusted: Any, behind: bool, per_client: int) -> Finding:
     """Check that visitors who are not logged in can be told apart by their addresses.
 
-    Args:
-        trusted: Zope's ``trusted-proxy``.
-        behind: Whether only processes on this machine, as a proxy, can reach the server.
-        per_client: How many responses of one client are held.
+    *trusted* is Zope's ``trusted-proxy``. If the server is *behind*, only processes on this
+    machine, as a proxy, can reach it. So many responses are held *per_client*.
     """
     if trusted:
         return ok("proxies", f"trusted-proxy: {', '.join(sorted(trusted))}.")
     if not behind:
-        return ok(
-            "proxies", "No trusted-proxy: a client's address is the address of its connection."
-        )
+        text = "No trusted-proxy: a client's address is the address of its connection."
+        return ok("proxies", text)
     return ok(
         "proxies",
         "No trusted-proxy: behind a proxy all visitors who are not logged in count as one "
