@@ -38,12 +38,12 @@ def answer(environ, start_response):
 
 @functools.cache
 def hold():
-    from collective.wsgifutures.wsgi.republish import Republish
-    from collective.wsgifutures.wsgi.settings import Settings
+    from collective.wsgifutures.wsgi.middleware import Middleware
+    from collective.wsgifutures.wsgi.worker import Worker
 
-    made = Republish(answer, Settings.read())
-    made.start()
-    return made
+    worker = Worker(answer)
+    worker.start()
+    return Middleware(worker)
 
 
 def application(environ, start_response):
