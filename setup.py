@@ -61,8 +61,9 @@ setup(
         "prometheus_client",  # the text that Prometheus reads; has no dependencies itself
         "Products.CMFPlone",
         "Products.GenericSetup",
+        "requests>=2.32.2",  # upstreams: redirects, cookies, proxies; its adapter takes our pools
         "transaction",
-        "urllib3>=2.6",  # upstreams; cheaper than requests on top of it; unpacks in parts
+        "urllib3>=2.6",  # upstreams: their connections, below requests
         "z3c.form",
         "zExceptions",
         "ZODB",
@@ -97,7 +98,6 @@ setup(
             "pytest",
             "pytest-plone",
             "PyYAML",
-            "requests",  # the client in the tests, and in the futures of the docs
             "selenium",  # a real browser
             "waitress",
         ],

@@ -58,7 +58,7 @@ def test_fields_of_a_record_are_those_of_the_page(caplog):
 def test_ends_of_a_response_are_those_of_the_page():
     """All words that the code may say."""
     known = set(visit._ENDS.values())
-    known |= set(re.findall(r'"(\w+)"', inspect.getsource(visit.Visit._ended)))
+    known |= set(re.findall(r'"(\w+)"', inspect.getsource(visit.Visit._describe_end)))
     assert names_in(rows_of(PAGE, "ends")) == known
 
 

@@ -30,7 +30,7 @@ def stock(item, at=None):
 @pytest.fixture(autouse=True)
 def nothing_told(monkeypatch):
     """Each test begins as a process does."""
-    monkeypatch.setattr(checks, "_told", set())
+    monkeypatch.setattr(checks, "_logged", set())
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_three_waits_in_a_row_are_told_with_their_names_in_order(told):
     """And how to ask for all at once."""
     (message,) = told(in_a_row)
     assert message.startswith(
-        "A request waits again and again, for one thing after the other: shop.price, then "
+        "A request waits again and again, for one call after the other: shop.price, then "
         "shop.stock, then shop.price."
     )
     for way in ("submit()", "gather()", "@held", "@fragment"):
@@ -137,7 +137,7 @@ def test_a_loop_asks_for_more_and_not_for_other_things(told):
         return [stock("tea", at=n) for n in range(4)]
 
     (message,) = told(view)
-    assert "one thing after the other" in message
+    assert "one call after the other" in message
 
 
 def test_two_places_that_ask_for_different_things_are_told_apart(told):

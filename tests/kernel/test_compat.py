@@ -237,7 +237,7 @@ def test_not_resolved_when_submitted_in_an_earlier_pass_holds_too():
 
     request = HeldRequest(view)
     assert request.publish() is HELD
-    request.settle(ask._name, value="MORE")
+    request.settle(ask.name, value="MORE")
     assert request.publish() is HELD
     request.settle("k", value="value")
     assert (request.publish(), request.passes) == ("value", 3)
@@ -331,7 +331,7 @@ def test_submit_when_running_goes_on_with_what_runs():
 
     request = HeldRequest(view)
     assert request.publish() is HELD
-    request.settle(ask._name, value="MORE")
+    request.settle(ask.name, value="MORE")
     assert request.publish() is HELD
     assert request.running == ["k"]
     assert len(request.executor.jobs) == 2
@@ -559,7 +559,7 @@ def test_cancel_when_running_stops_it_and_it_may_be_submitted_again():
 
     request = HeldRequest(view)
     request.publish()
-    request.settle(ask._name, value="MORE")
+    request.settle(ask.name, value="MORE")
     assert request.publish() is HELD
     assert [job.cancelled for job in request.executor.jobs] == [True, True, False]
     request.settle("k", value="again")

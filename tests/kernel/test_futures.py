@@ -90,7 +90,7 @@ def nested():
     return inner
 
 
-NO_NAME = "has no dotted name by which it is known again in the next pass; give it one"
+NO_NAME = "has no dotted name by which the next pass could recognize it; give it a name"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ NO_NAME = "has no dotted name by which it is known again in the next pass; give 
         (lambda: future(lambda: 1), TypeError, NO_NAME),
         (lambda: future(nested()), TypeError, NO_NAME),
         (lambda: future(functools.partial(len)), TypeError, "not for a partial of it"),
-        (lambda: future(key=b"x"), TypeError, "key=b'x' is not a name, a str of one letter"),
+        (lambda: future(key=b"x"), TypeError, "key=b'x' is not a name; it takes a str"),
         (lambda: future(key=""), TypeError, "key='' is not a name"),
         (lambda: future(generator), TypeError, "generator yields; a future returns one value"),
         (lambda: future(timeout=0), ValueError, "timeout=0 is not a number of seconds above 0"),
@@ -556,7 +556,9 @@ def test_gather_of_something_else_is_refused_by_its_position():
     """The function itself instead of its submit is the usual slip."""
     error = raised_by(gather, echo.submit(1), echo)
     assert isinstance(error, TypeError)
-    assert str(error) == "gather takes what submit gave; argument 2 is a FutureFunction"
+    assert str(error) == (
+        "gather takes futures, as submit returns them; argument 2 is a FutureFunction"
+    )
 
 
 # the ends
@@ -801,9 +803,15 @@ def make(self):
     ("decorate", "message"),
     [
         (lambda: held(a=5), "held(a=...) takes a function of the view, as lambda self: ..."),
-        (lambda: held(x=make)(Page.both), "held(x=...): Page.both takes no 'x'"),
-        (lambda: held(rest=make)(Page.method), "held(rest=...): Page.method takes no 'rest'"),
-        (lambda: held(more=make)(Page.keyword), "held(more=...): Page.keyword takes no 'more'"),
+        (lambda: held(x=make)(Page.both), "held(x=...): Page.both has no argument 'x'"),
+        (
+            lambda: held(rest=make)(Page.method),
+            "held(rest=...): Page.method has no argument 'rest'",
+        ),
+        (
+            lambda: held(more=make)(Page.keyword),
+            "held(more=...): Page.keyword has no argument 'more'",
+        ),
         (lambda: held(value=make)(echo), "held is for a view's method; echo takes no self"),
         (lambda: held()(lambda *, a: a), "takes no self"),
         (lambda: held(), None),
@@ -824,7 +832,7 @@ def test_held_wants_what_submit_gave(made, kind):
     """The message names the argument and what came instead."""
     method = held(a=made)(lambda self, a: a)
     error = raised_by(method, "self")
-    assert str(error) == f"held(a=...) must return what submit gave, not a {kind}"
+    assert str(error) == f"held(a=...) must return a future, as submit does, not a {kind}"
 
 
 def test_a_failure_of_a_held_future_is_raised_in_place_of_the_method():

@@ -1,7 +1,7 @@
 """So many run, so many wait, the rest is refused."""
 
-from collective.wsgifutures.kernel.places import Full
-from collective.wsgifutures.kernel.places import Places
+from collective.wsgifutures.kernel.gate import Full
+from collective.wsgifutures.kernel.gate import Places
 
 import pytest
 

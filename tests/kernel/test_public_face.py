@@ -26,7 +26,8 @@ def test_the_public_names_are_those_of_the_package():
         *("future", "Future", "gather", "held", "fragment", "FuturesError", "FutureTimeout"),
         *("HoldCancelled", "HoldExpired", "FutureCancelled", "TooManyPasses", "AskedAfterCommit"),
         *("ArgumentRefused", "ResultRefused", "Suspended", "ExecutorBusy", "ProcessEnded"),
-        *("Upstream", "Answer", "UpstreamError", "UpstreamTimeout", "UpstreamRefused"),
+        *("Upstream", "Answer", "UpstreamError", "UpstreamTimeout", "UpstreamFailed"),
+        "UpstreamRefused",
         *("UpstreamTooLarge", "UpstreamStatus", "UpstreamBusy", "UpstreamOff", "SettingRefused"),
     }
     assert set(testing.__all__) == {

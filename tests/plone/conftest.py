@@ -1,6 +1,6 @@
 """A real Plone site, made once; each test gets a storage of its own on top of it."""
 
-from collective.wsgifutures.publisher import passes
+from collective.wsgifutures.publisher import events
 from holdsite import calls
 from holdsite import released
 from holdsite import Site
@@ -53,7 +53,7 @@ def site(functional, tmp_path, monkeypatch, caplog):
     SiteErrorLog.temp_logs.clear()
     # As in a zope.conf without max-conflict-retries, but without the pauses.
     monkeypatch.setattr(HTTPRequest, "retry_max_count", 3)
-    monkeypatch.setattr(passes, "_pause", lambda conflicts: 0.0)
+    monkeypatch.setattr(events, "_pause", lambda conflicts: 0.0)
     # What Zope's start notifies, and test layers do not.
     notify(DatabaseOpenedWithRoot(functional["zodbDB"]))
     portal = functional["portal"]

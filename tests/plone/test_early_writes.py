@@ -13,7 +13,7 @@ import transaction
 @pytest.fixture(autouse=True)
 def nothing_told(monkeypatch):
     """Each test begins as a process does."""
-    monkeypatch.setattr(checks, "_told", set())
+    monkeypatch.setattr(checks, "_logged", set())
 
 
 @pytest.fixture

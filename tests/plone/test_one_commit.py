@@ -1,6 +1,6 @@
 """One commit: a discarded pass leaves nothing, the last one is a normal publication."""
 
-from collective.wsgifutures.publisher import passes
+from collective.wsgifutures.publisher import events
 from holdsite import ADMIN
 from holdsite import ask
 from holdsite import calls
@@ -204,7 +204,7 @@ def conflict_once(when):
 @pytest.mark.parametrize("conflicts", [0, 1, 2])
 def test_pause_after_a_conflict_grows_as_zopes_does(conflicts):
     """Those that conflicted do not all come back at the same moment."""
-    pauses = [passes._pause(conflicts) for _ in range(200)]
+    pauses = [events._pause(conflicts) for _ in range(200)]
     assert 0 <= min(pauses) < 0.2 * 2**conflicts
     assert 0.8 * 2**conflicts < max(pauses) <= 2**conflicts
 

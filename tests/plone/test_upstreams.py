@@ -29,7 +29,7 @@ BUSY = UpstreamBusy("weather", "example.com", 6.5, "too many of its calls failed
 AWAY = {
     "UpstreamBusy": (lambda: raise_it(BUSY), ["503"], "7"),
     "UpstreamOff": (lambda: OFF.get("/"), ["503"], "60"),
-    "UpstreamRefused": (lambda: NOBODY.get("/"), ["Suspended", "503"], "5"),
+    "UpstreamFailed": (lambda: NOBODY.get("/"), ["Suspended", "503"], "5"),
     "UpstreamStatus": (lambda: raise_it(UpstreamStatus("a", "b", 404)), ["503"], "5"),
     "UpstreamTooLarge": (lambda: raise_it(UpstreamTooLarge("a", "b", 1)), ["503"], "5"),
 }

@@ -7,7 +7,7 @@ where others catch exceptions around the place, and where they catch everything.
 from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from collective.wsgifutures import AskedAfterCommit
-from collective.wsgifutures.publisher import passes
+from collective.wsgifutures.publisher import events
 from holdsite import ADMIN
 from holdsite import ask
 from holdsite import calls
@@ -307,10 +307,10 @@ def test_a_place_around_the_view_when_it_submits_commits_nothing(site, place):
 def last_in_line(site):
     """Let our subscriber of IPubStart be the last one, as another order of ZCML would."""
     registry = getGlobalSiteManager()
-    while not registry.unregisterHandler(passes.pass_starts, (IPubStart,)):
+    while not registry.unregisterHandler(events.pass_starts, (IPubStart,)):
         (registry,) = registry.__bases__
-    yield lambda: site.subscriber(IPubStart, passes.pass_starts)
-    registry.registerHandler(passes.pass_starts, (IPubStart,))
+    yield lambda: site.subscriber(IPubStart, events.pass_starts)
+    registry.registerHandler(events.pass_starts, (IPubStart,))
 
 
 def test_a_suspension_when_lost_before_our_subscriber_leaves_no_trace(site, last_in_line):

@@ -431,7 +431,7 @@ class InARow:
 
 def test_what_is_careless_is_told(futures, caplog, monkeypatch):
     """By the name of the view."""
-    monkeypatch.setattr(checks, "_told", set())
+    monkeypatch.setattr(checks, "_logged", set())
     futures.settle(price, ..., value=1)
     futures.publish(InARow())
     (record,) = caplog.records

@@ -5,6 +5,7 @@ from .outside import Raw
 from collective.wsgifutures import Upstream
 from collective.wsgifutures.kernel.runtime import under_gevent
 from collective.wsgifutures.kernel.sites import sites
+from collective.wsgifutures.upstreams import cache
 
 import pytest
 
@@ -18,6 +19,12 @@ def no_proxy(monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_answers():
+    """Each test begins with none that is kept: the port of its service may be another test's."""
+    cache._caches.clear()
 
 
 @pytest.fixture(autouse=True)

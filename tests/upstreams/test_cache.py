@@ -141,7 +141,14 @@ def test_key_tells_method_address_headers_and_body_and_none_of_them():
 # what is not for everybody
 
 
-@pytest.mark.parametrize("control", ["no-store", "Private", "no-cache", "max-age=60, private"])
+@pytest.mark.parametrize(
+    "control",
+    [
+        *("no-store", "Private", "no-cache", "max-age=60, private"),
+        *("private; max-age=60", "max-age=60 private", 'private="x-user, x-role"', '"private"'),
+        *("no-cache=set-cookie", "public,,no-store", "\tno-store"),
+    ],
+)
 def test_answer_that_says_so_is_not_kept(outside, weather, control):
     """In whatever case, among whatever else."""
     outside.says(headers={"Cache-Control": control})
@@ -151,9 +158,9 @@ def test_answer_that_says_so_is_not_kept(outside, weather, control):
     assert len(outside.asked) == 2
 
 
-@pytest.mark.parametrize("status", [301, 400, 404, 500, 503])
+@pytest.mark.parametrize("status", [206, 301, 400, 404, 500, 503])
 def test_answer_that_is_no_success_is_not_kept(outside, weather, status):
-    """The next one may be one."""
+    """The next one may be one; and a part is not the whole."""
     outside.says_in_turn(status, 200)
     upstream = weather(cache=60, retries=0)
     assert [upstream.get("/").status for _ in range(3)] == [status, 200, 200]

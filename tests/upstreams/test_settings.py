@@ -24,6 +24,7 @@ VALUES = {
     "max_size": ("1000", 1000),
     "max_redirects": ("0", 0),
     "max_calls": ("7", 7),
+    "keep_alive": ("0", 0.0),
     "max_queue": ("0", 0),
     "queue_time": ("0.5", 0.5),
     "failure_rate": ("0.25", 0.25),

@@ -1,8 +1,12 @@
 """Certificates are verified, whoever stands between."""
 
+from .outside import ok
 from .outside import Outside
 from .outside import raised_by
+from .outside import Raw
+from collective.wsgifutures import UpstreamFailed
 from collective.wsgifutures import UpstreamRefused
+from collective.wsgifutures import UpstreamTimeout
 
 import contextlib
 import pytest
@@ -10,6 +14,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 pytestmark = pytest.mark.concurrency
 
@@ -41,7 +46,7 @@ def at(outside, host="localhost"):
 
 def test_certificate_that_nobody_signed_is_refused(outside, weather):
     """Without a way to switch that off."""
-    error = raised_by(UpstreamRefused, weather(at=at(outside), retries=0).get, "/")
+    error = raised_by(UpstreamFailed, weather(at=at(outside), retries=0).get, "/")
     assert "certificate is not accepted" in error.reason
     assert outside.asked == []
 
@@ -49,7 +54,7 @@ def test_certificate_that_nobody_signed_is_refused(outside, weather):
 def test_certificate_of_another_host_is_refused(outside, weather, certificate):
     """It is trusted, and not for this name."""
     upstream = weather(at=at(outside, "127.0.0.1"), ca_file=certificate[0], retries=0)
-    assert "certificate is not accepted" in raised_by(UpstreamRefused, upstream.get).reason
+    assert "certificate is not accepted" in raised_by(UpstreamFailed, upstream.get).reason
 
 
 def test_certificate_that_is_trusted_is_accepted_once_for_many_calls(outside, weather, certificate):
@@ -96,3 +101,72 @@ def pump(source, target, seen):
         while part := source.recv(65536):
             seen.append(part)
             target.sendall(part)
+
+
+def tls_service(certificate, handle):
+    """Return the port of a service that does *handle* with each connection, over TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+
+    def over_tls(connection):
+        with context.wrap_socket(connection, server_side=True) as wrapped:
+            handle(wrapped)
+
+    return Raw(over_tls)
+
+
+UNTIL_THE_END = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nsunny"
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["signed", "cut off"])
+def test_end_of_a_body_without_a_length_is_signed(weather, certificate, signed):
+    """Or anybody on the way could cut it off, and half of it would be taken for all."""
+
+    def handle(connection):
+        connection.recv(65536)
+        connection.sendall(UNTIL_THE_END)
+        if signed:
+            connection.unwrap()
+
+    service = tls_service(certificate, handle)
+    upstream = weather(at=at(service), ca_file=certificate[0], retries=0, cache=60)
+    if signed:
+        assert upstream.get("/").text == "sunny"
+    else:
+        raised_by(UpstreamFailed, upstream.get, "/")
+        raised_by(UpstreamFailed, upstream.get, "/")
+    service.stop()
+
+
+def test_connection_over_tls_that_was_dropped_is_no_failure(weather, certificate):
+    """Signed or not: it had been idle."""
+
+    def handle(connection):
+        connection.recv(65536)
+        connection.sendall(ok(b"sunny"))
+        connection.recv(65536)
+
+    service = tls_service(certificate, handle)
+    strict = {"retries": 0, "retry_share": 0, "failure_calls": 1}
+    upstream = weather(at=at(service), ca_file=certificate[0], **strict)
+    assert [upstream.get("/").text for _ in range(4)] == ["sunny"] * 4
+    assert service.connections == 4
+    service.stop()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.8])
+def test_handshake_that_trickles_ends_with_the_time_for_connecting(raw, weather, seconds):
+    """However often a byte of it comes."""
+
+    def handle(connection):
+        connection.recv(65536)
+        for byte in b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03" + b"x" * 99:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.05)
+
+    at_it = raw(handle).url.replace("http:", "https:")
+    upstream = weather(at=at_it, timeout=(seconds, 5), total=9, retries=0)
+    began = time.monotonic()
+    error = raised_by(UpstreamTimeout, upstream.get, "/")
+    assert (error.what, error.timeout) == ("connect", seconds)
+    assert time.monotonic() - began < seconds + 0.5

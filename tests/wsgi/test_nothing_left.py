@@ -120,8 +120,8 @@ def left_of(app):
         "in slots": app.worker.gate.taken,
         "waiting": app.worker.gate.waiting,
         "bodies": app.worker.bodies.size - app.worker.bodies._left,
-        "running": [line._running for line in lines if line._running],
-        "in line": sum(len(line._waiting) for line in lines),
+        "running": [line.places.taken for line in lines if line.places.taken],
+        "in line": sum(line.places.waiting for line in lines),
         "holds": sum(type(one) is Hold for one in gc.get_objects()),
         "interruptible": len(app.worker.interrupts._requests) if under_gevent() else 0,
     }

@@ -21,6 +21,7 @@ from .kernel.settings import SettingRefused
 from .upstreams.answers import Answer
 from .upstreams.errors import UpstreamBusy
 from .upstreams.errors import UpstreamError
+from .upstreams.errors import UpstreamFailed
 from .upstreams.errors import UpstreamOff
 from .upstreams.errors import UpstreamRefused
 from .upstreams.errors import UpstreamStatus
@@ -47,6 +48,7 @@ __all__ = [
     "Upstream",
     "UpstreamBusy",
     "UpstreamError",
+    "UpstreamFailed",
     "UpstreamOff",
     "UpstreamRefused",
     "UpstreamStatus",

@@ -38,6 +38,7 @@ from .kernel.errors import ArgumentRefused
 from .kernel.errors import FuturesError
 from .kernel.errors import ResultRefused
 from .kernel.errors import StandsForSuspension
+from .kernel.executors import kind_of
 from .kernel.futures import Future
 from .kernel.futures import settle_in_place
 from .kernel.names import dotted_name
@@ -341,7 +342,7 @@ def _call(
         timeout=math.inf,  # the call ends with its hold: collective.futures had no time limit
         executor=executor,
     )
-    if executor == "processes":
+    if kind_of(executor).by_name:
         _check_pickles(call)
     return call
 

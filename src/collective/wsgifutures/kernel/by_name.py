@@ -1,7 +1,7 @@
 """A function and its arguments, for another process or another day.
 
-The function goes by its name, and its arguments are pickled. Whether both are found again is
-looked at where the call is made, so that who makes it is told.
+The function goes by its name, and its arguments are pickled. ``pack`` tries both at once, so
+that whoever makes the call gets the error.
 """
 
 from .calls import Call
@@ -16,12 +16,9 @@ import pickle
 
 
 class Declared:
-    """What a decorator makes of a function, and what stands in its module in its place."""
+    """The object that a decorator puts in the place of a function."""
 
-    @property
-    def plain(self) -> Callable[..., Any]:
-        """The function that was declared."""
-        raise NotImplementedError
+    plain: Callable[..., Any]  #: the function that was declared
 
 
 class Packed(NamedTuple):
@@ -47,8 +44,8 @@ def pack(call: Call) -> bytes:
     """Return *call* as bytes.
 
     Raises:
-        ArgumentRefused: Its function is not found by its name, or its arguments do not
-            pickle.
+        ArgumentRefused: The name of the function does not lead to it, or the arguments do
+            not pickle.
     """
     function = call.function
     assert function is not None  # noqa: S101  as a future has it
@@ -81,7 +78,7 @@ def find(module: str, qualname: str) -> Any:
     """Return the plain function of that name.
 
     Raises:
-        ImportError, AttributeError: There is none.
+        ImportError, AttributeError: The name leads nowhere.
     """
     found = functools.reduce(getattr, qualname.split("."), importlib.import_module(module))
     return found.plain if isinstance(found, Declared) else found

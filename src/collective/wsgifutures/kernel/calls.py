@@ -1,4 +1,4 @@
-"""One future of one hold: what to call, and what became of it.
+"""One future of one hold: the function to call, its state and its outcome.
 
 An outcome is kept so that every pass gets a copy of the same value or exception.
 """
@@ -34,12 +34,12 @@ class Outcome(Protocol):
         """Return a copy of the exception, or None if there is a value."""
 
 
-#: Shared, and never changed.
+#: The default of a call's arguments by name: shared by all calls, and never changed.
 _NOTHING: dict[str, Any] = {}
 
 
 class CallState(Enum):
-    """Where a future stands."""
+    """The state of a future."""
 
     REGISTERED = "asked for in a pass that has not ended"
     RUNNING = "started"
@@ -51,14 +51,14 @@ class Call:
 
     Args:
         name: The future's name, for people.
-        identity: Its name and arguments, to know it again.
-        function: What is called, and kept while its response is held; None where a subclass
-            makes the call in another way.
-        args: For it.
-        kwargs: For it, too.
-        timeout: How long it may take, in seconds, from its start.
-        arguments: Their names and identities, to tell how two calls differ.
-        executor: The name of what is to run it; None for what suits the process.
+        identity: Its name and arguments, by which a later pass recognizes it.
+        function: Makes the call, and is kept as long as the response is held; None if a
+            subclass makes the call in another way.
+        args: The function's arguments by position.
+        kwargs: The function's arguments by name.
+        timeout: How long the call may take from its start, in seconds.
+        arguments: Names and identities of the arguments, to name those that differ.
+        executor: The name of its executor; None for the default of the process.
     """
 
     __slots__ = (
@@ -94,7 +94,7 @@ class Call:
         executor: str | None = None,
     ) -> None:
         self.name = name
-        self.function_name = name  #: the same, without anything of what it is called with
+        self.function_name = name  #: the same, but without arguments in a subclass too
         self.identity = identity
         self.function = function
         self.args = args
@@ -112,16 +112,16 @@ class Call:
         self.ended = 0.0
 
     def run(self) -> Outcome:
-        """Make the call, for a caller who may be ended by what it raises."""
+        """Make the call in place: SystemExit and the like are raised to the caller."""
         assert self.function is not None  # noqa: S101  a subclass has its own work
         return run(self.name, self.function, *self.args, **self.kwargs)
 
     def work(self) -> Outcome:
-        """Make the call, away from whoever asked for it."""
+        """Make the call elsewhere than in the thread that asked for it."""
         return run_to_end(self.name, self.run)
 
     def settle(self, outcome: Outcome) -> None:
-        """Keep *outcome*."""
+        """Settle with *outcome*."""
         self.state = CallState.SETTLED
         self.outcome = outcome
 
@@ -147,7 +147,7 @@ class Returned:
 
 
 class Raised:
-    """An exception with its traceback; the locals of its frames are cleared."""
+    """A kept exception, with its traceback. The locals of its frames are cleared."""
 
     def __init__(self, error: Exception) -> None:
         _clear_locals(error, set())
@@ -253,8 +253,8 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         known = foreign(value)
         if known:
-            what = known.partition(";")[0]  # the advice behind it is about arguments
-            raise Unfit("", f"it is or contains {what}; return the plain values instead.")
+            noun = known.partition(";")[0]  # the advice that follows is about arguments
+            raise Unfit("", f"it is or contains {noun}; return the plain values instead.")
         return NotImplemented
 
 

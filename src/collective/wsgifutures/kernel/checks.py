@@ -1,8 +1,8 @@
-"""What is careless in a view, and told to who develops it: the setting ``debug``.
+"""Warns developers of views that wait more often than they need: the setting ``debug``.
 
-A hold has a ``Watch`` then. It sees what each pass asks for, and looks at it when a pass
-waits. Each finding of a view is logged once in a process. Arguments are told by their
-names, never by their values.
+In debug mode a hold has a ``Watch``. It notes the calls that each pass asks for, and looks at
+them when a pass waits. Each finding about a view is logged once in a process. A finding names
+arguments, but never shows their values.
 """
 
 from .calls import Call
@@ -16,16 +16,16 @@ import sys
 
 logger = logging.getLogger("collective.wsgifutures")
 
-#: So many waits for new futures, one after the other, are told. Two may have a reason.
+#: How many waits for new futures, one after the other, are logged. Two may have a reason.
 WATERFALL = 3
 
-#: Where something is asked for: a line of a function.
+#: Where a call is asked for: a line of a function.
 Place = tuple[CodeType, int]
 
 _PACKAGE = __name__.partition(".kernel")[0]
 
-#: What was told already: the view, and which finding.
-_told: set[tuple[str, str]] = set()
+#: The views and findings that were logged already.
+_logged: set[tuple[str, str]] = set()
 
 
 def what_differs(calls: Iterable[Call]) -> str:
@@ -39,51 +39,51 @@ def what_differs(calls: Iterable[Call]) -> str:
 
 
 class Watch:
-    """What the passes of one hold have asked for.
+    """The calls that the passes of one hold have asked for, and where.
 
     Args:
-        trace: The hold's, told with each finding.
+        trace: The hold's ID, logged with each finding.
     """
 
     def __init__(self, trace: str = "") -> None:
         self._trace = trace
-        #: What is being published, where the publisher can tell.
+        #: The view that is being published, if the publisher knows it.
         self.view = ""
-        #: The names of what was started, for each wait for something new.
+        #: For each wait for new calls, their names.
         self._waits: list[list[str]] = []
         self._asked: dict[Place, list[Call]] = {}
         self._asked_before: dict[Place, list[Call]] = {}
-        #: What a place asked for in the passes up to now, as long as it never was the same.
+        #: The calls of places that have asked with other arguments in each pass up to now.
         self._changing: dict[Place, list[Call]] = {}
-        #: The pass in which mail was sent at once, by its number.
+        #: The number of the last pass that sent mail at once.
         self.mailed_in = 0
 
     def asks(self, call: Call) -> None:
-        """Note that *call* is asked for, now and by the function that this was called from."""
+        """Note that *call* is asked for, and from which line outside of this package."""
         calls = self._asked.setdefault(_place(), [])
         if call not in calls:
             calls.append(call)
 
     def tell(self, finding: str, text: str, *facts: object) -> None:
-        """Log a finding about what is being published, once.
+        """Log a finding about the view that is being published, once.
 
         Args:
-            finding: What it is called here.
-            text: For people, after the name of the view; with a place for each of *facts*.
+            finding: The name of the finding.
+            text: Follows the name of the view, and has a ``%s`` for each of *facts*.
         """
         view = self.view or "A request"
-        if (view, finding) not in _told:
-            _told.add((view, finding))
+        if (view, finding) not in _logged:
+            _logged.add((view, finding))
             logger.warning("%s " + text, view, *facts, extra={"trace_id": self._trace})
 
     def pass_waits(self, new: Iterable[Call]) -> None:
-        """Look at a pass that has ended by waiting; *new* is what it waits for anew."""
+        """Look at a pass that has ended by waiting; *new* are the calls that it was first in."""
         if not self._look_for_changes():
             self._look_for_a_waterfall([call.name for call in new])
         self._asked_before, self._asked = self._asked, {}
 
     def _look_for_changes(self) -> bool:
-        """Tell what a place asks for with other arguments in each pass."""
+        """Log places that ask with other arguments in each pass; tell whether there are any."""
         changing = {}
         for place, calls in self._asked.items():
             before = self._asked_before.get(place, [])
@@ -92,11 +92,11 @@ class Watch:
         self._changing = changing
         found = [calls for calls in changing.values() if len({c.first_pass for c in calls}) > 2]
         for calls in found:
-            self.tell(f"arguments of {calls[0].name}", _CHANGES, _named(calls))
+            self.tell(f"arguments of {calls[0].name}", _CHANGES, _describe(calls))
         return bool(found)
 
     def _look_for_a_waterfall(self, new: list[str]) -> None:
-        """Tell what waits for one thing after the other."""
+        """Log a view that waits for one call after the other."""
         if new:
             self._waits.append(new)
         if len(self._waits) == WATERFALL:
@@ -105,36 +105,37 @@ class Watch:
 
 
 _CHANGES = (
-    "asks for %s anew in each pass: the arguments named are others each time, so what was "
-    "there is not found again. Pass the same ones in each pass: no time stamp, no random "
-    "value, nothing made of what default= gave."
+    "asks for %s anew in each pass: the arguments named differ each time, so no pass finds "
+    "the result of another. Pass the same arguments in each pass: no time stamp, no random "
+    "value, nothing made from a default=."
 )
 
 _WATERFALL = (
-    "waits again and again, for one thing after the other: %s. What does not need another's "
-    "result is better asked for at once, in one wait: submit() all of it first and gather(), "
+    "waits again and again, for one call after the other: %s. Ask at once, in one wait, for "
+    "calls that do not need each other's results: submit() all of them first and gather(), "
     "or write @held on the view's method, or @fragment on the parts of the page."
 )
 
 
 def _are_others(before: list[Call], calls: list[Call]) -> bool:
-    """Tell whether the same functions were called, and each with other arguments."""
+    """Tell whether *calls* are of the same functions as *before*, all with other arguments."""
     same_functions = [c.name for c in before] == [c.name for c in calls]
     return same_functions and not {c.identity for c in before} & {c.identity for c in calls}
 
 
-def _named(calls: list[Call]) -> str:
+def _describe(calls: list[Call]) -> str:
+    """Return the name of the first of *calls*, and the arguments in which its calls differ."""
     return calls[0].name + what_differs(call for call in calls if call.name == calls[0].name)
 
 
 def _place() -> Place:
-    """Return where the code outside of this package stands that asks."""
+    """Return the line outside of this package that asks."""
     frame = sys._getframe(2)
-    while frame.f_back is not None and _is_ours(frame):
+    while frame.f_back is not None and _is_of_package(frame):
         frame = frame.f_back
     return frame.f_code, frame.f_lineno
 
 
-def _is_ours(frame: FrameType) -> bool:
+def _is_of_package(frame: FrameType) -> bool:
     name: str = frame.f_globals.get("__name__", "")
     return name == _PACKAGE or name.startswith(_PACKAGE + ".")

@@ -36,7 +36,7 @@ T = TypeVar("T")
 #: The largest number of lines that can be kept free for a deferred part.
 MOST_LINES = 40
 
-#: What a step gives if it does not run or ends early, made of the placeholder.
+#: By the name of a step, its value if it does not run or ends early, made of the placeholder.
 _STEPS: dict[str, Callable[[str], Any]] = {
     "update": lambda placeholder: None,
     "available": lambda placeholder: True,
@@ -64,10 +64,9 @@ def fragment(
 ) -> Any:
     """Declare a part of a page, which suspends without stopping the page's other parts.
 
-    If the part asks for a result that is pending, its placeholder takes its place and the
-    page goes on, so that the other parts ask for theirs. All results are waited for together,
-    and the page is published again once. The placeholder is only sent after the hold's
-    deadline.
+    If the part asks for a pending result, its placeholder takes its place and the page goes
+    on, so that the other parts ask for their results. The page waits for all results together
+    and is published again once. The placeholder is only sent after the hold's deadline.
 
     Args:
         part: The class of a viewlet, portlet renderer, tile or view (its ``update``,
@@ -78,8 +77,8 @@ def fragment(
         height: About how many lines of text a deferred part takes: the page keeps them free.
 
     Raises:
-        TypeError: *part* is neither a class nor callable; or *part* is deferred and has no
-            name to be found by; or *placeholder* is not a str.
+        TypeError: *part* is neither a class nor callable; or it is deferred and has no
+            dotted name; or *placeholder* is not a str.
         ValueError: *height* is not a number of lines, or the part is not deferred.
     """
     options = _check(placeholder, deferred, height)
@@ -138,7 +137,7 @@ def _guard_class(class_: type, options: _Options) -> type:
 
 
 def _guard_steps(class_: type, options: _Options) -> None:
-    """Guard the steps of *class_*, its own and those that it inherits."""
+    """Guard the steps that *class_* defines or inherits."""
     for name, otherwise in _STEPS.items():
         step = next((vars(c)[name] for c in class_.__mro__ if name in vars(c)), None)
         if step is not None:
@@ -196,7 +195,7 @@ class _Step:
 
 
 class _BoundStep:
-    """A guarded page template of one part; its macros and other attributes are its own."""
+    """A guarded page template of one part. It has the template's macros and other attributes."""
 
     def __init__(self, part: Any, bound: Any, run: Callable[[Any, Callable[[], Any]], Any]) -> None:
         self._part = part
@@ -218,18 +217,18 @@ def _with_signature(guarded: Any, function: Any) -> Any:
 
 
 def make(this: Pass, fragment: Fragment, function: Callable[[], Any]) -> Any:
-    """Return what *function* gives, the placeholder where it suspends or comes too late.
+    """Return the value of *function*, or the placeholder if it suspends or is out of time.
 
-    A deferred one suspends where anything that it asked for is pending, waited for or not.
+    A deferred fragment suspends if any of its calls is pending, even if its code did not wait.
 
     Args:
         this: The pass that is being published.
-        fragment: Of *function*; ``suspended`` tells afterwards what became of it.
+        fragment: Its ``suspended`` is set if it suspends.
         function: Makes the fragment.
 
     Raises:
-        Suspended: It is not the fragment that suspends, but what is around it.
-        Exception: What *function* raised, where the pass is not discarded for it.
+        Suspended: A fragment around this one suspends, or the page.
+        Exception: The exception of *function*, if it does not stand for a suspension.
     """
     known = set(this.hold.calls) if fragment.deferred and this.publisher.defers else None
     fragment.made_in = sys._getframe()
@@ -256,14 +255,14 @@ def make(this: Pass, fragment: Fragment, function: Callable[[], Any]) -> Any:
 
 
 def _put_off(this: Pass, fragment: Fragment, known: Container[Hashable]) -> str:
-    """Return what stands for a deferred *fragment* that has suspended.
+    """Return the text that stands for a deferred *fragment*, which has suspended and ended.
 
-    What it asked for is forgotten: it is asked for again where the browser fetches it.
+    Its calls are forgotten: they are made when the browser fetches the fragment.
 
     Args:
         this: The pass that is being published.
-        fragment: It has ended.
-        known: The identities of what was asked for before.
+        fragment: The fragment.
+        known: The identities of the calls that were asked for before it.
     """
     calls = _registered_since(this, known)
     for call in calls:
@@ -278,11 +277,11 @@ def _put_off(this: Pass, fragment: Fragment, known: Container[Hashable]) -> str:
 
 
 def _registered_since(this: Pass, known: Container[Hashable]) -> list[Call]:
-    """Return what was asked for, and has not started, whose identities are not *known*."""
+    """Return the calls that have not started and whose identities are not *known*."""
     calls = this.hold.calls.values()
     return [c for c in calls if c.identity not in known and c.state is CallState.REGISTERED]
 
 
 def _is_guarded(this: Pass, part: object) -> bool:
-    """Tell whether a step of *part* is a fragment of its own: not inside of another step."""
-    return part is not this.alone and all(part is not one.part for one in this.fragments)
+    """Tell whether a step of *part* is a fragment: not if it runs inside another step of it."""
+    return part is not this.alone and all(part is not other.part for other in this.fragments)

@@ -1,11 +1,11 @@
 """The words that a view uses: ``future``, ``submit``, ``result``, ``gather``, ``held``.
 
-Where no pass is being published (in a script, a test, inside another future, while a
-body is streamed) a future runs in place.
+Where no pass is being published (in a script or a test, inside another future, while a
+body is streamed), a future runs in place.
 """
 
+from . import declarations
 from . import executors
-from .arguments import foreign
 from .arguments import noun
 from .arguments import take_arguments
 from .arguments import take_closure
@@ -39,16 +39,15 @@ from typing import TypeVar
 
 import functools
 import inspect
-import math
 
 P = ParamSpec("P")
 T = TypeVar("T")
 D = TypeVar("D")
 
-#: Seconds that a future may take where neither itself nor its site says so.
+#: How many seconds a future may take if neither its declaration nor its site says so.
 DEFAULT_TIMEOUT = 30.0
 
-#: While there are any, the last one gives the outcome of a call that would run in place.
+#: If there are any, the last of these returns the outcome of a call that would run in place.
 stand_ins: list[Callable[[Call], Outcome]] = []
 
 _MISSING: Any = object()
@@ -58,7 +57,7 @@ _FIRST = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEY
 
 
 class Future(Generic[T]):
-    """One external call, as one pass sees it. Made by ``submit``."""
+    """One external call, as one pass sees it. ``submit`` returns it."""
 
     def __init__(self, call: Call, this: Pass | None) -> None:
         self._call = call
@@ -74,19 +73,19 @@ class Future(Generic[T]):
     @overload
     def result(self, *, default: D) -> T | D: ...
     def result(self, *args: Any, default: Any = _MISSING, **kwargs: Any) -> Any:
-        """Return the call's value; where it is pending, suspend the pass.
+        """Return the call's value. If the call is pending, suspend the pass.
 
         Args:
-            default: Given for this pass where the call is pending. The request is
-                published again when it has settled.
+            default: Returned in this pass if the call is pending. The request is published
+                again when the call has settled.
 
         Raises:
-            Suspended: It is pending.
-            FutureTimeout: It took longer than its timeout.
-            FutureCancelled: It was cancelled.
-            HoldExpired: It is pending, and this is the last pass.
-            HoldCancelled: The same, and an operator wanted it so.
-            Exception: What the call raised, with its own traceback.
+            Suspended: The call is pending.
+            FutureTimeout: The call took longer than its timeout.
+            FutureCancelled: The call was cancelled.
+            HoldExpired: The call is pending, and this is the last pass.
+            HoldCancelled: The call is pending, and an operator cancelled the wait for it.
+            Exception: The exception of the call, with its own traceback.
         """
         if args or kwargs:
             raise _no_timeout("result", kwargs)
@@ -98,7 +97,7 @@ class Future(Generic[T]):
         return self._suspend()
 
     def exception(self, *args: Any, **kwargs: Any) -> BaseException | None:
-        """Return what the call raised, None for a value; where it is pending, suspend.
+        """Return the call's exception, or None for a value. If it is pending, suspend.
 
         Raises:
             Suspended, FutureCancelled, HoldExpired, HoldCancelled: As ``result``.
@@ -113,11 +112,11 @@ class Future(Generic[T]):
         return outcome.exception()
 
     def done(self) -> bool:
-        """Tell whether the call has settled. Within a pass only ``cancel`` changes it."""
+        """Tell whether the call has settled. Within a pass only ``cancel`` changes that."""
         return self._call.state is CallState.SETTLED
 
     def cancel(self) -> bool:
-        """Cancel the call, a running one too where its executor can; False once settled."""
+        """Cancel the call, and stop it if its executor can; False if it has settled."""
         return self._pass is not None and self._pass.cancel(self._call)
 
     def cancelled(self) -> bool:
@@ -143,12 +142,12 @@ class Future(Generic[T]):
 
 
 def settle_in_place(call: Call, make: Callable[[], Outcome]) -> None:
-    """Settle *call* where there is no hold: with what *make* gives, now."""
+    """Settle *call* at once, without a hold, with the outcome that *make* returns."""
     call.settle(stand_ins[-1](call) if stand_ins else make())
 
 
 class FutureFunction(Declared, Generic[P, T]):
-    """A function declared with ``@future``. Calling it gives its value or suspends."""
+    """A function declared with ``@future``. A call of it returns its value or suspends."""
 
     def __init__(
         self,
@@ -158,29 +157,29 @@ class FutureFunction(Declared, Generic[P, T]):
         executor: str | None,
     ) -> None:
         functools.update_wrapper(self, function)
-        self._function = function
+        self.name = key or dotted_name(function)
+        self.plain = function
         self._timeout = timeout
-        self._executor = _executor(function, executor)
-        self._name = key or dotted_name(function)
-        self._signature = _signature(function)
+        self._executor = declarations.choose_executor(function, executor)
+        self._signature = declarations.read_signature(function)
 
     def __repr__(self) -> str:
-        return f"<future {self._name}>"
+        return f"<future {self.name}>"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return the value of the call; where it is not there yet, suspend the pass."""
+        """Return the value of the call. If the call is pending, suspend the pass."""
         return self.submit(*args, **kwargs).result()
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Register the call and go on; it starts when the pass has ended by waiting.
+        """Register the call and go on. It starts when the pass has ended by waiting.
 
-        Where there is no hold, or the site wants none, it runs in place, now, and what it
-        raises is raised by ``result``.
+        Without a hold, or if the site wants none, the call runs in place, now. ``result``
+        raises its exception.
 
         Raises:
             ArgumentRefused: An argument is not plain data.
             TypeError: The arguments do not fit the function.
-            ValueError: This process does not have its ``executor``.
+            ValueError: The ``executor`` is not available in this process.
         """
         function, arguments, identity = self._take(args, kwargs)
         this = holding_pass()
@@ -197,7 +196,7 @@ class FutureFunction(Declared, Generic[P, T]):
         return Future(call, this)
 
     def identify(self, *args: P.args, **kwargs: P.kwargs) -> Hashable:
-        """Return what tells such a call from others of the same name.
+        """Return a key that only calls with the same arguments have.
 
         Raises:
             Unfit: An argument is not plain data.
@@ -209,7 +208,7 @@ class FutureFunction(Declared, Generic[P, T]):
         if instance is None:
             return self
         raise ArgumentRefused(
-            self._name,
+            self.name,
             "self",
             f"it is {noun(instance)}. Declare the future outside of the class, or below "
             "@staticmethod, and pass plain values.",
@@ -218,15 +217,15 @@ class FutureFunction(Declared, Generic[P, T]):
     def _take(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Callable[..., Any], Taken, Hashable]:
-        """Return what is called, with what, and what tells that call from others."""
+        """Return the function to call, its arguments, and the identity of the call."""
         try:
-            closure = take_closure(self._function)
+            closure = take_closure(self.plain)
             arguments = take_arguments(self._signature, args, kwargs)
         except Unfit as unfit:
-            raise ArgumentRefused(self._name, unfit.where, unfit.reason) from None
+            raise ArgumentRefused(self.name, unfit.where, unfit.reason) from None
         except TypeError as error:
-            raise TypeError(f"{self._name}: {error}") from None
-        return closure.copy, arguments, (self._name, arguments.identity, closure.identity)
+            raise TypeError(f"{self.name}: {error}") from None
+        return closure.copy, arguments, (self.name, arguments.identity, closure.identity)
 
     def _call(
         self,
@@ -238,9 +237,9 @@ class FutureFunction(Declared, Generic[P, T]):
         args, kwargs = arguments.copy
         by_name = self._kind.by_name
         call = Call(
-            self._name,
+            self.name,
             identity,
-            self._function if by_name else function,
+            self.plain if by_name else function,
             args,
             kwargs,
             timeout=self._timeout or (site and site.timeout) or DEFAULT_TIMEOUT,
@@ -248,23 +247,13 @@ class FutureFunction(Declared, Generic[P, T]):
             executor=self._executor,
         )
         if by_name:
-            pack(call)  # is refused here, in the view
+            pack(call)  # refuses here, in the view
         return call
 
     @functools.cached_property
     def _kind(self) -> executors.Kind:
-        """What runs it, looked up when it is first called: gevent has patched by then."""
+        """The kind of its executor, looked up at the first call: gevent has patched by then."""
         return executors.kind_of(self._executor)
-
-    @property
-    def name(self) -> str:
-        """Its dotted name, or its ``key``."""
-        return self._name
-
-    @property
-    def plain(self) -> Callable[P, T]:
-        """The function that was declared."""
-        return self._function
 
 
 @overload
@@ -285,34 +274,32 @@ def future(
 ) -> Any:
     """Declare a function as a future: one external call, made outside of Zope.
 
-    The function gets copies of its arguments, plain data, and returns plain data or
-    what pickles. Asked for again with the same arguments, in whatever pass of the
-    request, it is the same call and runs once.
+    The function gets copies of its arguments, which are plain data. It returns plain data or
+    a value that pickles. The same arguments give the same call in all passes of a request,
+    and the call runs once.
 
     Args:
-        function: What makes the call.
-        timeout: How long it may take, in seconds. By default what the site has set, else 30.
-        key: Its name, instead of its dotted name. A lambda or a function
-            inside a function needs one.
-        executor: What runs it while its response is held. ``"greenlets"``: the default
+        function: Makes the call.
+        timeout: How long the call may take, in seconds. Default: the site's setting, else 30.
+        key: The name of the future, instead of its dotted name. A lambda and a function
+            inside a function need a key.
+        executor: Runs the call while the response is held. ``"greenlets"``: the default
             under gevent. ``"threads"``: the default elsewhere; under gevent for libraries that
-            need real threads, and for C code that waits by itself. ``"processes"``: for what
-            computes. ``"asyncio"``: for ``async def``, and its default. A function that runs in
-            another process (the last two, and threads, under gevent; else processes alone) is
-            found by its name: declare it at the top of a module.
+            need real threads, and for C code that waits by itself. ``"processes"``: for
+            computations. ``"asyncio"``: for ``async def``, and its default. A function of
+            ``"processes"`` is found by its name, and under gevent also a function of
+            ``"threads"`` or ``"asyncio"``: declare it at the top of a module.
 
     Raises:
-        ValueError: ``timeout`` or ``executor`` is not one of those, or does not suit the
-            function.
-        TypeError: *function* cannot be a future, or has no name and no ``key``.
+        ValueError: *timeout* is not above 0, or *executor* is unknown or does not suit *function*.
+        TypeError: *function* cannot be a future, or has no name and no *key*.
     """
-    seconds = _checked_timeout(timeout)
-    if key is not None and not (isinstance(key, str) and key):
-        raise TypeError(f"key={key!r} is not a name, a str of one letter or more")
+    seconds = declarations.to_seconds(timeout)
+    declarations.check_key(key)
     executors.kind_of(executor)
 
     def declare(function: Callable[P, T]) -> FutureFunction[P, T]:
-        _check_function(function, key)
+        declarations.check_function(function, key)
         return FutureFunction(function, seconds, key, executor)
 
     return declare if function is None else declare(function)
@@ -325,19 +312,20 @@ def gather(*futures: Future[Any], return_exceptions: bool = False) -> list[Any]:
     side and the request is published once more, not once per future.
 
     Args:
-        futures: What ``submit`` returned. Without any, the result is ``[]``, at once.
+        futures: As ``submit`` returns them. Without any, the result is ``[]``, at once.
         return_exceptions: Put a failed future's exception in its place instead of
             raising the first one, as ``asyncio.gather`` does.
 
     Raises:
-        Suspended: At least one is pending.
+        Suspended: At least one future is pending.
         FutureTimeout: A future took longer than its own ``timeout`` (seconds).
-        Exception: Whatever a future raised, with its own traceback.
+        Exception: The exception of a future, with its own traceback.
     """
     for position, item in enumerate(futures, 1):
         if not isinstance(item, Future):
             raise TypeError(
-                f"gather takes what submit gave; argument {position} is a {type(item).__qualname__}"
+                "gather takes futures, as submit returns them; "
+                f"argument {position} is a {type(item).__qualname__}"
             )
     this = current_pass()
     pending = [f._call for f in futures if f._call.outcome is None and f._pass is this]
@@ -357,17 +345,16 @@ def _result_or_exception(item: Future[Any]) -> Any:
 
 
 def held(**makers: Callable[[Any], Future[Any]]) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Ask for futures before a view's method runs, all at once, and pass it their values.
+    """Submit futures before a view's method runs, all at once, and pass it their values.
 
-    The method's other arguments are filled from the request as Zope does; those named
-    here never are.
+    Zope fills the method's other arguments from the request, but never those named here.
 
     Args:
-        makers: For each argument a function of the view that returns what ``submit``
-            gave, as ``weather=lambda self: weather.submit(self.city)``.
+        makers: For each argument, a function of the view that returns a future, as
+            ``weather=lambda self: weather.submit(self.city)``.
 
     Raises:
-        TypeError: A maker is not callable, the method does not take such an argument,
+        TypeError: A maker is not callable, the method has no argument of that name,
             or a maker returns something other than a future.
     """
     for name, maker in makers.items():
@@ -379,7 +366,7 @@ def held(**makers: Callable[[Any], Future[Any]]) -> Callable[[Callable[..., T]],
         parameters = whole.parameters
         for name in makers:
             if name not in parameters or parameters[name].kind in _STARRED:
-                raise TypeError(f"held({name}=...): {method.__qualname__} takes no {name!r}")
+                raise TypeError(f"held({name}=...): {method.__qualname__} has no argument {name!r}")
         others = [p for name, p in parameters.items() if name not in makers]
         if not others or others[0].kind not in _FIRST:
             raise TypeError(f"held is for a view's method; {method.__qualname__} takes no self")
@@ -390,25 +377,26 @@ def held(**makers: Callable[[Any], Future[Any]]) -> Callable[[Callable[..., T]],
             bound = reduced.bind(*args, **kwargs)
             bound.apply_defaults()
             view = bound.args[0]
-            futures = [_made(name, maker, view) for name, maker in makers.items()]
+            futures = [_make_future(name, maker, view) for name, maker in makers.items()]
             values = dict(zip(makers, gather(*futures), strict=True))
             call = inspect.BoundArguments(whole, {**bound.arguments, **values})
             return method(*call.args, **call.kwargs)
 
-        # ZPublisher.mapply fills the arguments that it finds here from the request.
+        # ZPublisher.mapply fills the arguments of this signature from the request.
         wrapper.__signature__ = reduced  # type: ignore[attr-defined]
         return wrapper
 
     return decorate
 
 
-def _made(name: str, maker: Callable[[Any], Future[Any]], view: object) -> Future[Any]:
-    made = maker(view)
-    if not isinstance(made, Future):
+def _make_future(name: str, maker: Callable[[Any], Future[Any]], view: object) -> Future[Any]:
+    item = maker(view)
+    if not isinstance(item, Future):
         raise TypeError(
-            f"held({name}=...) must return what submit gave, not a {type(made).__qualname__}"
+            f"held({name}=...) must return a future, as submit does, not a "
+            f"{type(item).__qualname__}"
         )
-    return made
+    return item
 
 
 def _no_timeout(method: str, kwargs: dict[str, Any]) -> TypeError:
@@ -417,59 +405,3 @@ def _no_timeout(method: str, kwargs: dict[str, Any]) -> TypeError:
         f"{method}() takes no timeout: it never blocks (it was given {given}). Set timeout= "
         "where the future is declared; result(default=...) does not wait."
     )
-
-
-def _checked_timeout(timeout: float | None) -> float | None:
-    if timeout is None:
-        return None
-    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    if not number or not 0 < timeout < math.inf:
-        raise ValueError(f"timeout={timeout!r} is not a number of seconds above 0")
-    return float(timeout)
-
-
-def _check_function(function: Any, key: str | None) -> None:
-    if not callable(function):
-        raise TypeError(
-            f"@future is for a function, not for {function!r}; its options have names, "
-            "as in @future(timeout=10)"
-        )
-    name = getattr(function, "__qualname__", None)
-    if inspect.isasyncgenfunction(function):
-        raise TypeError(f"{name} yields; a future returns one value, a list say")
-    found = foreign(function)
-    if found:
-        raise ArgumentRefused(key or str(name), "its function", f"it is {found}.")
-    if isinstance(function, functools.partial):
-        raise TypeError(
-            "@future is for the function itself, not for a partial of it; give the arguments "
-            "to submit"
-        )
-    if key is None and (name is None or "<" in name):
-        raise TypeError(
-            f"{name or function!r} has no dotted name by which it is known again in the next "
-            "pass; give it one: @future(key=...)"
-        )
-
-
-def _executor(function: Callable[..., Any], executor: str | None) -> str | None:
-    """Return what runs *function*: asyncio what is ``async def``, and nothing else."""
-    is_async = inspect.iscoroutinefunction(function)
-    if executor is None:
-        return executors.ASYNC if is_async else None
-    runs_async = executors.kind_of(executor).is_async
-    if is_async and not runs_async:
-        raise ValueError(f"executor={executor!r} does not run async def; {executors.ASYNC} does")
-    if runs_async and not is_async:
-        raise ValueError(
-            f"executor={executor!r} runs async def; {function.__qualname__} is not async, and "
-            "would stop the others in its loop"
-        )
-    return executor
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    try:
-        return inspect.signature(function)
-    except ValueError:  # some built-in functions tell none
-        return inspect.signature(lambda *args, **kwargs: None)

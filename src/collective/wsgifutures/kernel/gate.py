@@ -1,12 +1,15 @@
-"""Hands passes to slots: a few at a time, resumed ones first, and fair to new ones.
+"""So many run, so many wait in a line, and the rest is refused: places, and the gate to slots.
 
-A slot is one of the few places where Zope publishes. Under gevent it is a greenlet that
-lives as long as the worker, so that what Plone caches per thread is made once per slot
-and not once per connection. On a threaded server it is a permission: the pass runs in
-the server's own thread.
+``Places`` limits the threads and processes of futures and the calls of an upstream. The ``Gate``
+hands passes to slots: a few at a time, resumed passes first, and fair to new ones.
+
+A slot is one of the few places where Zope publishes. Under gevent a slot is a greenlet that
+lives as long as the worker, so Plone's caches per thread are filled once per slot and not
+once per connection. On a threaded server a slot is a permission: the pass runs in the
+server's own thread.
 """
 
-from . import runtime
+from .runtime import current
 from .runtime import Signal
 from .runtime import Slot
 from .waiting import Steps
@@ -23,45 +26,106 @@ import time
 
 T = TypeVar("T")
 
-#: In a lasting overload the line of new requests is so many times shorter than in a burst.
+#: How many times shorter the line of new requests is in a lasting overload than in a burst.
 LASTING = 10
 
-#: Of so many that were served last the pace of the line is an average.
+#: The pace of the line is averaged over this many recently served requests.
 _PACE_OF = 20
 
-#: While new requests wait, at least one of so many passes goes to one of them.
+#: While new requests wait, at least one pass in this many is the first one of a request.
 SHARE = 4
 
 
 class NoAnswer(Exception):
-    """No slot was free, or the pass did not end, by the time given."""
+    """No slot was free in time, or the pass did not end in time."""
 
 
 class Refused(Exception):
-    """A limit of this worker is reached; the request can be sent again later."""
+    """A limit of this worker is reached. The client may send the request again later."""
 
     def __init__(self, limit: str) -> None:
         super().__init__(limit)
-        self.limit = limit  #: the setting that says how much there may be
+        self.limit = limit  #: the name of the setting
+
+
+class Full(Exception):
+    """All places are taken, and so is the line."""
+
+
+class Places(Generic[T]):
+    """The places of one kind, and the line for them.
+
+    Args:
+        limit: How many places there are.
+        max_waiting: How many items may wait for a place.
+    """
+
+    def __init__(self, limit: int, max_waiting: int) -> None:
+        self.limit = limit
+        self.max_waiting = max_waiting
+        self.taken = 0
+        self._line: deque[T] = deque()
+        self._lock = current().lock()
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait."""
+        return len(self._line)
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether all places are taken, and so is the line."""
+        return self.taken >= self.limit and len(self._line) >= self.max_waiting
+
+    def enter(self, item: T) -> bool:
+        """Take a place for *item*, or let it wait; tell whether it has a place.
+
+        Raises:
+            Full: All places are taken, and so is the line.
+        """
+        with self._lock:
+            if self.taken < self.limit:
+                self.taken += 1
+                return True
+            if self.is_full:
+                raise Full
+            self._line.append(item)
+            return False
+
+    def leave(self, item: T) -> bool:
+        """Take *item* out of the line; False if it is not there: it may have a place by now."""
+        with self._lock:
+            waits = item in self._line
+            if waits:
+                self._line.remove(item)
+            return waits
+
+    def pass_on(self) -> T | None:
+        """Give a place back; return the item that gets the place, None if nothing waits."""
+        with self._lock:
+            if self._line:
+                return self._line.popleft()
+            self.taken -= 1
+            return None
 
 
 class Gate:
-    """A few slots and two lines of passes that wait for one.
+    """A few slots, and two lines of passes that wait for a slot.
 
-    Resumed passes are limited by how many responses are held. Of new ones only so many
-    may wait, and each only for so long: ``Arrivals`` refuses those that would wait longer.
+    The number of held responses limits the resumed passes. ``Arrivals`` limits the new ones:
+    how many may wait, and for how long.
 
     Args:
         slots: How many passes run at a time.
-        max_waiting: How many new ones may wait for a slot.
-        max_wait: How long each of these may wait, in seconds.
+        max_waiting: How many new requests may wait for a slot.
+        max_wait: How long each new request may wait, in seconds.
     """
 
     def __init__(
         self, slots: int, max_waiting: float = math.inf, max_wait: float = math.inf
     ) -> None:
         self.slots = slots
-        self._runtime = runtime.current()
+        self._runtime = current()
         self._max_wait = max_wait
         self._free = deque(self._runtime.slots(slots))
         self.new = Arrivals(max_waiting, max_wait)  #: first passes that wait for a slot
@@ -80,10 +144,10 @@ class Gate:
         return len(self.new) + len(self._resumed)
 
     def check(self) -> None:
-        """Refuse, before anything is done for it, a new request that would have to wait.
+        """Refuse a new request that may not wait, before any work is done for it.
 
         Raises:
-            Refused: ``max_waiting`` wait, or it would wait for too long.
+            Refused: ``max_waiting`` requests wait, or the new one would wait too long.
         """
         with self._lock:
             self.new.check()
@@ -92,7 +156,7 @@ class Gate:
         """Call *function*, the first pass of a request, in a slot; return what it returns.
 
         Raises:
-            Refused: As ``check``; or no slot was free within ``max_wait``.
+            Refused: As ``check``, or no slot was free within ``max_wait``.
         """
         with self._lock:
             self.new.check()
@@ -111,8 +175,8 @@ class Gate:
             until: When to give up, in seconds of ``time.monotonic``.
 
         Raises:
-            NoAnswer: No slot was free by *until*; or (where the slot is not its caller's thread)
-                it had not ended. It goes on; what it returns is closed.
+            NoAnswer: By *until* no slot was free, or the pass had not ended (if the slot is
+                not its caller's thread). Such a pass goes on, and its response is closed.
         """
         with self._lock:
             ticket = self._enter(self._resumed)
@@ -141,7 +205,7 @@ class Gate:
             if ticket in line:
                 line.remove(ticket)
                 return
-        self._give_back(ticket.slot)  # it was served at the last moment
+        self._give_back(ticket.slot)  # the ticket got its slot at the last moment
 
     def _run(self, slot: Slot, function: Callable[[], T], until: float = math.inf) -> Steps[T]:
         work = _Work(function, lambda: self._give_back(slot), self._runtime.signal())
@@ -165,31 +229,31 @@ class Gate:
 
 
 class Arrivals(deque["_Ticket"]):
-    """New requests that wait for a slot, in their order; refuses who would wait for too long.
+    """The line of new requests that wait for a slot. It refuses those that would wait too long.
 
-    How long one more would wait is told by how fast the line has moved lately, and by how
-    long it has not moved at all. (How long its first has waited would tell it too late:
-    while the line gets shorter, all that are in it are old.) Half of ``max_wait`` is too
-    long. Where the line has not been empty for all of ``max_wait``, this is no burst but an
-    overload, and a tenth of that is: to wait longer serves nobody better then, and when it
-    is over, the worker is soon back to normal.
+    Two figures predict how long one more request would wait: the recent pace of the line, and
+    the time since the line last moved. (The age of the first request would tell that too late:
+    while the line gets shorter, all requests in it are old.) More than half of ``max_wait`` is
+    too long. If the line has not been empty for all of ``max_wait``, this is an overload and
+    not a burst. Then a tenth of that is too long: a longer line would serve nobody better, and
+    after the overload a short line is soon empty.
 
     Args:
-        most: How many may wait.
+        max_waiting: How many requests may wait.
         max_wait: How long each of them may wait, in seconds.
     """
 
-    def __init__(self, most: float, max_wait: float) -> None:
+    def __init__(self, max_waiting: float, max_wait: float) -> None:
         super().__init__()
-        self._most = most
+        self._max_waiting = max_waiting
         self._max_wait = max_wait
-        self._since = 0.0  # when the first one came, after the line was empty
+        self._since = 0.0  # when the line last stopped being empty
         self._moved_at: float | None = None
-        self._pace = 0.0  # seconds from one that is served to the next, lately
+        self._pace = 0.0  # the recent seconds from one served request to the next
 
     def check(self) -> None:
-        """Raise ``Refused`` where one more may not wait."""
-        if len(self) >= self._most:
+        """Raise ``Refused`` if one more request may not wait."""
+        if len(self) >= self._max_waiting:
             raise Refused("max_waiting")
         if not self:
             return
@@ -200,14 +264,14 @@ class Arrivals(deque["_Ticket"]):
             raise Refused("max_wait")
 
     def append(self, ticket: "_Ticket") -> None:
-        """Let *ticket* be the last."""
+        """Put *ticket* at the end of the line."""
         if not self:
             self._since = time.monotonic()
             self._moved_at = None
         super().append(ticket)
 
     def popleft(self) -> "_Ticket":
-        """Take the first, which is served."""
+        """Return the first ticket, which gets a slot now."""
         now = time.monotonic()
         if self._moved_at is not None:
             self._pace += (now - self._moved_at - self._pace) / _PACE_OF
@@ -229,7 +293,7 @@ class _Ticket:
 
 
 class _Work(Generic[T]):
-    """One pass in a slot, and whoever waits for it."""
+    """One pass in a slot, for whose end a request waits."""
 
     def __init__(self, function: Callable[[], T], free: Callable[[], None], ended: Signal) -> None:
         self._function = function
@@ -240,7 +304,7 @@ class _Work(Generic[T]):
         self._error: BaseException | None = None
 
     def __call__(self) -> None:
-        if self._abandoned:  # before it has begun
+        if self._abandoned:  # before the pass has begun
             self._free()
             return
         try:
@@ -267,7 +331,7 @@ class _Work(Generic[T]):
             if isinstance(error, Exception) or (raises_all and error is not None):
                 raise error
             if error is not None:
-                # It would end the greenlet of the connection, and the client have no answer.
+                # This would end the greenlet of the connection, and the client get no answer.
                 raise RuntimeError(f"The view raised {type(error).__name__}.") from error
         finally:
             del error  # its traceback keeps this frame

@@ -1,4 +1,4 @@
-"""What one held request keeps, and what happens to it next.
+"""All that one held request keeps, and how it moves from state to state.
 
 This module decides, and only decides: no input or output, no clock of its own,
 nothing of Zope, WSGI or gevent. So every move can be tested with plain values::
@@ -10,10 +10,10 @@ nothing of Zope, WSGI or gevent. So every move can be tested with plain values::
       +--settle------ WAITING
       +--time_out----
       +--expire------           (then one last pass, which cannot wait)
-      +--cancel------           (the same; an operator wants it so)
+      +--cancel------           (the same, by an operator)
 
-A hold belongs to the one thread of its request. While that thread publishes nothing
-settles: what arrives then is put aside, so nothing changes within a pass.
+A hold belongs to the one thread of its request. While that thread publishes, no call
+settles: outcomes that arrive then are put aside, so nothing changes within a pass.
 """
 
 from .calls import Call
@@ -35,12 +35,12 @@ from enum import Enum
 import functools
 import uuid
 
-#: How many of the last passes TooManyPasses looks at for what keeps changing.
+#: How many of the last passes TooManyPasses searches for new futures.
 _RECENT_PASSES = 3
 
 
 class HoldState(Enum):
-    """Where a request stands."""
+    """The state of a held request."""
 
     READY = "ready to be published"
     PUBLISHING = "being published"
@@ -52,11 +52,11 @@ class Hold:
     """All that one client's request keeps while its response is held.
 
     Args:
-        now: The time at which the request was there, in seconds.
+        now: When the request arrived, in seconds.
         deadline: How long its response may be held, in seconds.
-        max_passes: How often it may be published.
-        debug: Somebody develops: refuse what is only careless.
-        trace: What tells it in logs and traces from others; empty where it is not told.
+        max_passes: How often the request may be published.
+        debug: Look for carelessness too, for developers.
+        trace: The request's ID in logs and traces; empty if it has none.
     """
 
     def __init__(
@@ -70,29 +70,27 @@ class Hold:
     ) -> None:
         self.state = HoldState.READY
         self.passes = 0
-        self.conflicts = 0  #: passes that are only published again, by ``Pass.conflict``
-        self.expired = False
-        self.late = False  #: its last pass began with less than all that it waited for
+        self.conflicts = 0  #: how many passes ended by ``Pass.conflict``
+        self.expired = False  #: its last pass has begun, or begins next
+        self.late = False  #: its last pass began before all of its calls had settled
         self.cancelled = False  #: by an operator
         self.deadline = deadline
         self.trace = trace
-        #: Looks at what the passes ask for, while somebody develops.
+        #: Looks at the calls that the passes ask for, in debug mode.
         self.watch = Watch(trace) if debug else None
-        #: Whose request it is, where the publisher can tell: what it is (``user`` or
-        #: ``address``), and which.
+        #: Whose request it is, if the publisher knows: ``user`` or ``address``, and its name.
         self.client: Hashable = None
         self.ends_at = now + deadline
         self.max_passes = max_passes
-        self.out_of_passes = False  #: it may not be published again; a conflict does not count
-        #: What its site wants, once that was asked for.
+        self.out_of_passes = False  #: it may not be published again; conflicts do not count
+        #: The settings of its site, once they were read.
         self.site: SiteSettings | None = None
-        #: How long it waited between its passes, in seconds.
-        self.waited = 0.0
-        #: Which calls ran, and how long each of them took, in seconds.
+        self.waited = 0.0  #: how long it waited between its passes, in seconds
+        #: The functions of the calls that ran, each with how long the call took, in seconds.
         self.times: list[tuple[str, float]] = []
-        #: Which calls took longer than their timeouts.
+        #: The functions of the calls that took longer than their timeouts.
         self.timed_out: tuple[str, ...] = ()
-        #: Whether who gets the response may know both. Decided anew in each pass.
+        #: Whether the client may see ``waited`` and ``times``. Decided anew in each pass.
         self.tells_times = False
         self.calls: dict[Hashable, Call] = {}
         self._awaited: tuple[Call, ...] = ()
@@ -101,17 +99,17 @@ class Hold:
         self._arrived: list[tuple[Call, Outcome]] = []
         self.to_start: list[Call] = []
         self.to_stop: list[Call] = []
-        self.follow_ups: list[Callable[[], None]] = []  #: to be called now that a pass has ended
+        self.follow_ups: list[Callable[[], None]] = []  #: to call when a pass has ended
 
     @functools.cached_property
     def key(self) -> str:
         """A random name of this request, the same in all of its passes."""
         return uuid.uuid4().hex
 
-    # what the request's thread does
+    # Moves of the request's thread
 
     def begin(self, now: float) -> None:
-        """Begin a pass; past the deadline it is the last one.
+        """Begin a pass; past the deadline it is the last pass.
 
         Raises:
             RuntimeError: The hold is not READY.
@@ -126,14 +124,14 @@ class Hold:
         self._count_passes()
 
     def wait_for(self, calls: tuple[Call, ...], now: float) -> None:
-        """End the pass by waiting: WAITING, or READY at once where all *calls* are there.
+        """End the pass by waiting: WAITING, or READY at once if all *calls* have settled.
 
         Args:
-            calls: What has to settle before it is published again.
-            now: Futures that start have their timeout counted from here, in seconds.
+            calls: The calls that have to settle before the request is published again.
+            now: The time, in seconds, from which the timeouts of starting futures count.
 
         Raises:
-            TooManyPasses: It may not be published again. It is DONE.
+            TooManyPasses: The request may not be published again. The hold is DONE.
         """
         self._leave(HoldState.PUBLISHING)
         if self.out_of_passes:
@@ -146,12 +144,12 @@ class Hold:
         self._begin_to_wait(now)
 
     def publish_again(self, now: float, again_in: float, forgotten: Iterable[Call] = ()) -> None:
-        """End the pass by a conflict: undo what it asked for, and wait for the time only.
+        """End the pass by a conflict: undo its calls, and wait only for the time.
 
         Args:
-            now: In seconds.
-            again_in: After so many seconds.
-            forgotten: What it had dropped, in that order.
+            now: The time, in seconds.
+            again_in: Seconds until the request is published again.
+            forgotten: The calls that the pass had dropped, in that order.
         """
         self._leave(HoldState.PUBLISHING)
         for call in reversed(tuple(forgotten)):
@@ -175,10 +173,10 @@ class Hold:
         self._resume_when_settled()
 
     def close(self) -> None:
-        """Drop everything; what runs is to be stopped. May be called in any state.
+        """Drop everything, and have running calls stopped. May be called in any state.
 
-        A pass that is still being published suspends where it asks for something: nobody
-        waits for what it would make of it.
+        A pass that is still being published suspends where it asks for a result: nobody
+        waits for its response.
         """
         self.state = HoldState.DONE
         self.expired = True
@@ -189,24 +187,24 @@ class Hold:
         self._awaited = ()
 
     def take_starts(self) -> list[Call]:
-        """Return the calls to start now, each of them once."""
+        """Return the calls to start now; each call is returned once."""
         starts, self.to_start = self.to_start, []
         return starts
 
     def take_stops(self) -> list[Call]:
-        """Return the calls to stop now, each of them once."""
+        """Return the calls to stop now; each call is returned once."""
         stops, self.to_stop = self.to_stop, []
         return stops
 
     def take_follow_ups(self) -> list[Callable[[], None]]:
-        """Return what is to be called now that a pass has ended, each of them once."""
+        """Return the functions to call now; each function is returned once."""
         found, self.follow_ups = self.follow_ups, []
         return found
 
-    # what comes from outside
+    # Moves from outside
 
     def settle(self, call: Call, outcome: Outcome) -> None:
-        """Give *call* its outcome; one that has its outcome, or comes too late, keeps it."""
+        """Give *call* its outcome. Ignored if the call has an outcome, or is dropped."""
         if self.state is HoldState.PUBLISHING:
             self._arrived.append((call, outcome))
         elif call.state is CallState.RUNNING and self.calls.get(call.identity) is call:
@@ -215,7 +213,7 @@ class Hold:
             self._resume_when_settled()
 
     def time_out(self, now: float) -> None:
-        """Settle what runs for longer than its timeout, and expire at the deadline."""
+        """Settle calls that run longer than their timeouts, and expire at the deadline."""
         if self.state is not HoldState.WAITING:
             return
         for call in self.pending:
@@ -232,7 +230,7 @@ class Hold:
             self.expire()
 
     def expire(self) -> None:
-        """Let the last pass begin, with what is there. Only a WAITING hold expires."""
+        """Let the last pass begin, with the results that are there. Only if WAITING."""
         if self.state is HoldState.WAITING:
             self.expired = True
             self._again_at = None
@@ -246,7 +244,7 @@ class Hold:
             self.expire()
 
     def limit(self, site: SiteSettings) -> None:
-        """Do as *site* wants: it may lower the deadline and the limit of passes."""
+        """Apply the settings of *site*, which may lower the deadline and the limit of passes."""
         self.site = site
         if site.deadline is not None and site.deadline < self.deadline:
             self.ends_at -= self.deadline - site.deadline
@@ -264,12 +262,12 @@ class Hold:
 
     @property
     def since(self) -> float:
-        """When its request was there, in seconds."""
+        """When its request arrived, in seconds."""
         return self.ends_at - self.deadline
 
     @property
     def next_time_out(self) -> float:
-        """When ``time_out`` has something to do next, in seconds."""
+        """When ``time_out`` next has something to do, in seconds."""
         times = [self.ends_at, *(call.due for call in self.pending)]
         return min(times if self._again_at is None else [self._again_at, *times])
 
@@ -279,7 +277,7 @@ class Hold:
         return tuple(c for c in self.calls.values() if c.state is not CallState.SETTLED)
 
     def too_many_passes(self) -> TooManyPasses:
-        """Return the error that names what was asked for anew in the last passes."""
+        """Return the error, which names the futures that are new in the last passes."""
         recent = self.passes - _RECENT_PASSES
         new: dict[str, list[Call]] = {}
         for call in self.calls.values():
@@ -289,20 +287,16 @@ class Hold:
         return TooManyPasses(self.max_passes, names)
 
     def check_may_wait(self, name: str) -> None:
-        """Raise where this is the last pass, for the future *name* that is not there.
+        """Raise an error if no pass may wait for the pending future *name*.
 
         Raises:
-            HoldExpired, HoldCancelled: It is the last one, and not given up.
-            TooManyPasses: It may not be published again.
+            HoldExpired, HoldCancelled: This is the last pass, and the hold is not given up.
+            TooManyPasses: The request may not be published again.
         """
         if self.expired and self.state is not HoldState.DONE:
-            raise self._too_late(name)
+            raise HoldCancelled(name) if self.cancelled else HoldExpired(name, self.deadline)
         if self.out_of_passes:
             raise self.too_many_passes()
-
-    def _too_late(self, name: str) -> HoldCancelled | HoldExpired:
-        """Return the error of the last pass, for the future *name* that is not there."""
-        return HoldCancelled(name) if self.cancelled else HoldExpired(name, self.deadline)
 
     def _start_registered(self, now: float) -> None:
         for call in self.pending:
@@ -313,13 +307,13 @@ class Hold:
                 self.to_start.append(call)
 
     def note_pending(self, now: float) -> None:
-        """Keep how long those took up to now that run and are to be stopped."""
+        """Keep how long the running calls took up to now; they are to be stopped."""
         for call in self.pending:
             if not call.stopped:
                 self._note_time(call, now)
 
     def _note_time(self, call: Call, now: float) -> None:
-        """Keep how long *call* took; not of one that was settled by hand, say."""
+        """Keep how long *call* took, unless it never ran, or was settled by hand."""
         if call.state is not CallState.REGISTERED and now >= call.started:
             self.times.append((call.function_name, now - call.started))
 
@@ -330,7 +324,7 @@ class Hold:
             self.state = HoldState.READY
 
     def stop(self, calls: Iterable[Call]) -> None:
-        """Have those of *calls* stopped that run."""
+        """Have the running ones of *calls* stopped."""
         for call in calls:
             if call.state is CallState.RUNNING and not call.stopped:
                 call.stopped = True

@@ -1,9 +1,8 @@
-"""One publication of a request: what it asks of its hold, and which one runs where.
+"""One publication of a request: the calls it asks its hold for, and what its end means.
 
-A pass decides what its end means: held, published again, or answered. It tells its hold, and
-that keeps what follows. Each pass runs in a fresh copy of its request's context: what was set
-up around the request is seen inside, and nothing that a pass sets is seen by the next one in
-its slot.
+A pass decides how it ends: held, published again, or answered. Its hold keeps the decision.
+Each pass runs in a fresh copy of its request's context. So it sees the context variables that
+were set around the request, and the next pass in its slot sees none that it sets.
 """
 
 from .calls import Call
@@ -31,25 +30,25 @@ from typing import NoReturn
 
 
 class Publisher:
-    """What publishes a pass, in the kernel's words; given once, where the publication begins.
+    """The contract of what publishes a pass. Each pass gets its publisher once, at its start.
 
-    This one is anybody's, and has nothing to tell. Zope's is in the room ``publisher``.
+    This class knows nothing of what is published. Zope's publisher is in the room ``publisher``.
     """
 
-    #: The code of functions that keep what another one gives, with the name of their variable
-    #: which has that one.
+    #: The code of functions that cache results of another function, each with the name of its
+    #: variable that has the other function.
     caches: Mapping[CodeType, str] = {}
 
     def view_name(self) -> str:
-        """Return the name of what is being published, nothing where that is not known."""
+        """Return the name of the published view; empty if it is not known."""
         return ""
 
     def is_answer(self, error: BaseException) -> bool:
-        """Tell whether *error* is what the client is to get: Unauthorized, NotFound, a redirect."""
+        """Tell whether *error* is the client's answer: Unauthorized, NotFound or a redirect."""
         return False
 
     def discard(self) -> None:
-        """Know that the pass suspends: it is going to be discarded."""
+        """Prepare for the discard of the pass, which suspends."""
 
     @property
     def defers(self) -> bool:
@@ -57,25 +56,26 @@ class Publisher:
         return False
 
     def defer(self, fragment: Fragment) -> str | None:
-        """Return what is sent in place of a deferred *fragment*, for the browser to fetch it.
+        """Return the text that is sent in place of a deferred *fragment*.
 
-        None where it cannot be found again: then the pass waits for it.
+        The browser fetches the fragment with it. None if the fragment could not be found
+        again: then the pass waits for it.
         """
         return None
 
 
-#: The publisher of a pass until it is told its own.
-_ANYBODY = Publisher()
+#: The publisher of a pass before its start and after its end.
+_NO_PUBLISHER = Publisher()
 
-#: What a site wants that nobody knows.
+#: The settings of an unknown site.
 _NO_SITE = SiteSettings()
 
 
 class Pass:
-    """What one publication asks of its hold. Closed when the publication ends.
+    """What one publication asks of its hold. The pass is closed when the publication ends.
 
     Args:
-        hold: The request's; READY.
+        hold: The hold of the request, which is READY.
         now: When the pass begins, in seconds.
 
     Raises:
@@ -87,17 +87,17 @@ class Pass:
         self.hold = hold
         self.closed = False
         #: Set once, where the publication begins.
-        self.publisher = _ANYBODY
-        self.awaited: dict[Call, None] = {}
-        self.values: dict[Call, Any] = {}
+        self.publisher = _NO_PUBLISHER
+        self.awaited: dict[Call, None] = {}  #: the calls that the page suspended on
+        self.values: dict[Call, Any] = {}  #: the pass's own copies of results
         #: The fragments that are being made, the innermost one last.
         self.fragments: list[Fragment] = []
-        #: What fragments suspended on: the pass goes on to its end, and is discarded then.
+        #: The calls that fragments suspended on. The pass goes on to its end, which discards it.
         self.placed: dict[Call, None] = {}
-        #: The viewlets and the like which suspended, by their identity: not asked again. Each
-        #: with what stands for it.
+        #: By their ``id``, the viewlets and the like that suspended, and their placeholders.
+        #: Their later steps do not run in this pass.
         self.suspended_parts: dict[int, tuple[object, str]] = {}
-        self.alone: object = None
+        self.alone: object = None  #: the part that is all that is published
         self._again_in: float | None = None
         self._forgotten: list[Call] = []
         self._follow_ups: list[Callable[[], None]] = []
@@ -106,18 +106,18 @@ class Pass:
 
     @property
     def site(self) -> SiteSettings:
-        """What the site that is being published wants. Read once, and kept by the hold."""
+        """The settings of the site that is being published. Read once, and kept by the hold."""
         if self.hold.site is None and sites:
             found = read()
-            if found is not None:  # else the path has not got to a site yet
+            if found is not None:  # else the traversal has not reached a site yet
                 self.hold.limit(found)
         return self.hold.site or _NO_SITE
 
     def submit(self, call: Call) -> Call:
-        """Register *call*, or return the one that is known already.
+        """Register *call*, or return the known call of the same identity.
 
         Raises:
-            AskedAfterCommit: It is new, and the pass is committed.
+            AskedAfterCommit: *call* is new, and the pass is committed.
         """
         known = self.hold.calls.get(call.identity)
         if known is not None:
@@ -129,9 +129,9 @@ class Pass:
         return call
 
     def give(self, call: Call, outcome: Outcome) -> Call:
-        """Register *call* with an *outcome* that is there already: it never starts.
+        """Register *call* with an *outcome* that is there already: the call never starts.
 
-        One that is known already is returned as it is.
+        A known call of the same identity is returned as it is.
         """
         known = self.hold.calls.setdefault(call.identity, call)
         if known is call and call.state is CallState.REGISTERED:
@@ -142,23 +142,23 @@ class Pass:
     def follow_up(self, function: Callable[[], None]) -> None:
         """Have *function* called when this pass has ended by waiting, or with 2xx.
 
-        As with a future: where it ends with another answer or an error, or in a conflict,
-        it is not. For what is nobody's to wait for.
+        After another answer, an error or a conflict it is not called, as a future does not
+        start then. This is for work that nobody waits for.
         """
         self._follow_ups.append(function)
 
     def suspend(self, calls: Iterable[Call] = ()) -> NoReturn:
-        """End this pass until all *calls* have settled; inside of a fragment, only that.
+        """End this pass until all *calls* have settled; inside of a fragment, end only that.
 
         Args:
-            calls: One or more pending ones. None given: what something suspended on already,
-                or else all that is pending.
+            calls: Pending calls. If empty: the calls that the pass suspended on already, or
+                else all pending calls.
 
         Raises:
-            Suspended: Always, where the pass may still wait.
-            HoldExpired: It is the last pass.
-            HoldCancelled: It is, since an operator wants it so.
-            AskedAfterCommit: It is committed.
+            Suspended: The pass may wait.
+            HoldExpired: This is the last pass.
+            HoldCancelled: This is the last pass, because an operator cancelled the hold.
+            AskedAfterCommit: The pass is committed.
             TooManyPasses: The limit of passes is reached.
         """
         calls = tuple(calls) or self.suspended_on or self.hold.pending
@@ -177,22 +177,17 @@ class Pass:
         raise Suspended(*(call.name for call in calls))
 
     @property
-    def has_suspended(self) -> bool:
-        """Tell whether something suspended in it, or a conflict ended it."""
-        return bool(self.suspended_on) or self._again_in is not None
-
-    @property
     def suspended_on(self) -> tuple[Call, ...]:
         """The calls that the page and its fragments suspended on."""
         return (*self.awaited, *self.placed)
 
     def fragment(self) -> Fragment | None:
-        """Return the fragment that a suspension here ends, None where it ends the pass.
+        """Return the fragment that a suspension here ends; None if it ends the pass.
 
-        It is the innermost one, or the innermost deferred one around it.
+        It is the innermost deferred fragment, or else the innermost fragment.
 
         Raises:
-            FuturesError: A cache would keep its placeholder, and somebody develops.
+            FuturesError: A cache would keep its placeholder, and the hold is in debug mode.
         """
         if not self.fragments:
             return None
@@ -205,7 +200,7 @@ class Pass:
         return fragment.deferred and self.publisher.defers
 
     def publish_alone(self, part: object) -> None:
-        """Know that *part* is all that is published: what it asks for is the pass's own."""
+        """Note that only *part* is published: its suspension ends the pass."""
         self.alone = part
 
     def cancel(self, call: Call) -> bool:
@@ -217,7 +212,7 @@ class Pass:
         return True
 
     def forget(self, call: Call) -> None:
-        """Drop *call*: what is submitted with its identity from here on is another one.
+        """Drop *call*: the next call that is submitted with its identity is a new one.
 
         A conflict undoes that.
         """
@@ -226,9 +221,9 @@ class Pass:
         self._forgotten.append(call)
 
     def waits_for(self, error: object) -> bool:
-        """Tell whether *error*, where it leaves the pass, is no reason not to wait.
+        """Tell whether the pass waits although *error* leaves it.
 
-        It stands for a suspension, or may come from a fragment's placeholder.
+        It does if the error stands for a suspension, or may come from a fragment's placeholder.
         """
         if self._committed or self._answered or self.hold.expired:
             return False
@@ -238,11 +233,11 @@ class Pass:
         return stands_for_it and bool(self.hold.pending)
 
     def waits(self, successful: bool) -> bool:
-        """Tell whether the pass, ending now, is to be discarded and its response held.
+        """Tell whether the pass, if it ends now, is discarded and its response held.
 
         Args:
-            successful: It returned with a 2xx status. What an answer of another status or an
-                exception leaves pending does not hold it.
+            successful: The pass returned with a 2xx status. After another status or an
+                exception, calls that are only pending do not hold the response.
         """
         if self._committed:
             return False
@@ -254,35 +249,35 @@ class Pass:
         return bool(self.placed) or any(c.state is not CallState.SETTLED for c in calls)
 
     def suspend_if_it_waits(self, *, successful: bool) -> None:
-        """Suspend now where the pass would wait at its end.
+        """Suspend now if the pass would wait at its end.
 
-        For a publisher that can still abort; ``successful`` as in ``waits``.
+        This is for a publisher that can still abort; *successful* is as in ``waits``.
 
         Raises:
-            Suspended: It waits.
-            TooManyPasses: It would wait and may not be published again.
+            Suspended: The pass waits.
+            TooManyPasses: It would wait, and may not be published again.
         """
         if self.waits(successful):
             self.suspend()
 
     def mark_answered(self) -> None:
-        """Whatever is pending, an error's answer is final: it only waits if it suspended."""
+        """Note that the answer is an error's: it is final, unless its view suspended."""
         self._answered = True
 
     def mark_committed(self, failed: Callable[[], bool] = lambda: False) -> None:
-        """The pass is final from here on.
+        """Note that the pass is final from here on.
 
         Args:
-            failed: Tells whether the commit failed. Then nothing is committed and the pass
-                is open again, for an exception view say.
+            failed: Tells whether the commit failed. Then nothing is committed, and the pass
+                is open again, for example for an exception view.
         """
         self._commit_failed = failed
 
     def conflict(self, again_in: float) -> NoReturn:
-        """End this pass, and forget what it asked for: it is published again from its start.
+        """End this pass and forget its calls: the request is published again from its start.
 
         Args:
-            again_in: After so many seconds.
+            again_in: Seconds until then.
 
         Raises:
             Suspended: Always.
@@ -294,14 +289,12 @@ class Pass:
         raise Suspended("conflict")
 
     def end(self, now: float, *, successful: bool) -> bool:
-        """End the pass and decide: held, published again, or answered; tell whether answered.
+        """End the pass: held, published again, or answered. Tell whether it is answered.
 
-        Args:
-            now: In seconds.
-            successful: As in ``waits``.
+        *successful* is as in ``waits``.
 
         Raises:
-            TooManyPasses: It would wait and may not be published again.
+            TooManyPasses: It would wait, and may not be published again.
         """
         hold, waits = self.hold, self.waits(successful)
         again_in, forgotten, awaited = self._again_in, self._forgotten, self.suspended_on
@@ -320,7 +313,7 @@ class Pass:
         return False
 
     def close(self) -> None:
-        """Nothing can be asked for in it from here on."""
+        """Close the pass: nothing can be asked for in it from here on."""
         self.closed = True
         self.awaited.clear()
         self.placed.clear()
@@ -331,7 +324,7 @@ class Pass:
         self._follow_ups = []
         self.alone = None
         self._commit_failed = None
-        self.publisher = _ANYBODY
+        self.publisher = _NO_PUBLISHER
 
     @property
     def _committed(self) -> bool:
@@ -343,15 +336,15 @@ _publishing: ContextVar[Pass | None] = ContextVar("wsgifutures.pass", default=No
 
 
 def current_pass() -> Pass | None:
-    """Return the pass that is being published here, None where there is none."""
+    """Return the pass that is being published in this context, or None."""
     this = _publishing.get()
     return None if this is None or this.closed else this
 
 
 def holding_pass() -> Pass | None:
-    """Return the pass that holds what is asked for here, None where a call runs in place.
+    """Return the pass that holds calls that are made here; None if they run in place.
 
-    There is no pass, or the site that is being published wants it so.
+    They do if there is no pass, or if the site that is being published wants that.
     """
     this = current_pass()
     return None if this is None or this.site.in_place else this
@@ -360,24 +353,23 @@ def holding_pass() -> Pass | None:
 def publish(
     this: Pass, function: Callable[[], bool], clock: Callable[[], float], context: Context
 ) -> bool:
-    """Publish *this* pass; return True where it was its request's last one.
+    """Publish *this* pass, a new one; tell whether its request is answered.
 
     Args:
-        this: A new one.
-        function: Publishes. Returns True for a response with a 2xx status.
-        clock: Gives the time in seconds.
-        context: A fresh copy of the request's.
+        function: Publishes, and returns True for a response with a 2xx status.
+        clock: Returns the time in seconds.
+        context: A fresh copy of the request's context.
 
     Raises:
-        TooManyPasses: It would have to be published again and may not.
-        BaseException: What *function* raised, where that is final.
+        TooManyPasses: It would wait, and may not be published again.
+        BaseException: The exception of *function*, if that is final.
     """
     error: BaseException | None = None
     successful = False
     try:
         successful = context.run(_call, this, function)
     except Suspended:
-        if not this.has_suspended:
+        if not this.suspended_on and this._again_in is None:
             error = FuturesError(
                 "Suspended was raised, but no future was asked for in this pass. "
                 "Only result(), exception() and gather() may raise it."
@@ -385,7 +377,7 @@ def publish(
     except BaseException as raised:
         error = raised
     try:
-        if this.hold.state is HoldState.DONE:  # it was given up meanwhile
+        if this.hold.state is HoldState.DONE:  # the request was given up meanwhile
             this.close()
             return False
         if not this.end(clock(), successful=successful):

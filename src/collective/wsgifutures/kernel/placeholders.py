@@ -1,12 +1,12 @@
-"""What stands for a fragment that suspended, and where it may stand.
+"""A fragment that suspended, and where its placeholder may stand for it.
 
-A fragment's placeholder is for one pass. A function that keeps what it gave, as
-``plone.memoize.ram`` does, must never see it: a fragment that is made inside of one
-does not give its placeholder but suspends what is around that function, up to the page.
+A placeholder is for one pass. A function that caches results, as ``plone.memoize.ram``
+does, must never see a placeholder. So a fragment inside of such a function returns none, but
+suspends the fragment around that function, or the page.
 
-A deferred fragment is not waited for at all: what it asked for is forgotten, and the browser
-fetches it by itself. The kernel knows no addresses; ``Publisher.defer`` gives what is sent
-instead.
+The page never waits for a deferred fragment: the fragment's calls are forgotten, and the
+browser fetches it by itself. The kernel knows no addresses; ``Publisher.defer`` returns the
+text that is sent instead.
 """
 
 from .errors import FuturesError
@@ -25,12 +25,12 @@ class Fragment:
     """A fragment that is being made in a pass.
 
     Args:
-        name: For people.
-        placeholder: What stands for it where it suspends.
-        part: The object that it is a step of, where it is one.
-        deferred: It is not waited for where it can be fetched by itself.
-        height: How many lines of text are kept free for it then; 0: none.
-        call: The function that makes it, and its arguments, where it is no step of an object.
+        name: Its name, for people.
+        placeholder: The text that stands for it if it suspends.
+        part: The object, if the fragment is a step of an object.
+        deferred: The page does not wait for it if the browser can fetch it.
+        height: How many lines of text the page keeps free for it then.
+        call: The function that makes it, and the arguments, if it is no step of an object.
     """
 
     __slots__ = (
@@ -70,12 +70,12 @@ def find_usable(
     """Return those of *fragments* whose placeholders no cache would keep.
 
     Args:
-        fragments: Those that are being made, the innermost one last.
+        fragments: The fragments that are being made, the innermost one last.
         caches: As a ``Publisher`` has them.
-        refuses: Somebody develops: a cache in the way is an error.
+        refuses: A cache in the way is an error.
 
     Raises:
-        FuturesError: A cache would keep the placeholder of one of them.
+        FuturesError: A cache would keep the placeholder of one of the fragments.
     """
     frame: FrameType | None = sys._getframe(1)
     around, usable, name = list(fragments), list(fragments), ""
@@ -88,8 +88,8 @@ def find_usable(
     if name and refuses:
         raise FuturesError(
             f"{fragments[-1].name} is a fragment and suspends while {name} caches "
-            "what it gives: its placeholder would be kept for everybody. Make the cached "
-            "function the one that gets the result as an argument, or keep the answer of "
-            "the call itself with cache= of an Upstream."
+            "its output: the cache would keep the placeholder for everybody. Cache a function "
+            "that gets the result as an argument, or keep the answer of the call itself with "
+            "cache= of an Upstream."
         )
     return usable

@@ -1,8 +1,8 @@
-"""What a site wants of its futures, where that is not what the process is set to.
+"""The settings of a site for its futures, if they differ from those of the process.
 
-The kernel knows no sites. Whoever does adds its ``Sites``. They are asked in the pass, when
-the first future is asked for; what they return is kept by the request's hold. So a site that
-is changed meanwhile is changed for its next requests.
+The kernel knows no sites; whoever does adds a ``Sites``. A pass asks it when the first future
+is asked for, and the request's hold keeps the answer. So a change of a site's settings takes
+effect with its next requests.
 """
 
 from collections.abc import Mapping
@@ -11,45 +11,45 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SiteSettings:
-    """What one site wants. None is what the process is set to."""
+    """The settings of one site. None stands for the setting of the process."""
 
-    #: Nothing is held: each call runs where it is asked for, in place.
+    #: Nothing is held: each call runs in place, where it is asked for.
     in_place: bool = False
-    #: How long a future may take that does not say so itself, in seconds.
+    #: How long a future may take if its declaration does not say so, in seconds.
     timeout: float | None = None
-    #: How long a response may be held, in seconds; longer than in the process it never is.
+    #: How long a response may be held, in seconds, but no longer than the process allows.
     deadline: float | None = None
-    #: How often a request may be published; more often than in the process it never is.
+    #: How often a request may be published, but no more often than the process allows.
     max_passes: int | None = None
 
 
 class Sites:
-    """Knows what the site wants that is being published. This one knows of no site.
+    """Knows the settings of the site that is being published. This class knows of no site.
 
-    None of its methods may raise: no page fails for its site's settings.
+    Its methods never raise: no page may fail because of its site's settings.
     """
 
     def settings(self) -> SiteSettings | None:
-        """Return what the site wants, None where there is no site."""
+        """Return the settings of the site; None if no site is being published."""
         return None
 
     def of_upstream(self, name: str) -> Mapping[str, object]:
-        """Return what the site changes of an upstream, by the names of its settings.
+        """Return the settings of an upstream that the site changes, by their names.
 
-        Only asked in the thread that submits.
+        Only called in the thread that submits.
         """
         return {}
 
 
-#: Those of this process; the control panel adds its own when Zope has started. The first
-#: that knows the site counts.
+#: The ``Sites`` of this process. The control panel adds its own when Zope has started. The
+#: first one that knows the site counts.
 sites: list[Sites] = []
 
 
 def read() -> SiteSettings | None:
-    """Return what the site wants that is being published here, None where there is no site."""
-    for one in sites:
-        found = one.settings()
+    """Return the settings of the site that is being published here, or None."""
+    for known in sites:
+        found = known.settings()
         if found is not None:
             return found
     return None

@@ -1,11 +1,11 @@
-"""How a request waits: as steps that whoever runs it drives, between two of its passes.
+"""How a request waits between two of its passes.
 
-Whatever waits is written once, as *steps*: a generator that yields a ``Wait`` where nothing can
-go on before something has happened. ``drive`` takes them in a thread or a greenlet.
+Code that waits is written once, as *steps*: a generator that yields a ``Wait`` where it has to
+wait for a signal. ``drive`` runs the steps in a thread or a greenlet.
 
-Between two passes futures are started, their outcomes collected and their time limits kept, until
-the hold can be published again. The thread of the request does all of it: executors only put
-what they have into its inbox.
+Between two passes a ``Waiter`` starts the futures, collects their outcomes and keeps their time
+limits, until the hold can be published again. It does all of that in the request's thread:
+executors only put outcomes into its inbox.
 """
 
 from .calls import Call
@@ -30,21 +30,21 @@ T = TypeVar("T")
 
 
 class Wait(NamedTuple):
-    """What a step waits for; it is sent whether the signal was set in time."""
+    """What a step waits for. The step gets back whether the signal was set in time."""
 
     signal: Signal
     timeout: float | None  #: in seconds; None: for ever
 
 
-#: What waits on its way to a result.
+#: A generator that waits on its way to its result.
 Steps = Generator[Wait, bool, T]
 
 
 def drive(steps: Steps[T]) -> T:
-    """Run *steps* to their end, waiting here; return their result.
+    """Run *steps* to their end, and return their result. All waits happen in this function.
 
-    While it waits, the frames of the steps are kept as plain objects, and the stack of
-    the thread or greenlet is as short as here. What interrupts the wait is raised in them.
+    So the stack of the waiting thread or greenlet stays short: the frames of the steps are
+    plain objects meanwhile. An exception that interrupts the wait is raised in the steps.
     """
     try:
         wanted = next(steps)
@@ -60,19 +60,19 @@ def drive(steps: Steps[T]) -> T:
 
 
 class Inbox:
-    """What arrives for one who takes it; from anywhere.
+    """Items that any thread puts, and that one thread or greenlet takes.
 
-    The queues of the standard library are made for many on either side, and under gevent
-    take 2 KB each. A held request needs a list and a signal.
+    The queues of the standard library serve many on either side, and take 2 KB each under
+    gevent. A held request needs a list and a signal.
 
     Args:
-        signal: A new one.
+        signal: A new signal.
     """
 
     __slots__ = ("_items", "signal")
 
     def __init__(self, signal: Signal) -> None:
-        self.signal = signal  #: set when something has arrived
+        self.signal = signal  #: set when an item has arrived
         self._items: list[Any] = []
 
     def put(self, item: Any) -> None:
@@ -81,8 +81,8 @@ class Inbox:
         self.signal.set()
 
     def take_all(self) -> list[Any]:
-        """Return what has arrived, the first item first. Never waits."""
-        self.signal.clear()  # before the look: what is put from here on sets it again
+        """Return all items that have arrived, the first item first. Never waits."""
+        self.signal.clear()  # first: an item that is put from here on sets it again
         items = []
         while self._items:
             items.append(self._items.pop(0))
@@ -93,10 +93,10 @@ class Waiter:
     """Runs the futures of one hold.
 
     Args:
-        hold: Whose futures they are.
-        executor_of: Returns what runs them, by name.
-        clock: Gives the time in seconds.
-        signal: A new one, of the runtime of this process.
+        hold: The hold of the futures.
+        executor_of: Returns the executor of a name.
+        clock: Returns the time in seconds.
+        signal: A new signal of this process's runtime.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Waiter:
         self._inbox = Inbox(signal or current().signal())
 
     def wait(self) -> Steps[None]:
-        """Return when the hold is READY: what it waits for has settled or is out of time."""
+        """Return when the hold is READY: its futures have settled or are out of time."""
         self.start()
         while True:
             self.collect()
@@ -122,21 +122,21 @@ class Waiter:
             yield Wait(self._inbox.signal, max(0.0, self._hold.next_time_out - self._clock()))
 
     def cancel(self) -> None:
-        """Let the last pass begin as soon as it waits. May be called in any thread."""
+        """Let the last pass begin as soon as the hold waits. May be called in any thread."""
         self._inbox.put(None)
 
     def start(self) -> None:
-        """Start what the last pass registered, stop what it cancelled."""
+        """Start the calls that the pass registered, stop those that it cancelled."""
         self._clean_up()
         for call in self._hold.take_starts():
             done = functools.partial(self._put, call)
             try:
                 self._jobs[call] = self._executor_of(call.executor).start(call, done)
-            except Exception as error:  # the line is full, say
+            except Exception as error:  # for example, the line is full
                 self._put(call, Raised(error))
 
     def collect(self) -> None:
-        """Take what has arrived and end what is out of time. Never waits."""
+        """Take the outcomes that have arrived, end calls that are out of time. Never waits."""
         for item in self._inbox.take_all():
             if item is None:
                 self._hold.note_pending(self._clock())
@@ -148,20 +148,20 @@ class Waiter:
         self._clean_up()
 
     def settle(self, call: Call, outcome: Outcome) -> None:
-        """Give *call* its outcome in place of what runs for it."""
+        """Give *call* its outcome, and stop the job that runs for it."""
         job = self._jobs.get(call)
         if job is not None:
             job.cancel()
         self._settle(call, outcome)
 
     def close(self) -> None:
-        """Drop the hold and stop whatever runs."""
+        """Drop the hold and stop all that runs for it."""
         if self._hold.state is not HoldState.DONE:
             self._hold.close()
         self._clean_up()
 
     def _put(self, call: Call, outcome: Outcome) -> None:
-        call.ended = self._clock()  # not when the request's thread looks for it
+        call.ended = self._clock()  # now, not when the request's thread takes it
         self._inbox.put((call, outcome))
 
     def _settle(self, call: Call, outcome: Outcome) -> None:
@@ -169,7 +169,7 @@ class Waiter:
         self._hold.settle(call, outcome)
 
     def _clean_up(self) -> None:
-        """Stop what is to be stopped, and call what was put off until the pass has ended."""
+        """Stop the calls that are to be stopped, and call the pass's follow-ups."""
         hold = self._hold
         for call in hold.take_stops() if hold.to_stop else ():
             job = self._jobs.pop(call, None)

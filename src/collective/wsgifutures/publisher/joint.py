@@ -1,9 +1,9 @@
 """The middleware's joint with Zope: slots, statuses, and what Zope keeps per thread.
 
-AccessControl keeps the security manager of a request, and through it the user and the
-request itself, under the identity of the thread, and only drops it when the next request
-begins there. Greenlets come and go, their identities are used again: without this the
-next one could find somebody else's user.
+AccessControl keeps the security manager of a request under the identity of the thread, with the
+user and the request itself. It only drops the manager when the next request begins there.
+Greenlets come and go, and their identities are used again. So the manager is dropped after each
+pass: otherwise the next greenlet could find another visitor's user.
 """
 
 from ..compat import FutureNotResolvedError
@@ -23,10 +23,10 @@ from collections.abc import Iterator
 from typing import Any
 from ZPublisher.HTTPResponse import status_codes
 
-#: The packages of storages which wait for a database, so that others can publish meanwhile.
+#: The packages whose storages wait for a database; other passes can be published meanwhile.
 WAITING_STORAGES = ("ZEO", "relstorage")
 
-#: As many slots for these at most, where the settings do not say how many.
+#: The largest number of slots for these storages, if the settings do not say how many.
 MOST_SLOTS = 16
 
 
@@ -45,7 +45,7 @@ class ZopeJoint(Joint):
         return int(self._database.getPoolSize())
 
     def good_slots(self) -> int | None:
-        """More than a few only help where a pass waits for its storage."""
+        """Return many if a pass waits for its storage; else more than a few do not help."""
         *_, innermost = layers(self._database.storage)
         waits = type(innermost).__module__.partition(".")[0] in WAITING_STORAGES
         return min(self.max_slots(), MOST_SLOTS) if waits else None
@@ -64,7 +64,7 @@ class ZopeJoint(Joint):
 
 
 def overrides() -> Iterator[Finding]:
-    """Yield the variables of the environment that are meant for an upstream and change none."""
+    """Warn of each variable that is named like an upstream's setting and changes none."""
     for variable, why in unknown_variables(sorted(upstreams)):
         yield warning(
             "upstreams",
@@ -74,10 +74,10 @@ def overrides() -> Iterator[Finding]:
 
 
 def statuses() -> dict[str, int]:
-    """Return the status of each error that no view catches, by its name in lower case.
+    """Return the status of each error that no view catches, by the error's name in lower case.
 
-    What came too late is 504, what cannot be had now 503; Retry-After is the error's own
-    header. Zope, plone.rest and plone.transformchain each look for the name in one table.
+    A service that is late is 504, an unavailable service 503; Retry-After is a header of the
+    error itself. Zope, plone.rest and plone.transformchain all look for the name in one table.
     """
     found = dict.fromkeys(_tree(Unavailable), 503)
     found.update({kind: 504 for kind in _tree(FuturesError) if issubclass(kind, TimeoutError)})
@@ -95,4 +95,4 @@ def zope_has_started(event: Any) -> None:
     """Join the middleware with this Zope."""
     join(ZopeJoint(event.database))
     for name, status in statuses().items():
-        status_codes.setdefault(name, status)  # one of a package's own may be called NotFound
+        status_codes.setdefault(name, status)  # a package's own error may be called NotFound

@@ -6,13 +6,15 @@ from ..kernel.hold import Hold
 from ..kernel.passes import Pass
 from ..kernel.passes import publish
 from ..kernel.waiting import Waiter
+from .settled import declare
 from .settled import MISSING
-from .settled import settled
 from collections.abc import Callable
 from typing import Any
 from typing import Final
+from typing import Self
 
 import contextvars
+import functools
 import time
 
 
@@ -21,12 +23,12 @@ class _Held:
         return "HELD"
 
 
-#: What a pass gives that is not the last one.
+#: The result of a pass that is not the last one.
 HELD: Final = _Held()
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that stands until the test moves it."""
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now  #: in seconds
@@ -40,29 +42,33 @@ class Clock:
         self.now += seconds
 
 
-class ByHand:
-    """An executor that runs what it was given when it is told to, one after the other.
-
-    It stands for all of them, whatever a future was declared with.
-    """
+class EveryExecutor:
+    """Stands for all executors, whatever a future was declared with."""
 
     name = "by hand"
 
     def __init__(self) -> None:
         self.jobs: list[JobByHand] = []  #: all that were started, the first one first
 
-    def get(self, name: str | None) -> "ByHand":
+    def get(self, name: str | None) -> Self:
         """Return itself, whatever executor is asked for."""
         return self
 
-    def start(self, call: Call, done: Callable[[Any], None]) -> "JobByHand":
-        """Keep *call* until it is told to run."""
-        job = JobByHand(call, done)
-        self.jobs.append(job)
-        return job
-
     def close(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: there is nothing to end."""
+
+
+class ByHand(EveryExecutor):
+    """An executor that runs its jobs when the test says so, one after the other.
+
+    It stands for all executors, whatever a future was declared with.
+    """
+
+    def start(self, call: Call, done: Callable[[Any], None]) -> "JobByHand":
+        """Keep *call* until the test runs it."""
+        work = functools.partial(contextvars.copy_context().run, call.work)
+        self.jobs.append(JobByHand(work, done))
+        return self.jobs[-1]
 
     def run_all(self) -> None:
         """Run every job that was neither run nor cancelled."""
@@ -71,23 +77,36 @@ class ByHand:
 
 
 class JobByHand:
-    """A call that was started and waits for the test."""
+    """A call that was started and waits for the test.
 
-    def __init__(self, call: Call, done: Callable[[Any], None]) -> None:
-        self._call = call
-        self._context = contextvars.copy_context()
+    Args:
+        work: Returns the outcome.
+        done: Takes the outcome.
+        due: When the outcome is there, in seconds of the test's clock.
+    """
+
+    def __init__(
+        self, work: Callable[[], Any], done: Callable[[Any], None], due: float = 0.0
+    ) -> None:
+        self._work = work
         self._done = done
+        self.due = due
         self.ran = False
         self.cancelled = False
 
+    @property
+    def waits(self) -> bool:
+        """Whether the job was neither run nor cancelled."""
+        return not self.ran and not self.cancelled
+
     def run(self) -> None:
-        """Run it, once, unless it was cancelled."""
-        if not self.ran and not self.cancelled:
+        """Run the job, unless it was run or cancelled."""
+        if self.waits:
             self.ran = True
-            self._done(self._context.run(self._call.work))
+            self._done(self._work())
 
     def cancel(self) -> None:
-        """Never run it."""
+        """Never run the job."""
         self.cancelled = True
 
 
@@ -95,9 +114,9 @@ class HeldRequest:
     """One request, published without a server, a pass at a time.
 
     Args:
-        view: What is published: a view, or a function without arguments.
+        view: A view, or a function without arguments.
         deadline: How long the response may be held, in seconds of ``clock``.
-        max_passes: How often it may be published.
+        max_passes: How often the request may be published.
     """
 
     def __init__(
@@ -111,7 +130,7 @@ class HeldRequest:
 
     @property
     def passes(self) -> int:
-        """How often it was published."""
+        """How often the request was published."""
         return self.hold.passes
 
     @property
@@ -123,22 +142,14 @@ class HeldRequest:
         """Publish once; return what the view returned, or ``HELD``.
 
         Raises:
-            RuntimeError: What it waits for has not settled, or it was answered.
-            BaseException: What the view raised, where that is the answer.
+            RuntimeError: The request still waits for futures, or it was answered.
+            BaseException: What the view raised, if that is the answer.
         """
-        answer: list[Any] = []
-
-        def publish() -> bool:
-            answer.append(self._view())
-            return is_successful(self._view)
-
-        last = False
         try:
-            last = publish_once(self.hold, publish, self.clock)
+            return publish_view(self.hold, self._view, self.clock)
         finally:
             self._waiter.start()
             self._waiter.collect()
-        return answer[0] if last else HELD
 
     def settle(
         self,
@@ -151,32 +162,26 @@ class HeldRequest:
     ) -> None:
         """Let a future that runs give *value*, or raise *error*.
 
-        Of several that fit, the one that was asked for first.
-
-        Args:
-            what: As in ``Futures.settle``; so are *args* and *kwargs*.
-            value: What it gives.
-            error: What it raises in place of that.
-            args: What it was asked for with.
-            kwargs: Further arguments of the call.
+        The arguments are those of ``Futures.settle``. If they fit several futures, the first
+        one that was asked for is settled.
 
         Raises:
-            LookupError: None that fits runs.
+            LookupError: No running future fits.
         """
-        said = settled(what, args, kwargs, value, error)
+        settled = declare(what, args, kwargs, value, error)
         for call in self._running():
-            if said.fits(call) and said.outcome is not None:
-                self._waiter.settle(call, said.outcome)
+            if settled.fits(call) and settled.outcome is not None:
+                self._waiter.settle(call, settled.outcome)
                 return
-        raise LookupError(f"no future {said.name!r} runs; there are: {self.running}")
+        raise LookupError(f"no future {settled.name!r} runs; there are: {self.running}")
 
     def advance(self, seconds: float) -> None:
-        """Let *seconds* pass, and run out of time what does."""
+        """Let *seconds* pass; futures and the deadline run out of time."""
         self.clock.advance(seconds)
         self._waiter.collect()
 
     def run(self) -> Any:
-        """Publish until it is answered, running its futures in between; return the answer."""
+        """Publish until there is an answer, and run the futures in between; return the answer."""
         while True:
             answer = self.publish()
             if answer is not HELD:
@@ -188,24 +193,29 @@ class HeldRequest:
         return [c for c in self.hold.pending if c.state is CallState.RUNNING]
 
 
+def publish_view(hold: Hold, view: Callable[[], Any], clock: Callable[[], float]) -> Any:
+    """Publish *view* once; return what it returned, or ``HELD``."""
+    answers: list[Any] = []
+
+    def publish() -> bool:
+        answers.append(view())
+        return _is_successful(view)
+
+    return answers[0] if publish_once(hold, publish, clock) else HELD
+
+
 def publish_once(
     hold: Hold, function: Callable[[], bool], clock: Callable[[], float] = time.monotonic
 ) -> bool:
-    """Publish a request once, by a function; return True where that was its last pass.
+    """Publish a request once, by *function*; return whether that was its last pass.
 
-    Args:
-        hold: The request's; READY.
-        function: Publishes. Returns True for a response with a 2xx status.
-        clock: Gives the time in seconds.
-
-    Raises:
-        TooManyPasses, BaseException: As ``kernel.passes.publish``.
+    The arguments and errors are those of ``kernel.passes.publish``.
     """
     return publish(Pass(hold, clock()), function, clock, contextvars.copy_context())
 
 
-def is_successful(view: object) -> bool:
-    """Tell whether the response of *view*, where it has one, has a status of success."""
+def _is_successful(view: object) -> bool:
+    """Tell whether the response of *view*, if it has one, has a status of success."""
     response = getattr(getattr(view, "request", None), "response", None)
     get = getattr(response, "getStatus", lambda: 200)
-    return not 300 <= get() < 599  # zope.publisher's is 599 until somebody sets it
+    return not 300 <= get() < 599  # zope.publisher's is 599 until the view sets another one

@@ -2,7 +2,7 @@
 
     pytest_plugins = ["collective.wsgifutures.testing.fixtures"]
 
-Imports nothing of Zope: a test that publishes with Zope brings its own layer.
+It imports nothing of Zope: a test that publishes with Zope brings its own layer.
 """
 
 from .futures import Futures
@@ -13,10 +13,9 @@ import pytest
 
 @pytest.fixture
 def futures(request: pytest.FixtureRequest) -> Iterator[Futures]:
-    """All futures of the test: what each gives is said with ``futures.settle``."""
+    """All futures of the test. ``futures.settle`` says what each of them gives."""
     failed_before = request.session.testsfailed
-    made = Futures()
-    with made:
+    with Futures() as made:
         yield made
         if request.session.testsfailed != failed_before:
-            made.unexpected.clear()  # it is told already
+            made.unexpected.clear()  # the test's own failure is reported already

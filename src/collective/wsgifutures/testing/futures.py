@@ -1,7 +1,7 @@
-"""All futures of one test: what each gives is said by the test, and no other runs.
+"""All futures of one test: the test says what each of them gives, and no other future runs.
 
-Time passes where a response is held, and at once: the clock is moved to when the next thing
-happens. So no test sleeps, and each has the same times whenever it runs.
+While a response is held, the clock jumps to when the next thing happens. So no test sleeps, and
+a test has the same times whenever it runs.
 """
 
 from ..kernel.calls import Call
@@ -17,14 +17,15 @@ from ..kernel.waiting import Steps
 from ..kernel.waiting import Waiter
 from ..upstreams.upstream import UpstreamCall
 from .by_hand import Clock
+from .by_hand import EveryExecutor
 from .by_hand import HELD
-from .by_hand import is_successful
-from .by_hand import publish_once
+from .by_hand import JobByHand
+from .by_hand import publish_view
 from .settled import ANY
+from .settled import declare
 from .settled import MISSING
+from .settled import report_unexpected
 from .settled import Settled
-from .settled import settled
-from .settled import unexpected
 from .settled import UnexpectedCall
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -35,10 +36,10 @@ import sys
 import time
 
 
-class Futures:
-    """All futures of one test: nothing calls the outside world while it is entered.
+class Futures(EveryExecutor):
+    """All futures of one test. While this context is entered, no future calls the outside world.
 
-    The fixture ``futures`` of pytest and the layer for zope.testrunner enter it for each
+    The fixture ``futures`` of pytest and the layer for zope.testrunner enter a new one for each
     test. Elsewhere::
 
         with Futures() as futures:
@@ -47,34 +48,34 @@ class Futures:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         #: How long a response may be held, in seconds of ``clock``.
         self.deadline = 55.0
         #: How often a request may be published.
         self.max_passes = 25
-        #: What time it is. It moves where a response is held, and where the test moves it.
-        self.clock = Clock(time.monotonic())  # the gate has no other clock than that
+        #: What time it is. It moves while a response is held, and when the test moves it.
+        self.clock = Clock(time.monotonic())  # the gate always has this clock
         #: How often the last request was published.
         self.passes = 0
         #: The names of the futures that were started, for each wait of the last request.
         self.waits: list[list[str]] = []
-        #: What was asked for and not settled.
+        #: The calls that a view made and the test has not settled.
         self.unexpected: list[UnexpectedCall] = []
         self._settled: list[Settled] = []
-        self._jobs: list[_Job] = []
         self._began = 0.0
         self._exit = ExitStack()
 
     def __enter__(self) -> "Futures":
-        """Let no future run from here on."""
+        """Stop all futures from running."""
         stand_ins.append(self._in_place)
         self._exit.callback(stand_ins.remove, self._in_place)
         return self
 
     def __exit__(self, kind: type | None, error: object, traceback: object) -> None:
-        """Let them run again.
+        """Let futures run again.
 
         Raises:
-            UnexpectedCall: One was asked for that nobody settled, and a view went on.
+            UnexpectedCall: A view went on after a call that is not settled.
         """
         self._exit.close()
         if kind is None and self.unexpected:
@@ -92,34 +93,34 @@ class Futures:
         after: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        """Say what a call returns or raises. If said twice, the last time counts.
+        """Say what a call returns or raises. If a call is settled twice, the last time counts.
 
         Args:
-            what: What ``@future`` made of a function, or a method of an ``Upstream``; a key of
+            what: A function with ``@future``, a method of an ``Upstream``, a key of
                 ``compat``, or a name.
-            args: What the call is asked for with; ``...`` alone means with whatever.
-            value: What it gives.
-            error: What it raises in place of that.
-            after: How many seconds it takes. Where that is more than its ``timeout`` it is
-                out of time. ``math.inf`` needs neither *value* nor *error*.
+            args: The arguments of the call; ``...`` alone means any arguments.
+            value: What the call returns.
+            error: What the call raises instead.
+            after: How many seconds the call takes. If that is more than its ``timeout``, the
+                call is out of time. ``math.inf`` needs neither *value* nor *error*.
             kwargs: Further arguments of the call.
 
         Raises:
-            ArgumentRefused, ResultRefused: It is not plain data.
-            TypeError: There is no such call, or it is not said what comes of it.
+            ArgumentRefused, ResultRefused: An argument or the value is not plain data.
+            TypeError: There is no such call, or *value* and *error* are both missing.
         """
-        self._settled.insert(0, settled(what, args, kwargs, value, error, after))
+        self._settled.insert(0, declare(what, args, kwargs, value, error, after))
 
     # What the test does
 
     def publish(self, view: Callable[[], Any]) -> Any:
-        """Call *view* once for each pass, up to its answer, and return that.
+        """Call *view* once for each pass, until there is an answer, and return the answer.
 
-        What a pass that is not the last one wrote into the ZODB is undone. Give a function
-        that makes the view, to have a new one in each pass, as in a server.
+        Changes of the ZODB are undone after each pass but the last one. To have a new view in
+        each pass, as in a server, give a function that makes and calls the view.
 
         Raises:
-            UnexpectedCall: Something was asked for that nobody settled.
+            UnexpectedCall: The view made a call that is not settled.
             BaseException: What *view* raised in the last pass.
         """
         self._begin()
@@ -170,7 +171,7 @@ class Futures:
 
         return held_browser(app, self.hold)
 
-    # What became of it
+    # What happened
 
     @property
     def waited(self) -> float:
@@ -180,32 +181,23 @@ class Futures:
     def _begin(self) -> None:
         self.passes = 0
         self.waits = []
-        self._jobs = []
+        self.jobs = []
         self._began = self.clock()
 
     def _end(self) -> None:
-        """Let no view go on without what it asked for."""
+        """Fail if the view went on after a call that is not settled."""
         if self.unexpected and not isinstance(sys.exception(), UnexpectedCall):
             raise self.unexpected[-1]
 
     def _publish_once(self, hold: Hold, view: Callable[[], Any]) -> Any:
-        answers: list[Any] = []
-
-        def publish() -> bool:
-            self.passes += 1
-            answers.append(view())
-            return is_successful(view)
-
-        undo = _savepoint()
+        self.passes += 1
+        undo, answer = _savepoint(), HELD
         try:
-            last = publish_once(hold, publish, self.clock)
-        except BaseException:
-            undo()
-            raise
-        if last:
-            return answers[0]
-        undo()
-        return HELD
+            answer = publish_view(hold, view, self.clock)
+        finally:
+            if answer is HELD:
+                undo()
+        return answer
 
     def _waiter(self, hold: Hold) -> Waiter:
         return _WaiterByHand(hold, self)
@@ -218,31 +210,22 @@ class Futures:
 
     # What an executor does
 
-    def get(self, name: str | None) -> "Futures":
-        """Return itself, whatever executor is asked for."""
-        return self
-
-    name = "by hand"
-
-    def start(self, call: Call, done: Callable[[Any], None]) -> "_Job":
-        """Let *call* have its outcome when the test says so."""
+    def start(self, call: Call, done: Callable[[Any], None]) -> JobByHand:
+        """Give *call* its outcome when the time has come."""
         self.waits[-1].append(call.name)
-        job = _Job(*self._look_up(call), self.clock(), done)
-        self._jobs.append(job)
-        return job
+        outcome, after = self._look_up(call)
+        self.jobs.append(JobByHand(lambda: outcome, done, self.clock() + after))
+        return self.jobs[-1]
 
-    def close(self) -> None:
-        """There is nothing to end."""
-
-    def let_pass(self, until: float) -> None:
+    def advance(self, until: float) -> None:
         """Move the clock to when the next outcome is there, or to *until*."""
-        self.clock.now = min([until, *(job.due for job in self._jobs)])
+        waiting = [job for job in self.jobs if job.waits]
+        self.clock.now = min([until, *(job.due for job in waiting)])
         if self.clock.now == math.inf:
-            raise RuntimeError("a response that has no deadline waits for what never comes")
-        ready = [job for job in self._jobs if job.due <= self.clock.now]
-        self._jobs = [job for job in self._jobs if job not in ready]
-        for job in ready:
-            job.end()
+            raise RuntimeError("a response that has no deadline waits for a call that never ends")
+        for job in waiting:
+            if job.due <= self.clock.now:
+                job.run()
 
     def _in_place(self, call: Call) -> Outcome:
         outcome, after = self._look_up(call)
@@ -251,41 +234,21 @@ class Futures:
         return outcome
 
     def _look_up(self, call: Call) -> tuple[Outcome | None, float]:
-        """Return what comes of *call*, and after how many seconds."""
-        fitting = [one for one in self._settled if one.fits(call)]
-        fitting.sort(key=lambda one: one.arguments is ANY)
+        """Return the outcome of *call*, and after how many seconds it is there."""
+        fitting = [settled for settled in self._settled if settled.fits(call)]
         if not fitting:
-            self.unexpected.append(unexpected(call, self._settled))
+            self.unexpected.append(report_unexpected(call, self._settled))
             raise self.unexpected[-1]
-        one = fitting[0]
+        settled = min(fitting, key=lambda fit: fit.arguments is ANY)
         if isinstance(call, UpstreamCall):
             most, error = call.out_of_time()
-            if one.after > most:
+            if settled.after > most:
                 return Raised(error), most
-        return one.outcome, one.after
-
-
-class _Job:
-    """A call that was started."""
-
-    def __init__(
-        self, outcome: Outcome | None, after: float, now: float, done: Callable[[Any], None]
-    ) -> None:
-        self.due = now + after
-        self._outcome = outcome
-        self._done = done
-
-    def end(self) -> None:
-        if self._outcome is not None:
-            self._done(self._outcome)
-
-    def cancel(self) -> None:
-        self.due = math.inf
-        self._outcome = None
+        return settled.outcome, settled.after
 
 
 class _WaiterByHand(Waiter):
-    """Lets the time pass in place of waiting."""
+    """Lets the time pass instead of waiting."""
 
     def __init__(self, hold: Hold, futures: Futures) -> None:
         super().__init__(hold, futures.get, futures.clock)
@@ -296,13 +259,13 @@ class _WaiterByHand(Waiter):
         self.start()
         self.collect()
         while self._hold.state is HoldState.WAITING:
-            self._futures.let_pass(self._hold.next_time_out)
+            self._futures.advance(self._hold.next_time_out)
             self.collect()
         yield from ()
 
 
 def _savepoint() -> Callable[[], None]:
-    """Return what undoes, in this transaction, what happens from here on."""
+    """Return a function that undoes the changes of this transaction from here on."""
     transaction: Any = sys.modules.get("transaction")
     if transaction is None:
         return lambda: None

@@ -1,7 +1,7 @@
 """Whole publications by Zope in a test layer, held as a server holds them."""
 
+from ..publisher.events import pass_starts
 from ..publisher.joint import zope_has_started
-from ..publisher.passes import pass_starts
 from ..wsgi.joints import joints
 from AccessControl.SecurityManagement import getSecurityManager
 from AccessControl.SecurityManagement import setSecurityManager
@@ -23,12 +23,12 @@ class NotLoaded(RuntimeError):
 
 
 def join_zope() -> Callable[[], None]:
-    """Join the hold with the layer's Zope, and return what parts them again.
+    """Join the hold with the layer's Zope, as Zope's start does, which layers skip.
 
-    Zope's start does it, which layers skip.
+    Returns a function that parts them again.
 
     Raises:
-        NotLoaded: A held request would be committed in each of its passes.
+        NotLoaded: The layer has not loaded this package.
     """
     if not _is_loaded():
         raise NotLoaded(
@@ -44,9 +44,9 @@ def join_zope() -> Callable[[], None]:
 
 
 def held_browser(app: Any, hold: Callable[[Any], Callable[..., Any]]) -> Any:
-    """Return a test browser of *app* with *hold* around what it asks."""
+    """Return a test browser of *app* whose requests go through *hold*."""
     browser = Browser(app)
-    browser.testapp.app = _keeping_the_tests_own(hold(browser.testapp.app))
+    browser.testapp.app = _keep_user_and_site(hold(browser.testapp.app))
     return browser
 
 
@@ -55,8 +55,8 @@ def _is_loaded() -> bool:
     return pass_starts in adapters.subscriptions([providedBy(PubStart(None))], None)
 
 
-def _keeping_the_tests_own(application: Callable[..., Any]) -> Callable[..., Any]:
-    """Give the test its user and its site back when a request was answered."""
+def _keep_user_and_site(application: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the test its user and its site back after each request."""
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:
         manager, site = getSecurityManager(), getSite()

@@ -1,4 +1,4 @@
-"""What a test says that its calls give, and what it gets where it says nothing."""
+"""The outcomes that a test gives to its calls, and the error of a call that has none."""
 
 from ..kernel.arguments import Unfit
 from ..kernel.calls import Call
@@ -20,19 +20,19 @@ from typing import NamedTuple
 import json as json_
 import math
 
-#: In the place of ``value=`` where it is not given.
+#: The default of ``value=``.
 MISSING: Any = object()
 
 _COMPAT = "collective.wsgifutures.compat"
 
-#: In the place of a call's arguments: whatever they are.
+#: Stands for any arguments of a call.
 ANY: Hashable = ...
 
 
 class UnexpectedCall(BaseException):
-    """A future was asked for, and its test does not say what it gives.
+    """A view asked for a future, and the test does not say what the future gives.
 
-    No ``except Exception`` of a view stops it.
+    ``except Exception`` in a view does not catch this.
     """
 
     def __init__(self, name: str, call: str, different: Iterable[str]) -> None:
@@ -43,7 +43,7 @@ class UnexpectedCall(BaseException):
         self.different = different  #: names of arguments that were settled with other values
 
     def __init_subclass__(cls) -> None:
-        # As with Suspended: Chameleon would make an Exception of it.
+        # As with Suspended: Chameleon would make an Exception of a subclass.
         raise TypeError("UnexpectedCall cannot be subclassed")
 
     def __str__(self) -> str:
@@ -58,15 +58,15 @@ class UnexpectedCall(BaseException):
 
 
 class Settled(NamedTuple):
-    """One thing that a test said."""
+    """What a test says of one call."""
 
     name: str
-    arguments: Hashable  #: what tells them from others, or ``ANY``
-    outcome: Outcome | None  #: None: there will never be one
+    arguments: Hashable  #: the call's, or ``ANY``
+    outcome: Outcome | None  #: None if the call never ends
     after: float  #: how many seconds the call takes
 
     def fits(self, call: Call) -> bool:
-        """Tell whether it is about *call*."""
+        """Tell whether *call* gets this outcome."""
         return self.name == call.name and self.arguments in (ANY, call.arguments)
 
 
@@ -81,8 +81,8 @@ def answer(
 
     Args:
         status: As 200.
-        json: Any data; the answer has it as JSON.
-        body: Where it is not JSON. A text is sent in UTF-8.
+        json: Data that the body has as JSON.
+        body: A body that is not JSON. A text is encoded in UTF-8.
         headers: By name.
     """
     pairs = dict(headers or {})
@@ -93,7 +93,7 @@ def answer(
     return Answer(status, Headers(tuple(pairs.items())), data)
 
 
-def settled(
+def declare(
     what: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -101,25 +101,19 @@ def settled(
     error: Exception | None = None,
     after: float = 0.0,
 ) -> Settled:
-    """Return what a test says with these arguments of ``settle``.
-
-    Raises:
-        ArgumentRefused: An argument is not plain data.
-        ResultRefused: No future could give *value*.
-        TypeError: There is no such call, or it is not said what comes of it.
-    """
+    """Return what a test says; the arguments and errors are those of ``Futures.settle``."""
     name = _name(what)
     arguments = _identify(what, name, args, kwargs)
     if isinstance(what, Method):
-        value = _of_upstream(what, name, value)
+        value = _complete(what, name, value)
     return Settled(name, arguments, _outcome(name, value, error, after), after)
 
 
-def unexpected(call: Call, all_settled: Iterable[Settled]) -> UnexpectedCall:
-    """Return the error of a *call* that nobody settled."""
-    near = [_different(call, one) for one in all_settled if one.name == call.name]
-    nearest = min(near, key=lambda names: len(names), default=())
-    return UnexpectedCall(call.name, _written(call), nearest)
+def report_unexpected(call: Call, all_settled: Iterable[Settled]) -> UnexpectedCall:
+    """Return the error of a *call* that is not in *all_settled*."""
+    near = [_differences(call, other) for other in all_settled if other.name == call.name]
+    nearest = min(near, key=len, default=())
+    return UnexpectedCall(call.name, _write(call), nearest)
 
 
 def _name(what: Any) -> str:
@@ -149,7 +143,8 @@ def _identify(what: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any
         raise TypeError(f"{name}: {error}; or write ... in place of its arguments") from None
 
 
-def _of_upstream(what: Method[Any], name: str, value: Any) -> Any:
+def _complete(what: Method[Any], name: str, value: Any) -> Any:
+    """Return *value*, an answer, with the names that it gets from its upstream."""
     if value is MISSING:
         return value
     if not isinstance(value, Answer):
@@ -167,14 +162,14 @@ def _outcome(name: str, value: Any, error: Exception | None, after: float) -> Ou
     raise TypeError(f"{name}: say value= or error=, an exception; or after=math.inf for neither")
 
 
-def _different(call: Call, one: Settled) -> tuple[str, ...]:
-    """Return the names of the arguments in which *call* differs from what was said."""
-    other: Any = one.arguments
-    here, there = dict(call.arguments), dict(other)
+def _differences(call: Call, settled: Settled) -> tuple[str, ...]:
+    """Return the names of the arguments in which *call* and *settled* differ."""
+    others: Any = settled.arguments
+    here, there = dict(call.arguments), dict(others)
     return tuple(n for n in {**here, **there} if here.get(n, MISSING) != there.get(n, MISSING))
 
 
-def _written(call: Call) -> str:
+def _write(call: Call) -> str:
     """Return how a test writes *call*, without its values."""
     if isinstance(call.identity, tuple) and call.identity[0] == _COMPAT:
         return repr(call.name)

@@ -1,10 +1,10 @@
-"""A span for each future of a request, whatever runs it.
+"""A span for each future of a request, whatever runs the future.
 
-The span is the current one in what the function does: executors copy the context in which
-they start a call. To another process only its ids are sent: see ``ids.take_trace``.
+Executors copy the context in which they start a call, so the span is the current one inside of
+the function. Another process is only sent the ids of the span: see ``ids.take_trace``.
 
 A call may end in a thread of the system, where under gevent the locks of OpenTelemetry's SDK
-would wait for greenlets. So it only notes when that was, and the request's own thread ends
+would wait for greenlets. So only the time is noted there, and the request's own thread ends
 the span.
 """
 
@@ -20,10 +20,10 @@ import time
 
 
 class CallSpans:
-    """The spans of the futures of one request that is recorded.
+    """The spans of the futures of one request, whose own span is recorded.
 
     Args:
-        executor_of: Returns what runs them, by name.
+        executor_of: Returns an executor by its name.
     """
 
     def __init__(self, executor_of: Callable[[str | None], Executor]) -> None:
@@ -31,11 +31,11 @@ class CallSpans:
         self._started: list[_CallSpan] = []
 
     def executor_of(self, name: str | None) -> Executor:
-        """Return what runs a call with a span."""
+        """Return the executor of that name; it runs each call in a span."""
         return _TracedExecutor(self._executor_of(name), self._started)
 
     def end(self) -> None:
-        """End them all."""
+        """End all spans."""
         for span in self._started:
             span.end()
 
@@ -47,14 +47,14 @@ class _TracedExecutor:
         self._started = started
 
     def start(self, call: Call, done: Callable[[Any], None]) -> Job:
-        if call.function is None:  # of an upstream, which makes a span of another kind
+        if call.function is None:  # an upstream's, which makes its own span
             return self._executor.start(call, done)
         span = _CallSpan(call)
         self._started.append(span)
         return span.start(self._executor, done)
 
     def close(self) -> None:
-        """They are the process's."""
+        """Leave the executor open: it is the worker's."""
 
 
 class _CallSpan:
@@ -70,17 +70,17 @@ class _CallSpan:
         self._span = spans.tracer().start_span(call.function_name)
 
     def start(self, executor: Executor, done: Callable[[Any], None]) -> Job:
-        """Start the call, with the span as its current one."""
+        """Start the call, with the span as the current one."""
 
-        def ended(outcome: Outcome) -> None:
+        def end(outcome: Outcome) -> None:
             self._note(outcome)
             done(outcome)
 
         context = spans.api().context
         token = context.attach(spans.api().trace.set_span_in_context(self._span))
         try:
-            self._job = executor.start(self._call, ended)
-        except Exception as error:  # the line is full, say
+            self._job = executor.start(self._call, end)
+        except Exception as error:  # as if the line is full
             self._error = type(error).__qualname__
             raise
         finally:
@@ -100,10 +100,11 @@ class _CallSpan:
         self._span.end(self._ended)
 
     def _note(self, outcome: Outcome | None) -> None:
-        """Keep what came of it, and when; none at all: it was stopped."""
-        if self._ended is None:
-            error = None if outcome is None else outcome.exception()
-            self._error = (
-                "stopped" if outcome is None else type(error).__qualname__ if error else ""
-            )
-            self._ended = time.time_ns()
+        """Keep the error of *outcome* and the time; None means that the call was stopped."""
+        if self._ended is not None:
+            return
+        self._ended = time.time_ns()
+        if outcome is None:
+            self._error = "stopped"
+        elif (error := outcome.exception()) is not None:
+            self._error = type(error).__qualname__

@@ -66,16 +66,26 @@ class Answer:
         """The body as text: in the charset that its header names, else in UTF-8."""
         try:
             return self.body.decode(self._charset, "replace")
-        except LookupError:  # no such charset
+        except (LookupError, ValueError):  # no such charset, or one that is not for this
             return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
         """Return the body read as JSON, anew for each caller.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is not JSON.
         """
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)  # as RFC 8259 wants it: in UTF-8
+        except UnicodeDecodeError:
+            return json.loads(self._decoded())
+
+    def _decoded(self) -> str:
+        """Return the body as text, in its charset and without a mistake."""
+        try:
+            return self.body.decode(self._charset)
+        except LookupError as error:
+            raise ValueError("the charset of the body is unknown") from error
 
     def raise_for_status(self) -> "Answer":
         """Return the answer itself where its status is below 400.

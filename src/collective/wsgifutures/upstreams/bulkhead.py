@@ -5,8 +5,8 @@ bulkhead on top of one, have no limit on the line, do not say how long it is, an
 cannot be waited for by greenlets and threads of the system alike.
 """
 
-from ..kernel.places import Full
-from ..kernel.places import Places
+from ..kernel.gate import Full
+from ..kernel.gate import Places
 from ..kernel.runtime import current
 from ..kernel.runtime import Signal
 from collections.abc import Iterator

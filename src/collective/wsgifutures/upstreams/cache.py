@@ -74,8 +74,9 @@ class Kept:
 
 
 def may_be_kept(answer: Answer) -> bool:
-    """Tell whether *answer* may be kept for everybody."""
-    return answer.ok and may_be_shared(answer) and "no-cache" not in _words("cache-control", answer)
+    """Tell whether *answer* is one for everybody."""
+    whole = answer.ok and answer.status != 206  # a part, whether it was asked for or not
+    return whole and may_be_shared(answer) and "no-cache" not in _words("cache-control", answer)
 
 
 def may_be_shared(answer: Answer) -> bool:
@@ -87,7 +88,7 @@ def may_be_shared(answer: Answer) -> bool:
 def _words(name: str, answer: Answer) -> set[str]:
     """Return the words of the header *name*, in *answer* and in redirects that led to it."""
     values = [headers.get(name, "").lower() for headers in (*answer.redirects, answer.headers)]
-    return {word.strip().partition("=")[0] for word in ",".join(values).split(",")}
+    return {word.partition("=")[0] for word in re.split(r"[\s,;\"]+", ",".join(values))}
 
 
 def without_cookies(answer: Answer) -> Answer:

@@ -3,7 +3,8 @@
     FuturesError, Unavailable
      └ UpstreamError
         ├ UpstreamTimeout   also TimeoutError
-        ├ UpstreamRefused   also ConnectionError
+        ├ UpstreamFailed    also ConnectionError
+        ├ UpstreamRefused
         ├ UpstreamTooLarge
         ├ UpstreamStatus
         ├ UpstreamBusy
@@ -49,17 +50,36 @@ class UpstreamTimeout(UpstreamError, TimeoutError):
         )
 
 
-class UpstreamRefused(UpstreamError, ConnectionError):
-    """No connection to an upstream, or what came over it is not HTTP."""
+class UpstreamFailed(UpstreamError, ConnectionError):
+    """An upstream could not be connected to, or sent no whole answer."""
 
-    def __init__(self, name: str, host: str, reason: str) -> None:
-        super().__init__(name, host, reason)
+    def __init__(self, name: str, host: str, reason: str, dropped: bool = False) -> None:
+        super().__init__(name, host, reason, dropped)
         self.reason = reason  #: what happened, in a few words
+        #: A kept connection ended before the answer began: that is no failure of the service.
+        self.dropped = dropped
 
     def __str__(self) -> str:
         return (
-            f"The upstream {self.name} ({self.host}) cannot be talked to: {self.reason}. Look at "
-            "its address and whether it is up; or catch UpstreamRefused and render without it."
+            f"The upstream {self.name} ({self.host}) gave no whole answer: {self.reason}. Look at "
+            "its address and whether it is up; or catch UpstreamFailed and render without it."
+        )
+
+
+class UpstreamRefused(UpstreamError):
+    """A call was refused on our side, for the kind of its answer or of the way to it.
+
+    This is no failure of the service, and the call is not made again.
+    """
+
+    def __init__(self, name: str, host: str, reason: str) -> None:
+        super().__init__(name, host, reason)
+        self.reason = reason  #: what was refused, in a few words
+
+    def __str__(self) -> str:
+        return (
+            f"A call of the upstream {self.name} ({self.host}) was refused here: {self.reason}. "
+            "Change the address or the service; or catch UpstreamRefused and render without it."
         )
 
 

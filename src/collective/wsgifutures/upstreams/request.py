@@ -1,7 +1,9 @@
 """One request to an upstream, made of what the view said. Plain data, made in the pass."""
 
 from ..kernel.arguments import Unfit
+from .paths import render_path
 from .settings import host_of
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +16,9 @@ from urllib.parse import urlencode
 import json
 import re
 
-#: What may follow the question mark: names with one value or several. None is left out.
-Params: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
+#: What follows the question mark: names with one value or several, None is left out; or a query
+#: as a service gave it, as a str.
+Params: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]] | str | None
 
 #: May be made twice with the effect of once.
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
@@ -69,6 +72,7 @@ def build(
     fixed: tuple[tuple[str, str], ...],
     path: str = "/",
     *,
+    path_params: Mapping[str, Any] | None = None,
     params: Params = None,
     headers: Mapping[str, str] | None = None,
     json: Any = None,
@@ -82,7 +86,8 @@ def build(
     body, kind = _body(json, data)
     own = _checked(headers or {})
     merged = {name.lower(): (name, value) for name, value in (*_DEFAULTS, *kind, *fixed, *own)}
-    return Request(method, base_url + _target(path, params), tuple(merged.values()), body)
+    url = base_url + (render_path(path, path_params) or "/") + _query(params)
+    return Request(method, url, tuple(merged.values()), body)
 
 
 def check_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -122,17 +127,22 @@ def _fits(value: str) -> bool:
     return True
 
 
-def _target(path: str, params: Params) -> str:
-    if not isinstance(path, str) or (path and not path.startswith(("/", "?"))):
-        raise Unfit("path", "it has to begin with /; what is before that is base_url.")
-    path, mark, query = path.partition("?")
-    more = urlencode(_pairs(params), doseq=True)
-    query = "&".join(filter(None, [quote(query, safe="/?:@!$&'()*+,;=%-._~"), more]))
-    path = quote(path, safe="/:@!$&'()*+,;=%-._~")
-    return f"{path or '/'}?{query}" if (mark and query) or more else path or "/"
+def _query(params: Params) -> str:
+    if isinstance(params, str):
+        query = _encode(quote, "params", params.removeprefix("?"), safe="/?:@!$&'()*+,;=-._~%")
+    else:
+        query = _encode(urlencode, "params", _pairs(params), doseq=True)
+    return f"?{query}" if query else ""
 
 
-def _pairs(params: Params) -> list[tuple[str, Any]]:
+def _encode(encode: Callable[..., Any], where: str, value: Any, **options: Any) -> Any:
+    try:
+        return encode(value, **options)
+    except UnicodeEncodeError:
+        raise Unfit(where, "it has a lone surrogate, which is half of a character.") from None
+
+
+def _pairs(params: Any) -> list[tuple[str, Any]]:
     items = params.items() if isinstance(params, Mapping) else params or ()
     return [(name, value) for name, value in items if value is not None]
 
@@ -145,8 +155,9 @@ def _body(data_json: Any, data: Any) -> tuple[bytes | None, tuple[tuple[str, str
     if data is None or isinstance(data, bytes):
         return data, ()
     if isinstance(data, str):
-        return data.encode(), (("Content-Type", "text/plain; charset=utf-8"),)
-    form = urlencode(_pairs(data), doseq=True).encode()
+        text = _encode(lambda text: text.encode(), "data", data)
+        return text, (("Content-Type", "text/plain; charset=utf-8"),)
+    form = _encode(urlencode, "data", _pairs(data), doseq=True).encode()
     return form, (("Content-Type", "application/x-www-form-urlencoded"),)
 
 

@@ -6,9 +6,10 @@ that is left and on the budget. Telling tenacity that took twice as many lines.
 
 from ..kernel.runtime import current
 from .answers import Answer
-from .errors import UpstreamRefused
+from .errors import UpstreamFailed
 from .errors import UpstreamTimeout
 from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 import random
@@ -72,7 +73,7 @@ def retried(
         wait = random.uniform(0.0, longest)  # noqa: S311  no secret
         try:
             answer = attempt()
-        except (UpstreamTimeout, UpstreamRefused):
+        except (UpstreamTimeout, UpstreamFailed):
             if not again(wait):
                 raise
         else:
@@ -92,6 +93,8 @@ def retry_after(answer: Answer) -> float:
     if text.isdecimal():
         return float(text[:9])
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        at = parsedate_to_datetime(text)
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)  # asctime's form names none
+        return max(0.0, at.timestamp() - time.time())
     except (OverflowError, TypeError, ValueError):
         return 0.0

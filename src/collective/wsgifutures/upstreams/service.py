@@ -13,8 +13,8 @@ from .bulkhead import Bulkhead
 from .bulkhead import NoPlace
 from .errors import UpstreamBusy
 from .errors import UpstreamError
+from .errors import UpstreamFailed
 from .errors import UpstreamOff
-from .errors import UpstreamRefused
 from .errors import UpstreamTimeout
 from .request import Request
 from .retries import Budget
@@ -138,11 +138,11 @@ class Service:
             enough = time.monotonic() - began >= self.settings.read / 2
             failed = True if enough or error.what == "connect" else None
             raise
-        except UpstreamRefused:
-            failed = True
+        except UpstreamFailed as error:
+            failed = None if error.dropped else True
             raise
         except UpstreamError:
-            failed = False  # it answered, though with too much
+            failed = False  # it answered, though not in a way that is taken
             raise
         finally:
             self.counts["failures"] += bool(failed)

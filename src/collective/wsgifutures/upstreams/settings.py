@@ -72,6 +72,11 @@ class UpstreamSettings:
     max_size: int = setting(16 * 1024 * 1024, COUNT, _("The largest answer, in bytes, unpacked."))
     max_redirects: int = setting(3, COUNT_OR_NONE, _("How many redirects are followed."))
     max_calls: int = setting(200, COUNT, _("How many calls a worker makes at a time."))
+    keep_alive: float = setting(
+        45.0,
+        SECONDS_OR_NONE,
+        _("How many seconds an unused connection is kept for the next call. 0: not at all."),
+    )
     max_queue: int = setting(200, COUNT_OR_NONE, _("How many more calls may wait in the queue."))
     queue_time: float = setting(2.0, SECONDS, _("How many seconds a call may wait in the queue."))
     failure_rate: float = setting(

@@ -224,6 +224,7 @@ class Method(Generic[P]):
 def _without_body(
     path: str = "/",
     *,
+    path_params: Mapping[str, str | int] | None = None,
     params: Params = None,
     headers: Mapping[str, str] | None = None,
     cache: float | None = None,
@@ -236,6 +237,7 @@ def _without_body(
 def _with_body(
     path: str = "/",
     *,
+    path_params: Mapping[str, str | int] | None = None,
     json: Any = None,
     data: Any = None,
     params: Params = None,
@@ -252,6 +254,7 @@ def _with_method(
     method: str,
     path: str = "/",
     *,
+    path_params: Mapping[str, str | int] | None = None,
     json: Any = None,
     data: Any = None,
     params: Params = None,

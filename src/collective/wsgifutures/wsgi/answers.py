@@ -1,4 +1,4 @@
-"""Our own answers, where the application gives none: 408, 413, 499, 503, 504."""
+"""This package's own answers, if the application gives none: 408, 413, 499, 503, 504."""
 
 from ..kernel.errors import FuturesError
 from .body import BodyRefused
@@ -14,11 +14,11 @@ _UNAVAILABLE = "A service that this page depends on is unavailable. Please try a
 
 
 class Words:
-    """Our own answers to one request.
+    """This package's own answers to one request.
 
     Args:
-        environ: The request's.
-        patience: How long it may take to drop what is left of its body, in seconds.
+        environ: The request's WSGI environ.
+        patience: How long the rest of its body may take to be dropped, in seconds.
     """
 
     def __init__(self, environ: Environ, patience: float) -> None:
@@ -46,16 +46,16 @@ class Words:
         return self.say("504 Gateway Timeout", _LATE)
 
     def refused(self, refused: BodyRefused) -> Response:
-        """Answer a request whose body is not taken."""
+        """Answer a request whose body is refused."""
         return self.say(refused.status, f"The request is refused: {refused.text}.")
 
     def failed(self, error: FuturesError) -> Response:
-        """Answer a request that an error ends which no view caught: a service is late, or away."""
+        """Answer a request whose view did not catch *error*: a service is late or unavailable."""
         if isinstance(error, TimeoutError):
             return self.late()
         headers = getattr(error, "headers", {}).items()
         return self.say("503 Service Unavailable", _UNAVAILABLE, headers)
 
     def gone(self) -> Response:
-        """Answer nobody: for the server's log, with nginx's status."""
+        """Answer a client that has left: only the server's log gets it, with nginx's status."""
         return self.say("499 Client Closed Request", "")

@@ -18,7 +18,7 @@ class Finding:
 
     level: Level
     topic: str  #: the subject, one word
-    meaning: str  #: what was seen, and what it means
+    meaning: str  #: what was found, and what it means
     remedy: str = ""  #: what to do
 
     def __str__(self) -> str:
@@ -36,5 +36,5 @@ def warning(topic: str, meaning: str, remedy: str) -> Finding:
 
 
 def error(topic: str, meaning: str, remedy: str) -> Finding:
-    """Return a finding that forbids a worker to serve."""
+    """Return a finding that keeps a worker from serving."""
     return Finding(Level.ERROR, topic, meaning, remedy)

@@ -1,37 +1,37 @@
-"""What others have to do with a worker: a publisher, and whoever reports what it does."""
+"""Other rooms join a worker here: a publisher, and the report of what the worker does."""
 
 from .findings import Finding
 from typing import Any
 
 
 class Joint:
-    """One of them. This one has nothing to do, and is for any publisher."""
+    """What a worker has to know of another room. This class suits any room, and does nothing."""
 
     def worker_starts(self, worker: Any) -> None:
-        """Begin to look at *worker*, a ``Worker`` that begins to serve."""
+        """Know *worker*, a ``Worker`` that starts to serve."""
 
     def max_slots(self) -> int | None:
-        """Return how many passes it can publish at a time, None for any number."""
+        """Return how many passes can be published at a time, None for any number."""
         return None
 
     def good_slots(self) -> int | None:
-        """Return how many slots suit it, None where it does not matter."""
+        """Return how many slots suit the publisher, None if any number does."""
         return None
 
     def findings(self, workers: int) -> list[Finding]:
-        """Return what the audit has to know about it.
+        """Return what the audit has to know of the room.
 
         Args:
-            workers: How many processes serve it.
+            workers: How many processes serve the application.
         """
         return []
 
     def home(self) -> str | None:
-        """Return the folder in which its instance keeps files, None where it has none."""
+        """Return the folder in which the instance keeps files, None if there is none."""
         return None
 
     def clean_up(self) -> None:
-        """Drop what the publisher keeps per thread about the request of a pass."""
+        """Drop what the publisher keeps per thread of a request, after each pass."""
 
 
 #: The joints of this process. A room adds its own when Zope has started.
@@ -39,17 +39,17 @@ joints: list[Joint] = []
 
 
 def join(joint: Joint) -> None:
-    """Add *joint*, in place of another of its kind."""
-    joints[:] = [*(one for one in joints if type(one) is not type(joint)), joint]
+    """Add *joint*, and drop another joint of the same class."""
+    joints[:] = [*(other for other in joints if type(other) is not type(joint)), joint]
 
 
 def max_slots() -> int | None:
-    """Return how many passes can be published at a time here, None for any number."""
+    """Return the smallest ``max_slots`` of all joints, None for any number."""
     limits = [joint.max_slots() for joint in joints]
-    return min([n for n in limits if n is not None], default=None)
+    return min([limit for limit in limits if limit is not None], default=None)
 
 
 def good_slots() -> int | None:
-    """Return how many slots suit what publishes here, None where it does not matter."""
-    good = [joint.good_slots() for joint in joints]
-    return min([n for n in good if n is not None], default=None)
+    """Return the smallest ``good_slots`` of all joints, None if any number suits."""
+    numbers = [joint.good_slots() for joint in joints]
+    return min([number for number in numbers if number is not None], default=None)

@@ -1,8 +1,7 @@
 """One line in the log for each response that was held for long, when it has ended.
 
-The line is for people; what it says is in the record's fields too, for who reads logs by
-machine. Neither has anything of what a client or a view said, but for the path: no query
-string, header, argument.
+The line is for people. The fields of its record have the same data, for programs that read logs.
+Of the data of a client or a view, both have only the path: no query string, header, or argument.
 """
 
 from ..kernel.hold import Hold
@@ -13,19 +12,19 @@ import logging
 
 logger = logging.getLogger(__name__)
 
-#: So many futures of a request are named: those that took longest.
+#: How many futures of a request are named, those that took longest.
 MOST = 20
 
 
 def log(hold: Hold, request: tuple[str, str], status: int, ended: str, seconds: float) -> None:
-    """Log a response that is held no longer.
+    """Log a response that is no longer held.
 
     Args:
-        hold: The request's.
-        request: Its method and path.
-        status: The response's.
-        ended: How it ended, in one word.
-        seconds: How long it took from the request.
+        hold: The request's hold.
+        request: The request's method and path.
+        status: The response's status.
+        ended: How the response ended, in one word.
+        seconds: How long the response took, from the request on.
     """
     well = status < HTTPStatus.INTERNAL_SERVER_ERROR and ended in ("answered", "gone")
     seconds, waited = round(seconds, 3), round(hold.waited, 3)  # the same in line and fields

@@ -1,8 +1,8 @@
-"""WSGI: reads a request, drives its visit, and sends what came of it.
+"""WSGI: reads a request, drives its visit, and sends the response.
 
-It sits outside of Zope's own pipeline, so that what stands there (exception handling,
-logging) sees each pass as a request of its own. The greenlet (or thread) of the request
-keeps plain data and waits; the passes run in slots.
+The middleware is outside of Zope's own pipeline. So the exception handling and the logging
+there see each pass as a request of its own. The greenlet or thread of the request waits and
+keeps plain data; the passes run in slots.
 """
 
 from ..kernel.errors import FutureTimeout
@@ -30,7 +30,7 @@ import logging
 
 logger = logging.getLogger(__name__)
 
-#: The lengths of a body that is not there. One that is chunked has another header.
+#: The lengths of a request without a body. A chunked body has another header.
 _NO_LENGTH = (None, "", "0")
 _CHUNKED = "HTTP_TRANSFER_ENCODING"
 
@@ -39,14 +39,14 @@ class Middleware:
     """WSGI middleware that holds responses.
 
     Args:
-        worker: What it serves with.
+        worker: The worker whose requests it answers.
     """
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request, as WSGI has it."""
+        """Answer a request, as WSGI defines it."""
         worker = self.worker
         if MARK in environ:
             return worker.application(environ, start_response)
@@ -75,8 +75,9 @@ class Middleware:
         except NoAnswer:
             return self._words(visit.environ).late()
         except (FutureTimeout, HoldExpired, Unavailable) as error:
-            what = visit.environ["REQUEST_METHOD"], render_path(visit.path)
-            logger.warning("%s %s: %s", *what, error, extra={"trace_id": ids.current_id()})
+            method, path = visit.environ["REQUEST_METHOD"], render_path(visit.path)
+            trace = {"trace_id": ids.current_id()}
+            logger.warning("%s %s: %s", method, path, error, extra=trace)
             return self._words(visit.environ).failed(error)
         except ClientGone:
             worker.record.gone += 1
@@ -84,7 +85,7 @@ class Middleware:
 
     def _drive(self, visit: Visit) -> Response:
         worker, environ = self.worker, visit.environ
-        if worker.gate.new:  # else nobody waits, and nobody is refused
+        if worker.gate.new:  # if no request waits for a slot, none is refused
             worker.gate.check()
         body = self._read_body(environ)
         try:
@@ -95,7 +96,7 @@ class Middleware:
                 body.close()
 
     def _read_body(self, environ: Environ) -> RequestBody | None:
-        """Return the request's body; None where it has none."""
+        """Return the request's body, None if it has none."""
         if environ.get("CONTENT_LENGTH") in _NO_LENGTH and _CHUNKED not in environ:
             return None
         worker, settings = self.worker, self.worker.settings

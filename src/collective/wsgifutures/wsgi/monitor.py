@@ -1,9 +1,9 @@
 """Notices code that takes too long, and logs its name and its stack.
 
-A pass that runs for long keeps its slot. A greenlet that computes, or calls C code which
-waits by itself, lets no other greenlet run. A real thread looks for both: the second shows in
-a timer of the main loop, which no longer ticks. gevent's own monitor would trace every switch,
-and notify all subscribers of ``zope.event``.
+A pass that runs for long keeps its slot. A greenlet that computes, or that calls C code which
+waits by itself, lets no other greenlet run. A thread of the system looks for both. It notices such
+a greenlet by a timer of the main loop, which no longer ticks. gevent's own monitor would trace
+every switch of greenlets, and notify all subscribers of ``zope.event``.
 """
 
 from ..kernel.calls import run_to_end
@@ -31,13 +31,13 @@ class Watched(Protocol):
     """A pass that is published in a slot."""
 
     path: str  #: of the request, without its query string
-    trace: str  #: of the request, for whoever reads the log
-    began: float  #: when, in seconds of ``time.monotonic``
-    where: Any  #: its thread or greenlet
-    is_logged: bool  #: as one that takes too long
+    trace: str  #: the id of the request's trace
+    began: float  #: in seconds of ``time.monotonic``
+    where: Any  #: the thread or greenlet that publishes
+    is_logged: bool  #: whether it was logged as slow
 
     def view_name(self) -> str:
-        """Return the name of what is being published."""
+        """Return the name of the view that is published."""
 
 
 class Monitor:
@@ -45,13 +45,13 @@ class Monitor:
 
     Args:
         slow_pass: Seconds until a pass that still runs is logged.
-        blocked: Seconds until a greenlet that lets no other run is logged.
+        blocked: Seconds until a greenlet that lets no other greenlet run is logged.
     """
 
     def __init__(self, slow_pass: float, blocked: float) -> None:
         self._slow_pass = slow_pass
         self._blocked = blocked
-        #: The passes that are being published, by their ``id``. Each comes and goes by itself.
+        #: The passes that are being published, by their ``id``. Each adds and removes itself.
         self.running: dict[int, Watched] = {}
         self._runtime = current()
         self._blockers: set[str] = set()
@@ -59,12 +59,12 @@ class Monitor:
         self.counts: Counter[str] = Counter()  #: of "slow passes" and "blocked"
 
     def start(self) -> None:
-        """Begin to look once a second, unless that has begun already."""
+        """Start to look once a second, unless the monitor has started already."""
         if self._started:
             return
         self._started = True
         threading.Thread(target=self._look_for_ever, daemon=True, name="monitor").start()
-        self._end_watch = self._runtime.watch(self._blocked, self._tell_blocker)
+        self._end_watch = self._runtime.watch(self._blocked, self._report_blocker)
 
     def look(self) -> None:
         """Log each pass that takes too long, once."""
@@ -86,15 +86,15 @@ class Monitor:
     def _look_for_ever(self) -> None:
         while True:
             time.sleep(1.0)
-            with _going_on():
+            with _survive_errors():
                 self.look()
 
-    def _tell_blocker(self, seconds: float, frame: FrameType | None) -> None:
-        with _going_on():
+    def _report_blocker(self, seconds: float, frame: FrameType | None) -> None:
+        with _survive_errors():
             self.something_blocks(seconds, frame)
 
     def something_blocks(self, seconds: float, frame: Any) -> None:
-        """Log, once for each view or future, that it blocks the main loop for *seconds*."""
+        """Log that a view or future has blocked the main loop for *seconds*, once for each."""
         name, trace = self._name(frame)
         if name in self._blockers:
             return
@@ -122,10 +122,10 @@ class Monitor:
 
 
 def _warn_from_a_thread(text: str, *args: object, trace: str) -> None:
-    """Log, without the locks of the handlers.
+    """Log without the locks of the handlers.
 
-    The locks are gevent's. A greenlet that waits for a lock while a thread of the system has
-    it may wait for ever. The main loop stands still now, so nobody else is about to log.
+    The locks are gevent's. If a thread of the system has a lock, a greenlet that waits for the
+    lock may wait for ever. The main loop stands still now, so no greenlet logs at the same time.
     """
     parts = (logger.name, logging.WARNING, __file__, 0, text, args, None)
     record = logger.makeRecord(*parts, extra={"trace_id": trace})
@@ -138,16 +138,16 @@ def _warn_from_a_thread(text: str, *args: object, trace: str) -> None:
 
 
 @contextmanager
-def _going_on() -> Iterator[None]:
-    """Survive errors, so that the thread looks again: frames change while it looks."""
+def _survive_errors() -> Iterator[None]:
+    """Keep the thread alive after an error: frames change while it looks at them."""
     try:
         yield
     except Exception:
-        traceback.print_exc()  # not to the log, which may have failed
+        traceback.print_exc()  # not to the log, which may be the cause
 
 
 def _view_name(attempt: Watched) -> str:
-    """Return the name of a view whose request may have ended by now."""
+    """Return the view's name; its request may have ended by now."""
     try:
         return str(attempt.view_name())
     except Exception as error:

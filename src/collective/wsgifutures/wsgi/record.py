@@ -1,6 +1,6 @@
 """The responses that a worker holds now, and what became of its requests: counters, last events.
 
-Nothing is copied before somebody looks: what is kept of a held response is the visit itself.
+A held response is kept as its visit. Its data is only copied when a snapshot is made.
 """
 
 from ..kernel.durations import BOUNDS
@@ -27,7 +27,7 @@ import itertools
 import threading
 import time
 
-#: How many of the last events are kept.
+#: How many events are kept, the last ones.
 MOST = 50
 
 
@@ -42,7 +42,7 @@ class Happened(NamedTuple):
 
 
 def _counter(what: str = "", metric: str = "") -> Any:
-    """Declare a counter, with *what* and *metric* of its ``Number``."""
+    """Declare a counter; *what* and *metric* are those of its ``Number``."""
     return field(default=0, init=False, metadata={"what": what, "metric": metric})
 
 
@@ -62,8 +62,9 @@ class Record:
     cancelled: int = _counter("Held responses that an operator cancelled")
     timeouts: int = _counter("Futures that took longer than their timeouts")
     gone: int = _counter("Clients that left before they were answered", "clients_gone")
-    #: For how long responses were held in all, in seconds; how many up to each of ``BOUNDS``.
+    #: How long all responses together were held, in seconds.
     held_seconds: float = field(default=0.0, init=False)
+    #: How many responses were held up to each of ``BOUNDS``, and longer.
     held_up_to: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1), init=False)
     last: deque[Happened] = field(default_factory=lambda: deque(maxlen=MOST), init=False)
 
@@ -99,11 +100,11 @@ class Record:
         self.last.append(Happened(self.clock(), what, why, path, number))
 
 
-#: Its counters, as numbers of whatever has it as ``record``.
+#: The counters of a record, as numbers of an object that has it as ``record``: a worker.
 COUNTERS = tuple(
-    Number(one.name, Kind.COUNTER, attrgetter(f"record.{one.name}"), **one.metadata)
-    for one in fields(Record)
-    if one.metadata
+    Number(counter.name, Kind.COUNTER, attrgetter(f"record.{counter.name}"), **counter.metadata)
+    for counter in fields(Record)
+    if counter.metadata
 )
 
 
@@ -112,21 +113,21 @@ def _names(hold: Hold) -> str:
 
 
 class Held(Protocol):
-    """What is known of a visit whose response is held."""
+    """A visit whose response is held."""
 
     hold: Hold
     waiter: Waiter
     path: str  #: of the request, without its query string
     client: Hashable  #: whose request it is
-    number: int  #: by which the response is known in this worker
+    number: int  #: the number of the held response in this worker
 
 
 class HeldResponses:
     """Counts the responses that are held, in all and for each client.
 
     Args:
-        settings: Its ``max_held`` and ``held_by_one_client`` are the limits.
-        record: What counts those that are held no longer.
+        settings: ``max_held`` and ``held_by_one_client`` are the limits.
+        record: Counts the responses that are no longer held.
     """
 
     def __init__(self, settings: Settings, record: Record) -> None:
@@ -140,14 +141,14 @@ class HeldResponses:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """How many responses are held."""
         return len(self._by_number)
 
     def add(self, visit: Held) -> None:
         """Count the response of *visit*, and give it its number.
 
         Raises:
-            Refused: It would be one too many.
+            Refused: A limit is reached.
         """
         with self._lock:
             if len(self._by_number) >= self._max:
@@ -160,7 +161,7 @@ class HeldResponses:
         self._record.held += 1
 
     def remove(self, visit: Held, now: float) -> None:
-        """Count the response of *visit* no longer, at *now* by its hold's clock."""
+        """Forget the response of *visit*, at *now* by its hold's clock."""
         self._record.hold_ends(visit.hold, now, visit.path)
         with self._lock:
             del self._by_number[visit.number]
@@ -169,11 +170,11 @@ class HeldResponses:
                 del self._by_client[visit.client]
 
     def oldest(self, most: int) -> list[Held]:
-        """Return those that were held first, *most* of them at most."""
+        """Return the visits that are held for longest, *most* of them at most."""
         return list(self._by_number.values())[:most]  # a copy in one step: others come and go
 
     def cancel(self, number: int) -> None:
-        """Let the last pass of one begin, since an operator wants it so; if it is there still."""
+        """Let the last pass of a response begin, for an operator, if the response is still held."""
         visit = self._by_number.get(number)
         if visit is not None:
             visit.waiter.cancel()

@@ -1,7 +1,7 @@
-"""One request: its way, its passes through the application, and what these answered.
+"""One request: its way, its passes through the application, and the application's responses.
 
-The way is written as steps, so that a thread, a greenlet or anything else can take them; it
-knows no server. A pass runs in a slot, and between two of them nothing but plain data is kept.
+The way is written as steps, which a thread, a greenlet or anything else can take, and needs no
+server. A pass runs in a slot. Between two passes, only plain data is kept.
 """
 
 from ..kernel.gate import NoAnswer
@@ -37,13 +37,13 @@ import io
 import itertools
 import time
 
-#: In the environ of each pass: it has a hold, and a second middleware passes through.
+#: In the environ of each pass: the request has a hold. A second middleware does nothing then.
 MARK = "collective.wsgifutures.held"
 
-#: In the environ of each pass: the settings of its process, for who shows them.
+#: In the environ of each pass: the settings of the process, for views that show them.
 SETTINGS = "collective.wsgifutures.settings"
 
-#: How a response ended where one of those came between.
+#: How a response ended, by the exception that broke it off.
 _ENDS: dict[type[BaseException] | None, str] = {
     ClientGone: "gone",
     NoAnswer: "expired",
@@ -56,8 +56,8 @@ class Visit:
     """One request, while it is answered: a context that lasts until its response is there.
 
     Args:
-        worker: What it is served with.
-        environ: The server's, as WSGI has it.
+        worker: The worker that serves the request.
+        environ: The server's WSGI environ.
     """
 
     __slots__ = (
@@ -65,7 +65,6 @@ class Visit:
         "_ended_by",
         "_failed",
         "_is_held",
-        "_span",
         "_token",
         "_trace",
         "client",
@@ -73,6 +72,7 @@ class Visit:
         "hold",
         "number",
         "path",
+        "span",
         "status",
         "waiter",
         "worker",
@@ -80,14 +80,15 @@ class Visit:
 
     hold: Hold
     waiter: Waiter
+    span: spans.Span
 
     def __init__(self, worker: Worker, environ: Environ) -> None:
         self.worker = worker
         self.environ = environ
         self.path: str = environ.get("PATH_INFO", "")  #: without its query string
-        self.client: Hashable = None  #: whose request it is, once it is held
-        self.number = 0  #: by which its held response is known in this worker
-        #: Of its response; or it has none.
+        self.client: Hashable = None  #: whose request it is, once its response is held
+        self.number = 0  #: the number of its held response in this worker
+        #: The status of its response, 500 until there is a response.
         self.status = HTTPStatus.INTERNAL_SERVER_ERROR.value
         self._call_spans: CallSpans | None = None
         self._ended_by: type[BaseException] | None = None
@@ -95,7 +96,7 @@ class Visit:
         self._is_held = False
 
     def __enter__(self) -> "Visit":
-        self._trace, self._span = ids.begin(self.environ)
+        self._trace, self.span = ids.begin(self.environ)
         self._token = ids.current.set(self._trace)
         return self
 
@@ -103,7 +104,7 @@ class Visit:
         self._failed = kind is not None
         if self._is_held:
             self._log()
-        if self._span is not spans.NONE:
+        if self.span is not spans.NONE:
             self._end_span(kind, *raised)
         ids.current.reset(self._token)
 
@@ -111,20 +112,19 @@ class Visit:
         """Publish, hold, and publish again; return the last response.
 
         Args:
-            body: The request's; None: it has none.
+            body: The request's body; None if it has none.
 
         Raises:
             Refused: A limit of the worker is reached.
-            NoAnswer: Its last pass did not end in time.
-            Interrupted: It is ended from outside.
-            BaseException: What the application raised.
+            NoAnswer: The last pass did not end in time.
+            Interrupted: The client has left, or the worker stops.
+            BaseException: The application raised an error.
         """
         worker = self.worker
-        hold = self.hold = self._new_hold()
-        self.waiter = self._new_waiter()
+        self._prepare()
         worker.record.requests += 1
         try:
-            response = yield from worker.gate.run_new(self._attempt(body))
+            response = yield from worker.gate.run_new(Attempt(self, body))
             if response is None:
                 response = yield from self._hold(body)
         except BaseException as error:
@@ -132,15 +132,15 @@ class Visit:
             raise
         finally:
             self.waiter.close()
-            worker.record.passes += hold.passes
-        if hold.tells_times:
-            timing.tell(response.headers, hold)
+            worker.record.passes += self.hold.passes
+        if self.hold.tells_times:
+            timing.tell(response.headers, self.hold)
         if worker.settings.debug:
-            response.headers.append(("X-Hold-Passes", str(hold.passes)))
+            response.headers.append(("X-Hold-Passes", str(self.hold.passes)))
         return response
 
     def _hold(self, body: RequestBody | None) -> "Steps[Response]":
-        """Hold the response until a pass gives it."""
+        """Hold the response until a pass returns it."""
         worker, hold = self.worker, self.hold
         until = hold.ends_at + worker.settings.grace
         self._is_held = True
@@ -151,60 +151,57 @@ class Visit:
                 yield from self.waiter.wait()
                 if hold.expired:
                     worker.record.wait_ends(hold, self.path, self.number)
-                response = yield from worker.gate.run_resumed(self._attempt(body), until)
+                response = yield from worker.gate.run_resumed(Attempt(self, body), until)
                 if response is not None:
                     return response
         finally:
             worker.held.remove(self, worker.clock())
 
-    def _attempt(self, body: RequestBody | None) -> "Attempt":
-        return Attempt(self.worker, self.environ, body, self.hold, self._span is not spans.NONE)
-
-    def _new_hold(self) -> Hold:
-        settings = self.worker.settings
-        return Hold(
-            self.worker.clock(),
+    def _prepare(self) -> None:
+        """Make the hold and its waiter."""
+        worker, settings = self.worker, self.worker.settings
+        self.hold = Hold(
+            worker.clock(),
             deadline=settings.deadline,
             max_passes=settings.max_passes,
             debug=settings.debug,
             trace=self._trace.id,
         )
-
-    def _new_waiter(self) -> Waiter:
-        if self.worker.waiter is not None:
-            return self.worker.waiter(self.hold)
-        executor_of = self.worker.executor_of
-        if self._span.recorded:
+        if worker.waiter is not None:
+            self.waiter = worker.waiter(self.hold)
+            return
+        executor_of = worker.executor_of
+        if self.span.recorded:
             self._call_spans = CallSpans(executor_of)
             executor_of = self._call_spans.executor_of
-        return Waiter(self.hold, executor_of, signal=self.worker.runtime.signal())
+        self.waiter = Waiter(self.hold, executor_of, signal=worker.runtime.signal())
 
     def _break_off(self, error: BaseException) -> None:
-        """Note that *error* ends it, before the calls that still run are stopped."""
+        """Note that *error* ends the visit, before the calls that still run are stopped."""
         self._ended_by = type(error)
         if isinstance(error, Interrupted):
             self.hold.note_pending(self.worker.clock())
 
     def _log(self) -> None:
-        """Log a held response that took long."""
+        """Log a held response if it took long."""
         seconds = self.worker.clock() - (self.hold.ends_at - self.hold.deadline)
         if seconds >= self.worker.settings.slow_request:
             request = self.environ["REQUEST_METHOD"], self.path
-            journal.log(self.hold, request, self.status, self._ended(), seconds)
+            journal.log(self.hold, request, self.status, self._describe_end(), seconds)
 
     def _end_span(self, *raised: Any) -> None:
-        """Tell in the span what became of the request, and end it."""
+        """Note in the span what became of the request, and end the span."""
         if hasattr(self, "hold"):
-            self._span.tell(passes=self.hold.passes)
+            self.span.tell(passes=self.hold.passes)
         if self._is_held:
-            self._span.tell(waited=self.hold.waited, ended=self._ended())
+            self.span.tell(waited=self.hold.waited, ended=self._describe_end())
         if self._call_spans is not None:
             self._call_spans.end()
-        self._span.answered(self.status)
-        self._span.__exit__(*raised)
+        self.span.answered(self.status)
+        self.span.__exit__(*raised)
 
-    def _ended(self) -> str:
-        """Return how it ended, in one word."""
+    def _describe_end(self) -> str:
+        """Return how the visit ended, in one word."""
         if self._ended_by in _ENDS:
             return _ENDS[self._ended_by]
         if self._failed:
@@ -215,36 +212,24 @@ class Visit:
 
 
 class Attempt:
-    """One pass. Called in a slot, gives the response or None: held.
+    """One pass. A slot calls it, and gets the response, or None if the response is held.
 
-    Made in its request's own thread, whose context its slot sees.
+    It is made in the request's own thread, and copies the context of that thread for the slot.
 
     Args:
-        worker: Whose slot it is.
-        environ: The request's.
-        body: The request's; None: it has none.
-        hold: The request's.
-        is_traced: The request has a span that is recorded.
+        visit: The visit of the request.
+        body: The request's body; None if it has none.
     """
 
-    def __init__(
-        self,
-        worker: Worker,
-        environ: Environ,
-        body: RequestBody | None,
-        hold: Hold,
-        is_traced: bool,
-    ) -> None:
-        self.path: str = environ.get("PATH_INFO", "")
-        self.trace = hold.trace
+    def __init__(self, visit: Visit, body: RequestBody | None) -> None:
+        self.path = visit.path
+        self.trace = visit.hold.trace
         self.began = 0.0  #: in seconds of ``time.monotonic``
         self.where: Any = None  #: the thread or greenlet that publishes
-        self.is_logged = False  #: as one that takes too long
-        self._worker = worker
-        self._environ = environ
+        self.is_logged = False  #: whether it was logged as slow
+        self._visit = visit
+        self._worker = visit.worker
         self._body = body
-        self._hold = hold
-        self._is_traced = is_traced
         self._context = contextvars.copy_context()
         self._pass: Pass | None = None
         self._input: Any = None
@@ -252,39 +237,39 @@ class Attempt:
 
     def __call__(self) -> "Response | None":
         """Publish."""
-        # Not before: a request that waits for a slot opens no file.
+        # Here, and not earlier: a request that waits for a slot should open no file.
         self._input = io.BytesIO() if self._body is None else self._body.open()
         running, last = self._worker.monitor.running, False
         self.where, self.began = self._worker.runtime.here(), time.monotonic()
         running[id(self)] = self
         try:
-            self._pass = Pass(self._hold, self._worker.clock())
+            self._pass = Pass(self._visit.hold, self._worker.clock())
             last = publish(self._pass, self._receive, self._worker.clock, self._context)
         finally:
             del running[id(self)]
             for joint in joints:
                 joint.clean_up()
             if not last or self._response.is_whole:
-                self._input.close()  # else its file stays for as long as somebody knows of it
+                self._input.close()  # else its file is kept for as long as the input is known
             if not last:
                 self._context.run(self._response.close)
         return self._response if last else None
 
     def view_name(self) -> str:
-        """Return the name of what is being published, the path where there is none."""
+        """Return the name of the view that is published, the path if there is no name."""
         name = self._pass.publisher.view_name() if self._pass is not None else ""
         return name or self.path
 
     def _receive(self) -> bool:
         application, environ = self._worker.application, self._own_environ()
-        if not self._is_traced:
+        if self._visit.span is spans.NONE:
             return self._response.receive(application, environ)
-        with spans.of_pass(self._hold.passes, self.view_name):
+        with spans.of_pass(self._visit.hold.passes, self.view_name):
             return self._response.receive(application, environ)
 
     def _own_environ(self) -> Environ:
-        """Return an environ that this pass may write into."""
-        environ = dict(self._environ)
+        """Return a copy of the environ for this pass, which may change it."""
+        environ = dict(self._visit.environ)
         environ[MARK] = True
         environ[SETTINGS] = self._worker.settings
         environ["wsgi.input"] = self._input
@@ -295,28 +280,25 @@ class Attempt:
 
 
 class Response:
-    """What an application answered."""
+    """The response of an application, or of this package."""
 
     def __init__(
         self, status: str = "", headers: Iterable[tuple[str, str]] = (), body: Iterable[bytes] = ()
     ) -> None:
         self.status = status
         self.headers = list(headers)
+        #: Whether all of its body is there, so that the request's body is not read any more.
+        self.is_whole = False
         self._written: list[bytes] = []
         self._body = body
 
-    @property
-    def is_whole(self) -> bool:
-        """Tell whether all of its body is there: nothing is read any more to make it."""
-        return isinstance(self._body, list | tuple)
-
     def receive(self, application: Application, environ: Environ) -> bool:
-        """Call *application* and keep what it answers; tell whether its status is 2xx.
+        """Call *application* and keep its response; tell whether the status is 2xx.
 
-        Its body is kept as the very object.
+        The object that the application returns is kept as the body.
         """
         self._body = application(environ, self._start)
-        if not self.status:  # it starts with its first chunk
+        if not self.status:  # the application starts the response with its first chunk
             chunks = iter(self._body)
             first = next(chunks, b"")
             self._body = _Joined([first], chunks, self._body)
@@ -324,6 +306,7 @@ class Response:
             raise RuntimeError("The application did not call start_response.")
         if self._written:
             self._body = _Joined(self._written, iter(self._body), self._body)
+        self.is_whole = isinstance(self._body, list | tuple)
         return self.status.startswith("2")
 
     def send(self, start_response: StartResponse) -> Iterable[bytes]:
@@ -348,7 +331,7 @@ class Response:
 
 
 class _Joined:
-    """A body with chunks before it that were there first."""
+    """A body, and before it the chunks that were read from it or written already."""
 
     def __init__(self, first: list[bytes], rest: Iterable[bytes], body: Any) -> None:
         self._chunks = itertools.chain(first, rest)

@@ -1,6 +1,6 @@
-"""What one worker serves with: its settings, its slots and limits, and what it counts.
+"""What all requests of one worker share: settings, slots, limits and counters.
 
-A server's middleware has one, and so will another server's.
+The middleware of a server has one worker. It does not depend on the kind of server.
 """
 
 from ..kernel import runtime
@@ -42,13 +42,13 @@ class Worker:
     """What all requests of one worker share.
 
     Args:
-        application: What publishes, loaded completely.
-        settings: Where it is not given, those of the environment.
+        application: The WSGI application, loaded completely.
+        settings: The settings. Default: those of the environment.
         clock: Gives the time of a hold, in seconds.
-        waiter: Makes what runs the futures of a hold, where that is not this worker's.
+        waiter: Makes the waiter of a hold. Default: waiters that use this worker's executors.
 
     Raises:
-        NotConfigured: It is Zope, and the ZCML of this package was not loaded.
+        NotConfigured: The application is Zope, and the ZCML of this package is not loaded.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class Worker:
             settings.max_queued,
             blocked=settings.blocked,
         )
-        #: Returns what runs a future, by the name of its executor.
+        #: Returns an executor by its name.
         self.executor_of = self.executors.by_name.__getitem__
         self._started = False
 
     def start(self) -> None:
-        """Let all begin that looks at this worker; where it has begun, do nothing."""
+        """Start the monitor and the joints of this worker, unless they have started already."""
         if self._started:
             return
         self._started = True
@@ -97,7 +97,7 @@ class Worker:
             joint.worker_starts(self)
 
     def refuses(self) -> str | None:
-        """Return the limit for which a new request would be refused now, None for none."""
+        """Return the limit for which a new request would be refused now, None if there is none."""
         try:
             self.gate.check()
         except Refused as refused:
@@ -108,8 +108,8 @@ class Worker:
         """Count and log a request that is refused.
 
         Args:
-            limit: The setting that is in the way.
-            path: Of the request, without its query string, where it is known.
+            limit: The name of the setting whose limit is reached.
+            path: The request's path, without its query string, if it is known.
         """
         self.refusals.note(limit)
         self.record.refuse(limit, path)

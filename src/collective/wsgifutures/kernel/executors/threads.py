@@ -5,8 +5,8 @@ There are only so many: the others stand in a line, which processes have too.
 
 from ..calls import Call
 from ..errors import ExecutorBusy
-from ..places import Full
-from ..places import Places
+from ..gate import Full
+from ..gate import Places
 from ..runtime import current
 from ..runtime import Startable
 from .base import Job

@@ -1,6 +1,6 @@
 """What this process waits with: greenlets where gevent has patched, threads elsewhere.
 
-The one place that asks which. All else asks ``current()`` for a signal, a lock, a slot.
+This is the one place that asks which. All others ask ``current()`` for a signal, lock or slot.
 """
 
 from .contract import ClientGone
@@ -11,7 +11,7 @@ from .contract import Signal
 from .contract import Slot
 from .contract import Startable
 from .contract import WorkerStops
-from .threaded import Threads
+from .threaded import THREADS
 
 import sys
 
@@ -28,11 +28,9 @@ __all__ = [
     "under_gevent",
 ]
 
-_THREADS = Threads()
-
 
 def under_gevent() -> bool:
-    """Tell whether threads are greenlets here."""
+    """Tell whether the threads of this process are greenlets."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and monkey.is_module_patched("threading")
 
@@ -40,10 +38,10 @@ def under_gevent() -> bool:
 def current() -> Runtime:
     """Return the runtime of this process.
 
-    It is looked up, and not kept: gunicorn's arbiter asks before gevent has patched.
+    The answer is not kept: gunicorn's arbiter asks before gevent has patched.
     """
     if not under_gevent():
-        return _THREADS
+        return THREADS
     from .gevented import GEVENT  # gevent need not be installed
 
     return GEVENT

@@ -1,4 +1,4 @@
-"""What a process waits with: the words that threads and gevent both have."""
+"""What a process waits with: the contract that threads and gevent both fulfil."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -8,54 +8,54 @@ from typing import Protocol
 
 
 class Interrupted(BaseException):
-    """Ends a request's wait from outside. Control flow, and not an error."""
+    """Ends a request's wait from outside. It is control flow, not an error."""
 
 
 class ClientGone(Interrupted):
-    """Nobody waits for the response any more."""
+    """The client has left: nobody waits for the response."""
 
 
 class WorkerStops(Interrupted):
-    """The worker ends before the request could be answered."""
+    """The worker ends before the request is answered."""
 
 
 class Signal(Protocol):
-    """Set from anywhere, awaited by one."""
+    """A flag that any thread may set, and for which one thread or greenlet waits."""
 
     def set(self) -> None:
-        """Set it, and wake whoever waits."""
+        """Set the flag, and wake whoever waits for it."""
 
     def is_set(self) -> bool:
-        """Tell whether it is set."""
+        """Tell whether the flag is set."""
 
     def clear(self) -> None:
-        """Take it back."""
+        """Reset the flag."""
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until it is set, for up to *timeout* seconds; tell whether it is."""
+        """Wait up to *timeout* seconds until the flag is set; tell whether it is set."""
 
 
 class Slot(Protocol):
     """One place to publish."""
 
-    #: Whether what it is given runs in the caller's thread, which waits for it.
+    #: Whether the slot works in the thread of its caller, which waits meanwhile.
     is_callers: bool
 
     def take(self, work: Callable[[], None]) -> None:
-        """Call *work*, which raises nothing: here, or soon and elsewhere."""
+        """Call *work*, which raises nothing: at once, or soon and elsewhere."""
 
 
 class Interrupts(Protocol):
-    """Ends the waits of requests from outside, where that can be done."""
+    """Ends the waits of requests from outside, where the runtime can do that."""
 
     def allowed(self, socket: Any) -> AbstractContextManager[None]:
         """Let the current request be interrupted for as long as the context lasts.
 
         Args:
-            socket: Its client's, None where there is none to look at.
+            socket: The client's socket; None if there is no socket to watch.
 
         Raises:
-            ClientGone, WorkerStops: Wherever it waits inside.
+            ClientGone, WorkerStops: Wherever the request waits inside.
         """
 
     def stop(self) -> None:
@@ -66,17 +66,17 @@ class Startable(Protocol):
     """A thread that has not begun."""
 
     def start(self) -> None:
-        """Let it begin. Under gevent nobody waits for that."""
+        """Let the thread begin. Under gevent nobody waits for that."""
 
 
 class Runtime(Protocol):
     """What a process waits with."""
 
     name: str  #: ``threads`` or ``gevent``
-    executor: str  #: on which futures run that do not say on which
+    executor: str  #: the name of the executor for futures that name none
 
     def signal(self) -> Signal:
-        """Return a new one."""
+        """Return a new signal."""
 
     def lock(self) -> Any:
         """Return a lock for a few steps that never wait, taken in any thread of the system."""
@@ -88,32 +88,33 @@ class Runtime(Protocol):
         """Return what ends the waits of this worker's requests."""
 
     def time_limit(self, seconds: float, error: Exception) -> AbstractContextManager[Any]:
-        """Return a context that raises *error* in what waits inside for longer, if it can."""
+        """Return a context that raises *error* in code that waits longer inside, if it can."""
 
     def thread(self, *, target: Callable[[], None]) -> Startable:
         """Return a thread of the system that will call *target*, which raises nothing."""
 
     def at_end_of_thread(self, function: Callable[[], None]) -> None:
-        """Have *function* called at the end of this thread, if what waits here ends with it."""
+        """Have *function* called at the end of this thread, if its sockets end with it."""
 
     def loop(self) -> object:
-        """Return what sockets of this thread belong to; None where they are anybody's."""
+        """Return the loop that sockets of this thread belong to; None if any thread's do."""
 
     def outlives_its_callers(self) -> bool:
-        """Tell whether what is started here by default goes on when this thread has ended."""
+        """Tell whether the default executor's calls go on when this thread has ended."""
 
     def here(self) -> Any:
         """Return the current thread or greenlet."""
 
     def frame_of(self, where: Any) -> FrameType | None:
-        """Return where a thread or greenlet, as ``here`` gave it, stands now."""
+        """Return the current frame of a thread or greenlet that ``here`` returned."""
 
     def watch(
         self, limit: float, tell: Callable[[float, FrameType | None], None]
     ) -> Callable[[], None]:
-        """Have *tell* called while one keeps all others from running; return what ends that.
+        """Have *tell* called if one greenlet keeps all others from running; return what ends that.
 
         Args:
-            limit: For how many seconds that is let pass.
-            tell: Is given for how long by now, and where it stands; in a thread of the system.
+            limit: How long a greenlet may do so, in seconds.
+            tell: Gets for how many seconds it has done so, and its frame. Called in a
+                thread of the system.
         """

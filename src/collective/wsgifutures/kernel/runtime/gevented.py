@@ -20,16 +20,16 @@ import logging
 import sys
 import time
 
-# Those of the system, which know nothing of greenlets.
+# The functions of the system, which know nothing of greenlets.
 _allocate_lock = get_original("_thread", "allocate_lock")
 _sleep = get_original("time", "sleep")
 _start_new_thread = get_original("_thread", "start_new_thread")
 
-#: What is called at the end of a thread, while it has its hub; by the thread.
+#: By the number of a thread, the functions to call at its end, while it has its hub.
 _ends: dict[int, list[Callable[[], None]]] = {}
 
 
-class GreenletSignal:
+class _GreenletSignal:
     """Wakes a greenlet, from any thread."""
 
     __slots__ = ("_set", "_waiter")
@@ -39,22 +39,18 @@ class GreenletSignal:
         self._waiter: Any = None
 
     def set(self) -> None:
-        """Set it, and wake whoever waits."""
         self._set = True
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             waiter.hub.loop.run_callback_threadsafe(waiter.switch, None)
 
     def is_set(self) -> bool:
-        """Tell whether it is set."""
         return self._set
 
     def clear(self) -> None:
-        """Take it back."""
         self._set = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, for up to *timeout* seconds; tell whether it is."""
         if not self._set and (timeout is None or timeout > 0):
             self._wait(timeout)
         return self._set
@@ -66,7 +62,7 @@ class GreenletSignal:
             timer = waiter.hub.loop.timer(timeout)
             timer.start(waiter.switch, None)
         try:
-            if not self._set:  # a thread may have set it meanwhile
+            if not self._set:  # a thread may have set the signal meanwhile
                 waiter.get()
         finally:
             if timer is not None:
@@ -75,15 +71,15 @@ class GreenletSignal:
 
 
 class _Turns:
-    """Lets the slots begin one after the other, each in a turn of the loop of its own.
+    """Lets the slots begin one after the other, each in its own turn of the loop.
 
-    A pass that never waits, on a FileStorage say, would else be followed at once by those
-    of the other slots, and nobody new be heard before all of them have ended.
+    A pass may never wait, for example on a FileStorage. Without turns the passes of the other
+    slots would follow at once, and no new client would be heard before all of them have ended.
     """
 
     def __init__(self) -> None:
         self._line: deque[Any] = deque()
-        # Of all that is due in a turn of the loop it comes last.
+        # In a turn of the loop this timer comes last of all that is due.
         self._timer = gevent.get_hub().loop.timer(0.0, priority=-2)
 
     def wait(self) -> None:
@@ -101,13 +97,10 @@ class _Turns:
         waiter.switch(None)
 
 
-class GreenletSlot:
+class _GreenletSlot:
     """Publishes one pass after the other, in one greenlet that lives as long as the worker.
 
-    What Plone caches per thread is made once for each slot, and not once for each connection.
-
-    Args:
-        turns: Of the slots of its gate.
+    Plone's caches per thread are filled once for each slot, not once for each connection.
     """
 
     is_callers = False
@@ -115,16 +108,15 @@ class GreenletSlot:
     def __init__(self, turns: _Turns) -> None:
         self._turns = turns
         self._work: deque[Callable[[], None]] = deque()
-        self._has_work = GreenletSignal()
+        self._has_work = _GreenletSignal()
         self._spawn()
 
     def take(self, work: Callable[[], None]) -> None:
-        """Let the greenlet call *work*."""
         self._work.append(work)
         self._has_work.set()
 
     def _spawn(self) -> None:
-        # A slot never ends. Should something kill its greenlet, another takes over.
+        # A slot never ends. If something kills its greenlet, another one takes over.
         gevent.spawn(self._publish).link(lambda ended: self._spawn())
 
     def _publish(self) -> None:
@@ -137,24 +129,19 @@ class GreenletSlot:
     def _publish_next(self, work: Callable[[], None]) -> None:
         try:
             self._turns.wait()
-        finally:  # also where something kills this greenlet: the pass is waited for
+        finally:  # even if something kills this greenlet: the request waits for its pass
             work()
 
 
-class HubThread:
-    """A thread of the system, with a hub of its own where it waits; that ends with it.
-
-    Args:
-        target: What it calls, which raises nothing.
-    """
+class _HubThread:
+    """A thread of the system. If it waits it has a hub of its own, which ends with the thread."""
 
     def __init__(self, *, target: Callable[[], None]) -> None:
         self._target = target
 
     def start(self) -> None:
-        """Let it begin."""
-        # The first hub of a process imports what hubs are made of: of two threads that both make
-        # the first one, each would wait for ever for what the other imports.
+        # The first hub of a process imports its parts. If two threads made the first hub side by
+        # side, each would wait for ever for the other's imports.
         gevent.get_hub()
         _share_logging()
         _start_new_thread(self._run, ())
@@ -170,63 +157,56 @@ class HubThread:
             _end_hub()
 
 
-class Greenlets:
-    """What a process that gevent has patched waits with."""
+class _Greenlets:
+    """A process that gevent has patched."""
 
     name = "gevent"
     executor = "greenlets"
 
-    signal = staticmethod(GreenletSignal)
+    signal = staticmethod(_GreenletSignal)
     interrupts = staticmethod(GreenletInterrupts)
     time_limit = staticmethod(gevent.Timeout)
     loop = staticmethod(gevent.get_hub)
     here = staticmethod(gevent.getcurrent)
 
-    #: Under gevent a call may run in a thread of the system beside the greenlets. The locks that
-    #: gevent has put in place of Python's would switch greenlets between two loops; these stop
-    #: the loop while they are waited for.
+    #: Under gevent a call may run in a thread of the system beside the greenlets. gevent's own
+    #: locks would switch greenlets between two loops. A lock of the system stops the loop while
+    #: somebody waits for the lock.
     lock = staticmethod(_allocate_lock)
 
-    thread = HubThread
+    thread = _HubThread
 
     def slots(self, number: int) -> list[Slot]:
-        """Return as many greenlets."""
         turns = _Turns()
-        return [GreenletSlot(turns) for _ in range(number)]
+        return [_GreenletSlot(turns) for _ in range(number)]
 
     def at_end_of_thread(self, function: Callable[[], None]) -> None:
-        """Have *function* called at the end of a thread of ours, while its hub is there.
-
-        What waits in a hub, a socket say, can only be closed for as long as that.
-        """
+        # A socket that waits in a hub can only be closed while the hub is there.
         _ends.get(_thread_id(), []).append(function)
 
     def outlives_its_callers(self) -> bool:
-        """A greenlet ends with its thread, and only the main one goes on."""
-        return bool(gevent.get_hub().main_hub)
+        return bool(gevent.get_hub().main_hub)  # a greenlet ends with its thread
 
     def frame_of(self, where: Any) -> FrameType | None:
-        """Return where a greenlet stands now."""
         frame: FrameType | None = where.gr_frame
         return frame
 
     def watch(
         self, limit: float, tell: Callable[[float, FrameType | None], None]
     ) -> Callable[[], None]:
-        """Let a timer of this thread's loop tick, and a thread of the system look for it."""
         return _LoopWatch(limit, tell).end
 
 
 def _thread_id() -> int:
-    # Not kept in the module: the audit takes what keeps it for what was made too early.
+    # Looked up each time: the audit reports modules that keep this function as loaded too early.
     return int(get_original("_thread", "get_ident")())
 
 
 def _share_logging() -> None:
-    """Give logging locks of the system: who waits for gevent's in another thread may never wake.
+    """Give logging locks of the system: a thread that waits for gevent's locks may never wake.
 
-    Seen with gevent 26.9: one thread that logs beside the main one stands for ever, in gevent's
-    own thread pool too. One that is held just now is replaced the next time.
+    Seen with gevent 26.9: a thread that logs beside the main thread stands for ever, in gevent's
+    own thread pool too. A lock that is held just now is replaced the next time.
     """
     handlers = list(logging._handlerList)  # type: ignore[attr-defined]
     locks = [(logging, "_lock"), *((ref(), "lock") for ref in handlers)]
@@ -234,17 +214,17 @@ def _share_logging() -> None:
         lock = getattr(owner, name, None)
         if lock is None or type(lock) is _thread.RLock:
             continue
-        if getattr(lock, "_owner", lock) is None:  # a handler's of somebody may be of any kind
+        if getattr(lock, "_owner", lock) is None:  # a handler may have any kind of lock
             setattr(owner, name, _thread.RLock())
 
 
 def _end_hub() -> None:
-    """End what gevent has made for this thread when it first waited."""
+    """End the hub that gevent made for this thread when the thread first waited."""
     hub = get_hub_if_exists()
     if hub is not None:
         hub.destroy(destroy_loop=True)
-        # gevent 26.9 leaves it standing in its run(), which knows the thread's frames and so all
-        # of the request. No collector looks into a greenlet of a thread that has ended.
+        # gevent 26.9 leaves the hub in its run(), which keeps the thread's frames and so all of
+        # the request. No collector looks into a greenlet of a thread that has ended.
         hub.throw(GreenletExit)
 
 
@@ -260,7 +240,6 @@ class _LoopWatch:
         _start_new_thread(self._look, (_thread_id(),))
 
     def end(self) -> None:
-        """Look no more."""
         self._timer.stop()
 
     def _tick(self) -> None:
@@ -276,5 +255,4 @@ class _LoopWatch:
                 self._tell(late, sys._current_frames().get(thread))
 
 
-#: The one of this process.
-GEVENT = Greenlets()
+GEVENT = _Greenlets()

@@ -1,15 +1,15 @@
 """Ends a request's wait from outside: its client went away, or the worker has to stop.
 
 Under gevent a request is a greenlet that waits: for a slot, for its pass, for its
-futures. Wherever it stands, an exception is raised in it there, and what it keeps is
-freed on the way out. A pass that runs in its slot is not touched.
+futures. Wherever the greenlet stands, an exception is raised in it, which frees all that
+it keeps. A pass that runs in its slot goes on.
 
-The system tells when a client is gone: all connections are in one epoll, which tells
-each of them once, when its other side is closed, reset or shut down for writing. It
+The system reports when a client is gone. All connections are in one epoll, which reports
+each of them once, when its other side is closed, reset or shut down for writing. That
 works for TCP and for Unix sockets, reads nothing of what a client sent ahead, and costs
-nothing while nobody leaves. Where there is no socket to look at (the server does not give
-it, a stream of HTTP/2 ends inside of its connection) or no epoll (not on Linux), the
-deadline frees the request.
+nothing while nobody leaves. If there is no socket to watch (the server does not give one,
+or a stream of HTTP/2 ends inside of its connection) or no epoll (elsewhere than on Linux),
+the deadline frees the request.
 """
 
 from .contract import ClientGone
@@ -44,7 +44,7 @@ class GreenletInterrupts:
     def stop(self) -> None:
         """Raise ``WorkerStops`` in all requests, soon."""
         for greenlet in list(self._requests):
-            # From the loop: whoever raises in another greenlet is not returned to.
+            # From the loop: a greenlet that raises in another one would not get control back.
             self._loop.run_callback(self._interrupt, greenlet, WorkerStops)
 
     def _allow(self, socket: Any) -> None:
@@ -55,7 +55,7 @@ class GreenletInterrupts:
         descriptor = self._requests.pop(gevent.getcurrent())
         if descriptor is not None:
             del self._by_descriptor[descriptor]
-            with suppress(OSError):  # it is closed already
+            with suppress(OSError):  # the socket is closed already
                 self._epoll.unregister(descriptor)
 
     def _watch(self, socket: Any, greenlet: Any) -> int | None:
@@ -64,7 +64,7 @@ class GreenletInterrupts:
             return None
         try:
             self._epoll.register(descriptor, _RDHUP | _EDGE)
-        except OSError:  # the system watches no more
+        except OSError:  # the system has no room for one more
             return None
         self._by_descriptor[descriptor] = greenlet
         return descriptor
@@ -74,12 +74,12 @@ class GreenletInterrupts:
             self._interrupt(self._by_descriptor.get(descriptor), ClientGone)
 
     def _interrupt(self, greenlet: Any, reason: type[Interrupted]) -> None:
-        if greenlet in self._requests:  # else it was answered meanwhile
+        if greenlet in self._requests:  # else the request was answered meanwhile
             greenlet.throw(reason())
 
 
 class _Allowed:
-    """A context that is held as long as a response: a generator would keep its frame."""
+    """A context that lasts as long as a held response: a generator would keep its frame."""
 
     __slots__ = ("_interrupts", "_socket")
 

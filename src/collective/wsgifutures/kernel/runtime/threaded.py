@@ -12,24 +12,24 @@ import sys
 import threading
 
 
-class ThreadSlot:
-    """A permission: its caller publishes in its own thread."""
+class _ThreadSlot:
+    """A permission to publish: the caller publishes in its own thread."""
 
     is_callers = True
     take = staticmethod(operator.call)  # type: ignore[var-annotated, arg-type]
 
 
-class NoInterrupts:
-    """Nothing can be raised in a thread that waits: each goes on to its deadline."""
+class _NoInterrupts:
+    """Interrupts nothing: a waiting thread cannot be reached, and waits until its deadline."""
 
     allowed = staticmethod(nullcontext)
 
     def stop(self) -> None:
-        """Let all requests go on."""
+        pass
 
 
-class Threads:
-    """What a process of threads waits with."""
+class _Threads:
+    """A process whose server gives each request a thread of the system."""
 
     name = "threads"
     executor = "threads"
@@ -40,34 +40,30 @@ class Threads:
     here = staticmethod(threading.get_ident)
 
     def interrupts(self) -> Interrupts:
-        """Return what ends no wait."""
-        return NoInterrupts()  # type: ignore[return-value]  # nullcontext takes any argument
+        return _NoInterrupts()  # type: ignore[return-value]  # nullcontext takes any argument
 
     def slots(self, number: int) -> list[Slot]:
-        """Return as many permissions."""
-        return [ThreadSlot() for _ in range(number)]
+        return [_ThreadSlot() for _ in range(number)]
 
     def time_limit(self, seconds: float, error: Exception) -> nullcontext[None]:
-        """Return a context that changes nothing: a thread that waits cannot be reached."""
-        return nullcontext()
+        return nullcontext()  # a waiting thread cannot be reached
 
     def at_end_of_thread(self, function: Callable[[], None]) -> None:
-        """Nothing here ends with its thread."""
+        pass  # nothing ends with its thread
 
     def loop(self) -> None:
-        """Sockets are anybody's."""
-        return
+        return  # any thread may use any socket
 
     def outlives_its_callers(self) -> bool:
-        """A daemon thread ends with the process."""
-        return True
+        return True  # a daemon thread ends with the process
 
     def frame_of(self, where: int) -> FrameType | None:
-        """Return where a thread stands now."""
         return sys._current_frames().get(where)
 
     def watch(
         self, limit: float, tell: Callable[[float, FrameType | None], None]
     ) -> Callable[[], None]:
-        """There is nothing to watch: the system lets the others run."""
-        return lambda: None
+        return lambda: None  # the system lets the other threads run
+
+
+THREADS = _Threads()

@@ -1,0 +1,89 @@
+"""What ``@future`` accepts: a mistake is refused where the future is declared."""
+
+from . import executors
+from .arguments import foreign
+from .errors import ArgumentRefused
+from collections.abc import Callable
+from typing import Any
+
+import functools
+import inspect
+import math
+
+
+def check_function(function: Any, key: str | None) -> None:
+    """Refuse a *function* that cannot be a future.
+
+    Raises:
+        TypeError: It is not a plain function, or has no name and no *key*.
+        ArgumentRefused: It belongs to an object of Zope or of a view.
+    """
+    if not callable(function):
+        raise TypeError(
+            f"@future is for a function, not for {function!r}; its options have names, "
+            "as in @future(timeout=10)"
+        )
+    name = getattr(function, "__qualname__", None)
+    if inspect.isasyncgenfunction(function):
+        raise TypeError(f"{name} yields; a future returns one value, for example a list")
+    found = foreign(function)
+    if found:
+        raise ArgumentRefused(key or str(name), "its function", f"it is {found}.")
+    if isinstance(function, functools.partial):
+        raise TypeError(
+            "@future is for the function itself, not for a partial of it; give the arguments "
+            "to submit"
+        )
+    if key is None and (name is None or "<" in name):
+        raise TypeError(
+            f"{name or function!r} has no dotted name by which the next pass could recognize "
+            "it; give it a name: @future(key=...)"
+        )
+
+
+def check_key(key: str | None) -> None:
+    """Raise TypeError if *key* is neither None nor a name."""
+    if key is not None and not (isinstance(key, str) and key):
+        raise TypeError(f"key={key!r} is not a name; it takes a str that is not empty")
+
+
+def to_seconds(timeout: float | None) -> float | None:
+    """Return *timeout* as a float; None if the declaration leaves it open.
+
+    Raises:
+        ValueError: It is not a number of seconds above 0.
+    """
+    if timeout is None:
+        return None
+    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not number or not 0 < timeout < math.inf:
+        raise ValueError(f"timeout={timeout!r} is not a number of seconds above 0")
+    return float(timeout)
+
+
+def choose_executor(function: Callable[..., Any], executor: str | None) -> str | None:
+    """Return the executor for *function*: asyncio for ``async def``, and for nothing else.
+
+    Raises:
+        ValueError: *executor* does not suit the function.
+    """
+    is_async = inspect.iscoroutinefunction(function)
+    if executor is None:
+        return executors.ASYNC if is_async else None
+    runs_async = executors.kind_of(executor).is_async
+    if is_async and not runs_async:
+        raise ValueError(f"executor={executor!r} does not run async def; {executors.ASYNC} does")
+    if runs_async and not is_async:
+        raise ValueError(
+            f"executor={executor!r} runs async def; {function.__qualname__} is not async, and "
+            "would stop the others in its loop"
+        )
+    return executor
+
+
+def read_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of *function*; if it has none, as some built-ins, any arguments."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        return inspect.signature(lambda *args, **kwargs: None)

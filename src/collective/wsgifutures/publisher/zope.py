@@ -1,0 +1,100 @@
+"""What a pass has to know of Zope: the view, the user, the answers that are meant for clients."""
+
+from ..kernel.names import dotted_name
+from ..kernel.passes import Pass
+from ..kernel.passes import Publisher
+from ..kernel.placeholders import Fragment
+from . import caches
+from . import early_writes
+from .interfaces import IDeferral
+from AccessControl import getSecurityManager
+from Acquisition import aq_base
+from typing import Any
+from zExceptions import HTTPException
+from zExceptions import upgradeException
+from zope.component import getSiteManager
+from zope.component import queryAdapter
+from zope.interface import implementedBy
+from zope.publisher.interfaces import EndRequestEvent
+
+import sys
+
+#: In the environ of a pass that is going to be discarded.
+THROW_ERRORS = "x-wsgiorg.throw_errors"
+DISCARD_MARKS = (THROW_ERRORS, "plone.transformchain.disable")
+
+
+class ZopePublisher(Publisher):
+    """Zope, as it publishes one pass.
+
+    Args:
+        this: The pass.
+        request: Zope's request.
+    """
+
+    caches = caches.of_plone()
+
+    def __init__(self, this: Pass, request: Any) -> None:
+        self._pass = this
+        self._request = request
+        self._name = ""
+
+    def view_name(self) -> str:
+        """Return the dotted name of the view that is published, empty if it is not known yet."""
+        return self._name or _view_name(self._request)
+
+    def keep_view_name(self) -> None:
+        """Keep the view's name for when the request is cleared."""
+        self._name = _view_name(self._request)
+
+    def is_answer(self, error: BaseException) -> bool:
+        """Tell whether *error* is meant for the client: Unauthorized, NotFound, Redirect."""
+        kind, _ = upgradeException(type(error), None)  # as ZPublisher does: by the class's name
+        return issubclass(kind, HTTPException) and _status(kind, error) < 500
+
+    def discard(self) -> None:
+        """Mark the request, note whose it is, and check the view for carelessness."""
+        hold, request = self._pass.hold, self._request
+        request.environ.update(dict.fromkeys(DISCARD_MARKS, True))
+        if hold.watch is not None:
+            early_writes.look(self._pass)
+        user = getSecurityManager().getUser()
+        name = user.getId() if user is not None else None
+        hold.client = ("user", name) if name else ("address", request.getClientAddr())
+        # Zope closes the request after the connection, and asks the site for subscribers then.
+        # If the pass suspends on its way to the view, they may not be loaded from the database.
+        getSiteManager().adapters.subscriptions([implementedBy(EndRequestEvent)], None)
+
+    @property
+    def defers(self) -> bool:
+        """Tell whether a browser gets this page, and fetches its deferred parts."""
+        return self._deferral() is not None
+
+    def defer(self, fragment: Fragment) -> str | None:
+        """Return what is sent in place of *fragment*, None if the pass has to wait for it."""
+        deferral = self._deferral()
+        return None if deferral is None else deferral.defer(fragment)
+
+    def _deferral(self) -> Any:
+        # Not kept: the adapter depends on the view, which is known after the traversal.
+        return queryAdapter(self._request, IDeferral)
+
+
+def _status(kind: type[HTTPException], error: BaseException) -> int:
+    return int(error.getStatus() if isinstance(error, HTTPException) else kind.status)
+
+
+def _view_name(request: Any) -> str:
+    published = request.get("PUBLISHED")
+    view = aq_base(getattr(published, "__self__", published))
+    if view is None:
+        return ""
+    # A class that ZCML makes of a view's class is in no module.
+    classes = [c for c in type(view).__mro__ if _is_in_its_module(c)]
+    if classes[0].__module__.startswith("Products.Five."):  # a template without a class
+        return f"@@{getattr(view, '__name__', '')}"
+    return dotted_name(classes[0])
+
+
+def _is_in_its_module(cls: type) -> bool:
+    return getattr(sys.modules.get(cls.__module__), cls.__name__, None) is cls
