@@ -132,19 +132,23 @@ async def write_later_async(seconds, path):
     return path
 
 
-def asynchronous(function):
-    """Return *function* as ``async def``."""
+def __getattr__(name):
+    """Return a function of this module as ``async def``, by its name and ``_async``."""
+    function = globals()[name.removesuffix("_async")] if name.endswith("_async") else None
+    if function is None:
+        raise AttributeError(name)
 
     async def call(*args):
         await asyncio.sleep(0)
         return function(*args)
 
-    return call
+    call.__module__, call.__qualname__ = __name__, name
+    return globals().setdefault(name, call)
 
 
 def declare(executor, function, **options):
     """Return *function* as a future that runs on *executor*."""
-    if executor == "asyncio":
-        in_async = {write_later: write_later_async}
-        function = in_async.get(function) or asynchronous(function)
-    return future(key=function.__qualname__, executor=executor, **options)(function)
+    key = function.__qualname__
+    if executor == "asyncio" and not asyncio.iscoroutinefunction(function):
+        function = getattr(sys.modules[function.__module__], key + "_async")
+    return future(key=key, executor=executor, **options)(function)

@@ -7,8 +7,8 @@ from collective.wsgifutures.kernel.runtime import under_gevent
 import functools
 import pytest
 
-#: There are no greenlets to test where gevent has not patched.
-collect_ignore = [] if under_gevent() else ["test_greenlets.py"]
+#: There are no greenlets to test where gevent has not patched; and no loop here where it has.
+collect_ignore = ["test_asyncio.py" if under_gevent() else "test_greenlets.py"]
 
 
 @pytest.fixture

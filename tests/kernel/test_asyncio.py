@@ -1,4 +1,7 @@
-"""Futures that are ``async def``: a loop in a real thread, and what libraries do in it."""
+"""Futures that are ``async def``: a loop in a thread, and what libraries do in it.
+
+Under gevent that is in another process, where these hold as well: see test_helper.
+"""
 
 from .boxes import Mailbox
 from .fakes import raised_by
@@ -9,7 +12,6 @@ from collective.wsgifutures import future
 from collective.wsgifutures import gather
 from collective.wsgifutures.kernel.calls import Call
 from collective.wsgifutures.kernel.runtime import current
-from collective.wsgifutures.kernel.runtime import under_gevent
 from contextvars import ContextVar
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
@@ -252,11 +254,6 @@ async def fine():
     return "fine"
 
 
-async def look():
-    await asyncio.sleep(0)
-    return setting.get()
-
-
 def test_nobody_waits_for_the_loop_to_run(executors, monkeypatch):
     """What is started before begins then; what is cancelled before never does."""
     held_up, new_loop, ran = current().lock(), asyncio.new_event_loop, Mailbox()
@@ -311,66 +308,3 @@ def test_a_loop_that_cannot_be_made_fails_its_calls_and_is_made_anew(
     assert (type(error), error.errno) == (OSError, 24)
     assert "The loop of asyncio has failed." in caplog.text
     assert run(call, executors) == "fine"
-
-
-def test_in_place_it_runs_to_its_end():
-    """Where there is no hold: in a script, a test, inside another future."""
-    setting.set("by the caller")
-    assert future(key="fine")(fine)() == "fine"
-    assert future(key="look")(look)() == "by the caller"
-    error = raised_by(future(key="fails")(fails))
-    assert (type(error), error.args) == (LookupError, ("nothing",))
-
-
-async def fails():
-    raise LookupError("nothing")
-
-
-def test_in_place_where_a_loop_runs_it_has_another_thread(executors):
-    """A future that is called in an ``async def``, one with a loop of its own or ours."""
-    inner = future(key="inner")(fine)
-
-    async def outer():
-        await asyncio.sleep(0)
-        return inner()
-
-    assert run(future(key="outer")(outer), executors) == "fine"
-    if not under_gevent():
-        assert asyncio.run(outer()) == "fine"
-
-
-def test_in_place_several_greenlets_or_threads_do_not_meet():
-    """Under gevent they share one thread of the system, which can have one loop."""
-    call = future(key="fine")(fine)
-    values = Mailbox()
-    threads = [threading.Thread(target=lambda: values.put(call()), daemon=True) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    assert [values.get(timeout=SECONDS) for _ in threads] == ["fine"] * 10
-
-
-def test_a_thread_of_the_system_does_what_gevent_has_patched_and_ends():
-    """It has a hub for so long; its files are closed."""
-    box = Mailbox()
-
-    def work():
-        time.sleep(0.01)
-        one, other = socket.socketpair()
-        with one, other:
-            other.sendall(b"x")
-            box.put((one.recv(1), threading.get_native_id()))
-
-    current().thread(target=work).start()
-    assert box.get(timeout=SECONDS)[0] == b"x"
-    before = open_files()
-    for _ in range(20):
-        current().thread(target=work).start()
-        value, thread = box.get(timeout=SECONDS)
-        assert (value, thread != threading.get_native_id()) == (b"x", True)
-    wait_until(lambda: open_files() <= before + 4)
-
-
-def open_files():
-    import os
-
-    return len(os.listdir("/proc/self/fd"))

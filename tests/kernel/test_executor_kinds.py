@@ -12,6 +12,7 @@ from collective.wsgifutures import gather
 from collective.wsgifutures import ResultRefused
 from collective.wsgifutures.kernel.errors import ExecutorBusy
 from collective.wsgifutures.kernel.executors import Executors
+from collective.wsgifutures.kernel.executors import kind_of
 from collective.wsgifutures.kernel.executors import KINDS as ALL_KINDS
 from collective.wsgifutures.kernel.runtime import under_gevent
 from pathlib import Path
@@ -66,7 +67,7 @@ def test_an_exception_that_does_not_pickle_is_told(kind, executors):
     """It is raised as it is where it does not have to leave its process."""
     call = declare(kind, calls.fail_unpicklable)
     error = raised_by(Request(call, executors=executors).run)
-    if kind == "processes":
+    if kind_of(kind).by_name:
         assert type(error) is FuturesError
         assert "raised Unpicklable, which does not pickle: about a file" in str(error)
         assert "raise Unpicklable" in error.__notes__[0]
@@ -121,7 +122,7 @@ def test_the_context_is_carried_and_the_hold_is_not(kind, executors):
     """Tracing that was set up outside is seen; not in another process, which says so."""
     calls.setting.set("by the server")
     seen = Request(lambda: declare(kind, calls.look_around)(), executors=executors).run()
-    assert seen == ("unset" if kind == "processes" else "by the server", None)
+    assert seen == ("unset" if kind_of(kind).by_name else "by the server", None)
 
 
 def test_a_future_inside_of_a_future_runs_in_place(kind, executors):
@@ -149,7 +150,7 @@ def test_many_requests_at_once_each_get_their_own_value(kind, executors):
 def test_calls_run_where_their_kind_says(kind, executors):
     """A process of its own, a thread of its own, or none of both."""
     pid, thread = Request(lambda: declare(kind, calls.where)(), executors=executors).run()
-    assert (pid != os.getpid()) is (kind == "processes")
+    assert (pid != os.getpid()) is kind_of(kind).by_name
     assert (thread != threading.get_native_id()) is (kind != "greenlets")
 
 

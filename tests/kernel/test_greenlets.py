@@ -9,17 +9,20 @@ from .test_gate import free_slots
 from .test_gate import run_new
 from .test_gate import run_resumed
 from .test_gate import wait_until
+from .test_waiting import Only
 from .test_waiting import Request
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
 from collective.wsgifutures.kernel.executors.greenlets import Greenlets
+from collective.wsgifutures.kernel.executors.threads import Threads
 from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
 from collective.wsgifutures.kernel.waiting import drive
 from contextvars import ContextVar
 from ctypes import CDLL
 
+import asyncio
 import gc
 import gevent
 import logging
@@ -343,13 +346,33 @@ def test_c_code_that_waits_by_itself_stops_nobody_in_a_thread(executors):
     beating = gevent.spawn(beat)
     for executor, goes_on in [("threads", True), ("greenlets", False)]:
         beats.clear()
-        call = future(key="wait", executor=executor)(lambda: CDLL(None).usleep(500_000))
+        call = future(key="wait", executor=executor)(wait_in_c)
         Request(call, executors=executors).run()
         assert (len(beats) > 10) is goes_on
     beating.kill()
 
 
-def test_threads_and_greenlets_log_at_the_same_time_and_none_stands_for_ever(executors, tmp_path):
+def test_loops_in_greenlets_are_refused_with_the_executor_to_take(executors):
+    """One runs, the others say what to do; in threads all run."""
+    call = future(key="loop")(run_a_loop)
+    view = lambda: gather(*map(call.submit, range(3)), return_exceptions=True)  # noqa: E731
+    first, *others = Request(view, executors=executors).run()
+    assert (first, [type(error) for error in others]) == (0, [RuntimeError] * 2)
+    assert "Declare this future as async def, or with executor='threads'." in others[0].__notes__[0]
+    in_threads = future(key="loop", executor="threads")(run_a_loop)
+    values = Request(lambda: gather(*map(in_threads.submit, range(3))), executors=executors).run()
+    assert values == [0, 1, 2]
+
+
+def run_a_loop(n):
+    return asyncio.run(asyncio.sleep(0.1, n))
+
+
+def wait_in_c():
+    CDLL(None).usleep(500_000)
+
+
+def test_threads_and_greenlets_log_at_the_same_time_and_none_stands_for_ever(tmp_path):
     """Nobody waits in one thread for a lock of gevent's that another one has."""
     handler = logging.FileHandler(tmp_path / "log")
     logger = logging.getLogger("both")
@@ -360,8 +383,9 @@ def test_threads_and_greenlets_log_at_the_same_time_and_none_stands_for_ever(exe
             logger.warning("line %d", number)
         return "logged"
 
-    call = future(key="log", executor="threads", timeout=SECONDS)(lambda n: log())
-    request = Request(lambda: gather(*map(call.submit, range(8))), executors=executors)
+    call = future(key="log", timeout=SECONDS)(lambda n: log())
+    view = lambda: gather(*map(call.submit, range(8)))  # noqa: E731
+    request = Request(view, executors=Only(Threads()))
     request.publish()
     request.waiter.start()
     log()
@@ -373,12 +397,12 @@ def test_threads_and_greenlets_log_at_the_same_time_and_none_stands_for_ever(exe
     assert len((tmp_path / "log").read_text().splitlines()) == 9 * 500
 
 
-def test_a_thread_starts_whatever_lock_a_handler_has(executors):
+def test_a_thread_starts_whatever_lock_a_handler_has():
     """One of somebody's own may have another kind than logging gives it; it stays."""
     handler = logging.NullHandler()
     handler.lock = lock = threading.Lock()
-    call = future(key="fine", executor="threads")(lambda: "fine")
-    assert Request(call, executors=executors).run() == "fine"
+    call = future(key="fine")(lambda: "fine")
+    assert Request(call, executors=Only(Threads())).run() == "fine"
     assert handler.lock is lock
 
 
@@ -388,20 +412,20 @@ def test_the_first_hub_of_a_process_is_made_before_its_first_thread():
         "from gevent import monkey; monkey.patch_all(); "
         "from gevent._hub_local import get_hub_if_exists as hub; "
         "from collective.wsgifutures.kernel.runtime import current; "
-        "assert hub() is None; current().loop_thread(target=lambda: None).start(); "
+        "assert hub() is None; current().thread(target=lambda: None).start(); "
         "assert hub() is not None"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
 
-def test_a_thread_that_has_ended_leaves_neither_its_hub_nor_its_request(executors):
+def test_a_thread_that_has_ended_leaves_neither_its_hub_nor_its_request():
     """It had one, since it waited for something that gevent has patched."""
     hubs = threads_hubs()
-    call = future(key="wait", executor="threads")(lambda n: time.sleep(0.001))
+    call = future(key="wait")(lambda n: time.sleep(0.001))
     holds = []
     for number in range(5):
-        request = Request(lambda number=number: call(number), executors=executors)
+        request = Request(lambda number=number: call(number), executors=Only(Threads()))
         request.run()
         holds.append(weakref.ref(request.hold))
         del request

@@ -1,6 +1,7 @@
 """Futures in processes of their own: what such a process is, and how it ends."""
 
 from . import calls
+from . import helped
 from .calls import declare
 from .fakes import raised_by
 from .test_executors import SECONDS
@@ -18,6 +19,7 @@ from pathlib import Path
 import os
 import pytest
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -52,6 +54,48 @@ def test_a_process_serves_one_call_after_the_other(executors):
     pids = {run(call, executors)[0] for _ in range(5)}
     assert len(pids) == 1
     assert os.getpid() not in pids
+
+
+def test_a_process_has_none_of_the_files_of_its_worker(executors):
+    """A server's port would be taken for as long as anything of the process lives."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.set_inheritable(True)
+        name = os.readlink(f"/proc/self/fd/{server.fileno()}")
+        found = run(declare("processes", helped.files), executors)
+    assert name not in found.values()
+
+
+def test_a_process_leaves_signals_to_the_server_and_not_to_what_it_starts(executors):
+    """A stop or Ctrl+C reaches the whole group; the calls of held responses go on."""
+    assert run(declare("processes", helped.signal_itself), executors) == "goes on"
+    stopped = run(declare("processes", helped.stop_what_it_starts), executors)
+    assert stopped == {number: (-number, -number) for number in helped.STOPS}
+
+
+def test_what_a_call_has_forked_does_not_hide_the_end_of_its_process(executors):
+    """It has not the socket by which worker and process know of each other."""
+    began = time.monotonic()
+    stay = declare("processes", helped.fork_and_stay)
+    error = raised_by(run, lambda: stay(3 * SECONDS), executors)
+    assert (type(error), time.monotonic() - began < SECONDS) == (ProcessEnded, True)
+
+
+def test_what_a_call_sets_in_its_context_is_not_there_in_the_next(executors):
+    """Each has a context of its own, with what goes with it."""
+    run(lambda: declare("processes", helped.put_known)("left"), executors)
+    assert run(declare("processes", helped.look_at_known), executors) == "unset"
+
+
+@pytest.mark.parametrize("kind", ["processes", "threads", "asyncio"])
+def test_a_fork_of_the_worker_that_ends_leaves_the_executors_to_the_worker(executors, kind):
+    """Its ``atexit`` would end the calls of the worker's requests."""
+    before = run(declare(kind, calls.where), executors)[0]
+    pid = os.fork()
+    if pid == 0:
+        executors.close()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert run(declare(kind, calls.where), executors)[0] == before
 
 
 def test_who_kills_itself_fails_alone(executors):

@@ -128,18 +128,35 @@ def test_call_without_an_answer_tells_the_class_of_its_error(weather, recorded):
 
 
 def test_call_inside_of_a_future_is_in_the_span_of_that(outside, weather, recorded):
-    """There it runs in place: in a thread, and in a greenlet."""
+    """There it runs in place: in a greenlet where there are any, else in a thread."""
     upstream = weather()
-    ask = served(lambda: [inside() for inside in kinds])
-    kinds = [
-        future(key=kind, executor=kind)(lambda: _get(upstream.name))
-        for kind in (["threads", "greenlets"] if under_gevent() else ["threads"])
-    ]
-    ask(**INCOMING)
+    kind = "greenlets" if under_gevent() else "threads"
+    inside = future(key=kind, executor=kind)(lambda: _get(upstream.name))
+    served(inside)(**INCOMING)
     spans = {span.context.span_id: span for span in recorded.get_finished_spans()}
-    around = [spans[call.parent.span_id].name for call in of_calls(recorded)]
-    assert around == [kind.name for kind in kinds]
-    assert sent(outside) == [parent_of(call) for call in of_calls(recorded)]
+    (call,) = of_calls(recorded)
+    assert spans[call.parent.span_id].name == kind
+    assert sent(outside) == [parent_of(call)]
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio", "processes"])
+def test_what_a_future_sends_from_another_process_is_a_part_of_its_span(recorded, kind):
+    """Under gevent threads and asyncio are there; upstreams ask for these headers."""
+    function = headers_there_async if kind == "asyncio" else headers_there
+    seen = []
+    served(lambda: seen.append(future(key=kind, executor=kind)(function)()))(**INCOMING)
+    (span,) = [span for span in recorded.get_finished_spans() if span.name == kind]
+    assert seen == [({"traceparent": parent_of(span)}, TRACE)]
+
+
+def headers_there():
+    from collective.wsgifutures.traces import ids
+
+    return {k: v for k, v in ids.headers().items() if k == "traceparent"}, ids.current_id()
+
+
+async def headers_there_async():
+    return headers_there()
 
 
 def _get(name):

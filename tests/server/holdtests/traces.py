@@ -8,7 +8,23 @@ from collective.wsgifutures import gather
 from opentelemetry import trace
 
 import asyncio
+import sys
 import time
+
+
+def set_up():
+    """Record spans in the helper, too: it is another process, and imports this module."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+
+
+if "gevent" not in sys.modules:  # the worker is set up by gunicorn's configuration
+    set_up()
 
 tracer = trace.get_tracer("holdtests")
 

@@ -272,7 +272,9 @@ def take_closure(function: Any, seen: frozenset[int] = frozenset()) -> Taken:
         part = _take_closed_over(name, cell.cell_contents, seen)
         identity.append((name, part.identity))
         cells.append(CellType(part.copy))  # a new cell: a loop goes on changing the original
-    return Taken(tuple(identity), _with_cells(function, tuple(cells)))
+    # A function that closes over nothing stays itself: another process finds it by its name.
+    copied = _with_cells(function, tuple(cells)) if cells else function
+    return Taken(tuple(identity), copied)
 
 
 def _take_closed_over(name: str, value: Any, seen: frozenset[int]) -> Taken:

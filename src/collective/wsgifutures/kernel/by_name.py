@@ -4,9 +4,11 @@ The function goes by its name, and its arguments are pickled. ``pack`` tries bot
 that whoever makes the call gets the error.
 """
 
+from .calls import Call
 from .errors import ArgumentRefused
 from collections.abc import Callable
 from typing import Any
+from typing import NamedTuple
 
 import functools
 import importlib
@@ -19,13 +21,34 @@ class Declared:
     plain: Callable[..., Any]  #: the function that was declared
 
 
-def pack(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> bytes:
-    """Return a call of *function* as bytes; *name* is for people.
+class Packed(NamedTuple):
+    """A call by the name of its function."""
+
+    name: str  #: for people
+    module: str
+    qualname: str
+    arguments: bytes
+
+    def call(self) -> Call:
+        """Return the call, its function found and its arguments unpacked.
+
+        Raises:
+            ImportError, AttributeError: There is no such function.
+        """
+        function = find(self.module, self.qualname)
+        args, kwargs = pickle.loads(self.arguments)
+        return Call(self.name, self, function, args, kwargs)
+
+
+def pack(call: Call) -> bytes:
+    """Return *call* as bytes.
 
     Raises:
         ArgumentRefused: The name of the function does not lead to it, or the arguments do
             not pickle.
     """
+    function = call.function
+    assert function is not None  # noqa: S101  as a future has it
     module, qualname = function.__module__, function.__qualname__
     try:
         found = find(module, qualname)
@@ -36,26 +59,19 @@ def pack(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> byt
             f"a process cannot find it as {module}.{qualname}; declare it at the top of a "
             "module, with @future above all other decorators."
         )
-        raise ArgumentRefused(name, "its function", reason)
+        raise ArgumentRefused(call.name, "its function", reason)
     try:
-        packed = pickle.dumps((args, kwargs))
+        packed = pickle.dumps((call.args, call.kwargs))
         pickle.loads(packed)
     except Exception as error:
         reason = f"they do not pickle ({error}); pass plainer data to a process."
-        raise ArgumentRefused(name, "its arguments", reason) from None
-    return pickle.dumps((name, module, qualname, packed))
+        raise ArgumentRefused(call.name, "its arguments", reason) from None
+    return pickle.dumps((call.name, module, qualname, packed))
 
 
-def unpack(packed: bytes) -> tuple[str, Callable[[], Any]]:
-    """Return the name for people of a call that ``pack`` packed, and a function that makes it."""
-    name, module, qualname, arguments = pickle.loads(packed)
-
-    def call() -> Any:
-        function = find(module, qualname)
-        args, kwargs = pickle.loads(arguments)
-        return function(*args, **kwargs)
-
-    return name, call
+def unpack(packed: bytes) -> Packed:
+    """Return what ``pack`` packed."""
+    return Packed(*pickle.loads(packed))
 
 
 def find(module: str, qualname: str) -> Any:

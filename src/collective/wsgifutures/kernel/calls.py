@@ -161,6 +161,11 @@ class Raised:
         """Return a copy of the exception."""
         return copy_exception(self._error)
 
+    @property
+    def original(self) -> Exception:
+        """The exception itself, of which each pass gets a copy; a note can be added."""
+        return self._error
+
 
 def run(name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Outcome:
     """Call *function* and return its outcome, be that a value or an exception."""

@@ -161,7 +161,6 @@ class FutureFunction(Declared, Generic[P, T]):
         self.plain = function
         self._timeout = timeout
         self._executor = declarations.choose_executor(function, executor)
-        self._kind = executors.kind_of(self._executor)
         self._signature = declarations.read_signature(function)
 
     def __repr__(self) -> str:
@@ -236,19 +235,25 @@ class FutureFunction(Declared, Generic[P, T]):
         site: SiteSettings | None,
     ) -> Call:
         args, kwargs = arguments.copy
-        if self._kind.by_name:
-            pack(self.name, self.plain, args, kwargs)  # refuses here, in the view
-            function = self.plain
-        return Call(
+        by_name = self._kind.by_name
+        call = Call(
             self.name,
             identity,
-            function,
+            self.plain if by_name else function,
             args,
             kwargs,
             timeout=self._timeout or (site and site.timeout) or DEFAULT_TIMEOUT,
             arguments=cast(tuple[tuple[str, Hashable], ...], arguments.identity),
             executor=self._executor,
         )
+        if by_name:
+            pack(call)  # refuses here, in the view
+        return call
+
+    @functools.cached_property
+    def _kind(self) -> executors.Kind:
+        """The kind of its executor, looked up at the first call: gevent has patched by then."""
+        return executors.kind_of(self._executor)
 
 
 @overload
@@ -279,9 +284,11 @@ def future(
         key: The name of the future, instead of its dotted name. A lambda and a function
             inside a function need a key.
         executor: Runs the call while the response is held. ``"greenlets"``: the default
-            under gevent. ``"threads"``: the default elsewhere; under gevent for C code that
-            waits by itself. ``"processes"``: for computations. ``"asyncio"``: for
-            ``async def``, and its default.
+            under gevent. ``"threads"``: the default elsewhere; under gevent for libraries that
+            need real threads, and for C code that waits by itself. ``"processes"``: for
+            computations. ``"asyncio"``: for ``async def``, and its default. A function of
+            ``"processes"`` is found by its name, and under gevent also a function of
+            ``"threads"`` or ``"asyncio"``: declare it at the top of a module.
 
     Raises:
         ValueError: *timeout* is not above 0, or *executor* is unknown or does not suit *function*.

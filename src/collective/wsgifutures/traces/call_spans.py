@@ -1,17 +1,15 @@
 """A span for each future of a request, whatever runs the future.
 
 Executors copy the context in which they start a call, so the span is the current one inside of
-the function. A process is only sent the ids of the span.
+the function. Another process is only sent the ids of the span: see ``ids.take_trace``.
 
 A call may end in a thread of the system, where under gevent the locks of OpenTelemetry's SDK
 would wait for greenlets. So only the time is noted there, and the request's own thread ends
 the span.
 """
 
-from ..kernel.by_name import find
 from ..kernel.calls import Call
 from ..kernel.calls import Outcome
-from ..kernel.executors import kind_of
 from ..kernel.executors.base import Executor
 from ..kernel.executors.base import Job
 from . import spans
@@ -81,7 +79,7 @@ class _CallSpan:
         context = spans.api().context
         token = context.attach(spans.api().trace.set_span_in_context(self._span))
         try:
-            self._job = executor.start(_to_start(self._call), end)
+            self._job = executor.start(self._call, end)
         except Exception as error:  # as if the line is full
             self._error = type(error).__qualname__
             raise
@@ -110,25 +108,3 @@ class _CallSpan:
             self._error = "stopped"
         elif (error := outcome.exception()) is not None:
             self._error = type(error).__qualname__
-
-
-def _to_start(call: Call) -> Call:
-    """Return *call*, or for a process a call that has the ids of the span too."""
-    if not kind_of(call.executor).by_name or call.function is None:
-        return call
-    names = (call.function.__module__, call.function.__qualname__)
-    args = (spans.headers(), *names, call.args, call.kwargs)
-    return Call(call.name, call.identity, call_in_trace, args)
-
-
-def call_in_trace(
-    headers: dict[str, str], module: str, name: str, args: Any, kwargs: dict[str, Any]
-) -> Any:
-    """Call a function in another process, as a part of the trace in *headers*."""
-    api = spans.api()
-    token = api.context.attach(api.w3c.extract(headers)) if api is not None else None
-    try:
-        return find(module, name)(*args, **kwargs)
-    finally:
-        if token is not None:
-            api.context.detach(token)

@@ -5,6 +5,7 @@ The id is that of OpenTelemetry's current span; without a span, that of the requ
 upstreams' calls send on the headers that came in.
 """
 
+from ..kernel.executors.carried import carry
 from . import spans
 from collections.abc import Mapping
 from contextvars import Context
@@ -82,6 +83,22 @@ def headers() -> dict[str, str]:
     if sent or here is None or not here.parent:
         return sent
     return {"traceparent": here.parent, **({"tracestate": here.state} if here.state else {})}
+
+
+def take_trace() -> tuple[Trace | None, dict[str, str]] | None:
+    """Return what lets a call in another process belong to this trace; None: there is none."""
+    here, sent = current.get(), spans.headers()
+    return (here, sent) if here is not None or sent else None
+
+
+def put_trace(taken: tuple[Trace | None, dict[str, str]]) -> None:
+    """Let what runs in this context belong to the trace that was taken elsewhere."""
+    here, sent = taken
+    current.set(here)
+    spans.attach(sent)
+
+
+carry(take_trace, put_trace)
 
 
 def alone() -> Context:

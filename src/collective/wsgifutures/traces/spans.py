@@ -70,6 +70,12 @@ def headers() -> dict[str, str]:
     return carrier
 
 
+def attach(sent: Mapping[str, str]) -> None:
+    """Let this context be a part of the trace that *sent* headers tell of."""
+    if api() is not None and sent:
+        api().context.attach(api().w3c.extract(sent))
+
+
 def carry_into(context: contextvars.Context) -> None:
     """Let code that runs in *context* belong to the current span, and take nothing else along."""
     if api() is None:

@@ -11,7 +11,9 @@ from ..kernel.calls import Call
 from ..kernel.calls import Outcome
 from ..kernel.calls import Raised
 from ..kernel.executors import Executors
+from ..kernel.executors.base import Executor
 from ..kernel.executors.base import Job
+from ..kernel.executors.threads import Threads
 from ..kernel.runtime import current
 from ..kernel.waiting import Inbox
 from ..traces import ids
@@ -52,6 +54,7 @@ class Flights:
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight] = {}
         self._executors = Executors()
+        self._threads = Threads()
         self._lock = current().lock()
 
     def join(
@@ -101,8 +104,7 @@ class Flights:
         # In a context of its own, which keeps nothing of the request that comes first but the id
         # of its trace.
         try:
-            start = self._executors.get(_kind()).start
-            flight.job = ids.alone().run(start, flight, done)
+            flight.job = ids.alone().run(self._executor().start, flight, done)
         except Exception as error:  # for example a full line: all waiters get the error
             done(Raised(error))
 
@@ -115,7 +117,8 @@ class Flights:
         if last and flight.job is not None:
             flight.job.cancel()
 
-
-def _kind() -> str | None:
-    """Return the name of an executor that outlives the waiter that starts the call."""
-    return None if current().outlives_its_callers() else "threads"
+    def _executor(self) -> Executor:
+        """Return an executor that outlives the waiter that starts the call."""
+        if current().outlives_its_callers():
+            return self._executors.get(None)
+        return self._threads

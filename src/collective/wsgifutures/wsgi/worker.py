@@ -78,7 +78,10 @@ class Worker:
         self.bodies = Room(settings.max_bodies)
         self.gate = Gate(_slots(settings), settings.max_waiting, settings.max_wait)
         self.executors = Executors(
-            settings.max_threads, settings.max_processes, settings.max_queued
+            settings.max_threads,
+            settings.max_processes,
+            settings.max_queued,
+            blocked=settings.blocked,
         )
         #: Returns an executor by its name.
         self.executor_of = self.executors.by_name.__getitem__

@@ -1,8 +1,6 @@
 """Futures that are ``async def``: one loop of asyncio, in a thread of its own.
 
-Where gevent has patched, that thread has a hub of its own, and asyncio waits in it: the
-selectors, sockets, locks and threads that asyncio and its libraries use are gevent's, and
-they work as they do in any thread.
+Where gevent has patched, that thread is in another process: see ``helper``.
 """
 
 from ..calls import Call
@@ -13,6 +11,8 @@ from ..calls import run
 from ..calls import without_own_frame
 from ..runtime import current
 from .base import Job
+from .turning import running
+from .turning import watch_loop
 from collections.abc import Callable
 from typing import Any
 
@@ -30,11 +30,16 @@ TO_END = 1.0
 
 
 class Asyncio:
-    """A task for each call. A cancelled one is cancelled as asyncio does it."""
+    """A task for each call. A cancelled task is cancelled as asyncio does it.
+
+    Args:
+        blocked: Seconds until a task that lets no other task run is logged.
+    """
 
     name = "asyncio"
 
-    def __init__(self) -> None:
+    def __init__(self, blocked: float = 2.0) -> None:
+        self._blocked = blocked
         self._loop: _Loop | None = None
         self._lock = current().lock()
 
@@ -43,7 +48,7 @@ class Asyncio:
         job = _TaskJob(call, done)
         with self._lock:
             if self._loop is None or self._loop.failed:
-                self._loop = _Loop(self._lock)
+                self._loop = _Loop(self._lock, self._blocked)
             self._loop.start(job)
         return job
 
@@ -62,17 +67,19 @@ class _Loop:
     calls of all others. Nobody waits until it runs: what is started before begins then.
 
     Args:
-        lock: Held by who calls ``start``.
+        lock: Held by whoever calls ``start``.
+        blocked: Seconds until a task that lets no other task run is logged.
     """
 
-    def __init__(self, lock: Any) -> None:
+    def __init__(self, lock: Any, blocked: float) -> None:
         self.failed = False  #: it could not be made
         self._lock = lock
+        self._blocked = blocked
         self._loop: asyncio.AbstractEventLoop | None = None
         self._early: list[_TaskJob] = []
         self._ends = False
         self._ended = current().signal()
-        current().loop_thread(target=self._run).start()
+        current().thread(target=self._run).start()
 
     def start(self, job: "_TaskJob") -> None:
         """Begin *job*, soon."""
@@ -86,6 +93,7 @@ class _Loop:
             with asyncio.Runner() as runner:
                 loop = runner.get_loop()
                 self._begin(loop)
+                watch_loop(loop, self._blocked)
                 while not self._ends:
                     self._run_on(loop)
         except Exception as error:  # there is no file descriptor left for it, say
@@ -126,6 +134,7 @@ class _TaskJob:
         self._call = call
         self._done = done
         self._context = contextvars.copy_context()
+        self._context.run(running.set, call.name)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False

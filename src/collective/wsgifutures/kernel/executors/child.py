@@ -1,21 +1,25 @@
 """The other side of ``processes``: makes the calls that it is sent, one after the other.
 
-It imports what the futures are declared in. It ends with the one who started it, also in
-the midst of a call, however that one ended.
+It imports what the futures are declared in. It ends with its worker, also in the midst of a call,
+however the worker ended.
 """
 
+from ..by_name import Packed
 from ..by_name import unpack
 from ..calls import Outcome
 from ..calls import Raised
-from ..calls import run
 from ..calls import run_to_end
 from ..errors import FuturesError
 from ..errors import ResultRefused
-from .channel import receive
-from .channel import send
+from .carried import put_carried
+from .channel import DONE
+from .channel import frames
+from .channel import pack_frame
 from collections.abc import Iterator
+from typing import Any
 
 import contextlib
+import contextvars
 import fcntl
 import functools
 import os
@@ -25,16 +29,36 @@ import socket
 import sys
 import traceback
 
+#: What a whole group of processes is sent. The server decides what its processes do then.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def main() -> None:
     """Serve until the other side has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches all; the server decides
-    channel = _take_channel()
-    while (message := receive(channel)) is not None:
+    channel = begin()
+    for _, number, message in frames(channel):
         with _ends_with(channel):
             answer = make(message)
         with contextlib.suppress(BrokenPipeError):
-            send(channel, answer)
+            channel.sendall(pack_frame(DONE, number, answer))
+
+
+def begin(*kept: int) -> socket.socket:
+    """Return the channel to the worker, and leave to the worker what is the worker's.
+
+    That is its files, for example the server's port, and signals to the whole group. What a call
+    starts or forks gets neither the channel nor how this process takes signals.
+
+    Args:
+        kept: The files that stay open: 3 and so on.
+    """
+    os.closerange(3 + len(kept), os.sysconf("SC_OPEN_MAX"))
+    channel = _take_channel()
+    for number in _SIGNALS:  # whatever is started here would inherit that they are ignored
+        signal.signal(number, lambda *_: None)
+        signal.siginterrupt(number, False)
+    os.register_at_fork(after_in_child=functools.partial(_forget, channel, kept))
+    return channel
 
 
 def _take_channel() -> socket.socket:
@@ -47,30 +71,59 @@ def _take_channel() -> socket.socket:
     return channel
 
 
+def _forget(channel: socket.socket, kept: tuple[int, ...]) -> None:
+    """Make a process that a call has forked like any other."""
+    for descriptor in (channel.detach(), *kept):
+        os.close(descriptor)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def _ends_with(channel: socket.socket) -> Iterator[None]:
     """While a call runs, be killed where the other side closes: nothing else comes then."""
-    signal.signal(signal.SIGIO, signal.SIG_DFL)  # by the system, C code cannot put it off
-    fcntl.fcntl(channel, fcntl.F_SETOWN, os.getpid())
     before = fcntl.fcntl(channel, fcntl.F_GETFL)
-    fcntl.fcntl(channel, fcntl.F_SETFL, before | os.O_ASYNC)
+    if has_closed(channel):
+        sys.exit()
     try:
-        with contextlib.suppress(BlockingIOError):
-            if not channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
-                sys.exit()  # it has closed before
         yield
     finally:
         fcntl.fcntl(channel, fcntl.F_SETFL, before)
 
 
+def has_closed(channel: socket.socket) -> bool:
+    """Be killed when the other side of *channel* closes or sends; tell whether it has closed.
+
+    The system does it: C code cannot put that off.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(channel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(channel, fcntl.F_SETFL, fcntl.fcntl(channel, fcntl.F_GETFL) | os.O_ASYNC)
+    try:
+        return not channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+
+
 def make(message: bytes) -> bytes:
     """Make the call that *message* tells of and return its outcome, packed."""
-    name, call = unpack(message)
-    return _packed(name, run_to_end(name, functools.partial(run, name, call)))
+    packed, carried = pickle.loads(message)
+    sent = unpack(packed)
+    work = functools.partial(contextvars.Context().run, _run, sent, carried)
+    return pack_outcome(sent.name, run_to_end(sent.name, work))
 
 
-def _packed(name: str, outcome: Outcome) -> bytes:
-    """Return *outcome* as bytes; one that does not pickle is an error that says so."""
+def _run(sent: Packed, carried: Any) -> Outcome:
+    try:
+        put_carried(carried)
+        call = sent.call()
+    except Exception as error:  # its module cannot be imported, say
+        return Raised(error)
+    return call.run()
+
+
+def pack_outcome(name: str, outcome: Outcome) -> bytes:
+    """Return *outcome* as bytes; an outcome that does not pickle is an error that says so."""
     error, note = outcome.exception(), None
     if error is not None:  # its traceback does not pickle, and its notes need not
         note = "In its process:\n\n" + "".join(traceback.format_exception(error))

@@ -1,6 +1,7 @@
 """Futures as greenlets: the default where gevent has patched."""
 
 from ..calls import Call
+from ..calls import Raised
 from .base import Job
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +30,19 @@ def _run(function: Callable[[], Any], done: Callable[[Any], None]) -> None:
     # From here down to the call Python calls Python, with nothing like functools.partial or
     # context.run between: each takes half a kilobyte of C stack, which a greenlet that waits
     # keeps.
-    done(function())
+    outcome = function()
+    if isinstance(outcome, Raised):
+        _explain(outcome.original)
+    done(outcome)
+
+
+def _explain(error: Exception) -> None:
+    """Name the remedy if *error* comes of several greenlets in one thread."""
+    if isinstance(error, RuntimeError) and "running event loop" in str(error):
+        error.add_note(
+            "All futures on greenlets share one thread, which runs one loop of asyncio at a time. "
+            "Declare this future as async def, or with executor='threads'."
+        )
 
 
 class _GreenletJob:

@@ -13,8 +13,10 @@ from ..calls import Raised
 from ..errors import ProcessEnded
 from ..runtime import current
 from .base import Job
-from .channel import receive
-from .channel import send
+from .carried import take_carried
+from .channel import CALL
+from .channel import frames
+from .channel import pack_frame
 from .threads import Line
 from collections.abc import Callable
 from typing import Any
@@ -29,10 +31,10 @@ import socket
 import sys
 import time
 
-#: What a process runs: told where modules are, it waits for calls.
+#: What a process runs: it is told where modules are, and waits for calls.
 _PROGRAM = (
     "import json, os, sys; sys.path[:] = json.loads(os.environ.pop('WSGIFUTURES_SYS_PATH')); "
-    "from collective.wsgifutures.kernel.executors.child import main; main()"
+    "from collective.wsgifutures.kernel.executors.{} import main; main()"
 )
 
 
@@ -49,15 +51,14 @@ class Processes:
     name = "processes"
 
     def __init__(self, limit: int, length: int = 1000) -> None:
-        self._line = Line(self.name, limit, length, _Asking)
+        self._line = Line(self.name, limit, length, Asking)
         self._idle: list[Child] = []
         self._all: set[Child] = set()
         self._lock = current().lock()
 
     def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Send *call* to a process, or let it stand in line."""
-        assert call.function is not None  # noqa: S101  as a future has it
-        message = pack(call.name, call.function, call.args, call.kwargs)
+        message = pickle.dumps((pack(call), take_carried()))
         job = _ProcessJob(call.name, message, done, self)
         self._line.enter(job)
         return job
@@ -133,7 +134,7 @@ class _ProcessJob:
         if answer is None:
             return Raised(ProcessEnded(self.name, self._pool.drop(child)))
         self._pool.give_back(child)
-        return _unpacked(answer)
+        return unpack_outcome(answer)
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -144,31 +145,38 @@ class _ProcessJob:
 
 
 class Child:
-    """One process, and the socket on which it is talked to."""
+    """One process, and the socket on which it is talked to.
 
-    def __init__(self) -> None:
-        self._channel, theirs = socket.socketpair()
+    Args:
+        module: What it runs, a module beside this one.
+        descriptors: Files of this process that it has as 3 and so on.
+    """
+
+    def __init__(self, module: str = "child", *descriptors: int) -> None:
+        self.channel, theirs = socket.socketpair()
         self._lock = current().lock()
         self._status: int | None = None
+        self.frames = frames(self.channel)  #: what it sends
         with theirs:
-            self._pid = os.posix_spawn(
+            files = [(theirs.fileno(), 0), *zip(descriptors, range(3, 9), strict=False)]
+            self.pid = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-c", _PROGRAM],
+                [sys.executable, "-c", _PROGRAM.format(module)],
                 {**os.environ, "WSGIFUTURES_SYS_PATH": json.dumps(sys.path)},
-                file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)],
+                file_actions=[(os.POSIX_SPAWN_DUP2, *pair) for pair in files],
             )
 
     def lives(self) -> bool:
         """Tell whether it waits for a call. Its end is seen here before its status is there."""
-        self._channel.settimeout(0.0)
+        self.channel.settimeout(0.0)
         try:
-            return bool(self._channel.recv(1, socket.MSG_PEEK))
+            return bool(self.channel.recv(1, socket.MSG_PEEK))
         except BlockingIOError:
             return True
         except OSError:
             return False
         finally:
-            self._channel.settimeout(None)
+            self.channel.settimeout(None)
 
     @property
     def status(self) -> int | None:
@@ -178,29 +186,29 @@ class Child:
 
     def _look(self) -> int | None:
         if self._status is None:
-            self._status = _status(self._pid)
+            self._status = _status(self.pid)
         return self._status
 
     def ask(self, message: bytes) -> bytes | None:
         """Send a call and return what came of it; None where the process has ended."""
-        try:
-            send(self._channel, message)
-            return receive(self._channel)
-        except OSError:
-            return None
+        with contextlib.suppress(OSError):
+            self.channel.sendall(pack_frame(CALL, 0, message))
+        answer = next(self.frames, None)
+        return None if answer is None else answer.content
 
     def kill(self) -> None:
         """End it now; who asks it is told."""
         with self._lock, contextlib.suppress(ProcessLookupError):
             if self._look() is None:  # else its number may be another's by now
-                os.kill(self._pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
         with contextlib.suppress(OSError):  # a process of its own may have the other end
-            self._channel.shutdown(socket.SHUT_RDWR)
+            self.channel.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> int:
         """Kill it where it still runs, and return its status."""
         self.kill()
-        self._channel.close()
+        self.frames.close()
+        self.channel.close()
         while (status := self.status) is None:
             time.sleep(0.005)
         return status
@@ -214,8 +222,8 @@ def _status(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def _unpacked(answer: bytes) -> Outcome:
-    """Return an outcome that came from a process, an exception with its story there."""
+def unpack_outcome(answer: bytes) -> Outcome:
+    """Return an outcome that came from a process, an exception with its traceback there."""
     outcome, note = pickle.loads(answer)
     error = outcome.exception()
     if error is not None:
@@ -224,7 +232,7 @@ def _unpacked(answer: bytes) -> Outcome:
     return outcome  # type: ignore[no-any-return]
 
 
-class _Asking:
+class Asking:
     """What asks a process and waits: a thread, or a greenlet under gevent.
 
     A ``Thread`` would wait for that to begin: a request that is ended meanwhile would not
@@ -235,4 +243,5 @@ class _Asking:
         self._target = target
 
     def start(self) -> None:
+        """Let it begin."""
         _thread.start_new_thread(self._target, ())

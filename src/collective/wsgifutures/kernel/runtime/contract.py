@@ -93,9 +93,6 @@ class Runtime(Protocol):
     def thread(self, *, target: Callable[[], None]) -> Startable:
         """Return a thread of the system that will call *target*, which raises nothing."""
 
-    def loop_thread(self, *, target: Callable[[], None]) -> Startable:
-        """Return the same, for a *target* whose open sockets are closed after its end."""
-
     def at_end_of_thread(self, function: Callable[[], None]) -> None:
         """Have *function* called at the end of this thread, if its sockets end with it."""
 

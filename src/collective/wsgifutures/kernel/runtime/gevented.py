@@ -157,13 +157,6 @@ class _HubThread:
             _end_hub()
 
 
-class _LoopThread(_HubThread):
-    """The same, but its hub stays: sockets that it leaves open may be closed later."""
-
-    def _run(self) -> None:
-        self._target()
-
-
 class _Greenlets:
     """A process that gevent has patched."""
 
@@ -182,7 +175,6 @@ class _Greenlets:
     lock = staticmethod(_allocate_lock)
 
     thread = _HubThread
-    loop_thread = _LoopThread
 
     def slots(self, number: int) -> list[Slot]:
         turns = _Turns()

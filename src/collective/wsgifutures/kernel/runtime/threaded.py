@@ -37,7 +37,6 @@ class _Threads:
     signal = staticmethod(threading.Event)
     lock = staticmethod(threading.Lock)
     thread = staticmethod(functools.partial(threading.Thread, daemon=True, name="future"))
-    loop_thread = thread
     here = staticmethod(threading.get_ident)
 
     def interrupts(self) -> Interrupts:
