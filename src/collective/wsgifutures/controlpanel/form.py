@@ -1,6 +1,7 @@
 """Site Setup > Held responses."""
 
 from ..browser.status.seen import may_view
+from ..browser.title import ITitled
 from ..interfaces import _
 from . import process
 from .guard import may_set_addresses
@@ -13,6 +14,7 @@ from plone.app.registry.browser.controlpanel import RegistryEditForm
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from zope.i18n import translate
+from zope.interface import implementer
 
 
 class SettingsForm(RegistryEditForm):  # type: ignore[misc]
@@ -48,10 +50,12 @@ class SettingsForm(RegistryEditForm):  # type: ignore[misc]
         widget.description = " ".join(translate(text, context=self.request) for text in texts)
 
 
+@implementer(ITitled)
 class SettingsControlPanel(ControlPanelFormWrapper):  # type: ignore[misc]
     """The page around the form, with the settings of the server below the form."""
 
     form = SettingsForm
+    page_title = SettingsForm.label
     index = ViewPageTemplateFile("settings.pt")
 
     @property

@@ -83,6 +83,7 @@ class Serializer(ControlpanelSerializeToJson):  # type: ignore[misc]
         return {
             row.name: {
                 "value": row.value,
+                "used": row.used or row.value,
                 "description": self._translate(row.what),
                 "from": self._translate(row.origin),
                 "variable": row.variable,

@@ -23,7 +23,7 @@ class Apology(NamedTuple):
 
 
 BUSY = Apology(
-    _("This site is busy"),
+    _("The site is busy"),
     _("It has more requests than it can answer right now."),
 )
 LATE = Apology(
@@ -47,7 +47,7 @@ TRANSLATIONS = {
         UNAVAILABLE.title: "Diese Seite ist zurzeit nicht verfügbar",
         UNAVAILABLE.text: "Ein Dienst, den diese Seite braucht, ist nicht verfügbar.",
         AGAIN: "Bitte versuchen Sie es gleich noch einmal.",
-        TRY_AGAIN: "Noch einmal versuchen",
+        TRY_AGAIN: "Erneut versuchen",
     },
     "fi": {
         BUSY.title: "Sivusto on ruuhkautunut",
