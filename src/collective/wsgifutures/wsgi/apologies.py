@@ -63,9 +63,12 @@ TRANSLATIONS = {
 LANGUAGES = ("en", *TRANSLATIONS)
 
 _STYLE = (
+    "html{background:Canvas;color:CanvasText}"
     "body{font:1.125rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;"
-    "padding:0 1.25rem}h1{font-size:1.75rem;line-height:1.25}a{display:inline-block;"
-    "padding:.5rem 0}"
+    "padding:0 1.25rem}"
+    "h1{font-size:1.75rem;line-height:1.25}"
+    "a{display:inline-block;margin-top:.5rem;padding:.5rem 1rem;border:1px solid;"
+    "border-radius:.25rem;color:inherit;text-decoration:none}a:hover{text-decoration:underline}"
 )
 _HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
