@@ -50,6 +50,7 @@ setup(
         "gevent>=24.10.1",  # what gunicorn's gevent worker asks for
         "gunicorn>=23",  # the oldest that a held request was tried with
         "packaging",
+        "plone.app.layout",  # the title of a page
         "plone.app.registry",
         "plone.autoform",
         "plone.autoinclude",
@@ -59,6 +60,7 @@ setup(
         "plone.protect",
         "plone.registry",
         "prometheus_client",  # the text that Prometheus reads; has no dependencies itself
+        "Products.CMFCore",
         "Products.CMFPlone",
         "Products.GenericSetup",
         "requests>=2.32.2",  # upstreams: redirects, cookies, proxies; its adapter takes our pools

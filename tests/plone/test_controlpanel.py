@@ -3,7 +3,10 @@
 from collective.wsgifutures.controlpanel.interfaces import FIELDS
 from collective.wsgifutures.controlpanel.interfaces import TAKES
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
+from collective.wsgifutures.wsgi.joints import joints
+from collective.wsgifutures.wsgi.joints import max_slots
 from collective.wsgifutures.wsgi.settings import Settings
+from collective.wsgifutures.wsgi.worker import Worker
 from dataclasses import fields
 from holdsite import ADMIN
 from lxml.html import fromstring
@@ -16,6 +19,7 @@ from sitesettings import records
 from sitesettings import SITE_ADMIN
 
 import holdsite
+import os
 import pytest
 
 UNSET = {
@@ -98,8 +102,32 @@ def test_the_settings_of_the_process_are_shown_with_where_they_come_from(
     assert shown["slots"] == ("3", "option of the PasteDeploy filter")
     assert shown["grace"] == ("2.5", "environment variable WSGIFUTURES_GRACE")
     assert shown["deadline"] == ("55", "default")
-    assert shown["max_processes"] == ("not set", "default")
+    assert shown["liveness_path"] == ("not set", "default")
     assert "does not hold responses" not in answer.body
+
+
+def test_a_setting_that_is_not_set_is_shown_with_what_the_process_uses(
+    site, open_panel, monkeypatch
+):
+    """Default is no number: how many there are is what somebody wants to know."""
+    monkeypatch.setattr(holdsite, "Settings", lambda: Settings.read({"max_held": "300"}))
+    listed = rows(site.get(PANEL, user=ADMIN).body, "wsgifutures-process")
+    shown = {row[0]: (row[1], row[3]) for row in listed}
+    worker = Worker(None, Settings())
+    assert shown["slots"] == (str(worker.gate.slots), "default")
+    assert shown["max_processes"] == (str(os.cpu_count()), "default")
+    assert shown["max_held_per_client"] == ("30", "default")
+    assert shown["status_folder"] == (os.path.join(joints[0].home(), "wsgifutures"), "default")
+
+
+def test_more_slots_than_there_can_be_are_shown_with_those_that_are_used(
+    site, open_panel, monkeypatch
+):
+    """The pool of the ZODB has no more connections."""
+    monkeypatch.setattr(holdsite, "Settings", lambda: Settings.read({"slots": "1000"}))
+    listed = rows(site.get(PANEL, user=ADMIN).body, "wsgifutures-process")
+    shown = {row[0]: row[1] for row in listed}
+    assert shown["slots"] == f"1000; {max_slots()} used"
 
 
 def test_a_process_without_the_hold_says_so(site, open_panel):

@@ -1,6 +1,7 @@
 """Failure has a shape: the future's own exception, and 504 where it came too late."""
 
 from collective.wsgifutures import FutureTimeout
+from collective.wsgifutures import HoldExpired
 from holdsite import calls
 from holdsite import fail
 from holdsite import hang
@@ -84,14 +85,14 @@ def test_a_late_future_when_caught_is_answered_by_the_view(site, name, call):
 
 
 @late
-def test_a_late_future_when_not_caught_is_504_in_plones_error_page(site, name, call):
-    """It is the page that the site has for errors, with its own status."""
+def test_a_late_future_when_not_caught_is_504_in_a_page_of_the_site(site, name, call):
+    """It is a page of the site that says what happened, with its own status."""
     site.view("late", lambda self: call("a"))
     answer = get(site, "late")
     assert (answer.status, answer.passes) == (504, ["Suspended", "504"])
     assert answer.headers["content-type"].startswith("text/html")
     assert "retry-after" not in answer.headers
-    assert "seems to be an error" in answer.text
+    assert SORRY in answer.text
     assert name not in answer.body
     assert "portal-footer" in answer.body  # it is a page of the site
     assert (calls, site.errors) == (["a"], [name])
@@ -129,10 +130,16 @@ def test_a_late_future_when_in_a_service_is_504_in_json(site, name, call):
 
 @late
 def test_a_late_future_when_there_is_no_exception_view_is_504_in_plain_text(site, name, call):
-    """Zope raises it on, and the middleware answers."""
-    site.adapter(lambda error, request: None, (Exception, Interface), Interface, "index.html")
+    """Zope raises it on, and the middleware answers: a browser with a page of its own."""
+    for kind in (Exception, FutureTimeout, HoldExpired):
+        site.adapter(lambda error, request: None, (kind, Interface), Interface, "index.html")
     site.view("late", lambda self: call("a"))
-    answer = get(site, "late")
+    page = get(site, "late")
+    assert (page.status, page.passes) == (504, ["Suspended", name])
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert SORRY in page.body
+    calls.clear()
+    answer = get(site, "late", accept="*/*")
     assert (answer.status, answer.passes) == (504, ["Suspended", name])
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert SORRY in answer.body

@@ -191,7 +191,7 @@ def test_upstreams_are_shown_with_their_numbers_and_state_in_words(workers, get)
     workers.write("000000b2", upstreams=[broken])
     off, weather = rows(get(), "upstreams")
     assert off[:2] == ["off weather.example.com", "Switched off"]
-    state = "Breaker open not asked for 12 s, in 1 of 2 workers"
+    state = "Paused not asked for 12 s, in 1 of 2 workers"
     assert weather == [
         *("weather weather.example.com", state, "42", "4", "0"),
         *("120 ms", "7.0 s", "3", "14"),
@@ -201,10 +201,10 @@ def test_upstreams_are_shown_with_their_numbers_and_state_in_words(workers, get)
 @pytest.mark.parametrize(
     ("changes", "state"),
     [
-        ({"breaker": "half-open"}, "Breaker half-open one call tries it, in 1 of 2 workers"),
-        ({"breaker": "open"}, "Breaker open one call tries it, in 1 of 2 workers"),
+        ({"breaker": "half-open"}, "Trying again one call tries it, in 1 of 2 workers"),
+        ({"breaker": "open"}, "Paused one call tries it, in 1 of 2 workers"),
         ({"breaker": "open", "off": True, "retry_in": 3.0}, "Switched off"),
-        ({}, "Breaker closed"),
+        ({}, "Working"),
     ],
 )
 def test_a_breaker_is_told_with_what_it_does_next(workers, get, changes, state):

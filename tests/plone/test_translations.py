@@ -2,6 +2,7 @@
 
 from collective.wsgifutures.controlpanel.lines import FORMS
 from collective.wsgifutures.upstreams.settings import UpstreamSettings
+from collective.wsgifutures.wsgi.apologies import TRANSLATIONS
 from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import fields
 from gettext import GNUTranslations
@@ -91,3 +92,10 @@ def test_package_has_the_catalogues():
     """They are beside the code."""
     folder = Path(collective.wsgifutures.__file__).parent / "locales"
     assert {one.parent.parent.name for one in folder.glob("*/LC_MESSAGES/*.mo")} == set(LANGUAGES)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_sentences_for_visitors_are_the_same_with_and_without_zope(language):
+    """A worker says some before there is a request of Zope, from a table of its own."""
+    translations, said = texts(po_of(language)), TRANSLATIONS[language]
+    assert {sentence: translations[sentence] for sentence in said} == said

@@ -92,7 +92,7 @@ def test_variable_that_is_mistyped_is_a_warning_at_the_start(monkeypatch):
 
 
 @each
-def test_upstream_that_is_away_is_503_in_plones_error_page(site, name):
+def test_upstream_that_is_away_is_503_in_a_page_of_the_site(site, name):
     """With Retry-After."""
     call, passes, seconds = AWAY[name]
     site.view("away", lambda self: call())

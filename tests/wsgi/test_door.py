@@ -1,6 +1,7 @@
 """A request is refused before it is parsed, where that is certain from its first bytes."""
 
 from .applications import SECONDS
+from collective.wsgifutures.wsgi import apologies
 from collective.wsgifutures.wsgi.door import Door
 from collective.wsgifutures.wsgi.limits import Refusals
 from collective.wsgifutures.wsgi.settings import Settings
@@ -64,6 +65,27 @@ def test_request_is_refused_when_no_more_can_be_taken(ends, request_):
     busy = b"The site is busy. Please try again in a moment.\n"
     assert body == (busy if request_ is GET else b"")
     assert (worker.handled, worker.refusals.counts) == ([], {"max_waiting": 1})
+
+
+@pytest.mark.parametrize(
+    ("wants", "language"),
+    [
+        (b"Accept: text/html, */*;q=0.8\r\nAccept-Language: de-AT, en;q=0.5\r\n", "de"),
+        (b"accept-language:fi\r\naccept:text/html\r\n", "fi"),
+        (b"Accept: text/html\r\n", "en"),
+    ],
+)
+def test_browser_that_is_refused_gets_a_page_in_its_language(ends, wants, language):
+    """The one that it would have had."""
+    client, server = ends
+    client.sendall(GET[:-2] + wants + b"\r\n")
+    Worker().door("listener", server, "address")
+    head, _, body = received(client).partition(b"\r\n\r\n")
+    assert body == apologies.render(apologies.BUSY, language)
+    assert b"\r\nContent-Type: text/html; charset=utf-8\r\n" in head
+    assert b"\r\nContent-Length: %d\r\n" % len(body) in head
+    assert b"\r\nContent-Security-Policy: default-src 'none'; " in head
+    assert b"\r\nRetry-After: 5\r\nCache-Control: no-store\r\n" in head
 
 
 def test_connection_goes_through_when_more_can_be_taken(ends):

@@ -1,6 +1,7 @@
 """Site Setup > Held responses."""
 
 from ..browser.status.seen import may_view
+from ..browser.title import ITitled
 from ..interfaces import _
 from . import process
 from .guard import may_set_addresses
@@ -16,6 +17,7 @@ from typing import Any
 from z3c.form.converter import FormatterValidationError
 from z3c.form.error import ComputedErrorViewMessage
 from zope.i18n import translate
+from zope.interface import implementer
 
 
 class SettingsForm(RegistryEditForm):  # type: ignore[misc]
@@ -51,10 +53,12 @@ class SettingsForm(RegistryEditForm):  # type: ignore[misc]
         widget.description = " ".join(translate(text, context=self.request) for text in texts)
 
 
+@implementer(ITitled)
 class SettingsControlPanel(ControlPanelFormWrapper):  # type: ignore[misc]
     """The page around the form, with the settings of the server below the form."""
 
     form = SettingsForm
+    page_title = SettingsForm.label
     index = ViewPageTemplateFile("settings.pt")
 
     @property

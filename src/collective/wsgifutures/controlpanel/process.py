@@ -5,6 +5,7 @@ own settings start from.
 """
 
 from ..interfaces import _
+from ..status.board import folder_of
 from ..upstreams.settings import for_site
 from ..upstreams.settings import UpstreamSettings
 from ..upstreams.settings import variable
@@ -14,6 +15,8 @@ from ..wsgi.settings import Origin
 from ..wsgi.settings import Settings
 from ..wsgi.settings import variable_of
 from ..wsgi.visit import SETTINGS
+from ..wsgi.worker import count_slots
+from collections.abc import Callable
 from dataclasses import Field
 from dataclasses import fields
 from typing import Any
@@ -31,8 +34,19 @@ class Row(NamedTuple):
     name: str
     value: str
     what: Any
-    origin: Any  #: where the value comes from, in words
-    variable: str  #: the environment variable that sets it
+    #: Where the value comes from, in words.
+    origin: Any
+    #: The environment variable that sets it.
+    variable: str
+    #: What the process uses, where the value does not say so: it is not set, or too high.
+    used: str = ""
+
+    @property
+    def told(self) -> Any:
+        """The value in words, and what the process uses."""
+        if self.value and self.used:
+            return _("${value}; ${used} used", mapping={"value": self.value, "used": self.used})
+        return self.value or self.used
 
 
 def settings_of(request: Any) -> Settings | None:
@@ -45,8 +59,19 @@ def rows(settings: Settings) -> list[Row]:
     found = []
     for one in fields(settings):
         where = variable_of(one.name)
-        found.append(_row(one, settings, _origin(settings.origin(one.name), where), where))
+        row = _row(one, settings, _origin(settings.origin(one.name), where), where)
+        used = shown(_USED[one.name](settings)) if one.name in _USED else row.value
+        found.append(row if used == row.value else row._replace(used=used))
     return found
+
+
+#: What the process uses of a setting, where that is not its value.
+_USED: dict[str, Callable[[Settings], object]] = {
+    "slots": count_slots,
+    "max_held_per_client": lambda settings: settings.held_by_one_client,
+    "max_processes": lambda settings: settings.max_processes or os.cpu_count(),
+    "status_folder": lambda settings: folder_of(settings) or settings.status_folder,
+}
 
 
 def _row(one: Field[Any], settings: Any, origin: Any, variable: str) -> Row:

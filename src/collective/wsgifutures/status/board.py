@@ -145,12 +145,18 @@ def board_of(settings: Settings | None) -> Board | None:
     Raises:
         FolderRefused: The folder cannot be used, as ``Board`` says.
     """
-    if settings is None or settings.status_folder == "off":
+    folder = None if settings is None else folder_of(settings)
+    return None if folder is None else Board(folder)
+
+
+def folder_of(settings: Settings) -> Path | None:
+    """Return the folder of this instance's board; None if the instance has none."""
+    if settings.status_folder == "off":
         return None
     if settings.status_folder:
-        return Board(settings.status_folder)
+        return Path(settings.status_folder)
     homes = [home for home in (joint.home() for joint in joints) if home]
-    return Board(Path(homes[0], "wsgifutures")) if homes else None
+    return Path(homes[0], "wsgifutures") if homes else None
 
 
 def _private(path: str, flags: int) -> int:

@@ -80,16 +80,16 @@ class UpstreamSettings:
     max_queue: int = setting(200, COUNT_OR_NONE, _("How many more calls may wait in the queue."))
     queue_time: float = setting(2.0, SECONDS, _("How many seconds a call may wait in the queue."))
     failure_rate: float = setting(
-        0.5, SHARE, _("The share of failed calls at which the circuit breaker opens.")
+        0.5, SHARE, _("The share of failed calls at which the upstream is paused.")
     )
     failure_window: float = setting(
         10.0, SECONDS, _("How many seconds the circuit breaker looks back.")
     )
     failure_calls: int = setting(
-        10, COUNT, _("The fewest calls in that time that can open the circuit breaker.")
+        10, COUNT, _("The fewest calls in that time that can pause the upstream.")
     )
     failure_pause: float = setting(
-        5.0, SECONDS, _("Seconds until an open circuit breaker tries the upstream again.")
+        5.0, SECONDS, _("Seconds until one call tries a paused upstream again.")
     )
     retries: int = setting(
         2, COUNT_OR_NONE, _("How often a failed call is made again, if it may be repeated.")

@@ -1,6 +1,8 @@
 """This package's own answers, if the application gives none: 408, 413, 499, 503, 504."""
 
 from ..kernel.errors import FuturesError
+from . import apologies
+from .apologies import Apology
 from .body import BodyRefused
 from .body import Unread
 from .limits import RETRY_AFTER
@@ -11,6 +13,8 @@ from collections.abc import Iterable
 BUSY = "The site is busy. Please try again in a moment."
 _LATE = "A service that this page depends on did not answer in time. Please try again in a moment."
 _UNAVAILABLE = "A service that this page depends on is unavailable. Please try again in a moment."
+_TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
+_NO_STORE = (("Cache-Control", "no-store"),)
 
 
 class Words:
@@ -27,23 +31,33 @@ class Words:
 
     def say(self, status: str, text: str, headers: Iterable[tuple[str, str]] = ()) -> Response:
         """Answer with *text*."""
-        body = text.encode() + b"\n"
-        headers = [
-            ("Content-Type", "text/plain; charset=utf-8"),
-            ("Content-Length", str(len(body))),
-            *headers,
-        ]
+        return self._send(status, text.encode() + b"\n", [*_TEXT, *headers])
+
+    def _apologize(
+        self, status: str, apology: Apology, text: str, headers: Iterable[tuple[str, str]]
+    ) -> Response:
+        """Answer a browser with a page that says *apology*, others with *text*."""
+        environ = self._environ
+        if not apologies.is_for_people(environ.get("HTTP_ACCEPT", "")):
+            return self.say(status, text, headers)
+        language = apologies.choose_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+        may_repeat = environ["REQUEST_METHOD"] in ("GET", "HEAD")
+        page = apologies.render(apology, language, may_repeat=may_repeat)
+        return self._send(status, page, [*apologies.HEADERS, *headers])
+
+    def _send(self, status: str, body: bytes, headers: list[tuple[str, str]]) -> Response:
+        headers.append(("Content-Length", str(len(body))))
         chunks = [] if self._environ["REQUEST_METHOD"] == "HEAD" else [body]
         return Response(status, headers, Unread(chunks, self._environ, self._patience))
 
     def busy(self) -> Response:
         """Answer a request that this worker cannot serve now."""
-        headers = [("Retry-After", str(RETRY_AFTER)), ("Cache-Control", "no-store")]
-        return self.say("503 Service Unavailable", BUSY, headers)
+        headers = [("Retry-After", str(RETRY_AFTER)), *_NO_STORE]
+        return self._apologize("503 Service Unavailable", apologies.BUSY, BUSY, headers)
 
     def late(self) -> Response:
         """Answer a request whose last pass did not end in time."""
-        return self.say("504 Gateway Timeout", _LATE)
+        return self._apologize("504 Gateway Timeout", apologies.LATE, _LATE, _NO_STORE)
 
     def refused(self, refused: BodyRefused) -> Response:
         """Answer a request whose body is refused."""
@@ -53,8 +67,9 @@ class Words:
         """Answer a request whose view did not catch *error*: a service is late or unavailable."""
         if isinstance(error, TimeoutError):
             return self.late()
-        headers = getattr(error, "headers", {}).items()
-        return self.say("503 Service Unavailable", _UNAVAILABLE, headers)
+        headers = [*getattr(error, "headers", {}).items(), *_NO_STORE]
+        what = apologies.UNAVAILABLE, _UNAVAILABLE
+        return self._apologize("503 Service Unavailable", *what, headers)
 
     def gone(self) -> Response:
         """Answer a client that has left: only the server's log gets it, with nginx's status."""

@@ -6,10 +6,12 @@ refusals. A request that is understood from its first bytes is refused here; any
 goes the usual way, and is refused there.
 """
 
+from . import apologies
 from .answers import BUSY
 from .limits import RETRY_AFTER
 from .worker import Worker
 from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import re
@@ -22,14 +24,28 @@ _PEEK = 8192
 #: Headers of a request that has a body, or expects more than an answer.
 _MORE = re.compile(rb"\n(content-length|transfer-encoding|expect|upgrade)[ \t]*:", re.IGNORECASE)
 
-_HEAD = (
-    "HTTP/1.1 503 Service Unavailable\r\n"
-    "Content-Type: text/plain; charset=utf-8\r\n"
-    f"Content-Length: {len(BUSY) + 1}\r\n"
-    f"Retry-After: {RETRY_AFTER}\r\n"
-    "Cache-Control: no-store\r\n"
-    "Connection: close\r\n\r\n"
-)
+#: Headers that say which answer its client can read.
+_WANTS = re.compile(rb"\n(accept(?:-language)?)[ \t]*:([^\r\n]*)", re.IGNORECASE)
+
+
+def _answer(body: bytes, headers: Iterable[tuple[str, str]]) -> tuple[bytes, bytes]:
+    """Return the head and the body of a refusal."""
+    lines = [
+        "HTTP/1.1 503 Service Unavailable",
+        *map(": ".join, headers),
+        f"Content-Length: {len(body)}",
+        f"Retry-After: {RETRY_AFTER}",
+        "Cache-Control: no-store",
+        "Connection: close",
+    ]
+    return "\r\n".join((*lines, "", "")).encode(), body
+
+
+_TEXT = _answer(BUSY.encode() + b"\n", [("Content-Type", "text/plain; charset=utf-8")])
+_PAGES = {
+    language: _answer(apologies.render(apologies.BUSY, language), apologies.HEADERS)
+    for language in apologies.LANGUAGES
+}
 
 
 class Door:
@@ -60,8 +76,8 @@ class Door:
             if not self._is_whole(head):
                 return False
             client.recv(len(head))
-            body = b"" if head.startswith(b"HEAD ") else BUSY.encode() + b"\n"
-            client.sendall(_HEAD.encode() + body)
+            answer, body = _choose_answer(head)
+            client.sendall(answer if head.startswith(b"HEAD ") else answer + body)
             client.close()
         except OSError:  # the client has gone, or sends nothing
             client.close()
@@ -74,3 +90,11 @@ class Door:
         if self._alive is not None and self._alive in head[: head.index(b"\r\n")]:
             return False
         return _MORE.search(head) is None
+
+
+def _choose_answer(request: bytes) -> tuple[bytes, bytes]:
+    """Return a page in its visitor's language to a browser, text to other clients."""
+    wants = {name.lower(): value.decode("latin-1") for name, value in _WANTS.findall(request)}
+    if not apologies.is_for_people(wants.get(b"accept", "")):
+        return _TEXT
+    return _PAGES[apologies.choose_language(wants.get(b"accept-language", ""))]

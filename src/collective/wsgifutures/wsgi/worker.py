@@ -115,10 +115,18 @@ class Worker:
         self.record.refuse(limit, path)
 
 
+def count_slots(settings: Settings) -> int:
+    """Return how many slots a worker has: not more than the publisher can serve."""
+    wanted = _wanted(settings)
+    return min(wanted, max_slots() or wanted)
+
+
 def _slots(settings: Settings) -> int:
-    wanted = settings.slots or good_slots() or SLOTS
-    most = max_slots()
-    if most is None or wanted <= most:
-        return wanted
-    logger.warning("%d slots, not %d: the ZODB pool has no more.", most, wanted)
-    return most
+    slots, wanted = count_slots(settings), _wanted(settings)
+    if slots < wanted:
+        logger.warning("%d slots, not %d: the ZODB pool has no more.", slots, wanted)
+    return slots
+
+
+def _wanted(settings: Settings) -> int:
+    return settings.slots or good_slots() or SLOTS

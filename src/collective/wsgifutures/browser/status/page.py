@@ -1,5 +1,7 @@
 """The page ``@@futures-status``: what visitors wait for right now, and a way to cancel it."""
 
+from ...interfaces import _
+from ..title import ITitled
 from .parts import Parts
 from .parts import StatusView
 from .seen import may_manage
@@ -8,12 +10,16 @@ from functools import cached_property
 from plone.protect import CheckAuthenticator
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
+from zope.interface import implementer
 
 import json
 
 
+@implementer(ITitled)
 class Page(Parts):
     """The page of the live status."""
+
+    page_title = _("Live status")
 
     index = ViewPageTemplateFile("page.pt")
 
@@ -61,6 +67,7 @@ class Data(Parts):
         return json.dumps({"at": self.overview["at"], "html": self.parts()})
 
 
+@implementer(ITitled)
 class Cancel(StatusView):
     """Asks whether to cancel a hold, and cancels the hold when the answer is posted."""
 
@@ -80,6 +87,12 @@ class Cancel(StatusView):
         self.seen.cancel(worker, hold_id)
         self.request.response.redirect(self.url(cancelled=f"{worker}/{hold_id}"))
         return ""
+
+    @property
+    def page_title(self) -> Any:
+        """The title of the page, in the browser's tab."""
+        held = _("Cancel this response?")
+        return held if self.hold else _("This response is no longer held")
 
     @cached_property
     def hold(self) -> Mapping[str, Any] | None:

@@ -5,9 +5,9 @@ from ...interfaces import _
 #: The icon, the colour and the words for each state of a breaker. The words stand on the page,
 #: since not everybody can tell the colours apart.
 BREAKERS = {
-    "closed": ("check-circle", "success", _("Breaker closed")),
-    "half-open": ("question-circle", "warning", _("Breaker half-open")),
-    "open": ("x-octagon", "danger", _("Breaker open")),
+    "closed": ("check-circle", "success", _("Working")),
+    "half-open": ("question-circle", "warning", _("Trying again")),
+    "open": ("x-octagon", "danger", _("Paused")),
     "off": ("slash-circle", "secondary", _("Switched off")),
 }
 

@@ -1,0 +1,89 @@
+"""What a person reads where a service did not answer, or the site cannot."""
+
+from sites import speak
+
+import threading
+import time
+import urllib.request
+
+#: A page of the demo whose service is late.
+LATE = "/@@hold-timeout?catch=no"
+#: One whose service takes its time, so that its response is held.
+SLOW = "/@@hold?seconds=20"
+
+
+def dark(browser, on):
+    """Prefer dark pages, or light ones."""
+    features = [{"name": "prefers-color-scheme", "value": "dark" if on else "light"}]
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def text_colour(browser):
+    return browser.driver.execute_script("return getComputedStyle(document.body).color")
+
+
+def policy_violations(browser):
+    return [one for one in browser.complaints() if "Content Security Policy" in one]
+
+
+def test_page_of_a_late_service_says_so_and_tries_again(browser, site):
+    """In the theme of the site, for everybody, on a phone too."""
+    browser.open(site.site + LATE)
+    assert browser.find("#content h1").text == "This page takes too long"
+    assert browser.driver.title.startswith("This page takes too long")
+    browser.check_accessibility()
+    browser.screenshot("apology")
+    browser.click("#content a.btn")
+    assert browser.find("#content h1").text == "This page takes too long"
+    assert browser.driver.current_url == site.site + LATE
+    browser.resize("phone")
+    assert not browser.overflows()
+
+
+def test_page_of_a_late_service_tells_managers_what_was_late(browser, site):
+    """The future's name, and the traceback where it is asked for."""
+    browser.log_in(site.site)
+    browser.open(site.site + LATE)
+    assert "gave no result within" in browser.find("#futures-error").text
+    browser.click("#futures-error summary")
+    browser.find("#futures-error pre")
+    browser.check_accessibility()
+    browser.screenshot("apology-manager")
+    browser.resize("phone")
+    assert not browser.overflows()
+
+
+def test_page_when_the_site_is_busy_needs_nothing_of_it(browser, start_own):
+    """No theme, no script; it is readable in the dark, and its own policy allows its style."""
+    site = start_own(env={"WSGIFUTURES_MAX_HELD": "1", "WSGIFUTURES_MAX_HELD_PER_CLIENT": "1"})
+    holder = threading.Thread(target=lambda: urllib.request.urlopen(site.site + SLOW), daemon=True)
+    holder.start()
+    time.sleep(2)
+    browser.open(site.site + SLOW)
+    assert browser.find("h1").text == browser.driver.title == "The site is busy"
+    colours = set()
+    for on in (False, True):
+        dark(browser, on)
+        browser.check_accessibility("body")
+        browser.screenshot(f"apology-busy-{'dark' if on else 'light'}")
+        colours.add(text_colour(browser))
+    dark(browser, False)
+    assert len(colours) == 2
+    assert policy_violations(browser) == []
+    browser.resize("phone")
+    assert not browser.overflows()
+    holder.join()
+    browser.click("a")
+    browser.wait_for(lambda: browser.driver.title != "The site is busy")
+    assert browser.driver.current_url == site.site + SLOW
+
+
+def test_page_of_a_late_service_is_in_the_language_of_the_site(
+    browser, start_own, demo_instance, tmp_path
+):
+    """Words of another length have to fit, too."""
+    site = start_own(speak(demo_instance, tmp_path / "fi", "fi"))
+    browser.open(site.site + LATE)
+    assert browser.find("#content h1").text == "Sivun lataaminen kestää liian kauan"
+    browser.screenshot("apology-fi")
+    browser.check_accessibility()

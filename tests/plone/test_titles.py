@@ -1,0 +1,49 @@
+"""Each page of ours has a title of its own in the browser's tab."""
+
+from holdsite import ADMIN
+from lxml.html import fromstring
+from sitesettings import install
+from sitesettings import PANEL
+from snapshots import hold
+from snapshots import Workers
+
+import pytest
+import transaction
+
+
+@pytest.fixture
+def title(site, tmp_path):
+    """Ask for a page, and return its title."""
+    install(site.portal)
+    site.portal.setTitle("A <b> site")
+    transaction.commit()
+    workers = Workers(tmp_path)
+    workers.write("000000a1", hold("/plone/page", id="7"))
+
+    def ask(path, **query):
+        answer = site.get(path, query=query, user=ADMIN, **workers.settings)
+        assert answer.status == 200
+        (found,) = fromstring(answer.body).cssselect("head > title")
+        return found.text_content()
+
+    return ask
+
+
+def test_page_of_the_site_has_the_title_that_it_had(title):
+    """Only those of ours are another's."""
+    assert title("") == "Plone site"
+    assert title("@@overview-controlpanel") == "Plone site"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "expected"),
+    [
+        ("@@futures-status", {}, "Live status"),
+        ("@@futures-cancel", {"worker": "000000a1", "hold": "7"}, "Cancel this response?"),
+        ("@@futures-cancel", {}, "This response is no longer held"),
+        (PANEL, {}, "Held responses"),
+    ],
+)
+def test_page_of_ours_has_a_title_of_its_own(title, path, query, expected):
+    """Before the site's, as Plone puts it."""
+    assert title(path, **query) == f"{expected} — Plone site"
