@@ -53,9 +53,12 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page, "python")]
 #: Named in the docs, and nothing of ours: they need not be installed.
 FOREIGN = {"sentry_sdk"}
 
+#: The add-ons that the pages have their readers write.
+WRITTEN = {"acme", "acme_first", "acme_summary"}
+
 #: Files that need a Plone site. A test of their own runs them, in another process; the site of
 #: the tutorial is made by whoever follows it.
-WITH_A_SITE = {"make_site.py", "testing.py", "tests/test_page.py"}
+WITH_A_SITE = {"make_site.py", "testing.py", "tests/test_page.py", "acme/testing.py"}
 
 #: The words of the project, and no others.
 WORDS = {
@@ -76,7 +79,7 @@ def imports_of(tree):
             found += [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found += [(node.module, alias.name) for alias in node.names]
-    return [(m, n) for m, n in found if m.partition(".")[0] not in FOREIGN | {"acme_summary"}]
+    return [(m, n) for m, n in found if m.partition(".")[0] not in FOREIGN | WRITTEN]
 
 
 def stands_by_itself(block):
@@ -92,6 +95,8 @@ def stands_by_itself(block):
             case ast.Name(id=name) | ast.arg(arg=name):
                 bound.add(name)
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                bound.add(name)
+            case ast.ExceptHandler(name=str(name)):
                 bound.add(name)
             case ast.alias(name=name, asname=other):
                 bound.add(other or name.partition(".")[0])
