@@ -5,6 +5,7 @@ from collective.wsgifutures.wsgi.limits import LOG_EVERY
 from collective.wsgifutures.wsgi.limits import Refusals
 from collective.wsgifutures.wsgi.limits import Room
 from collective.wsgifutures.wsgi.settings import Settings
+from collective.wsgifutures.wsgi.worker import Worker
 
 import dataclasses
 import logging
@@ -51,3 +52,10 @@ def test_each_limit_is_logged_by_itself(caplog):
     for limit in ("max_held", "max_wait", "max_held"):
         refusals.note(limit)
     assert len(caplog.records) == 2
+
+
+def test_executors_get_the_limits_of_the_settings():
+    """Those of threads, processes and lines, and when a loop that stands still is logged."""
+    limits = {"max_threads": 3, "max_processes": 2, "max_queued": 7, "blocked": 0.5}
+    worker = Worker(lambda environ, start_response: [], Settings(**limits))
+    assert worker.executors.limits == (3, 2, 7, 0.5)
