@@ -16,7 +16,7 @@ from .kernel.fragments import fragment
 from .kernel.futures import Future
 from .kernel.futures import future
 from .kernel.futures import gather
-from .kernel.futures import held
+from .kernel.held import held
 from .kernel.settings import SettingRefused
 from .upstreams.answers import Answer
 from .upstreams.errors import UpstreamBusy

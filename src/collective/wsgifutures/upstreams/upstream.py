@@ -1,4 +1,8 @@
-"""The words that a view uses: ``Upstream``, and its ``get``, ``post`` and so on."""
+"""The words that a view uses: ``Upstream``, and its ``get``, ``post`` and so on.
+
+The module is long because the words, their signatures and the call that each of them makes are
+read together.
+"""
 
 from ..kernel.arguments import take
 from ..kernel.arguments import Taken
