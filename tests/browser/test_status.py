@@ -214,7 +214,7 @@ def test_page_when_paused_stays_as_it_is(browser, page, crowd):
     assert "Not live." in live(browser)
     crowd.ask("news/assistant", 90)
     wait_until(lambda: crowd.holds())
-    browser.wait_for(lambda: "is 4 s old" in live(browser))
+    browser.wait_for(lambda: "was 4 s ago" in live(browser))
     assert paths(browser) == []
     browser.click("[data-pause]")
     browser.wait_for(lambda: paths(browser))
