@@ -7,13 +7,13 @@ import pytest
 SAID = {
     "de": [
         "Antworten halten",
-        "Erlaubt ist eine ganze Zahl ab 1 oder nichts.",
+        "Diese Einstellung erlaubt eine ganze Zahl ab 1 oder nichts.",
         "„town.total = never“: Für total ist eine Zahl von Sekunden größer als 0 erlaubt.",
         "Belegte Slots",
     ],
     "fi": [
         "Pidä vastaukset odottamassa",
-        "Tähän sopii kokonaisluku, vähintään 1, tai ei mitään.",
+        "Tähän asetukseen sopii kokonaisluku, vähintään 1, tai ei mitään.",
         "”town.total = never”: asetukseen total sopii nollaa suurempi määrä sekunteja.",
         "Käytössä olevat paikat",
     ],

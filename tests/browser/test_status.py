@@ -112,7 +112,7 @@ def test_limits_and_a_breaker_when_reached_are_said_in_words(browser, page, crow
         crowd.ask("shop/checkout", user="jane")
     for number in range(60):
         crowd.ask("news/assistant", 90, "jane", f"{SECRET}{number}")
-    browser.wait_for(lambda: "as many responses" in browser.find("#futures-part-last").text)
+    browser.wait_for(lambda: "the limit of held responses" in browser.find("#futures-part-last").text)
     browser.wait_for(lambda: "nearly all" in browser.find("#futures-tile-held").text)
     state = browser.wait_for(lambda: browser.all("#futures-part-upstreams .futures-danger"))
     assert state[0].text == "Paused"
@@ -214,7 +214,7 @@ def test_page_when_paused_stays_as_it_is(browser, page, crowd):
     assert "Not live." in live(browser)
     crowd.ask("news/assistant", 90)
     wait_until(lambda: crowd.holds())
-    browser.wait_for(lambda: "is 4 s old" in live(browser))
+    browser.wait_for(lambda: "was 4 s ago" in live(browser))
     assert paths(browser) == []
     browser.click("[data-pause]")
     browser.wait_for(lambda: paths(browser))
