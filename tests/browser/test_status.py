@@ -112,7 +112,7 @@ def test_limits_and_a_breaker_when_reached_are_said_in_words(browser, page, crow
         crowd.ask("shop/checkout", user="jane")
     for number in range(60):
         crowd.ask("news/assistant", 90, "jane", f"{SECRET}{number}")
-    browser.wait_for(lambda: "the limit of held responses" in browser.find("#futures-part-last").text)
+    browser.wait_for(lambda: "limit of held responses" in browser.find("#futures-part-last").text)
     browser.wait_for(lambda: "nearly all" in browser.find("#futures-tile-held").text)
     state = browser.wait_for(lambda: browser.all("#futures-part-upstreams .futures-danger"))
     assert state[0].text == "Paused"
