@@ -98,7 +98,7 @@ def test_parts_when_they_come_are_heard_of(visitor, site):
     visitor.wait_for(lambda: "after one call" in parts(visitor)[0])
     assert busy(visitor)[1] == "true"
     rest(visitor)
-    assert "three times as late" in parts(visitor)[1]
+    assert "three times as long" in parts(visitor)[1]
     visitor.wait_for(lambda: "of 3 further parts of this page have loaded." in said(visitor))
     visitor.screenshot("deferred-there")
     visitor.check_accessibility()
@@ -224,4 +224,4 @@ def test_parts_when_the_worker_is_busy_come_later(visitor, start_own):
     rest(visitor)
     assert time.monotonic() - began > 3
     assert "after one call" in parts(visitor)[0]
-    assert "three times as late" in parts(visitor)[1]
+    assert "three times as long" in parts(visitor)[1]
