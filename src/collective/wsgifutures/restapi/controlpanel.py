@@ -83,12 +83,13 @@ class Serializer(ControlpanelSerializeToJson):  # type: ignore[misc]
         return result
 
     def _rows(self, rows: list[process.Row]) -> dict[str, dict[str, str]]:
+        request = self.controlpanel.request
         return {
             row.name: {
                 "value": row.value,
                 "used": row.used or row.value,
-                "description": self._translate(row.what),
-                "from": self._translate(row.origin),
+                "description": translate(row.what, context=request),
+                "from": translate(row.origin, context=request),
                 "variable": row.variable,
             }
             for row in rows
