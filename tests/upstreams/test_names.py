@@ -191,3 +191,23 @@ def test_number_of_look_ups_is_limited(weather, known, monkeypatch):
     error = raised_by(UpstreamFailed, weather(name="other", at="http://fine", retries=0).get)
     assert error.reason == "too many hosts are being looked up"
     thread.join(5)
+
+
+class NoThread:
+    """A thread of a system that has too many."""
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+
+def test_look_up_that_could_not_begin_stands_in_no_way(outside, weather, known, monkeypatch):
+    """There were too many threads for a moment: the next call asks anew."""
+    known["some"] = ["127.0.0.1"]
+    upstream = weather(at=outside.url.replace("127.0.0.1", "some"), timeout=(1, 1), retries=0)
+    with monkeypatch.context() as patch:
+        runtime = type(names.current())
+        patch.setattr(runtime, "thread", lambda self, target: NoThread())
+        error = raised_by(UpstreamFailed, upstream.get, "/")
+        assert "no thread is free" in str(error)
+    assert known["asked"] == []
+    assert upstream.get("/").ok

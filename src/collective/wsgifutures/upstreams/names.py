@@ -39,7 +39,7 @@ def addresses(host: str, seconds: float) -> list[str]:
             raise OSError(errno.EAGAIN, "too many hosts are being looked up")
         _waiting.setdefault(key, []).append(mine)
     if first:
-        current().thread(target=lambda: _tell(key, _look_up(host))).start()
+        _begin(key)
     try:
         mine.signal.wait(seconds)
     finally:
@@ -49,6 +49,14 @@ def addresses(host: str, seconds: float) -> list[str]:
             raise found
         return list(found)
     raise TimeoutError("timed out")
+
+
+def _begin(key: tuple[int, str]) -> None:
+    try:
+        current().thread(target=lambda: _tell(key, _look_up(key[1]))).start()
+    except RuntimeError:  # the system has too many threads
+        # Told like any outcome, so that the next call begins anew.
+        _tell(key, OSError(errno.EAGAIN, "no thread is free to look up the host"))
 
 
 def _is_address(host: str) -> bool:
@@ -62,9 +70,9 @@ def _is_address(host: str) -> bool:
 def _look_up(host: str) -> list[str] | Exception:
     try:
         found = getaddrinfo(host, None, socket.AF_UNSPEC, socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(one[4][0]) for one in found))
     except Exception as error:
         return error.with_traceback(None)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 def getaddrinfo(*args: Any) -> list[Any]:
