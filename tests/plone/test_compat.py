@@ -4,7 +4,9 @@ Only their import line is another one.
 """
 
 from collective.wsgifutures import compat as futures
+from collective.wsgifutures.kernel.passes import current_pass
 from holdsite import ADMIN
+from holdsite import ask
 from holdsite import calls
 from holdsite import count
 from holdsite import released
@@ -90,6 +92,26 @@ def test_a_view_of_the_documentation_is_published_twice_and_shows_its_value(site
     site.view("old", **{"__call__": view.__call__})
     answer = site.get("old")
     assert (answer.passes, answer.text, calls) == (["Suspended", "200"], text, [text])
+
+
+@pytest.mark.parametrize("sent", ["form", "cookie"])
+def test_what_a_visitor_sends_takes_no_mark_off(site, sent):
+    """Zope's request has the form and the cookies as attributes; a cache could keep that page."""
+
+    def view(self):
+        page = futures.resultOrSubmit("k", "placeholder", hang, "value")
+        ask("a")
+        if current_pass().hold.passes == 2:
+            released.set()  # soon: the call still runs when this pass ends
+        return page
+
+    site.view("old", view)
+    if sent == "form":
+        answer = site.get("old", query={futures._MARKED: "1"})
+    else:
+        answer = site.get("old", headers={"HTTP_COOKIE": f"{futures._MARKED}=1"})
+    assert answer.text == "value"
+    assert answer.passes == ["Suspended", "Suspended", "200"]
 
 
 def test_a_page_with_a_template_shows_its_value(site):

@@ -416,7 +416,8 @@ def cancel_if_opted_out(this: Pass, request: Any) -> None:
 
     For a publisher, before it is decided whether the pass waits.
     """
-    if hasattr(request, _MARKED) and not IContainsPromises.providedBy(request):
+    # In vars: as an attribute, a variable of the form or a cookie would count too.
+    if _MARKED in vars(request) and not IContainsPromises.providedBy(request):
         for call in this.hold.pending:
             if isinstance(call.identity, tuple) and call.identity[0] == __name__:
                 this.cancel(call)
