@@ -18,6 +18,7 @@ from collective.wsgifutures import HoldExpired
 from collective.wsgifutures import TooManyPasses
 from collective.wsgifutures.kernel.passes import current_pass
 from collective.wsgifutures.kernel.runtime import under_gevent
+from collective.wsgifutures.kernel.sites import SiteSettings
 from collective.wsgifutures.wsgi.joints import Joint
 from collective.wsgifutures.wsgi.joints import joints
 from collective.wsgifutures.wsgi.settings import Settings
@@ -454,6 +455,58 @@ def test_past_the_grace_a_last_pass_that_finds_no_slot_answers_504(caplog):
     busy.join(SECONDS)
     answers.append(Answer(app, make_environ(QUERY_STRING="busy")).status)
     assert answers[1] == "200 OK"  # no slot is lost
+
+
+def test_deadline_that_a_later_pass_lowers_is_that_of_the_grace_too():
+    """A site may be known in the second pass only."""
+    go_on, taken = threading.Event(), threading.Event()
+
+    def held():
+        if echo("x") and current_pass().hold.passes == 2:
+            current_pass().hold.limit(SiteSettings(deadline=0.3))
+        later()
+
+    views = {"held": held, "busy": lambda: (taken.set(), go_on.wait(SECONDS))}
+    app = holding(
+        page(lambda environ: views[environ["QUERY_STRING"]]()),
+        Settings(slots=1, deadline=10.0 * SECONDS, grace=0.05),
+    )
+    answers = []
+    asks = [
+        threading.Thread(
+            target=lambda name=name: answers.append(
+                Answer(app, make_environ(QUERY_STRING=name)).status
+            ),
+            daemon=True,
+        )
+        for name in views
+    ]
+    asks[0].start()
+    until = time.monotonic() + SECONDS
+    while log.count("pass") < 2 and time.monotonic() < until:
+        time.sleep(0.001)
+    asks[1].start()
+    assert taken.wait(SECONDS)
+    asks[0].join(SECONDS / 2)
+    assert answers == ["504 Gateway Timeout"]
+    go_on.set()
+    asks[1].join(SECONDS)
+
+
+def test_last_pass_that_ends_by_a_conflict_has_expired_once():
+    """It is published again, and still the last pass."""
+
+    def view(environ):
+        this = current_pass()
+        if this.hold.expired and not this.hold.conflicts:
+            this.conflict(again_in=0.01)
+        return later.submit().result(default="without")
+
+    app = holding(page(view), Settings(deadline=0.1))
+    assert Answer(app, make_environ()).body == b"without"
+    record = app.worker.record
+    assert (record.held, record.expired) == (1, 1)
+    assert [event.what for event in record.last] == ["expired"]
 
 
 def test_an_application_that_asks_for_ever_new_futures_is_stopped():

@@ -141,7 +141,7 @@ class Waiter:
             if item is None:
                 self._hold.note_pending(self._clock())
                 self._hold.cancel()
-            else:
+            elif not item[0].stopped:  # what a stopped call gives tells of its stop
                 self._settle(*item)
         if self._hold.state is HoldState.WAITING:
             self._hold.time_out(self._clock())

@@ -83,7 +83,7 @@ class Record:
         if hold.cancelled:
             self.cancelled += 1
             self._note("cancelled", _names(hold), path, number)
-        elif hold.expired:
+        else:
             self.expired += 1
             self._note("expired", _names(hold), path, number)
 

@@ -148,9 +148,13 @@ class Visit:
         worker.held.add(self)
         try:
             while True:
+                was_last = hold.expired  # and ended by a conflict
                 yield from self.waiter.wait()
-                if hold.expired:
+                if hold.expired and not was_last:
                     worker.record.wait_ends(hold, self.path, self.number)
+                # A pass may have lowered the deadline, even to a time that is over.
+                ends_at = max(hold.ends_at, worker.clock())
+                until = min(until, ends_at + worker.settings.grace)
                 response = yield from worker.gate.run_resumed(Attempt(self, body), until)
                 if response is not None:
                     return response
