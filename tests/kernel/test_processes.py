@@ -12,6 +12,7 @@ from collective.wsgifutures import future
 from collective.wsgifutures import gather
 from collective.wsgifutures import ProcessEnded
 from collective.wsgifutures.kernel.executors import Executors
+from collective.wsgifutures.kernel.runtime import under_gevent
 from collective.wsgifutures.kernel.waiting import drive
 from enum import Enum
 from pathlib import Path
@@ -96,6 +97,22 @@ def test_a_fork_of_the_worker_that_ends_leaves_the_executors_to_the_worker(execu
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
     assert run(declare(kind, calls.where), executors)[0] == before
+
+
+@pytest.mark.parametrize("kind", ["processes", "threads", "asyncio"])
+def test_a_fork_of_the_worker_that_asks_again_has_executors_of_its_own(executors, kind):
+    """What it sent to the worker's processes would be taken for the worker's calls."""
+    run(declare(kind, calls.where), executors)
+    before = executors.get(kind)
+    helper = vars(executors).get("helper")
+    assert (helper is not None) == (under_gevent() and kind != "processes")
+    pid = os.fork()
+    if pid == 0:
+        executors.close()
+        after = executors.get(kind)
+        shared = helper is not None and vars(executors)["helper"] is helper
+        os._exit(int(after is before or shared))
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_who_kills_itself_fails_alone(executors):

@@ -194,6 +194,7 @@ class Executors:
         """
         made = set(self.by_name.values()) if self._pid == os.getpid() else ()
         self.by_name.clear()
+        vars(self).pop("helper", None)
         atexit.unregister(self.close)
         for executor in made:
             executor.close()

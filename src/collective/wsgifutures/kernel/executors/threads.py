@@ -1,6 +1,6 @@
-"""Futures as threads: the default without gevent; with it, for C code that waits by itself.
+"""Futures as threads of this process: the default where gevent has not patched.
 
-There are only so many: the others stand in a line, which processes have too.
+There are only so many: the others stand in a line, which processes and the helper have too.
 """
 
 from ..calls import Call
