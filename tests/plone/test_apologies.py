@@ -153,6 +153,16 @@ def test_page_outside_of_a_site_needs_none(site):
     answer = site.get("../away", headers={"HTTP_ACCEPT_LANGUAGE": "fi"})
     assert (answer.status, answer.headers["retry-after"]) == (503, "7")
     assert one(answer, "h1") == LANGUAGES["fi"][0]
+    assert_needs_nothing(answer)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_page_outside_of_a_site_takes_no_language_of_a_form(site, held):
+    """There it could be anything, a list for example."""
+    show(site, BUSY)
+    fi = {"HTTP_ACCEPT_LANGUAGE": "fi"}
+    answer = site.get("../away", query={"LANGUAGE:list": "de"}, headers=fi, held=held)
+    assert (answer.status, one(answer, "h1")) == (503, LANGUAGES["fi"][0])
 
 
 def test_page_when_its_template_fails_is_the_one_that_needs_nothing(site, monkeypatch):
@@ -167,6 +177,13 @@ def test_page_when_its_template_fails_is_the_one_that_needs_nothing(site, monkey
     assert (answer.status, answer.headers["retry-after"]) == (503, "7")
     assert one(answer, "title") == one(answer, "h1") == UNAVAILABLE.title
     assert "portal-footer" not in answer.body
+    assert_needs_nothing(answer)
+
+
+def assert_needs_nothing(answer):
+    """No theme is put around the page, and the page may load nothing."""
+    assert answer.headers["x-theme-disabled"] == "1"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none';")
 
 
 class AskingViewlet(ViewletBase):

@@ -50,7 +50,12 @@ class Page(ExceptionView):  # type: ignore[misc]
 
     def basic_template(self, **facts: Any) -> str:
         """Return the page that needs nothing, in place of one that failed."""
-        wanted = self.request.get("LANGUAGE") or self.request.getHeader("Accept-Language", "")
+        request = self.request
+        for name, value in apologies.HEADERS:
+            request.response.setHeader(name, value)
+        request.response.setHeader("X-Theme-Disabled", "1")
+        # The site's language if there is one; never the visitor's form or cookie of that name.
+        wanted = request.other.get("LANGUAGE") or request.getHeader("Accept-Language", "")
         language = apologies.choose_language(wanted)
         return apologies.render(self.apology, language, may_repeat=bool(self.again_url)).decode()
 
