@@ -2,14 +2,12 @@
 
 from .outside import ok
 from .outside import raised_by
-from .outside import Raw
 from .outside import requests_on
 from .outside import side_by_side
 from .outside import until
 from collective.wsgifutures import UpstreamError
 from collective.wsgifutures import UpstreamFailed
 from collective.wsgifutures import UpstreamTimeout
-from collective.wsgifutures.kernel.runtime import under_gevent
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams import names
 
@@ -22,15 +20,6 @@ import time
 pytestmark = pytest.mark.concurrency
 
 
-def plain(module, name):
-    """Return what gevent has not patched: look-ups run in threads of the system."""
-    if not under_gevent():
-        return getattr(__import__(module), name)
-    from gevent.monkey import get_original
-
-    return get_original(module, name)
-
-
 @pytest.fixture
 def known(monkeypatch):
     """Names, each with its addresses, or with the seconds that nothing is said about it."""
@@ -40,7 +29,7 @@ def known(monkeypatch):
         asked.append(host)
         found = hosts[host]
         if isinstance(found, float):
-            plain("time", "sleep")(found)
+            names.current().of_the_system("time", "sleep")(found)
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in found]
 
@@ -91,14 +80,11 @@ def test_limits_hold_for_all_addresses_together(weather, known, limits, what, se
 
 def test_address_that_is_dead_leaves_time_for_the_next_one(weather, known):
     """One in two machines is away, and nobody need know."""
-    with dead(FOUR[:1]) as port:
-        service = Raw.__new__(Raw)
-        with socket.create_server((FOUR[1], port)) as listener:
-            threading.Thread(target=answer, args=[listener], daemon=True).start()
-            known["two"] = FOUR[:2]
-            upstream = weather(at=f"http://two:{port}", timeout=(1, 1), retries=0)
-            assert upstream.get("/").text == "two"
-        del service
+    with dead(FOUR[:1]) as port, socket.create_server((FOUR[1], port)) as listener:
+        threading.Thread(target=answer, args=[listener], daemon=True).start()
+        known["two"] = FOUR[:2]
+        upstream = weather(at=f"http://two:{port}", timeout=(1, 1), retries=0)
+        assert upstream.get("/").text == "two"
 
 
 def answer(listener):

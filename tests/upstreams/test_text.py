@@ -164,6 +164,35 @@ def test_redirect_asks_the_environment_for_its_own_host(outside, weather, monkey
     assert outside.targets == [ASKED, "GET /there"]
 
 
+@pytest.mark.parametrize("path", ["/there", "http://localhost:{port}/there"])
+def test_password_of_a_proxy_goes_to_no_host(outside, weather, monkeypatch, path):
+    """The hosts need none; the address of the proxy stands in the environment for all of them."""
+    port = outside.host.rpartition(":")[2]
+    monkeypatch.setenv("http_proxy", "http://user:s3cret@127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", f"127.0.0.1:{port},localhost:{port}")
+    target = path.format(port=port)
+    outside.answer = lambda one: (
+        (302, {"Location": target}, b"") if one.target == "/now" else (200, {}, b"")
+    )
+    assert weather(at=f"http://127.0.0.1:{port}").get("/now").ok
+    assert [one.target for one in outside.asked] == ["/now", "/there"]
+    assert all("proxy-authorization" not in one.headers for one in outside.asked)
+
+
+def test_password_of_a_proxy_goes_to_the_proxy_after_a_redirect_too(outside, weather, monkeypatch):
+    """It is the pool's, not the request's."""
+    monkeypatch.setenv("http_proxy", outside.url.replace("//", "//user:s3cret@"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    outside.answer = lambda one: (
+        (302, {"Location": "http://other.example.com/there"}, b"")
+        if "/now" in one.target
+        else (200, {}, b"")
+    )
+    assert weather(at="http://weather.example.com").get("/now").ok
+    sent = [one.headers.get("proxy-authorization") for one in outside.asked]
+    assert sent == ["Basic dXNlcjpzM2NyZXQ="] * 2
+
+
 # what a body says
 
 

@@ -4,8 +4,11 @@ from .outside import raised_by
 from .outside import requests_on
 from collective.wsgifutures import UpstreamError
 from collective.wsgifutures import UpstreamFailed
+from collective.wsgifutures.upstreams import heads
+from collective.wsgifutures.upstreams.heads import NotWhole
 
 import gzip
+import io
 import pytest
 import zlib
 
@@ -161,3 +164,10 @@ def test_many_small_parts_of_a_gzip_cost_little(outside, weather):
     """Each is looked at from its begin to the end of all: somebody could send a million."""
     outside.says(headers={"Content-Encoding": "gzip"}, body=gzip.compress(b"") * 100_000)
     raised_by(UpstreamError, weather(timeout=(1, 9), total=9).get, "/")
+
+
+def test_line_between_chunks_that_does_not_end_is_refused_before_it_is_read():
+    """``max_size`` counts what is in chunks alone. Here the versions of urllib3 differ."""
+    plain = io.BytesIO(b"1" * 200_000)
+    raised_by(NotWhole, heads._Chunks(plain).readline)
+    assert plain.tell() == 64 * 1024

@@ -63,13 +63,13 @@ class Breaker:
         self._probe: object = None
         self._lock = current().lock()
 
-    def closed_for(self, now: float | None = None) -> float:
+    def closed_for(self) -> float:
         """Return how many seconds the upstream may not be asked; 0 if it may be asked now."""
         if self.state is BreakerState.CLOSED:
             return 0.0
         if self._probe is not None:
             return _WHILE_PROBING
-        return max(0.0, self._again_at - (self._clock() if now is None else now))
+        return max(0.0, self._again_at - self._clock())
 
     def enter(self, call: object) -> float:
         """Return 0 if *call* may be made, otherwise in how many seconds to ask again."""

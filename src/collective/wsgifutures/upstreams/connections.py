@@ -7,13 +7,11 @@ not used again. Under gevent it waits for the first byte before http.client make
 which has a buffer of 8 KB.
 """
 
-from ..kernel.runtime import under_gevent
+from ..kernel.runtime import current
 from .heads import Response
 from .limits import Limits
-from .limits import limits
+from .limits import of_call
 from .names import addresses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib3 import HTTPConnectionPool
 from urllib3 import HTTPSConnectionPool
@@ -99,19 +97,19 @@ class Connection(HTTPConnection):
     @property
     def is_connected(self) -> bool:
         """Tell whether it may be used: it is open, was not idle for long, and nothing has come."""
-        of = _of_call()
+        of = of_call()
         if self.sock is None or of.anew or time.monotonic() - self._used_at > of.idle:
             return False
         # Without waiting: gevent's poll goes through its loop even for no time at all.
-        poll = _plain_poll()()
+        poll = current().of_the_system("select", "poll")()
         poll.register(self.sock, select.POLLIN)
         of.kept = not poll.poll(0)
         return of.kept
 
     def connect(self) -> None:
         """Connect to one of the host's addresses, within one limit for all of them."""
-        of = _of_call()
-        with _all_in(of.connect()):
+        of = of_call()
+        with current().time_limit(of.connect(), TimeoutError("timed out")):
             known = addresses(self._name, of.left())
             for left in range(len(known), 0, -1):
                 try:
@@ -136,29 +134,26 @@ class Connection(HTTPConnection):
         """Send *data* in parts, for as long as the peer takes them."""
         for begin in range(0, len(data), PART):
             if self.sock is not None:
-                self.sock.settimeout(_of_call().left())
+                self.sock.settimeout(of_call().left())
             super().send(data[begin : begin + PART])
 
     def getresponse(self) -> Any:
         """Return the answer."""
-        if under_gevent():
-            self._wait_for_first_byte()
+        self._wait_for_first_byte()
         response = super().getresponse()
         self._used_at = time.monotonic()
         return response
 
     def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """Return http.client's own response, reading in time."""
-        return Response(_Socket(sock, _of_call()), *args, **kwargs)  # type: ignore[arg-type]
+        return Response(_Socket(sock, of_call()), *args, **kwargs)  # type: ignore[arg-type]
 
     def _wait_for_first_byte(self) -> None:
-        from gevent.socket import wait_read
-
         sock: Any = self.sock
         # TLS inside of TLS is not a socket, and bytes that TLS has unpacked are not an event.
         if not isinstance(sock, socket.socket) or _pending(sock):
             return
-        wait_read(sock.fileno(), _of_call().left(), TimeoutError("timed out"))
+        current().wait_to_read(sock, of_call().left())
 
 
 class _ConnectionTLS(Connection, HTTPSConnection):
@@ -177,52 +172,16 @@ class _PoolTLS(HTTPSConnectionPool):
 POOLS = {"http": _Pool, "https": _PoolTLS}
 
 
-def _of_call() -> Limits:
-    found = limits.get()
-    if found is None:
-        raise RuntimeError("a connection of an upstream is used outside of a call")
-    return found
-
-
-@contextmanager
-def _all_in(seconds: float) -> Iterator[None]:
-    """Under gevent, end what is done inside after *seconds*."""
-    if not under_gevent():
-        yield
-        return
-    import gevent
-
-    # gevent's own exception: after a TimeoutError urllib3 would try the next address.
-    over = gevent.Timeout.start_new(seconds)
-    try:
-        yield
-    except gevent.Timeout as raised:
-        if raised is not over:
-            raise
-        raise TimeoutError("timed out") from None
-    finally:
-        over.close()
-
-
 class _SocketTLS(ssl.SSLSocket):
-    """Ends its handshake in time. Under gevent ``_all_in`` does that."""
+    """Ends its handshake in time."""
 
     def do_handshake(self, *args: Any) -> None:
-        self.settimeout(None if under_gevent() else _of_call().left())
+        self.settimeout(of_call().left())
         super().do_handshake(*args)
 
 
 def _pending(sock: Any) -> int:
     return sock.pending() if isinstance(sock, ssl.SSLSocket) else 0
-
-
-@functools.cache
-def _plain_poll() -> Any:
-    if not under_gevent():
-        return select.poll
-    from gevent.monkey import get_original
-
-    return get_original("select", "poll")
 
 
 @functools.cache

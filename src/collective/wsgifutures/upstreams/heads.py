@@ -20,6 +20,9 @@ import re
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;[^\r\n]*)?\r?\n")
 _END = b"\r\n"
 
+#: The longest line between chunks, in bytes; older versions of urllib3 name no limit.
+_LONGEST_LINE = 64 * 1024
+
 
 class NotWhole(HTTPException):
     """An answer ends too early, or does not say where it ends."""
@@ -89,7 +92,7 @@ class _Chunks:
         self._plain = plain
         self._left: int | None = None  #: bytes of a chunk and its end; None: a size comes next
 
-    def readline(self, limit: int = -1) -> bytes:
+    def readline(self, limit: int = _LONGEST_LINE) -> bytes:
         line: bytes = self._plain.readline(limit)
         if self._left is None:
             size = _CHUNK.fullmatch(line)

@@ -22,7 +22,6 @@ class Limits:
     def __init__(self, settings: UpstreamSettings, until: float, host: str) -> None:
         self._settings = settings
         self._until = until
-        self.connects_by: float | None = None
         self.begin(host)
 
     def begin(self, host: str, anew: bool = False) -> None:
@@ -31,7 +30,7 @@ class Limits:
         self.anew = anew
         self.kept = False  #: whether a kept connection is in use
         self.answered = False  #: whether a byte of its answer has come
-        self.connects_by = None  #: set while it connects: when that has to be over
+        self.connects_by: float | None = None  #: set while it connects: when that has to be over
 
     def is_dropped(self, error: BaseException) -> bool:
         """Tell whether *error* says that a kept connection ended before any byte came on it."""
@@ -88,3 +87,15 @@ def is_timeout(error: BaseException) -> bool:
 
 #: The limits of the call that is made here; None outside of a call.
 limits: ContextVar[Limits | None] = ContextVar("wsgifutures.upstream", default=None)
+
+
+def of_call() -> Limits:
+    """Return the limits of the call that is made here.
+
+    Raises:
+        RuntimeError: There is no call.
+    """
+    found = limits.get()
+    if found is None:
+        raise RuntimeError("a connection of an upstream is used outside of a call")
+    return found

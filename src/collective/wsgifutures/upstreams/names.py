@@ -5,7 +5,6 @@ process: if ten of them hang, no call could connect to any host.
 """
 
 from ..kernel.runtime import current
-from ..kernel.runtime import under_gevent
 from ..kernel.waiting import Inbox
 from typing import Any
 
@@ -77,11 +76,7 @@ def _look_up(host: str) -> list[str] | Exception:
 
 def getaddrinfo(*args: Any) -> list[Any]:
     """Ask the system. gevent has no loop in the thread that does."""
-    if not under_gevent():
-        return list(socket.getaddrinfo(*args))
-    from gevent.monkey import get_original
-
-    return list(get_original("socket", "getaddrinfo")(*args))
+    return list(current().of_the_system("socket", "getaddrinfo")(*args))
 
 
 def _tell(key: tuple[int, str], found: list[str] | Exception) -> None:

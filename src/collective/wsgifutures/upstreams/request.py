@@ -108,7 +108,7 @@ def _checked(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 def _header(name: str, value: object) -> str:
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-        raise Unfit("headers", "one has a name that is none for HTTP.")
+        raise Unfit("headers", "a name is not one that HTTP allows for a header.")
     where = f"headers[{name!r}]"
     if name.lower() in _OURS:
         raise Unfit(where, "the connection sets it by itself; leave it out.")

@@ -10,7 +10,7 @@ from .connections import POOLS
 from .connections import SOCKET_OPTIONS
 from .connections import tls_context
 from .errors import UpstreamRefused
-from .limits import limits
+from .limits import of_call
 from .request import IDEMPOTENT
 from .settings import host_of
 from .settings import UpstreamSettings
@@ -61,10 +61,7 @@ class _Adapter(HTTPAdapter):
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Make the pools for hosts behind *proxy*."""
         if not proxy.lower().startswith(("http://", "https://")):
-            of = limits.get()
-            raise UpstreamRefused(
-                self._name, of.host if of else "", "its proxy is not an HTTP proxy"
-            )
+            raise UpstreamRefused(self._name, of_call().host, "its proxy is not an HTTP proxy")
         manager = super().proxy_manager_for(proxy, **kwargs, **self._options)
         manager.pool_classes_by_scheme = POOLS
         return manager
@@ -87,9 +84,7 @@ class _Adapter(HTTPAdapter):
     ) -> Response:
         """Send *request*; send it again if a kept connection ended before the answer began."""
         # Not *args and **kwargs: these take another 1 KB of the stack of each call that waits.
-        of = limits.get()
-        if of is None:
-            raise RuntimeError("an upstream is asked outside of a call")
+        of = of_call()
         of.begin(host_of(request.url or ""))
         try:
             return super().send(request, stream, timeout, verify, cert, proxies)
@@ -111,7 +106,7 @@ class CallSession(Session):
         adapter = _Adapter(name, settings)
         for scheme in ("http://", "https://"):
             self.mount(scheme, adapter)
-        self._proxies = _proxies(settings.base_url, get_environ_proxies(settings.base_url))
+        self._proxies = _proxies(settings.base_url)
 
     def ask(self, request: PreparedRequest) -> Response:
         """Return the last answer of *request*. Its body has yet to be read."""
@@ -139,9 +134,11 @@ class CallSession(Session):
             super().rebuild_method(prepared_request, response)
 
     def rebuild_proxies(self, prepared_request: PreparedRequest, proxies: Any) -> Any:
-        """Return the proxies for the new host, whatever the last one had."""
-        found = super().rebuild_proxies(prepared_request, {})  # type: ignore[no-untyped-call]
-        return _proxies(prepared_request.url or "", found)
+        """Return the proxies for the new host, whatever the last one had.
+
+        A proxy's password is not among the headers of the request: urllib3 gives it to the proxy.
+        """
+        return _proxies(prepared_request.url or "")
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         """Decide what the request takes along to its new address."""
@@ -163,15 +160,16 @@ class CallSession(Session):
         return UpstreamRefused(self._name, host_of(response.url), reason)
 
 
-def _proxies(url: str, found: dict[str, str]) -> dict[str, str]:
-    """Return the proxies that requests *found* for *url*, mended.
+def _proxies(url: str) -> dict[str, str]:
+    """Return the proxies that requests finds for *url*, mended.
 
     requests takes a user's name for a scheme, and knows no port behind an address in no_proxy.
     """
     names = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if host_of(url) in [name.strip() for name in names.split(",")]:
         return {}
-    return {key: one if "://" in one else f"http://{one}" for key, one in found.items()}
+    found = get_environ_proxies(url).items()
+    return {key: one if "://" in one else f"http://{one}" for key, one in found}
 
 
 def _may_be_repeated(request: PreparedRequest) -> bool:

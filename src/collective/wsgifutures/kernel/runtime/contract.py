@@ -102,6 +102,16 @@ class Runtime(Protocol):
     def outlives_its_callers(self) -> bool:
         """Tell whether the default executor's calls go on when this thread has ended."""
 
+    def of_the_system(self, module: str, name: str) -> Any:
+        """Return the system's own function: it stops its thread, not only its greenlet."""
+
+    def wait_to_read(self, socket: Any, seconds: float) -> None:
+        """Wait for something to read, if a wait here saves memory; else return at once.
+
+        Raises:
+            TimeoutError: Nothing came within *seconds*.
+        """
+
     def here(self) -> Any:
         """Return the current thread or greenlet."""
 

@@ -11,6 +11,7 @@ from gevent import GreenletExit
 from gevent._hub_local import get_hub_if_exists  # as gevent's own thread pool does
 from gevent.hub import Waiter
 from gevent.monkey import get_original
+from gevent.socket import wait_read
 from types import FrameType
 from typing import Any
 
@@ -168,6 +169,7 @@ class _Greenlets:
     time_limit = staticmethod(gevent.Timeout)
     loop = staticmethod(gevent.get_hub)
     here = staticmethod(gevent.getcurrent)
+    of_the_system = staticmethod(get_original)
 
     #: Under gevent a call may run in a thread of the system beside the greenlets. gevent's own
     #: locks would switch greenlets between two loops. A lock of the system stops the loop while
@@ -179,6 +181,9 @@ class _Greenlets:
     def slots(self, number: int) -> list[Slot]:
         turns = _Turns()
         return [_GreenletSlot(turns) for _ in range(number)]
+
+    def wait_to_read(self, socket: Any, seconds: float) -> None:
+        wait_read(socket.fileno(), seconds, TimeoutError("timed out"))
 
     def at_end_of_thread(self, function: Callable[[], None]) -> None:
         # A socket that waits in a hub can only be closed while the hub is there.

@@ -5,8 +5,10 @@ from .contract import Slot
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import FrameType
+from typing import Any
 
 import functools
+import importlib
 import operator
 import sys
 import threading
@@ -47,6 +49,12 @@ class _Threads:
 
     def time_limit(self, seconds: float, error: Exception) -> nullcontext[None]:
         return nullcontext()  # a waiting thread cannot be reached
+
+    def of_the_system(self, module: str, name: str) -> Any:
+        return getattr(importlib.import_module(module), name)
+
+    def wait_to_read(self, socket: Any, seconds: float) -> None:
+        pass  # a thread that waits has its whole stack anyway
 
     def at_end_of_thread(self, function: Callable[[], None]) -> None:
         pass  # nothing ends with its thread
