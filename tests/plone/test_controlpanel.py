@@ -147,6 +147,17 @@ def test_upstreams_are_listed_with_all_that_can_be_set(site, open_panel):
     assert shown["weather.max_calls"][0::2] == ["50", "code, or default"]
 
 
+def test_variable_that_nothing_reads_is_no_origin(site, open_panel, monkeypatch):
+    """The prefix is in capitals, whatever comes after it."""
+    monkeypatch.setenv("wsgifutures_upstream_weather_total", "5")
+    monkeypatch.setenv("WSGIFUTURES_UPSTREAM_WEATHER_MAX_CALLS", "50")
+    found = rows(site.get(PANEL, user=ADMIN).body, "upstream-weather")
+    shown = {name: others for name, *others in found}
+    assert shown["weather.total"][0::2] == ["30", "code, or default"]
+    variable = "environment variable WSGIFUTURES_UPSTREAM_WEATHER_MAX_CALLS"
+    assert shown["weather.max_calls"][0::2] == ["50", variable]
+
+
 # What it takes and refuses
 
 

@@ -7,6 +7,7 @@ own settings start from.
 from ..interfaces import _
 from ..status.board import folder_of
 from ..upstreams.settings import for_site
+from ..upstreams.settings import of_environment
 from ..upstreams.settings import UpstreamSettings
 from ..upstreams.settings import variable
 from ..upstreams.upstream import Upstream
@@ -102,7 +103,7 @@ def _row_of(upstream: Upstream, here: UpstreamSettings, one: Field[Any]) -> Row:
     origin = _("code, or default")
     if getattr(here, one.name) != declared:
         origin = _("this site; else ${value}", mapping={"value": shown(declared)})
-    elif where in map(str.upper, os.environ):
+    elif one.name in of_environment(upstream.name):
         origin = _origin(Origin.VARIABLE, where)
     return _row(one, here, origin, where)
 

@@ -137,13 +137,17 @@ def declared(name: str, options: Mapping[str, object]) -> UpstreamSettings:
         SettingRefused: A setting has a value that is not allowed.
     """
     settings = changed(UpstreamSettings(), options, f"{name}: {{}}".format)
+    return changed(settings, of_environment(name), lambda setting: variable(name, setting))
+
+
+def of_environment(name: str) -> dict[str, str]:
+    """Return the settings of the upstream *name* that the environment changes, by their names."""
     prefix = variable(name, "")
-    wanted = {
+    return {
         key.removeprefix(prefix).lower(): value
         for key, value in os.environ.items()
         if key.startswith(prefix) and key.removeprefix(prefix).lower() in NAMES
     }
-    return changed(settings, wanted, lambda setting: variable(name, setting))
 
 
 def for_site(name: str, settings: UpstreamSettings) -> UpstreamSettings:
