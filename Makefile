@@ -53,7 +53,7 @@ ALL := test-operation test-python-3.12 test-python-3.13 test-plone61 test-storag
 
 .PHONY: test-all
 test-all: $(READY)  ## The tests, and what needs more than this environment
-	@echo "Two suites at a time, some 17 minutes. Each tells what it found when it has ended."
+	@echo "Two suites at a time, about half an hour. Each tells what it found when it has ended."
 	@$(SIDE_BY_SIDE) $(ALL) $(TESTS)
 
 .PHONY: test-operation
