@@ -1,9 +1,9 @@
 """What a person reads where a service did not answer, or the site cannot."""
 
+from processes import wait_until
 from sites import speak
 
 import threading
-import time
 import urllib.request
 
 #: A page of the demo whose service is late.
@@ -58,7 +58,7 @@ def test_page_when_the_site_is_busy_needs_nothing_of_it(browser, start_own):
     site = start_own(env={"WSGIFUTURES_MAX_HELD": "1", "WSGIFUTURES_MAX_HELD_PER_CLIENT": "1"})
     holder = threading.Thread(target=lambda: urllib.request.urlopen(site.site + SLOW), daemon=True)
     holder.start()
-    time.sleep(2)
+    wait_until(lambda: site.service.calls("hello"))  # a call starts once its response is held
     browser.open(site.site + SLOW)
     assert browser.find("h1").text == browser.driver.title == "The site is busy"
     colours = set()
