@@ -20,6 +20,7 @@ from requests import PreparedRequest
 from requests import Response
 from requests import Session
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_PORTS
 from requests.utils import get_environ_proxies
 from typing import Any
 from urllib.parse import quote
@@ -36,8 +37,6 @@ _HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "cookie",
 
 #: The headers that describe a body.
 _OF_BODY = ("Content-Type", "Content-Length")
-
-_PORTS = {"http": 80, "https": 443}
 
 
 class _Adapter(HTTPAdapter):
@@ -191,7 +190,7 @@ def _is_safe(parts: SplitResult | None, before: SplitResult) -> bool:
 
 def _origin(url: str | None) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url or "")
-    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
 def _add_cookies(headers: Any, before: str) -> None:

@@ -167,7 +167,7 @@ class Method(Generic[P]):
         self._needed = frozenset(p.name for p in parameters if p.default is p.empty)
 
     def __repr__(self) -> str:
-        return f"<future {self._upstream.name}.{self._name}>"
+        return f"<future {self.name}>"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Answer:
         """Return the answer, or suspend the pass if there is no answer yet."""
@@ -181,7 +181,7 @@ class Method(Generic[P]):
             TypeError: An argument has a name that the method does not know, or is missing.
             SettingRefused: The site has set a value that is not allowed.
         """
-        name = f"{self._upstream.name}.{self._name}"
+        name = self.name
         try:
             taken = self._take(args, kwargs)
             return self._upstream._submit(name, self._name, taken, holding_pass())

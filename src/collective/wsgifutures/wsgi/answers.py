@@ -10,9 +10,9 @@ from .visit import Response
 from .worker import Environ
 from collections.abc import Iterable
 
-BUSY = "The site is busy. Please try again in a moment."
-_LATE = "A service that this page depends on did not answer in time. Please try again in a moment."
-_UNAVAILABLE = "A service that this page depends on is unavailable. Please try again in a moment."
+BUSY = f"{apologies.BUSY.title}. {apologies.AGAIN}"
+_LATE = f"{apologies.LATE.text} {apologies.AGAIN}"
+_UNAVAILABLE = f"{apologies.UNAVAILABLE.text} {apologies.AGAIN}"
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
 _NO_STORE = (("Cache-Control", "no-store"),)
 
