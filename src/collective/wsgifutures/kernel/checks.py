@@ -78,8 +78,6 @@ class Watch:
         self._asked_before: dict[Place, list[Call]] = {}
         #: The calls of places that have asked with other arguments in each pass up to now.
         self._changing: dict[Place, list[Call]] = {}
-        #: The number of the last pass that sent mail at once.
-        self.mailed_in = 0
 
     def asks(self, call: Call) -> None:
         """Note that *call* is asked for, and from which line outside of this package."""
