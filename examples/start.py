@@ -126,7 +126,6 @@ def start_gunicorn(port, service):
     environment = {
         "WSGIFUTURES_DEBUG": "on",
         "WSGIFUTURES_BLOCKED": "10",  # the first pages compile their templates
-        "WSGIFUTURES_MAX_WAIT": "240",  # to show for how long 200 blocking views keep others out
         "WSGIFUTURES_DEMO_SERVICE": service,
         "PYTHONWARNINGS": "ignore",
         "no_proxy": local,
