@@ -8,10 +8,10 @@
 - pages: 200 requests at once for a full page that holds; meanwhile another visitor looks at the
   front page again and again
 
-The clients of burst, again and pages have eight addresses. ``--slower 3`` lets two processes
-compute on the worker's core beside it, so that it has a third of the core. Takes three minutes, more
-if slower; two cores. Prints a table in reStructuredText, and ends with an error if somebody was
-refused.
+The clients of burst, again and pages have eight addresses. ``--slower 3`` stops the
+worker for two thirds of the time, as a machine that is three times slower would. Takes three
+minutes, more if slower; two cores. Prints a table in reStructuredText, and ends with an error if
+somebody was refused.
 """
 
 from collections import Counter
@@ -24,6 +24,7 @@ from serving import table
 import argparse
 import gevent
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -38,6 +39,17 @@ PATIENCE = 60
 
 #: Seconds from one crowd to the next.
 CALM = 5
+
+#: Lets a process run for 20 ms, then stops it for the rest of so many times 20 ms, again and again.
+SLOWING = """
+import os, signal, sys, time
+pid, times = int(sys.argv[1]), int(sys.argv[2])
+while times > 1:
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(0.02)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.02 * (times - 1))
+"""
 
 
 class Crowds:
@@ -91,19 +103,15 @@ def row(name, results, note):
 
 
 @contextmanager
-def neighbours(number, core):
-    """Let *number* processes compute on *core* while the context lasts."""
-    command = [sys.executable, "-c", "while True: pass"]
-    busy = [
-        subprocess.Popen(command, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
-        for _ in range(number)
-    ]
+def slowed(pid, times):
+    """Stop the process *pid* for a part of each moment, so that it is so many *times* slower."""
+    slowing = subprocess.Popen([sys.executable, "-c", SLOWING, str(pid), str(times)])
     try:
         yield
     finally:
-        for process in busy:
-            process.kill()
-            process.wait()
+        slowing.kill()
+        slowing.wait()
+        os.kill(pid, signal.SIGCONT)
 
 
 def main():
@@ -113,12 +121,11 @@ def main():
     parser.add_argument("--slower", type=int, default=1, help="how many times slower it is made")
     options = parser.parse_args()
     rows = [["", "served", "99 % within", "not served", ""]]
-    core = min(os.sched_getaffinity(0))
     with prepared() as (serve, _), serve() as server:
         server.get("@@load-fill", ("admin", "admin"))
         for view in (HELD, PAGE, FRONT):  # each slot compiles its templates
             Load(server.site + view, 8, 40, PATIENCE).run()
-        with neighbours(options.slower - 1, core):
+        with slowed(server.worker, options.slower):
             for kind in [options.only] if options.only else kinds:
                 began = time.monotonic()
                 rows.append(row(kind, *getattr(Crowds(server), kind)()))

@@ -4,8 +4,8 @@
     .venv/bin/python benchmarks/run_all.py --only held cpu
 
 Each program's tables go to ``docs/benchmarks-<name>.txt``, and what they ran on to
-``docs/benchmarks-machine.txt``. If a program fails, its old figures stay, the others run, and the end
-says so. The machine should do nothing else meanwhile: it warns if it does.
+``docs/benchmarks-machine.txt``. If a program fails, its old figures stay, the others run, and the
+end says so. The machine should do nothing else meanwhile: it warns if it does.
 """
 
 from dataclasses import dataclass

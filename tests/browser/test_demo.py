@@ -40,7 +40,7 @@ def test_demo_when_200_held_requests_come_in_shows_their_answers(browser, site):
     first, last = facts[facts.index("Answers after") + 1].removesuffix(" s").split(" s to ")
     assert 1 <= float(first) <= float(last) < FOUR_AT_A_TIME
     visitor = facts[facts.index("Another visitor waited at most") + 1].removesuffix(" s")
-    assert float(visitor) < FOUR_AT_A_TIME / 2
+    assert float(visitor) < ONE_BY_ONE
     browser.check_accessibility()
     assert browser.complaints() == []
 

@@ -33,7 +33,7 @@ T = TypeVar("T")
 SOON = 10.0
 
 #: While new requests wait, at least one pass in this many is the first one of a request.
-SHARE = 4
+SHARE = 3
 
 
 class NoAnswer(Exception):
@@ -292,12 +292,21 @@ class Arrivals:
 
     def popleft(self) -> "_Ticket":
         """Return the ticket that gets a slot now."""
-        line = next(iter(self._lanes.values())) if self._turn_of_lanes else self._line
-        ticket = next(iter(line))
+        ticket = next(iter(self._line))
+        if self._turn_of_lanes:
+            ticket = next(iter(self._next_lane(ticket)))
         self._turn_of_lanes = not self._turn_of_lanes
         self._rate.count(time.monotonic())
         self.remove(ticket)
         return ticket
+
+    def _next_lane(self, oldest: "_Ticket") -> "OrderedDict[_Ticket, None]":
+        """Return the lane whose turn it is. A crowd that has the other turns has none of these."""
+        lanes = iter(self._lanes.items())
+        name, lane = next(lanes)
+        if name == oldest.lane and len(lane) > 1:
+            name, lane = next(lanes, (name, lane))
+        return lane
 
     def remove(self, ticket: "_Ticket") -> None:
         """Take *ticket* out of the line; the next turn of the lanes is another lane's."""
