@@ -176,6 +176,8 @@ def start(port, children):
     print(f"""
   The demo is ready:  {site}/@@futures-demo
   Log in:             {site}/login   admin / admin
+  Who waits now:      {site}/@@futures-status
+  Settings:           {site}/@@wsgifutures-controlpanel
   The slow service:   {service}
   Stop:               Ctrl-C
 """)

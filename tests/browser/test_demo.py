@@ -22,6 +22,19 @@ def test_demo_when_opened_can_be_read_by_everybody(browser, site):
     assert browser.complaints() == []
 
 
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [("futures-status", "Live status"), ("wsgifutures-controlpanel", "Held responses")],
+)
+def test_demo_leads_an_administrator_to_site_setup(browser, start_own, page, title):
+    """To who waits now, and to the settings."""
+    own = start_own()
+    browser.log_in(own.site)
+    browser.open(own.site + "/@@futures-demo")
+    browser.click(f"#content a[href$='@@{page}']")
+    assert browser.find("#content h1").text == title
+
+
 def test_demo_when_200_held_requests_come_in_shows_their_answers(browser, site):
     """They are answered long before a server of four threads could; nobody else waits as long."""
     browser.open(site.site + "/@@futures-demo")
