@@ -80,9 +80,9 @@ class Settings:
     max_held_per_client: int | None = setting(
         None, COUNT, _("Most responses held for one visitor. Default: a tenth of all.")
     )
-    max_waiting: int = setting(1000, COUNT, _("How many new requests may wait for a slot."))
+    max_waiting: int = setting(2500, COUNT, _("How many new requests may wait for a slot."))
     max_wait: float = setting(
-        10.0, SECONDS, _("How many seconds a new request may wait for a slot.")
+        45.0, SECONDS, _("How many seconds a new request may wait for a slot.")
     )
     max_bodies: int = setting(
         1024**3, COUNT, _("Most bytes of request bodies kept at a time, in memory and in files.")

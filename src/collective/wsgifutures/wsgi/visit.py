@@ -124,7 +124,7 @@ class Visit:
         self._prepare()
         worker.record.requests += 1
         try:
-            response = yield from worker.gate.run_new(Attempt(self, body))
+            response = yield from worker.gate.run_new(Attempt(self, body), self.path)
             if response is None:
                 response = yield from self._hold(body)
         except BaseException as error:

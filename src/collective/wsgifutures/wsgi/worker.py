@@ -96,10 +96,14 @@ class Worker:
         for joint in joints:
             joint.worker_starts(self)
 
-    def refuses(self) -> str | None:
-        """Return the limit for which a new request would be refused now, None if there is none."""
+    def refuses(self, path: str | None = None) -> str | None:
+        """Return the limit for which a new request would be refused now, None if there is none.
+
+        Args:
+            path: The path of the request, as in ``PATH_INFO``; None: whichever it is.
+        """
         try:
-            self.gate.check()
+            self.gate.check(path)
         except Refused as refused:
             return refused.limit
         return None
