@@ -1,7 +1,7 @@
-"""Warns developers of views that wait more often than they need: the setting ``debug``.
+"""Warns developers of careless views: the setting ``debug``.
 
 In debug mode a hold has a ``Watch``. It notes the calls that each pass asks for, and looks at
-them when a pass waits. Each finding about a view is logged once in a process. A finding names
+them when a pass ends. Each finding about a view is logged once in a process. A finding names
 arguments, but never shows their values.
 """
 
@@ -38,6 +38,13 @@ def what_differs(calls: Iterable[Call]) -> str:
     return f" ({', '.join(names)})" if names else ""
 
 
+def tell(view: str, finding: str, text: str, *facts: object, trace: str = "") -> None:
+    """Log a finding about *view*, once; the other arguments are those of ``Watch.tell``."""
+    if (view, finding) not in _logged:
+        _logged.add((view, finding))
+        logger.warning("%s " + text, view, *facts, extra={"trace_id": trace})
+
+
 class Watch:
     """The calls that the passes of one hold have asked for, and where.
 
@@ -71,16 +78,39 @@ class Watch:
             finding: The name of the finding.
             text: Follows the name of the view, and has a ``%s`` for each of *facts*.
         """
-        view = self.view or "A request"
-        if (view, finding) not in _logged:
-            _logged.add((view, finding))
-            logger.warning("%s " + text, view, *facts, extra={"trace_id": self._trace})
+        tell(self.view or "A request", finding, text, *facts, trace=self._trace)
 
-    def pass_waits(self, new: Iterable[Call]) -> None:
-        """Look at a pass that has ended by waiting; *new* are the calls that it was first in."""
+    def pass_ends(
+        self, pending: Iterable[Call], number: int, *, waits: bool, is_last: bool
+    ) -> None:
+        """Look at a pass that has ended, by waiting or with an answer.
+
+        Args:
+            pending: The calls that have no outcome.
+            number: How often the request has been published.
+            waits: The response is held.
+            is_last: The pass might not have waited.
+        """
+        if waits:
+            self._look_at_a_wait([call.name for call in pending if call.first_pass == number])
+        elif not is_last:
+            self._look_for_dropped_calls(pending)
+
+    def _look_at_a_wait(self, new: list[str]) -> None:
         if not self._look_for_changes():
-            self._look_for_a_waterfall([call.name for call in new])
+            self._look_for_a_waterfall(new)
         self._asked_before, self._asked = self._asked, {}
+
+    def _look_for_dropped_calls(self, pending: Iterable[Call]) -> None:
+        """Log the calls that an answer drops: they are never made, or stopped."""
+        for call in pending:
+            self.tell(f"answer without {call.name}", _DROPPED, call.name, self._place_of(call))
+
+    def _place_of(self, call: Call) -> str:
+        """Return the line that asks for *call*, as ``acme/views.py, line 12``."""
+        asked = [*self._asked.items(), *self._asked_before.items()]
+        lines = [f"{code.co_filename}, line {n}" for (code, n), calls in asked if call in calls]
+        return next(iter(lines), "in an earlier pass")
 
     def _look_for_changes(self) -> bool:
         """Log places that ask with other arguments in each pass; tell whether there are any."""
@@ -116,6 +146,13 @@ _WATERFALL = (
     "or write @held on the view's method, or @fragment on the parts of the page."
 )
 
+_DROPPED = (
+    "asks for %s (%s) and does not wait for it: the answer is a redirect, an error or another "
+    "status than 2xx. A call that has not started by then is never made, and a call that runs is "
+    "stopped. If the call has to be made, ask for its result() before you answer. If not, submit "
+    "it after what may end the request."
+)
+
 
 def _are_others(before: list[Call], calls: list[Call]) -> bool:
     """Tell whether *calls* are of the same functions as *before*, all with other arguments."""
@@ -129,11 +166,16 @@ def _describe(calls: list[Call]) -> str:
 
 
 def _place() -> Place:
-    """Return the line outside of this package that asks."""
-    frame = sys._getframe(2)
+    frame = asking_frame()
+    return frame.f_code, frame.f_lineno
+
+
+def asking_frame() -> FrameType:
+    """Return the innermost frame outside of this package: the line that asks."""
+    frame = sys._getframe(1)
     while frame.f_back is not None and _is_of_package(frame):
         frame = frame.f_back
-    return frame.f_code, frame.f_lineno
+    return frame
 
 
 def _is_of_package(frame: FrameType) -> bool:

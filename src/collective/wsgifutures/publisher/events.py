@@ -20,6 +20,7 @@ from .. import compat
 from ..kernel.passes import current_pass
 from ..kernel.passes import Pass
 from ..traces import spans
+from . import coroutines
 from . import early_writes
 from .zope import THROW_ERRORS
 from .zope import ZopePublisher
@@ -52,10 +53,15 @@ def pass_starts(event: Any) -> None:
 
 
 def pass_is_traversed(event: Any) -> None:
-    """Keep the view's name for the span of this pass, which ends after the request is cleared."""
+    """Keep the view's name, for what is told of this pass after the request is cleared."""
+    coroutines.refuse(event.request.get("PUBLISHED"))
     this = current_pass()
-    if this is not None and spans.is_recorded() and isinstance(this.publisher, ZopePublisher):
+    if this is None:
+        return
+    if spans.is_recorded() and isinstance(this.publisher, ZopePublisher):
         this.publisher.keep_view_name()
+    if this.hold.watch is not None:
+        this.hold.watch.view = this.publisher.view_name()
 
 
 class _SuspendIfItWaits:
