@@ -22,7 +22,7 @@ import time
 pytestmark = pytest.mark.concurrency
 
 #: Long enough to be seen several times, also on a slow machine.
-LONG = 12 * PERIOD * SEEN
+LONG = 7 * PERIOD * SEEN
 
 #: The same in a module of that name: a database is known by its package.
 SLEEPER = "import time\ndef work(function, *args):\n    return function(*args)\n"
@@ -146,7 +146,7 @@ def compute_in_c():
 
 
 def quick():
-    time.sleep(PERIOD)
+    time.sleep(PERIOD / 3)
 
 
 @pytest.mark.parametrize("function", [compute, compute_in_c, quick])

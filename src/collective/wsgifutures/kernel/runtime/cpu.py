@@ -7,7 +7,6 @@ wanted to look wakes too late. The system says which thread has computed meanwhi
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from pathlib import Path
 from types import FrameType
 
 import os
@@ -33,10 +32,11 @@ def cpu_of_threads(wanted: Iterable[int]) -> dict[int, float]:
 
 def _read_cpu(native: int | None) -> float | None:
     try:
-        stat = Path(f"/proc/self/task/{native}/stat").read_text()
+        with open(f"/proc/self/task/{native}/stat", "rb", buffering=0) as file:
+            stat = file.read(4096)
     except OSError:  # it has ended
         return None
-    fields = stat.rpartition(")")[2].split()
+    fields = stat.rpartition(b")")[2].split()
     return (int(fields[_USER]) + int(fields[_SYSTEM])) / os.sysconf("SC_CLK_TCK")
 
 
