@@ -299,8 +299,8 @@ IN_GATHER = [
 
 
 @pytest.mark.parametrize("view", IN_GATHER)
-def test_a_call_in_place_of_submit_is_refused_before_its_wait(view):
-    """In debug mode, with what to write."""
+def test_a_call_in_place_of_submit_is_refused_before_its_wait(view, caplog):
+    """In debug mode, with what to write; and nothing else is told of that call."""
     request = HeldRequest(view)
     request.hold.watch = checks.Watch()
     with pytest.raises(TypeError) as caught:
@@ -308,6 +308,8 @@ def test_a_call_in_place_of_submit_is_refused_before_its_wait(view):
     assert str(caught.value).startswith("shop.price is called as an argument of gather, ")
     assert "f.submit(...)" in str(caught.value)
     assert (request.passes, request.executor.jobs) == (1, [])
+    if view is not called_in_a_list:  # it submits another
+        assert caplog.records == []
 
 
 def asks_for_an_argument():

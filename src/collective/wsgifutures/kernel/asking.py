@@ -17,24 +17,17 @@ import functools
 import itertools
 import linecache
 
-WRITE_SUBMIT = "Write gather(f.submit(...), g.submit(...)) instead of gather(f(...), g(...))."
 
-
-def check_not_argument_of(function: Callable[..., Any], name: str) -> None:
-    """Refuse a call of the future *name* that is an argument of a call of *function*, a gather.
-
-    Raises:
-        TypeError: It is.
-    """
+def is_argument_of(function: Callable[..., Any]) -> bool:
+    """Tell whether what asks now is called as an argument of a call of *function*."""
     frame = asking_frame()
     here = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), ())
-    for call in _calls(frame.f_code.co_filename):
-        places = (_place(value) for value in _values(call.args))
-        if here in places and _named(call.func, frame) is function:
-            raise TypeError(
-                f"{name} is called as an argument of gather, which takes futures: the calls "
-                f"would be waited for one after the other. {WRITE_SUBMIT}"
-            )
+    around = (
+        call
+        for call in _calls(frame.f_code.co_filename)
+        if here in [_place(value) for value in _values(call.args)]
+    )
+    return any(_named(call.func, frame) is function for call in around)
 
 
 @functools.lru_cache(maxsize=100)

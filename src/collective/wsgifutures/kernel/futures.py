@@ -11,8 +11,7 @@ from .arguments import take_arguments
 from .arguments import take_closure
 from .arguments import Taken
 from .arguments import Unfit
-from .asking import check_not_argument_of
-from .asking import WRITE_SUBMIT
+from .asking import is_argument_of
 from .by_name import Declared
 from .by_name import pack
 from .calls import Call
@@ -53,6 +52,7 @@ stand_ins: list[Callable[[Call], Outcome]] = []
 
 _MISSING: Any = object()
 
+_WRITE_SUBMIT = "Write gather(f.submit(...), g.submit(...)) instead of gather(f(...), g(...))."
 _NO_TIMEOUT_HERE = ". Set timeout= where the future is declared: @future(timeout=...)."
 
 
@@ -138,8 +138,12 @@ class Future(Generic[T]):
                 f"{self._call.name} was submitted in a pass that has ended. Submit it "
                 "again in each pass: the same arguments give the same call."
             )
-        if this.hold.watch is not None:
-            check_not_argument_of(gather, self._call.name)
+        if this.hold.watch is not None and is_argument_of(gather):
+            self.cancel()
+            raise TypeError(
+                f"{self._call.name} is called as an argument of gather, which takes futures: the "
+                f"calls would be waited for one after the other. {_WRITE_SUBMIT}"
+            )
         this.suspend([self._call])
 
 
@@ -329,7 +333,7 @@ def gather(*futures: Future[Any], return_exceptions: bool = False) -> list[Any]:
         if not isinstance(item, Future):
             raise TypeError(
                 f"gather takes futures, as submit returns them; argument {position} is a "
-                f"{type(item).__qualname__}. {WRITE_SUBMIT}"
+                f"{type(item).__qualname__}. {_WRITE_SUBMIT}"
             )
     this = current_pass()
     pending = [f._call for f in futures if f._call.outcome is None and f._pass is this]
