@@ -1,7 +1,7 @@
-"""Warns developers of views that wait more often than they need: the setting ``debug``.
+"""Warns developers of careless views: the setting ``debug``.
 
 In debug mode a hold has a ``Watch``. It notes the calls that each pass asks for, and looks at
-them when a pass waits. Each finding about a view is logged once in a process. A finding names
+them when a pass ends. Each finding about a view is logged once in a process. A finding names
 arguments, but never shows their values.
 
 A pass that waits in its slot is logged without debug mode too.
@@ -94,11 +94,37 @@ class Watch:
         """
         tell(self.view, finding, text, *facts, trace=self._trace)
 
-    def pass_waits(self, new: Iterable[Call]) -> None:
-        """Look at a pass that has ended by waiting; *new* are the calls that it was first in."""
+    def pass_ends(
+        self, pending: Iterable[Call], number: int, *, waits: bool, is_last: bool
+    ) -> None:
+        """Look at a pass that has ended, by waiting or with an answer.
+
+        Args:
+            pending: The calls that have no outcome.
+            number: How often the request has been published.
+            waits: The response is held.
+            is_last: The pass might not have waited.
+        """
+        if waits:
+            self._look_at_a_wait([call.name for call in pending if call.first_pass == number])
+        elif not is_last:
+            self._look_for_dropped_calls(pending)
+
+    def _look_at_a_wait(self, new: list[str]) -> None:
         if not self._look_for_changes():
-            self._look_for_a_waterfall([call.name for call in new])
+            self._look_for_a_waterfall(new)
         self._asked_before, self._asked = self._asked, {}
+
+    def _look_for_dropped_calls(self, pending: Iterable[Call]) -> None:
+        """Log the calls that an answer drops: they are never made, or stopped."""
+        for call in pending:
+            self.tell(f"answer without {call.name}", _DROPPED, call.name, self._place_of(call))
+
+    def _place_of(self, call: Call) -> str:
+        """Return the line that asks for *call*, as ``acme/views.py, line 12``."""
+        asked = [*self._asked.items(), *self._asked_before.items()]
+        lines = [f"{code.co_filename}, line {n}" for (code, n), calls in asked if call in calls]
+        return next(iter(lines), "in an earlier pass")
 
     def _look_for_changes(self) -> bool:
         """Log places that ask with other arguments in each pass; tell whether there are any."""
@@ -140,6 +166,13 @@ _WATERFALL = (
     "or write @held on the view's method, or @fragment on the parts of the page."
 )
 
+_DROPPED = (
+    "asks for %s (%s) and does not wait for it: the answer is a redirect, an error or another "
+    "status than 2xx. A call that has not started by then is never made, and a call that runs is "
+    "stopped. If the call has to be made, ask for its result() before you answer. If not, submit "
+    "it after what may end the request."
+)
+
 
 def _are_others(before: list[Call], calls: list[Call]) -> bool:
     """Tell whether *calls* are of the same functions as *before*, all with other arguments."""
@@ -153,11 +186,16 @@ def _describe(calls: list[Call]) -> str:
 
 
 def _place() -> Place:
-    """Return the line outside of this package that asks."""
-    frame = sys._getframe(2)
+    frame = asking_frame()
+    return frame.f_code, frame.f_lineno
+
+
+def asking_frame() -> FrameType:
+    """Return the innermost frame outside of this package: the line that asks."""
+    frame = sys._getframe(1)
     while frame.f_back is not None and _is_of_package(frame):
         frame = frame.f_back
-    return frame.f_code, frame.f_lineno
+    return frame
 
 
 def _is_of_package(frame: FrameType) -> bool:

@@ -232,7 +232,7 @@ class Gate:
         return self.new
 
 
-class Arrivals:
+class Arrivals(OrderedDict["_Ticket", None]):
     """The line of new requests that wait for a slot. It refuses those that would wait too long.
 
     Every other turn goes to the request that has waited longest. The turns between go round the
@@ -252,17 +252,14 @@ class Arrivals:
     """
 
     def __init__(self, max_waiting: float, max_wait: float) -> None:
+        super().__init__()
         self._max_waiting = max_waiting
         self._max_wait = max_wait
         self._soon = min(SOON, max_wait)
-        self._line: OrderedDict[_Ticket, None] = OrderedDict()
         self._lanes: OrderedDict[Hashable, OrderedDict[_Ticket, None]] = OrderedDict()
         self._since = 0.0  # when the line last stopped being empty
         self._rate = _Rate()
         self._turn_of_lanes = False
-
-    def __len__(self) -> int:
-        return len(self._line)
 
     def check(self, lane: Hashable = None) -> None:
         """Raise ``Refused`` if one more request may not wait in *lane*."""
@@ -287,12 +284,12 @@ class Arrivals:
         """Put *ticket* at the end of the line, and of its lane."""
         if not self:
             self._since = time.monotonic()
-        self._line[ticket] = None
+        self[ticket] = None
         self._lanes.setdefault(ticket.lane, OrderedDict())[ticket] = None
 
     def popleft(self) -> "_Ticket":
         """Return the ticket that gets a slot now."""
-        ticket = next(iter(self._line))
+        ticket = next(iter(self))
         if self._turn_of_lanes:
             ticket = next(iter(self._next_lane(ticket)))
         self._turn_of_lanes = not self._turn_of_lanes
@@ -310,14 +307,11 @@ class Arrivals:
 
     def remove(self, ticket: "_Ticket") -> None:
         """Take *ticket* out of the line; the next turn of the lanes is another lane's."""
-        del self._line[ticket]
+        del self[ticket]
         lane = self._lanes.pop(ticket.lane)
         del lane[ticket]
         if lane:
             self._lanes[ticket.lane] = lane
-
-    def __contains__(self, ticket: "_Ticket") -> bool:
-        return ticket in self._line
 
 
 class _Rate:

@@ -298,8 +298,9 @@ class Pass:
         """
         hold, waits = self.hold, self.waits(successful)
         again_in, forgotten, awaited = self._again_in, self._forgotten, self.suspended_on
-        if again_in is None and waits and hold.watch is not None:
-            hold.watch.pass_waits(c for c in hold.pending if c.first_pass == hold.passes)
+        if again_in is None and hold.watch is not None:
+            last = hold.expired or hold.out_of_passes
+            hold.watch.pass_ends(hold.pending, hold.passes, waits=waits, is_last=last)
         if again_in is None and (waits or successful):
             hold.follow_ups += self._follow_ups
         self.close()

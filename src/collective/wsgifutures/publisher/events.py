@@ -22,6 +22,7 @@ from ..kernel.passes import current_pass
 from ..kernel.passes import Pass
 from ..traces import spans
 from . import at_once
+from . import coroutines
 from .zope import THROW_ERRORS
 from .zope import ZopePublisher
 from transaction._transaction import Status
@@ -53,13 +54,18 @@ def pass_starts(event: Any) -> None:
 
 
 def pass_is_traversed(event: Any) -> None:
-    """Keep the view's name for the span of this pass, which ends after the request is cleared.
+    """Refuse a view that is ``async def``, and keep a pass whose view acts at once.
 
-    Keep the pass itself if its view is going to write outside of the transaction.
+    Keep the view's name, for what is told of this pass after the request is cleared.
     """
+    coroutines.refuse(event.request.get("PUBLISHED"))
     this = current_pass()
-    if this is not None and spans.is_recorded() and isinstance(this.publisher, ZopePublisher):
+    if this is None:
+        return
+    if spans.is_recorded() and isinstance(this.publisher, ZopePublisher):
         this.publisher.keep_view_name()
+    if this.hold.watch is not None:
+        this.hold.watch.view = this.publisher.view_name()
     at_once.keep_uploads(event.request)
 
 

@@ -108,7 +108,7 @@ class Settings:
         10.0, SECONDS_OR_NONE, _("A held response that took more seconds is logged. 0: every one.")
     )
     blocked: float = setting(
-        2.0, SECONDS, _("Seconds until code that lets nothing else run is logged. Under gevent.")
+        2.0, SECONDS, _("Seconds until code that lets nothing else run is logged.")
     )
     status_folder: str = setting(
         "", _FOLDER, _("The folder for the live status. Default: in Zope's clienthome.")
