@@ -4,6 +4,7 @@ from collective.wsgifutures import future
 from collective.wsgifutures.kernel.passes import current_pass
 from contextvars import ContextVar
 from pathlib import Path
+from zope.interface.interfaces import ComponentLookupError
 
 import asyncio
 import ctypes
@@ -46,6 +47,13 @@ def fail(n):
 
 def fail_unpicklable():
     raise Unpicklable("about a file")
+
+
+def look_up(name):
+    """Fail as what asks for a utility, with a note of its own."""
+    error = ComponentLookupError(name)
+    error.add_note("a note of its own")
+    raise error
 
 
 def leave():

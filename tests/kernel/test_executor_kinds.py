@@ -75,6 +75,16 @@ def test_an_exception_that_does_not_pickle_is_told(kind, executors):
         assert (type(error), error.args) == (calls.Unpicklable, ("about a file",))
 
 
+def test_an_error_of_zope_tells_in_the_view_that_the_future_ran_outside(kind, executors):
+    """Once, and beside the notes that the error has."""
+    call = declare(kind, calls.look_up)
+    error = raised_by(Request(lambda: call("IRegistry"), executors=executors).run)
+    text = "".join(traceback.format_exception(error))
+    assert type(error).__name__ == "ComponentLookupError"
+    assert text.count(f"{call.name} ran outside of Zope, as every future does") == 1
+    assert text.count("a note of its own") == 1
+
+
 def test_what_ends_a_thread_or_process_is_an_error_in_the_view(kind, executors):
     """And the next call runs."""
     error = raised_by(Request(declare(kind, calls.leave), executors=executors).run)

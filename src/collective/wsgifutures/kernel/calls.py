@@ -10,6 +10,7 @@ from .arguments import Unfit
 from .errors import FutureCancelled
 from .errors import FuturesError
 from .errors import ResultRefused
+from .outside import explain
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
@@ -176,15 +177,18 @@ def run(name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -
 
 
 def run_to_end(name: str, function: Callable[[], Outcome]) -> Outcome:
-    """Return the outcome of *function*, which does not run in its caller's thread.
+    """Return the outcome of *function*, which does not run in its caller's thread, nor in Zope.
 
     SystemExit and the like must not end a server's thread when a view asks for the result.
     A call that runs in place raises them to its caller.
     """
     try:
-        return function()
+        outcome = function()
     except BaseException as error:
         return Raised(no_end(name, error))
+    if isinstance(outcome, Raised):
+        explain(name, outcome.original)
+    return outcome
 
 
 def no_end(name: str, error: BaseException) -> FuturesError:

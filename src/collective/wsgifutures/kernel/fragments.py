@@ -11,6 +11,7 @@ fetches the part. The part must be found again then, by its place in the site or
 
 from .calls import Call
 from .calls import CallState
+from .declarations import check_not_async
 from .errors import HoldCancelled
 from .errors import HoldExpired
 from .errors import Suspended
@@ -104,6 +105,7 @@ def _check(placeholder: str, deferred: bool, height: int) -> _Options:
 
 
 def _guard_function(function: Callable[..., Any], options: _Options) -> Any:
+    check_not_async(function)
     name = dotted_name(function)
     if options.deferred and ("<" in name or not hasattr(function, "__qualname__")):
         raise TypeError(
@@ -163,6 +165,7 @@ def _guard_step(step: Any, name: str, options: _Options, otherwise: Callable[[st
 
     if not inspect.isfunction(step):
         return _Step(step, run)
+    check_not_async(step)
 
     @functools.wraps(step)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:

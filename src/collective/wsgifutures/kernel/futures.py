@@ -11,6 +11,7 @@ from .arguments import take_arguments
 from .arguments import take_closure
 from .arguments import Taken
 from .arguments import Unfit
+from .asking import is_argument_of
 from .by_name import Declared
 from .by_name import pack
 from .calls import Call
@@ -53,6 +54,9 @@ stand_ins: list[Callable[[Call], Outcome]] = []
 watchers: list[Callable[[Call], None]] = []
 
 _MISSING: Any = object()
+
+_WRITE_SUBMIT = "Write gather(f.submit(...), g.submit(...)) instead of gather(f(...), g(...))."
+_NO_TIMEOUT_HERE = ". Set timeout= where the future is declared: @future(timeout=...)."
 
 
 class Future(Generic[T]):
@@ -136,6 +140,12 @@ class Future(Generic[T]):
             raise FuturesError(
                 f"{self._call.name} was submitted in a pass that has ended. Submit it "
                 "again in each pass: the same arguments give the same call."
+            )
+        if this.hold.watch is not None and is_argument_of(gather):
+            self.cancel()
+            raise TypeError(
+                f"{self._call.name} is called as an argument of gather, which takes futures: the "
+                f"calls would be waited for one after the other. {_WRITE_SUBMIT}"
             )
         this.suspend([self._call])
 
@@ -228,7 +238,9 @@ class FutureFunction(Declared, Generic[P, T]):
         except Unfit as unfit:
             raise ArgumentRefused(self.name, unfit.where, unfit.reason) from None
         except TypeError as error:
-            raise TypeError(f"{self.name}: {error}") from None
+            own = self._signature.parameters
+            hint = _NO_TIMEOUT_HERE if "timeout" in kwargs and "timeout" not in own else ""
+            raise TypeError(f"{self.name}: {error}{hint}") from None
         return closure.copy, arguments, (self.name, arguments.identity, closure.identity)
 
     def _call(
@@ -328,8 +340,8 @@ def gather(*futures: Future[Any], return_exceptions: bool = False) -> list[Any]:
     for position, item in enumerate(futures, 1):
         if not isinstance(item, Future):
             raise TypeError(
-                "gather takes futures, as submit returns them; "
-                f"argument {position} is a {type(item).__qualname__}"
+                f"gather takes futures, as submit returns them; argument {position} is a "
+                f"{type(item).__qualname__}. {_WRITE_SUBMIT}"
             )
     this = current_pass()
     pending = [f._call for f in futures if f._call.outcome is None and f._pass is this]

@@ -8,6 +8,7 @@ were set around the request, and the next pass in its slot sees none that it set
 from .calls import Call
 from .calls import CallState
 from .calls import Outcome
+from .checks import tell_of_wait_inside
 from .errors import AskedAfterCommit
 from .errors import FuturesError
 from .errors import StandsForSuspension
@@ -64,11 +65,7 @@ class Publisher:
         return None
 
 
-#: The publisher of a pass before its start and after its end.
-_NO_PUBLISHER = Publisher()
-
-#: The settings of an unknown site.
-_NO_SITE = SiteSettings()
+_NO_PUBLISHER = Publisher()  #: of a pass before its start and after its end
 
 
 class Pass:
@@ -85,13 +82,13 @@ class Pass:
     def __init__(self, hold: Hold, now: float) -> None:
         hold.begin(now)
         self.hold = hold
+        #: Lets a call run while the pass goes on, until it has settled or the hold has expired.
+        self.wait_inside: Callable[[Call], None]
         self.closed = False
-        #: Set once, where the publication begins.
-        self.publisher = _NO_PUBLISHER
+        self.publisher = _NO_PUBLISHER  #: set once, where the publication begins
         self.awaited: dict[Call, None] = {}  #: the calls that the page suspended on
         self.values: dict[Call, Any] = {}  #: the pass's own copies of results
-        #: The fragments that are being made, the innermost one last.
-        self.fragments: list[Fragment] = []
+        self.fragments: list[Fragment] = []  #: those being made, the innermost one last
         #: The calls that fragments suspended on. The pass goes on to its end, which discards it.
         self.placed: dict[Call, None] = {}
         #: By their ``id``, the viewlets and the like that suspended, and their placeholders.
@@ -111,7 +108,7 @@ class Pass:
             found = read()
             if found is not None:  # else the traversal has not reached a site yet
                 self.hold.limit(found)
-        return self.hold.site or _NO_SITE
+        return self.hold.site or SiteSettings()
 
     def submit(self, call: Call) -> Call:
         """Register *call*, or return the known call of the same identity.
@@ -122,10 +119,13 @@ class Pass:
         known = self.hold.calls.get(call.identity)
         if known is not None:
             return known
-        if self._committed:
+        if self.committed:
             raise AskedAfterCommit(call.name)
         call.first_pass = self.hold.passes
         self.hold.calls[call.identity] = call
+        if self.hold.kept and not self.hold.expired:
+            tell_of_wait_inside(self.publisher.view_name(), call.name, self.hold.trace)
+            self.wait_inside(call)
         return call
 
     def give(self, call: Call, outcome: Outcome) -> Call:
@@ -162,7 +162,7 @@ class Pass:
             TooManyPasses: The limit of passes is reached.
         """
         calls = tuple(calls) or self.suspended_on or self.hold.pending
-        if self._committed:
+        if self.committed:
             raise AskedAfterCommit(calls[0].name)
         fragment = self.fragment()
         may_not_wait = self.hold.expired or self.hold.out_of_passes
@@ -225,7 +225,7 @@ class Pass:
 
         It does if the error stands for a suspension, or may come from a fragment's placeholder.
         """
-        if self._committed or self._answered or self.hold.expired:
+        if self.committed or self._answered or self.hold.expired:
             return False
         if self.placed and isinstance(error, Exception) and not self.publisher.is_answer(error):
             return True
@@ -239,7 +239,7 @@ class Pass:
             successful: The pass returned with a 2xx status. After another status or an
                 exception, calls that are only pending do not hold the response.
         """
-        if self._committed:
+        if self.committed:
             return False
         if self.awaited or self._again_in is not None:
             return True
@@ -298,8 +298,9 @@ class Pass:
         """
         hold, waits = self.hold, self.waits(successful)
         again_in, forgotten, awaited = self._again_in, self._forgotten, self.suspended_on
-        if again_in is None and waits and hold.watch is not None:
-            hold.watch.pass_waits(c for c in hold.pending if c.first_pass == hold.passes)
+        if again_in is None and hold.watch is not None:
+            last = hold.expired or hold.out_of_passes
+            hold.watch.pass_ends(hold.pending, hold.passes, waits=waits, is_last=last)
         if again_in is None and (waits or successful):
             hold.follow_ups += self._follow_ups
         self.close()
@@ -327,7 +328,8 @@ class Pass:
         self.publisher = _NO_PUBLISHER
 
     @property
-    def _committed(self) -> bool:
+    def committed(self) -> bool:
+        """Tell whether the pass is final, or is about to be."""
         return self._commit_failed is not None and not self._commit_failed()
 
 

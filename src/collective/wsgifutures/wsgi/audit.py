@@ -296,13 +296,15 @@ def open_files(settings: Settings) -> Finding:
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if allowed in (resource.RLIM_INFINITY, -1) or allowed >= needed:
         return ok("open-files", f"{allowed} files may be open, {needed} may be needed.")
-    most = max(1, (allowed - OTHER_FILES - settings.max_waiting) // 2)
+    share = max(0, allowed - OTHER_FILES) / (needed - OTHER_FILES)
+    held, waiting = (max(1, int(n * share)) for n in (settings.max_held, settings.max_waiting))
     return warning(
         "open-files",
         f"{allowed} files may be open, and max_held ({settings.max_held}) and max_waiting "
         f"({settings.max_waiting}) may need {needed}: two for each held response. When no file is "
         "left, connections and calls fail.",
-        f"Raise the hard limit (ulimit -n, LimitNOFILE= of systemd), or set max_held to {most}.",
+        "Raise the hard limit (ulimit -n, LimitNOFILE= of systemd), or set max_held to "
+        f"{held} and max_waiting to {waiting}.",
     )
 
 

@@ -125,7 +125,7 @@ class Visit:
         self._prepare()
         worker.record.requests += 1
         try:
-            response = yield from worker.gate.run_new(Attempt(self, body))
+            response = yield from worker.gate.run_new(Attempt(self, body), self.path)
             if response is None:
                 response = yield from self._hold(body)
         except BaseException as error:
@@ -249,6 +249,8 @@ class Attempt:
         running[id(self)] = self
         try:
             self._pass = Pass(self._visit.hold, self._worker.clock())
+            outside, wait = self._context.copy(), self._visit.waiter.wait_inside
+            self._pass.wait_inside = lambda call: outside.run(wait, call)
             last = publish(self._pass, self._receive, self._worker.clock, self._context)
         finally:
             del running[id(self)]

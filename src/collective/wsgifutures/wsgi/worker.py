@@ -72,7 +72,7 @@ class Worker:
         self.record = Record()
         self.held = HeldResponses(settings, self.record)
         self.refusals = Refusals(settings)
-        self.monitor = Monitor(settings.slow_pass, settings.blocked)
+        self.monitor = Monitor(settings.slow_pass, settings.blocked, debug=settings.debug)
         self.runtime = runtime.current()
         self.interrupts = self.runtime.interrupts()
         self.bodies = Room(settings.max_bodies)
@@ -109,10 +109,14 @@ class Worker:
             f"deadline {settings.deadline:g} s."
         )
 
-    def refuses(self) -> str | None:
-        """Return the limit for which a new request would be refused now, None if there is none."""
+    def refuses(self, path: str | None = None) -> str | None:
+        """Return the limit for which a new request would be refused now, None if there is none.
+
+        Args:
+            path: The path of the request, as in ``PATH_INFO``; None: whichever it is.
+        """
         try:
-            self.gate.check()
+            self.gate.check(path)
         except Refused as refused:
             return refused.limit
         return None
