@@ -251,7 +251,9 @@ def make(this: Pass, fragment: Fragment, function: Callable[[], Any]) -> Any:
     finally:
         this.fragments.pop()
         fragment.made_in = None  # a frame that is kept keeps all of its pass
-    return fragment.placeholder if known is None else _put_off(this, fragment, known)
+    text = fragment.placeholder if known is None else _put_off(this, fragment, known)
+    this.lend(text)
+    return text
 
 
 def _put_off(this: Pass, fragment: Fragment, known: Container[Hashable]) -> str:

@@ -25,6 +25,7 @@ from .names import dotted_name
 from .passes import current_pass
 from .passes import holding_pass
 from .passes import Pass
+from .placeholders import may_give_default
 from .sites import SiteSettings
 from collections.abc import Callable
 from collections.abc import Coroutine
@@ -73,7 +74,8 @@ class Future(Generic[T]):
 
         Args:
             default: Returned in this pass if the call is pending. The request is published
-                again when the call has settled.
+                again when the call has settled. Inside of a function that is cached no default
+                is returned: the pass suspends.
 
         Raises:
             Suspended: The call is pending.
@@ -88,7 +90,7 @@ class Future(Generic[T]):
         outcome = self._call.outcome
         if outcome is not None:
             return self._value(outcome)
-        if default is not _MISSING:
+        if default is not _MISSING and gives_default(self._pass, self._call, default):
             return default
         return self._suspend()
 
@@ -135,6 +137,16 @@ class Future(Generic[T]):
                 "again in each pass: the same arguments give the same call."
             )
         this.suspend([self._call])
+
+
+def gives_default(this: Pass | None, call: Call, default: Any) -> bool:
+    """Tell whether *default* is given in *this* pass in place of the pending *call*'s result."""
+    if this is None or this.closed:
+        return True
+    if not may_give_default(call.name, refuses=this.hold.watch is not None):
+        return False
+    this.lend(default)
+    return True
 
 
 def settle_in_place(call: Call, make: Callable[[], Outcome]) -> None:

@@ -14,19 +14,21 @@ from .errors import StandsForSuspension
 from .errors import Suspended
 from .hold import Hold
 from .hold import HoldState
+from .keepers import warn_once
 from .placeholders import find_usable
 from .placeholders import Fragment
+from .put_away import PutAway
 from .sites import read
 from .sites import sites
 from .sites import SiteSettings
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Mapping
 from contextvars import Context
 from contextvars import ContextVar
-from types import CodeType
 from typing import Any
 from typing import NoReturn
+
+import sys
 
 
 class Publisher:
@@ -34,10 +36,6 @@ class Publisher:
 
     This class knows nothing of what is published. Zope's publisher is in the room ``publisher``.
     """
-
-    #: The code of functions that cache results of another function, each with the name of its
-    #: variable that has the other function.
-    caches: Mapping[CodeType, str] = {}
 
     def view_name(self) -> str:
         """Return the name of the published view; empty if it is not known."""
@@ -58,8 +56,7 @@ class Publisher:
     def defer(self, fragment: Fragment) -> str | None:
         """Return the text that is sent in place of a deferred *fragment*.
 
-        The browser fetches the fragment with it. None if the fragment could not be found
-        again: then the pass waits for it.
+        The browser fetches the fragment with it. None if it could not: then the pass waits.
         """
         return None
 
@@ -67,7 +64,6 @@ class Publisher:
 #: The publisher of a pass before its start and after its end.
 _NO_PUBLISHER = Publisher()
 
-#: The settings of an unknown site.
 _NO_SITE = SiteSettings()
 
 
@@ -86,18 +82,14 @@ class Pass:
         hold.begin(now)
         self.hold = hold
         self.closed = False
-        #: Set once, where the publication begins.
-        self.publisher = _NO_PUBLISHER
+        self.publisher = _NO_PUBLISHER  #: set once, where the publication begins
         self.awaited: dict[Call, None] = {}  #: the calls that the page suspended on
         self.values: dict[Call, Any] = {}  #: the pass's own copies of results
-        #: The fragments that are being made, the innermost one last.
-        self.fragments: list[Fragment] = []
-        #: The calls that fragments suspended on. The pass goes on to its end, which discards it.
-        self.placed: dict[Call, None] = {}
-        #: By their ``id``, the viewlets and the like that suspended, and their placeholders.
-        #: Their later steps do not run in this pass.
-        self.suspended_parts: dict[int, tuple[object, str]] = {}
+        self.fragments: list[Fragment] = []  #: that are being made, the innermost one last
+        self.placed: dict[Call, None] = {}  #: the calls that fragments suspended on
+        self.suspended_parts: dict[int, tuple[object, str]] = {}  #: by id, and their placeholders
         self.alone: object = None  #: the part that is all that is published
+        self.put_away: PutAway | None = None  #: what was given for this pass alone, if anything
         self._again_in: float | None = None
         self._forgotten: list[Call] = []
         self._follow_ups: list[Callable[[], None]] = []
@@ -140,10 +132,9 @@ class Pass:
         return known
 
     def follow_up(self, function: Callable[[], None]) -> None:
-        """Have *function* called when this pass has ended by waiting, or with 2xx.
+        """Have *function* called when this pass has ended by waiting or with 2xx, and only then.
 
-        After another answer, an error or a conflict it is not called, as a future does not
-        start then. This is for work that nobody waits for.
+        This is for work that nobody waits for.
         """
         self._follow_ups.append(function)
 
@@ -165,6 +156,8 @@ class Pass:
         if self._committed:
             raise AskedAfterCommit(calls[0].name)
         fragment = self.fragment()
+        if fragment is None:
+            self._refuse_what_was_kept()
         may_not_wait = self.hold.expired or self.hold.out_of_passes
         if may_not_wait and (fragment is None or not self._defers(fragment)):
             self.hold.check_may_wait(calls[0].name)
@@ -175,6 +168,16 @@ class Pass:
         else:
             self.publisher.discard()
         raise Suspended(*(call.name for call in calls))
+
+    def lend(self, value: object) -> None:
+        """Note that the caller gives *value* for this pass alone: nothing may keep it."""
+        self.put_away = self.put_away or PutAway()
+        self.put_away.give(value, sys._getframe(2))
+
+    def _refuse_what_was_kept(self) -> None:
+        if self.put_away and self.hold.watch and (kept := self.put_away.put_back()):
+            self.mark_answered()  # no placeholder is the cause of this error
+            raise FuturesError(kept[0])
 
     @property
     def suspended_on(self) -> tuple[Call, ...]:
@@ -191,8 +194,7 @@ class Pass:
         """
         if not self.fragments:
             return None
-        debugs = self.hold.watch is not None
-        usable = find_usable(self.fragments, self.publisher.caches, refuses=debugs)
+        usable = find_usable(self.fragments, refuses=self.hold.watch is not None)
         deferred = [fragment for fragment in usable if self._defers(fragment)]
         return next(reversed(deferred or usable), None)
 
@@ -257,6 +259,7 @@ class Pass:
             Suspended: The pass waits.
             TooManyPasses: It would wait, and may not be published again.
         """
+        self._refuse_what_was_kept()
         if self.waits(successful):
             self.suspend()
 
@@ -268,8 +271,7 @@ class Pass:
         """Note that the pass is final from here on.
 
         Args:
-            failed: Tells whether the commit failed. Then nothing is committed, and the pass
-                is open again, for example for an exception view.
+            failed: Tells whether the commit failed: then the pass is open again.
         """
         self._commit_failed = failed
 
@@ -302,6 +304,8 @@ class Pass:
             hold.watch.pass_waits(c for c in hold.pending if c.first_pass == hold.passes)
         if again_in is None and (waits or successful):
             hold.follow_ups += self._follow_ups
+        for kept in self.put_away.put_back() if self.put_away else ():
+            warn_once(f"{kept} Here it was taken out again.")
         self.close()
         if again_in is not None:
             hold.publish_again(now, again_in, forgotten)
@@ -342,10 +346,7 @@ def current_pass() -> Pass | None:
 
 
 def holding_pass() -> Pass | None:
-    """Return the pass that holds calls that are made here; None if they run in place.
-
-    They do if there is no pass, or if the site that is being published wants that.
-    """
+    """Return the pass that holds calls; None if there is none, or the site wants none."""
     this = current_pass()
     return None if this is None or this.site.in_place else this
 
