@@ -3,6 +3,8 @@
 In debug mode a hold has a ``Watch``. It notes the calls that each pass asks for, and looks at
 them when a pass waits. Each finding about a view is logged once in a process. A finding names
 arguments, but never shows their values.
+
+A pass that waits in its slot is logged without debug mode too.
 """
 
 from .calls import Call
@@ -38,6 +40,27 @@ def what_differs(calls: Iterable[Call]) -> str:
     return f" ({', '.join(names)})" if names else ""
 
 
+def tell(view: str, finding: str, text: str, *facts: object, trace: str) -> None:
+    """Log a finding about a view, once.
+
+    Args:
+        view: The name of the view, empty if it is not known.
+        finding: The name of the finding.
+        text: Follows the name of the view, and has a ``%s`` for each of *facts*.
+        facts: What is logged with the text.
+        trace: The hold's ID.
+    """
+    view = view or "A request"
+    if (view, finding) not in _logged:
+        _logged.add((view, finding))
+        logger.warning("%s " + text, view, *facts, extra={"trace_id": trace})
+
+
+def tell_of_wait_inside(view: str, name: str, trace: str) -> None:
+    """Log that the pass of *view* waits inside for the future *name*: without debug too."""
+    tell(view, "waits inside", _WAITS_INSIDE, name, trace=trace)
+
+
 class Watch:
     """The calls that the passes of one hold have asked for, and where.
 
@@ -55,8 +78,6 @@ class Watch:
         self._asked_before: dict[Place, list[Call]] = {}
         #: The calls of places that have asked with other arguments in each pass up to now.
         self._changing: dict[Place, list[Call]] = {}
-        #: The number of the last pass that sent mail at once.
-        self.mailed_in = 0
 
     def asks(self, call: Call) -> None:
         """Note that *call* is asked for, and from which line outside of this package."""
@@ -71,10 +92,7 @@ class Watch:
             finding: The name of the finding.
             text: Follows the name of the view, and has a ``%s`` for each of *facts*.
         """
-        view = self.view or "A request"
-        if (view, finding) not in _logged:
-            _logged.add((view, finding))
-            logger.warning("%s " + text, view, *facts, extra={"trace_id": self._trace})
+        tell(self.view, finding, text, *facts, trace=self._trace)
 
     def pass_waits(self, new: Iterable[Call]) -> None:
         """Look at a pass that has ended by waiting; *new* are the calls that it was first in."""
@@ -103,6 +121,12 @@ class Watch:
             names = ", then ".join(map(" and ".join, self._waits))
             self.tell("waterfall", _WATERFALL, names)
 
+
+_WAITS_INSIDE = (
+    "asks for %s after it has done what cannot be undone, such as sending mail at once. So its "
+    "pass keeps its slot and its ZODB connection while it waits. Ask for the results first, or "
+    "redirect afterwards."
+)
 
 _CHANGES = (
     "asks for %s anew in each pass: the arguments named differ each time, so no pass finds "

@@ -18,6 +18,7 @@ from .names import dotted_name
 from .passes import current_pass
 from .passes import Pass
 from .placeholders import Fragment
+from .put_away import lend
 from collections.abc import Callable
 from collections.abc import Container
 from collections.abc import Hashable
@@ -252,7 +253,7 @@ def make(this: Pass, fragment: Fragment, function: Callable[[], Any]) -> Any:
         this.fragments.pop()
         fragment.made_in = None  # a frame that is kept keeps all of its pass
     text = fragment.placeholder if known is None else _put_off(this, fragment, known)
-    this.lend(text)
+    lend(this, text)
     return text
 
 

@@ -26,6 +26,7 @@ from .passes import current_pass
 from .passes import holding_pass
 from .passes import Pass
 from .placeholders import may_give_default
+from .put_away import lend
 from .sites import SiteSettings
 from collections.abc import Callable
 from collections.abc import Coroutine
@@ -145,7 +146,7 @@ def gives_default(this: Pass | None, call: Call, default: Any) -> bool:
         return True
     if not may_give_default(call.name, refuses=this.hold.watch is not None):
         return False
-    this.lend(default)
+    lend(this, default)
     return True
 
 

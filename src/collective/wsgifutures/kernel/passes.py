@@ -8,6 +8,7 @@ were set around the request, and the next pass in its slot sees none that it set
 from .calls import Call
 from .calls import CallState
 from .calls import Outcome
+from .checks import tell_of_wait_inside
 from .errors import AskedAfterCommit
 from .errors import FuturesError
 from .errors import StandsForSuspension
@@ -27,8 +28,6 @@ from contextvars import Context
 from contextvars import ContextVar
 from typing import Any
 from typing import NoReturn
-
-import sys
 
 
 class Publisher:
@@ -61,10 +60,7 @@ class Publisher:
         return None
 
 
-#: The publisher of a pass before its start and after its end.
-_NO_PUBLISHER = Publisher()
-
-_NO_SITE = SiteSettings()
+_NO_PUBLISHER = Publisher()  #: of a pass before its start and after its end
 
 
 class Pass:
@@ -81,6 +77,8 @@ class Pass:
     def __init__(self, hold: Hold, now: float) -> None:
         hold.begin(now)
         self.hold = hold
+        #: Lets a call run while the pass goes on, until it has settled or the hold has expired.
+        self.wait_inside: Callable[[Call], None]
         self.closed = False
         self.publisher = _NO_PUBLISHER  #: set once, where the publication begins
         self.awaited: dict[Call, None] = {}  #: the calls that the page suspended on
@@ -103,7 +101,7 @@ class Pass:
             found = read()
             if found is not None:  # else the traversal has not reached a site yet
                 self.hold.limit(found)
-        return self.hold.site or _NO_SITE
+        return self.hold.site or SiteSettings()
 
     def submit(self, call: Call) -> Call:
         """Register *call*, or return the known call of the same identity.
@@ -114,10 +112,13 @@ class Pass:
         known = self.hold.calls.get(call.identity)
         if known is not None:
             return known
-        if self._committed:
+        if self.committed:
             raise AskedAfterCommit(call.name)
         call.first_pass = self.hold.passes
         self.hold.calls[call.identity] = call
+        if self.hold.kept and not self.hold.expired:
+            tell_of_wait_inside(self.publisher.view_name(), call.name, self.hold.trace)
+            self.wait_inside(call)
         return call
 
     def give(self, call: Call, outcome: Outcome) -> Call:
@@ -153,7 +154,7 @@ class Pass:
             TooManyPasses: The limit of passes is reached.
         """
         calls = tuple(calls) or self.suspended_on or self.hold.pending
-        if self._committed:
+        if self.committed:
             raise AskedAfterCommit(calls[0].name)
         fragment = self.fragment()
         if fragment is None:
@@ -168,11 +169,6 @@ class Pass:
         else:
             self.publisher.discard()
         raise Suspended(*(call.name for call in calls))
-
-    def lend(self, value: object) -> None:
-        """Note that the caller gives *value* for this pass alone: nothing may keep it."""
-        self.put_away = self.put_away or PutAway()
-        self.put_away.give(value, sys._getframe(2))
 
     def _refuse_what_was_kept(self) -> None:
         if self.put_away and self.hold.watch and (kept := self.put_away.put_back()):
@@ -227,7 +223,7 @@ class Pass:
 
         It does if the error stands for a suspension, or may come from a fragment's placeholder.
         """
-        if self._committed or self._answered or self.hold.expired:
+        if self.committed or self._answered or self.hold.expired:
             return False
         if self.placed and isinstance(error, Exception) and not self.publisher.is_answer(error):
             return True
@@ -241,7 +237,7 @@ class Pass:
             successful: The pass returned with a 2xx status. After another status or an
                 exception, calls that are only pending do not hold the response.
         """
-        if self._committed:
+        if self.committed:
             return False
         if self.awaited or self._again_in is not None:
             return True
@@ -331,7 +327,8 @@ class Pass:
         self.publisher = _NO_PUBLISHER
 
     @property
-    def _committed(self) -> bool:
+    def committed(self) -> bool:
+        """Tell whether the pass is final, or is about to be."""
         return self._commit_failed is not None and not self._commit_failed()
 
 

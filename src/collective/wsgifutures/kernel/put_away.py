@@ -16,6 +16,7 @@ from types import FunctionType
 from types import ModuleType
 from typing import Any
 from typing import NamedTuple
+from typing import Protocol
 
 import operator
 import sys
@@ -76,6 +77,18 @@ class _Place(NamedTuple):
     def describe(self, key: Any) -> str:
         """Return where *key* is; of a dict no key, which may be a secret."""
         return self.where if self.where.endswith("]") else f"{self.where}{key}"
+
+
+class Lender(Protocol):
+    """A pass, which notes what is given for it alone."""
+
+    put_away: "PutAway | None"
+
+
+def lend(this: Lender, value: object) -> None:
+    """Note that the caller gives *value* for *this* pass alone: nothing may keep it."""
+    this.put_away = this.put_away or PutAway()
+    this.put_away.give(value, sys._getframe(2))
 
 
 class PutAway:

@@ -130,7 +130,7 @@ class Futures(EveryExecutor):
         waiter = self._waiter(hold)
         try:
             while True:
-                answer = self._publish_once(hold, view)
+                answer = self._publish_once(hold, view, waiter)
                 if answer is not HELD:
                     return answer
                 drive(waiter.wait())
@@ -189,11 +189,11 @@ class Futures(EveryExecutor):
         if self.unexpected and not isinstance(sys.exception(), UnexpectedCall):
             raise self.unexpected[-1]
 
-    def _publish_once(self, hold: Hold, view: Callable[[], Any]) -> Any:
+    def _publish_once(self, hold: Hold, view: Callable[[], Any], waiter: Waiter) -> Any:
         self.passes += 1
         undo, answer = _savepoint(), HELD
         try:
-            answer = publish_view(hold, view, self.clock)
+            answer = publish_view(hold, view, self.clock, waiter.wait_inside)
         finally:
             if answer is HELD:
                 undo()
