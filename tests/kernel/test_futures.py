@@ -335,8 +335,8 @@ def test_a_refused_result_is_an_error_in_the_view():
     error = raised_by(answer, future(key="shop.all")(lambda: (n for n in "ab")))
     assert isinstance(error, ResultRefused)
     assert str(error) == (
-        "The result of shop.all cannot be kept: it does not pickle (cannot pickle 'generator' "
-        "object); return plain data."
+        "The result of shop.all cannot be kept: it is or contains a generator, which can be "
+        "read once; return a list of it: list(...)."
     )
 
 

@@ -19,6 +19,7 @@ from .names import dotted_name
 from .passes import current_pass
 from .passes import Pass
 from .placeholders import Fragment
+from .put_away import lend
 from collections.abc import Callable
 from collections.abc import Container
 from collections.abc import Hashable
@@ -254,7 +255,9 @@ def make(this: Pass, fragment: Fragment, function: Callable[[], Any]) -> Any:
     finally:
         this.fragments.pop()
         fragment.made_in = None  # a frame that is kept keeps all of its pass
-    return fragment.placeholder if known is None else _put_off(this, fragment, known)
+    text = fragment.placeholder if known is None else _put_off(this, fragment, known)
+    lend(this, text)
+    return text
 
 
 def _put_off(this: Pass, fragment: Fragment, known: Container[Hashable]) -> str:

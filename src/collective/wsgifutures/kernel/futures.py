@@ -26,6 +26,8 @@ from .names import dotted_name
 from .passes import current_pass
 from .passes import holding_pass
 from .passes import Pass
+from .placeholders import may_give_default
+from .put_away import lend
 from .sites import SiteSettings
 from collections.abc import Callable
 from collections.abc import Coroutine
@@ -80,7 +82,8 @@ class Future(Generic[T]):
 
         Args:
             default: Returned in this pass if the call is pending. The request is published
-                again when the call has settled.
+                again when the call has settled. Inside of a function that is cached no default
+                is returned: the pass suspends.
 
         Raises:
             Suspended: The call is pending.
@@ -95,7 +98,7 @@ class Future(Generic[T]):
         outcome = self._call.outcome
         if outcome is not None:
             return self._value(outcome)
-        if default is not _MISSING:
+        if default is not _MISSING and gives_default(self._pass, self._call, default):
             return default
         return self._suspend()
 
@@ -148,6 +151,16 @@ class Future(Generic[T]):
                 f"calls would be waited for one after the other. {_WRITE_SUBMIT}"
             )
         this.suspend([self._call])
+
+
+def gives_default(this: Pass | None, call: Call, default: Any) -> bool:
+    """Tell whether *default* is given in *this* pass in place of the pending *call*'s result."""
+    if this is None or this.closed:
+        return True
+    if not may_give_default(call.name, refuses=this.hold.watch is not None):
+        return False
+    lend(this, default)
+    return True
 
 
 def settle_in_place(call: Call, make: Callable[[], Outcome]) -> None:

@@ -5,7 +5,6 @@ from ..kernel.passes import Pass
 from ..kernel.passes import Publisher
 from ..kernel.placeholders import Fragment
 from ..wsgi.clients import find_client
-from . import caches
 from . import early_writes
 from .interfaces import IDeferral
 from AccessControl import getSecurityManager
@@ -35,8 +34,6 @@ class ZopePublisher(Publisher):
         this: The pass.
         request: Zope's request.
     """
-
-    caches = caches.of_plone()
 
     def __init__(self, this: Pass, request: Any) -> None:
         self._pass = this

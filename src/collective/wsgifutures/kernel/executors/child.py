@@ -148,4 +148,7 @@ def _take_notes(error: BaseException) -> list[str]:
 def _told(name: str, error: BaseException | None, problem: Exception) -> Exception:
     if error is None:
         return ResultRefused(name, f"it does not pickle ({problem}); return plain data.")
-    return FuturesError(f"{name} raised {type(error).__name__}, which does not pickle: {error}")
+    return FuturesError(
+        f"{name} raised {type(error).__name__}, which does not pickle: {error} ({problem}). Catch "
+        "it inside of the future, and raise an exception that carries plain data."
+    )
