@@ -408,14 +408,18 @@ def test_gunicorn_file_of_ones_own_puts_the_hold_in_place(block, tmp_path):
     assert (done.stdout.split(), done.stderr) == (["Middleware", "gevent"], "")
 
 
+#: What makes a finding that a worker refuses to serve with, or warns of.
+FINDINGS = ("error", "warning", "changes_nothing")
+
+
 def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():
     """No more, no less; a setting has its own page."""
     source = ROOT / "src" / "collective" / "wsgifutures"
     topics = set()
-    for module in ("wsgi/audit.py", "publisher/zope_audit.py", "publisher/joint.py"):
-        for node in ast.walk(ast.parse((source / module).read_text())):
+    for module in ("wsgi/audit", "wsgi/variables", "publisher/zope_audit", "publisher/joint"):
+        for node in ast.walk(ast.parse((source / f"{module}.py").read_text())):
             match node:
-                case ast.Call(ast.Name("error" | "warning"), [ast.Constant(topic), *_]):
+                case ast.Call(ast.Name(name), [ast.Constant(topic), *_]) if name in FINDINGS:
                     topics.add(topic)
     text = (DOCS / "howto" / "doctor.rst").read_text(encoding="utf-8")
     page = text.split("What a worker looks at by itself\n")[1]

@@ -68,7 +68,7 @@ def test_held_response_is_told_with_what_it_waits_on(site):
         QUERY_STRING="token=secret",
         HTTP_AUTHORIZATION="secret",
         HTTP_TRACEPARENT=f"00-{'ab' * 16}-{'cd' * 8}-00",
-        client=("user", "jane"),
+        client=("user", "/acl_users", "jane"),
     )
     snapshot = told(site)
     (one,) = snapshot["holds"]

@@ -52,6 +52,9 @@ DEFAULT_TIMEOUT = 30.0
 #: If there are any, the last of these returns the outcome of a call that would run in place.
 stand_ins: list[Callable[[Call], Outcome]] = []
 
+#: Called with each call that runs in place, before it runs.
+watchers: list[Callable[[Call], None]] = []
+
 _MISSING: Any = object()
 
 _WRITE_SUBMIT = "Write gather(f.submit(...), g.submit(...)) instead of gather(f(...), g(...))."
@@ -162,7 +165,12 @@ def gives_default(this: Pass | None, call: Call, default: Any) -> bool:
 
 def settle_in_place(call: Call, make: Callable[[], Outcome]) -> None:
     """Settle *call* at once, without a hold, with the outcome that *make* returns."""
-    call.settle(stand_ins[-1](call) if stand_ins else make())
+    if stand_ins:
+        call.settle(stand_ins[-1](call))
+        return
+    for watch in watchers:
+        watch(call)
+    call.settle(make())
 
 
 class FutureFunction(Declared, Generic[P, T]):

@@ -23,6 +23,7 @@ from ..kernel.passes import Pass
 from ..traces import spans
 from . import at_once
 from . import coroutines
+from . import in_place
 from .zope import THROW_ERRORS
 from .zope import ZopePublisher
 from transaction._transaction import Status
@@ -39,11 +40,11 @@ _LAST_LOOKS = 100
 
 
 def pass_starts(event: Any) -> None:
-    """Prepare the discard of this pass."""
-    this = current_pass()
+    """Prepare the discard of this pass; say that there is none if the server holds nothing."""
+    this, request = current_pass(), event.request
     if this is None:
+        in_place.request_starts(request)
         return
-    request = event.request
     request.retry_count = this.hold.conflicts  # Zope gives up as early as without this package
     publisher = this.publisher = ZopePublisher(this, request)
     request.environ.setdefault(THROW_ERRORS, _SuspendIfItWaits(this))

@@ -18,6 +18,7 @@ from .findings import warning
 from .joints import Joint
 from .settings import Settings
 from .settings import SLOTS
+from .variables import unknown_variables
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -83,6 +84,11 @@ def refuse(findings: Iterable[Finding]) -> None:
         raise StartRefused(errors)
 
 
+def choose_warnings(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the warnings among *findings*."""
+    return [finding for finding in findings if finding.level is Level.WARNING]
+
+
 # Before the workers are forked
 
 
@@ -133,11 +139,11 @@ def early_imports() -> Finding:
 
 
 def of_process(joints: Iterable[Joint], workers: int = 1) -> list[Finding]:
-    """Return whether greenlets are safe here, and what the joints found.
+    """Return whether greenlets are safe here, variables that nothing reads, the joints' findings.
 
     So many *workers* serve the same storages.
     """
-    own = [*greenlets(), *shared_thread_locals()]
+    own = [*greenlets(), *shared_thread_locals(), *unknown_variables()]
     return own + [finding for joint in joints for finding in joint.findings(workers)]
 
 

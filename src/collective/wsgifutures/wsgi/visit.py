@@ -20,6 +20,7 @@ from ..traces.call_spans import CallSpans
 from . import journal
 from . import timing
 from .body import RequestBody
+from .clients import find_client
 from .joints import joints
 from .worker import Application
 from .worker import Environ
@@ -144,7 +145,7 @@ class Visit:
         worker, hold = self.worker, self.hold
         until = hold.ends_at + worker.settings.grace
         self._is_held = True
-        self.client = hold.client or self.environ.get("REMOTE_ADDR")
+        self.client = hold.client or find_client(str(self.environ.get("REMOTE_ADDR", "")))
         worker.held.add(self)
         try:
             while True:
