@@ -7,6 +7,8 @@ A slot is one of the few places where Zope publishes. Under gevent a slot is a g
 lives as long as the worker, so Plone's caches per thread are filled once per slot and not
 once per connection. On a threaded server a slot is a permission: the pass runs in the
 server's own thread.
+
+The module is long because who runs, who waits and who is refused are read together.
 """
 
 from .runtime import current
@@ -28,8 +30,7 @@ import time
 
 T = TypeVar("T")
 
-#: Seconds that a visitor would rather wait than be refused. No line is judged before it has stood
-#: for so long, and in an overload no request waits for longer.
+#: Seconds that a visitor would rather wait than be refused. No line is judged before that.
 SOON = 10.0
 
 #: While new requests wait, at least one pass in this many is the first one of a request.
@@ -157,7 +158,7 @@ class Gate:
 
         Args:
             function: Publishes one pass.
-            lane: The lanes take turns, so that a crowd in one keeps no other waiting.
+            lane: The line that the request stands in; the lines take turns.
 
         Raises:
             Refused: As ``check``, or no slot was free within ``max_wait``.
@@ -236,15 +237,12 @@ class Arrivals(OrderedDict["_Ticket", None]):
     """The line of new requests that wait for a slot. It refuses those that would wait too long.
 
     Every other turn goes to the request that has waited longest. The turns between go round the
-    lanes, so a crowd in one lane does not keep the others waiting, and nobody waits more than
-    twice as long as in a plain line.
+    lanes: a crowd in one keeps no other waiting, and nobody waits more than twice as long.
 
-    How long one more request would wait is predicted from the best rate of the last seconds. (The
-    average is too low while a burst arrives, since accepting it leaves little time to serve it.
-    The age of the first request tells it too late: while the line gets shorter, all requests in
-    it are old.) More than ``max_wait`` is too long. If the line has not been empty for all of
-    ``max_wait``, this is an overload and not a burst. Then more than ``SOON`` is too long: a
-    longer line would serve nobody better, and after the overload a short line is soon empty.
+    The best rate of the last seconds tells how long one more would wait; the average is too low
+    while a burst is accepted. More than ``max_wait`` is too long. If the line has not been empty
+    for so long, this is no burst but an overload: then more than ``SOON`` is too long, since a
+    longer line would serve nobody better, and a short one is soon empty when that is over.
 
     Args:
         max_waiting: How many requests may wait.
