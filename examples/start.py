@@ -125,7 +125,6 @@ def start_gunicorn(port, service):
     )
     environment = {
         "WSGIFUTURES_DEBUG": "on",
-        "WSGIFUTURES_BLOCKED": "10",  # the first pages compile their templates
         "WSGIFUTURES_DEMO_SERVICE": service,
         "PYTHONWARNINGS": "ignore",
         "no_proxy": local,

@@ -94,7 +94,6 @@ def start_site(instance, folder, env=None):
     service = Service(start_service(folder / "service.log", "--site", site))
     environment = {
         "PYTHONUNBUFFERED": "1",
-        "WSGIFUTURES_BLOCKED": "10",  # the first pages compile their templates
         "WSGIFUTURES_DEBUG": "on",
         "WSGIFUTURES_DEMO_SERVICE": service.url,
         **(env or {}),

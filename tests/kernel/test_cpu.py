@@ -1,7 +1,6 @@
 """What the threads of a process do is known: which computes, and which stops all others."""
 
 from .test_executors import SECONDS
-from .test_gate import wait_until
 from collective.wsgifutures.kernel.runtime.cpu import cpu_of_threads
 from collective.wsgifutures.kernel.runtime.cpu import InterpreterWatch
 
@@ -48,22 +47,36 @@ def test_thread_that_has_ended_has_no_cpu():
 
 def test_c_code_that_stops_all_threads_is_told_with_where_it_stands():
     """Of several threads, the one that computes."""
-    found, ends = [], threading.Event()
+    found, told, ends = [], threading.Event(), threading.Event()
+
+    def tell(seconds, frame):
+        found.append((seconds, "".join(traceback.format_stack(frame))))
+        told.set()
+
     others = [threading.Thread(target=ends.wait, args=(SECONDS,)) for _ in range(3)]
     for thread in others:
         thread.start()
-    watch = InterpreterWatch(0.2, lambda *told: found.append(told))
+    watch = InterpreterWatch(0.2, tell)
     try:
         thread = threading.Thread(target=compute_in_c, args=(0.6,))
         thread.start()
-        wait_until(lambda: found)
+        assert told.wait(SECONDS)
     finally:
         watch.end()
         ends.set()
-    seconds, frame = found[0]
+    seconds, stack = found[0]
     assert seconds > 0.2
-    assert "in compute_in_c\n" in "".join(traceback.format_stack(frame))
+    assert "in compute_in_c\n" in stack
     thread.join()
+
+
+def test_process_that_stood_still_as_a_whole_tells_nothing():
+    """Nothing in it has stopped the others: the machine was busy, or the process was stopped."""
+    found = []
+    watch = InterpreterWatch(60, lambda *told: found.append(told))
+    watch._tell_if_late(time.monotonic() - 100)
+    watch.end()
+    assert found == []
 
 
 def test_threads_that_let_others_run_are_not_told():

@@ -8,6 +8,7 @@ from collective.wsgifutures.wsgi.monitor import Monitor
 import functools
 import logging
 import pytest
+import sys
 import threading
 import time
 
@@ -138,6 +139,17 @@ def test_monitor_goes_on_after_a_look_that_failed(monkeypatch, capsys):
         monitor._look_for_ever()
     assert len(looked) == 2
     assert "dictionary changed size" in capsys.readouterr().err
+
+
+def test_first_answer_of_a_worker_may_block_it(caplog):
+    """It compiles templates; later ones are logged."""
+    answered = []
+    monitor = Monitor(slow_pass=1, blocked=1, is_new=lambda: not answered)
+    monitor.something_blocks(2.0, sys._getframe())
+    assert (caplog.text, monitor.counts["blocked"]) == ("", 0)
+    answered.append("a page")
+    monitor.something_blocks(2.0, sys._getframe())
+    assert "let nothing else run in this worker for 2.0 s" in caplog.text
 
 
 def compute_in_c(seconds):

@@ -11,6 +11,7 @@ from ..kernel.runtime import current
 from ..traces.paths import render_path
 from .waits import Waits
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -47,12 +48,22 @@ class Monitor:
     Args:
         slow_pass: Seconds until a pass that still runs is logged.
         blocked: Seconds until code that lets nothing else run is logged.
+        is_new: Tells whether the worker has answered nothing yet. Its first page compiles
+            templates and theme, and nothing is logged for that.
         debug: Log each pass that waits for the outside world, too.
     """
 
-    def __init__(self, slow_pass: float, blocked: float, *, debug: bool = False) -> None:
+    def __init__(
+        self,
+        slow_pass: float,
+        blocked: float,
+        *,
+        is_new: Callable[[], bool] = lambda: False,
+        debug: bool = False,
+    ) -> None:
         self._slow_pass = slow_pass
         self._blocked = blocked
+        self._is_new = is_new
         self._debug = debug
         #: The passes that are being published, by their ``id``. Each adds and removes itself.
         self.running: dict[int, Watched] = {}
@@ -101,7 +112,7 @@ class Monitor:
     def something_blocks(self, seconds: float, frame: Any) -> None:
         """Log that a view or future let nothing else run for *seconds*, once for each."""
         name, trace = self._name(frame)
-        if name in self._blockers:
+        if name in self._blockers or self._is_new():
             return
         self._blockers.add(name)
         self.counts["blocked"] += 1
@@ -117,8 +128,6 @@ class Monitor:
 
     def _name(self, frame: FrameType | None) -> tuple[str, str]:
         """Return the view or future whose stack *frame* ends, and the trace of a view."""
-        if frame is None:
-            return "Something that has just ended", ""
         while frame is not None:
             if frame.f_code is run_to_end.__code__:
                 return str(frame.f_locals["name"]), ""

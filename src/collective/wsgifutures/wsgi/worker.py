@@ -72,7 +72,12 @@ class Worker:
         self.record = Record()
         self.held = HeldResponses(settings, self.record)
         self.refusals = Refusals(settings)
-        self.monitor = Monitor(settings.slow_pass, settings.blocked, debug=settings.debug)
+        self.monitor = Monitor(
+            settings.slow_pass,
+            settings.blocked,
+            is_new=lambda: not self.record.passes,
+            debug=settings.debug,
+        )
         self.runtime = runtime.current()
         self.interrupts = self.runtime.interrupts()
         self.bodies = Room(settings.max_bodies)
