@@ -1,6 +1,6 @@
 """Makes all figures of the docs anew, one program after the other.
 
-    make benchmarks                                           # an hour
+    make benchmarks                                           # 50 minutes
     .venv/bin/python benchmarks/run_all.py --only held cpu
 
 Each program's tables go to ``docs/benchmarks-<name>.txt``, and what they ran on to
@@ -55,20 +55,20 @@ class Figures:
 
 #: By the name in the docs.
 ALL = {
-    "compare": Figures("benchmarks/compare.py", 8),
-    "crowd": Figures("benchmarks/crowd.py", 3),
+    "compare": Figures("benchmarks/compare.py --rounds 2", 6),
+    "crowd": Figures("benchmarks/crowd.py", 2),
     "crowd-slower": Figures("benchmarks/crowd.py --slower 3", 4),
     "held": Figures("benchmarks/held.py", 5),
-    "cpu": Figures("benchmarks/cpu.py", 4),
-    "parts": Figures("benchmarks/parts.py --only held", 4),
-    "deferred": Figures("benchmarks/parts.py --only deferred", 6),
+    "cpu": Figures("benchmarks/cpu.py --rounds 1", 3),
+    "parts": Figures("benchmarks/parts.py --only held --rounds 5", 2),
+    "deferred": Figures("benchmarks/parts.py --only deferred --rounds 3", 3),
     "cached": Figures("benchmarks/cached.py", 3),
     "stalled": Figures("benchmarks/stalled.py", 3),
     "storm": Figures("benchmarks/storm.py", 1),
-    "mix": Figures("benchmarks/mix.py", 3),
-    "overload": Figures("benchmarks/overload.py", 10),
-    "memory": Figures("benchmarks/memory.py", 10),
-    "monitor": Figures("benchmarks/monitor.py", 4),
+    "mix": Figures("benchmarks/mix.py --seconds 30", 2),
+    "overload": Figures("benchmarks/overload.py --seconds 30 --warm-up 5", 5),
+    "memory": Figures("benchmarks/memory.py --requests 30000", 3),
+    "monitor": Figures("benchmarks/monitor.py --rounds 2", 2),
     "status": Figures("benchmarks/status.py", 6),
     "faults": Figures("benchmarks/faults.py", 4),
 }

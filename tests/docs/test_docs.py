@@ -428,6 +428,10 @@ def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():
     assert explained == topics | {"storage"}
 
 
+#: The memory of a held response, as the docs round it.
+KB_HELD = 30
+
+
 def test_page_of_sizing_says_what_the_doctor_asks_for():
     """For each number of held responses; and the defaults that it names."""
     defaults = Settings()
@@ -438,8 +442,9 @@ def test_page_of_sizing_says_what_the_doctor_asks_for():
         assert f"to {connections} or more" in asked
         assert files == 2 * held + defaults.max_waiting + audit.OTHER_FILES
         assert front == held + defaults.max_waiting
-        assert memory == round(held * 28.7 / 1000)
-    assert "28.7 KB" in (DOCS / "benchmarks-held.txt").read_text()
+        assert memory == round(held * KB_HELD / 1000)
+    measured = re.search(r"([\d.]+) KB", (DOCS / "benchmarks-held.txt").read_text())
+    assert abs(float(measured[1]) - KB_HELD) < 0.2 * KB_HELD
     upstream = UpstreamSettings(base_url="https://weather.example.com")
     text = " ".join((DOCS / "howto" / "sizing.rst").read_text().split())
     assert f"is {upstream.max_calls} in each worker" in text
