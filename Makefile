@@ -40,6 +40,10 @@ test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
 test-docs: $(READY)  ## The code in the docs
 	$(PYTEST) $(PURE) tests/docs
 
+# Compiled templates stay from one test to the next.
+test-plone: export CHAMELEON_CACHE := $(CURDIR)/$(VENV)/templates
+test-plone61: export CHAMELEON_CACHE := $(CURDIR)/$(PLONE61)/templates
+
 .PHONY: test-plone
 test-plone: $(READY)  ## A Plone site in this process
 	$(PYTEST) tests/plone
@@ -140,8 +144,8 @@ clean:  ## Remove the environment and what was built; var/ with its content stay
 $(READY): $(WANTED)
 	@$(PYTHON) tools/environment.py $(VENV)
 
-$(STORAGES)/.ready: $(WANTED) requirements-storages.txt
+$(STORAGES)/.ready: $(WANTED) requirements-storages.txt | $(READY)
 	@$(PYTHON) tools/environment.py $(STORAGES) requirements-storages.txt
 
-$(PLONE61)/.ready: $(WANTED) requirements-plone61.txt constraints-plone61.txt
+$(PLONE61)/.ready: $(WANTED) requirements-plone61.txt constraints-plone61.txt | $(READY)
 	@$(PYTHON) tools/environment.py $(PLONE61) requirements-plone61.txt constraints-plone61.txt

@@ -2,13 +2,14 @@
 
     python tools/installed.py
 
-The environment is empty, and pip gets only the file and the constraints. So a requirement that
+The environment is empty, and uv gets only the file and the constraints. So a requirement that
 setup.py does not name is missing, as for anybody who installs the package. The source
 distribution is installed over the wheel, and uses the wheel's requirements.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from environment import FIRST
 from pathlib import Path
 from ports import free_port
 from wheel import build
@@ -114,8 +115,8 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 def install(bin_: Path, distribution: Path, *options: str) -> None:
     """Install *distribution* with the constraints."""
-    pip = [bin_ / "python", "-m", "pip", "--disable-pip-version-check", "-q", "install"]
-    run(*pip, "-c", ROOT / "constraints.txt", *options, distribution, cwd=bin_)
+    uv = [ROOT / FIRST / "bin" / "uv", "pip", "install", "-q", "--python", bin_ / "python"]
+    run(*uv, "-c", ROOT / "constraints.txt", *options, distribution, cwd=bin_)
 
 
 def make_site(bin_: Path, folder: Path) -> Path:
@@ -183,8 +184,8 @@ def main() -> None:
         folder = Path(made)
         bin_ = folder / "env" / "bin"
         wheel, source = build(folder / "dist")
-        print("Installing the wheel into an empty environment, a minute ...", flush=True)
-        run(sys.executable, "-m", "venv", folder / "env")
+        print("Installing the wheel into an empty environment, half a minute ...", flush=True)
+        run(sys.executable, "-m", "venv", "--without-pip", folder / "env")
         install(bin_, wheel)
         ini = make_site(bin_, folder)
         serve(bin_, ini, slow)

@@ -19,9 +19,18 @@ import sys
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSIONS = [f"3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)]
-#: The tests that need neither a server nor Zope.
-PURE = ["tests/kernel", "tests/wsgi", "tests/upstreams"]
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:plone"]
+GEVENTED = ["tests/gevented.py", *PYTEST[2:]]
+#: What is above the kernel stands on its runtimes, and is tested as a server with gevent has it.
+ABOVE = ["tests/wsgi", "tests/upstreams"]
+#: What another Python can change, by the options of pytest: threads and processes, greenlets, the
+#: libraries of Python, and a start of a server with all that it imports.
+SUITES = [
+    [*PYTEST, "tests/kernel"],
+    [*PYTEST, "-m", "not concurrency and not storages", *ABOVE],
+    [*GEVENTED, "-m", "concurrency and not storages", "tests/kernel", *ABOVE],
+    [*PYTEST, "-m", "smoke", "tests/server"],
+]
 
 
 def find(version: str) -> str | None:
@@ -46,12 +55,7 @@ def test(version: str, python: str) -> bool:
         if done.returncode:
             return False
     runner = str(venv / "bin" / "python")
-    suites = [
-        [*PYTEST, *PURE],
-        ["tests/gevented.py", *PYTEST[2:], "-m", "concurrency and not storages", *PURE],
-        [*PYTEST, "tests/server", "-m", "smoke"],
-    ]
-    return all(subprocess.run([runner, *suite], cwd=ROOT).returncode == 0 for suite in suites)
+    return all(subprocess.run([runner, *suite], cwd=ROOT).returncode == 0 for suite in SUITES)
 
 
 def _is_fresh(venv: Path) -> bool:

@@ -19,11 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests" / "browser"))
 
 from chromium import Browser  # noqa: E402
-from sites import install  # noqa: E402
-from sites import make_bare_instance  # noqa: E402
-from sites import PROFILES  # noqa: E402
 from sites import start_site  # noqa: E402
 from visitors import start_visited_site  # noqa: E402
+
+import instances  # noqa: E402
 
 FOLDER = ROOT / "docs" / "_static"
 
@@ -146,8 +145,7 @@ def main(names):
 
 
 def _take(pictures, folder):
-    bare = make_bare_instance(folder / "bare")
-    instance = install(bare, folder / "installed", *PROFILES)
+    instance = instances.demo()
     sites = {}
     browser = Browser(folder)
     try:

@@ -14,11 +14,9 @@ changes it. Screenshots are saved in ``var/screenshots``, or where the environme
 
 from chromium import Browser
 from pathlib import Path
-from sites import install
-from sites import make_bare_instance
-from sites import PROFILES
 from sites import start_site
 
+import instances
 import os
 import pytest
 
@@ -26,16 +24,15 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture(scope="session")
-def bare_instance(tmp_path_factory):
+def bare_instance():
     """An instance whose site has no add-on; no server runs on it."""
-    return make_bare_instance(tmp_path_factory.mktemp("bare") / "instance")
+    return instances.bare()
 
 
 @pytest.fixture(scope="session")
-def demo_instance(bare_instance, tmp_path_factory):
+def demo_instance():
     """An instance whose site has the add-on and the demo; no server runs on it."""
-    folder = tmp_path_factory.mktemp("demo") / "instance"
-    return install(bare_instance, folder, *PROFILES)
+    return instances.demo()
 
 
 @pytest.fixture(scope="session")

@@ -4,32 +4,15 @@ from pathlib import Path
 
 import sys
 
-sys.path.append(str(Path(__file__).resolve().parent.parent.parent / "examples"))
 sys.path.append(str(Path(__file__).resolve().parent.parent / "server"))
 
-from instance import make_instance
-from instance import run
+from instances import change
 from processes import copy_instance
 from processes import free_port
 from processes import run_gunicorn
 from processes import Server
 from processes import Service
 from processes import start_service
-
-#: The add-on, and the demo.
-PROFILES = ("collective.wsgifutures:default", "wsgifutures_demo:default")
-
-#: What is done to a site while no server runs on its instance.
-_CHANGE = """
-from plone import api
-from zope.component.hooks import setSite
-import transaction
-
-setSite(app.Plone)  # noqa: F821
-{change}
-transaction.commit()
-app._p_jar.db().close()  # noqa: F821  writes the index
-"""
 
 
 class Site(Server):
@@ -45,28 +28,6 @@ class Site(Server):
     def stop(self):
         self.process.stop()
         self.service.process.stop()
-
-
-def make_bare_instance(folder):
-    """Make an instance in *folder* with a site in which no add-on is installed."""
-    make_instance(folder)
-    return folder
-
-
-def change(instance, folder, *lines):
-    """Copy *instance* to *folder*, and change its site with *lines* of Python; return that."""
-    copy_instance(instance, folder)
-    script = folder / "change.py"
-    script.write_text(_CHANGE.format(change="\n".join(lines)))
-    run("zconsole", "run", folder / "etc" / "zope.conf", script)
-    return folder
-
-
-def install(instance, folder, *profiles):
-    """Copy *instance* to *folder*, with what *profiles* name installed in its site."""
-    setup = "api.portal.get_tool('portal_setup')"
-    lines = [f"{setup}.runAllImportStepsFromProfile('profile-{one}')" for one in profiles]
-    return change(instance, folder, *lines)
 
 
 def speak(instance, folder, language):

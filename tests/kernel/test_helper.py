@@ -31,8 +31,6 @@ import os
 import pytest
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 pytestmark = pytest.mark.concurrency
@@ -305,36 +303,3 @@ def test_a_future_that_is_not_found_by_its_name_is_refused_where_it_is_sent():
         else:
             assert Request(call, executors=here).run() == 1
     here.close()
-
-
-PARENT = """
-import sys
-sys.path[:0] = {path!r}
-if {gevent}:
-    from gevent import monkey
-    monkey.patch_all()
-from kernel import calls
-from kernel import helped
-from kernel.test_helper import Helped
-import os, time
-here = Helped()
-here.run(calls.declare("asyncio", helped.where))
-if {busy}:
-    here.start(calls.declare("threads", helped.hold_for_ever))
-    time.sleep(0.3)
-print(here.helper.pid, flush=True)
-{then}
-"""
-
-
-@pytest.mark.parametrize("gevent", [False, True])
-@pytest.mark.parametrize("busy", [False, True])
-@pytest.mark.parametrize("then", ["sys.exit()", "os.kill(os.getpid(), 9)", "os._exit(1)"])
-def test_a_helper_ends_with_its_worker_however_that_ends(gevent, busy, then):
-    """Also in the midst of C code that never lets the interpreter go."""
-    tests = str(Path(__file__).parent.parent)
-    code = PARENT.format(path=[tests], gevent=gevent, busy=busy, then=then)
-    command = [sys.executable, "-c", code]
-    parent = subprocess.run(command, capture_output=True, text=True, timeout=4 * SECONDS)
-    assert parent.stdout, parent.stderr
-    wait_until(lambda: not runs(int(parent.stdout)))

@@ -1,7 +1,7 @@
 """A Plone site in this process, asked over WSGI, and an outside world that counts.
 
-Each request is published in a thread of its own, as a threaded server does, and what
-Zope keeps per thread is looked at when it has been answered.
+Each request is published in one of a few threads, as a threaded server does: Plone compiles its
+theme once in each. What Zope keeps per thread is looked at when the request has been answered.
 """
 
 from AccessControl.SecurityManagement import _managers
@@ -9,7 +9,9 @@ from collective.wsgifutures import future
 from collective.wsgifutures.wsgi.middleware import Middleware
 from collective.wsgifutures.wsgi.settings import Settings
 from collective.wsgifutures.wsgi.worker import Worker
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import Context
 from lxml.html import fromstring
 from plone.app.testing import SITE_OWNER_NAME
 from plone.app.testing import SITE_OWNER_PASSWORD
@@ -92,6 +94,9 @@ def swallow(function, *args):
 
 # The site.
 
+#: A request is published in one that has nothing to do.
+_threads = ThreadPoolExecutor(32)
+
 
 class Answer(NamedTuple):
     """What the client got, and how it came about."""
@@ -136,9 +141,7 @@ class Site:
         """Send a request through the middleware; ``held=False``: without it."""
         environ = _environ(method, posixpath.normpath(f"/plone/{path}"), **_known(more, _environ))
         request = Request(environ, **more)
-        thread = threading.Thread(target=request)
-        thread.start()
-        thread.join()
+        _threads.submit(Context().run, request).result()
         self.sync()
         if request.error is not None:
             raise request.error
@@ -256,6 +259,7 @@ class Request:
         self._application = application
 
     def __call__(self):
+        setSite(None)  # the thread may know the global registry of another test
         started: list[Any] = []
 
         def start_response(status, headers, exc_info=None):

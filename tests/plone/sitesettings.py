@@ -59,10 +59,13 @@ class Panel:
 
     def open(self):
         self.browser.open(self.url)
+        self._is_fresh = True
 
     def save(self, **values):
         """Fill in the fields and press Save; a list is lines."""
-        self.open()
+        if not self._is_fresh:
+            self.open()
+        self._is_fresh = False
         for name, value in values.items():
             value = "\n".join(value) if isinstance(value, list) else value
             self.control(name).value = value

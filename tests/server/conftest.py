@@ -1,6 +1,6 @@
 """Real servers on a real site: gunicorn with a gevent worker, and waitress.
 
-Each server is a process of its own with a copy of one instance, which is made once. The
+Each server is a process of its own with a copy of one instance (instances.py). The
 slow service is the demo's; it counts its calls for each text.
 """
 
@@ -16,27 +16,13 @@ from processes import Server
 from processes import Service
 from processes import start_service
 
+import instances
 import os
 import pytest
 import re
+import signal
 import socket
-import sys
 import threading
-
-sys.path.insert(0, str(ROOT / "examples"))
-
-from instance import make_instance
-from instance import run
-
-USERS = {"alice": "wonderland-1", "bob": "wonderland-2"}
-
-_ADD_USERS = """
-import transaction
-
-for name, password in {users!r}.items():
-    app.acl_users.users.addUser(name, name, password)  # noqa: F821
-transaction.commit()
-"""
 
 
 @pytest.fixture(scope="session")
@@ -49,17 +35,9 @@ def service(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def instance_template(tmp_path_factory):
+def instance_template():
     """An instance with a site, which no server runs on."""
-    folder = tmp_path_factory.mktemp("template") / "instance"
-    make_instance(folder, ("collective.wsgifutures:default",))
-    script = folder / "add_users.py"
-    script.write_text(_ADD_USERS.format(users=USERS))
-    run("zconsole", "run", folder / "etc" / "zope.conf", script)
-    includes = folder / "etc" / "package-includes"
-    includes.mkdir()
-    (includes / "holdtests-configure.zcml").write_text('<include package="holdtests" />')
-    return folder
+    return instances.tested()
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +78,7 @@ def running():
     processes = []
     yield processes
     for process in processes:
-        process.stop()
+        process.stop(signal.SIGINT)
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +107,7 @@ def started(start_gunicorn):
 
     yield start
     for process in processes:
-        process.stop()
+        process.stop(signal.SIGINT)
 
 
 @pytest.fixture(scope="session")
@@ -238,7 +216,7 @@ def silent():
 @pytest.fixture(scope="session")
 def users(instance_template):
     """Names and passwords of two users of every site."""
-    return USERS
+    return instances.USERS
 
 
 @pytest.fixture

@@ -1,14 +1,15 @@
 """Servers that tests start, each a process of its own."""
 
 from pathlib import Path
+from signal import SIGTERM
 
 import atexit
 import json
 import os
 import pytest
+import re
 import requests
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +20,9 @@ BIN = Path(sys.executable).parent
 sys.path.append(str(ROOT / "tools"))
 
 from ports import free_port as free_port  # noqa: E402
+
+#: The compiled templates of all instances. Each is found by its text, whatever its instance.
+TEMPLATES = Path(sys.prefix) / "templates"
 
 START_SECONDS = 60
 
@@ -74,9 +78,10 @@ class Process:
     def signal(self, number):
         self._process.send_signal(number)
 
-    def stop(self):
+    def stop(self, number=SIGTERM):
+        """Stop it; SIGINT is a server's quick stop, which lets nothing be finished."""
         if self._process.poll() is None:
-            self.signal(signal.SIGTERM)
+            self.signal(number)
             try:
                 self.wait(20)
             except subprocess.TimeoutExpired:
@@ -158,9 +163,11 @@ class Server:
 def copy_instance(source, folder):
     """Copy the instance in *source*, which no server runs on, to *folder*; return that."""
     shutil.copytree(source, folder)
+    TEMPLATES.mkdir(exist_ok=True)
     for name in ("zope.conf", "zope.ini"):
         file = folder / "etc" / name
-        file.write_text(file.read_text().replace(str(source), str(folder)))
+        text = file.read_text().replace(str(source), str(folder))
+        file.write_text(re.sub("(CHAMELEON_CACHE) .*", rf"\1 {TEMPLATES}", text))
     return folder
 
 
