@@ -50,6 +50,7 @@ setup(
         "gevent>=24.10.1",  # what gunicorn's gevent worker asks for
         "gunicorn>=23",  # the oldest that a held request was tried with
         "packaging",
+        "plone.api",  # the site and its users, as add-on authors ask for them
         "plone.app.layout",  # the title of a page
         "plone.app.registry",
         "plone.autoform",

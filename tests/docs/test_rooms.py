@@ -29,6 +29,20 @@ ROOMS = allowed()
 BELOW_ZOPE = ("kernel", "traces", "wsgi", "upstreams", "status")
 ZOPE = {"AccessControl", "Acquisition", "OFS", "Products", "ZODB", "ZPublisher", "plone", "zope"}
 
+#: The rooms that are only used in a Plone site, and what they ask plone.api for instead.
+IN_PLONE = ("browser", "controlpanel", "restapi")
+PLONE_API_HAS = {"getSecurityManager", "getSite", "getToolByName", "IRegistry", "IStatusMessage"}
+
+#: The modules that ask Zope all the same; each says why.
+ASK_ZOPE = {
+    "browser/apology.py",
+    "browser/sealed.py",
+    "controlpanel/guard.py",
+    "controlpanel/shown_times.py",
+    "controlpanel/site.py",
+    "restapi/controlpanel.py",
+}
+
 
 def test_each_room_is_in_the_table():
     """A new one is put where it belongs."""
@@ -46,6 +60,14 @@ def test_a_room_imports_what_the_table_allows(room):
             assert not level or target[0] in {room, *ROOMS[room]}, f"{path}: {module}"
             first = module.partition(".")[0]
             assert level or room not in BELOW_ZOPE or first not in ZOPE, f"{path}: {module}"
+
+
+def test_the_plone_side_asks_plone_api():
+    """If that costs too much, there may be no portal, or plone.api cannot, a comment says so."""
+    files = [path for room in IN_PLONE for path in (HOUSE / room).rglob("*.py")]
+    others = {str(path.relative_to(HOUSE)) for path in files if names(path) & PLONE_API_HAS}
+    assert others == ASK_ZOPE
+    assert [name for name in others if "plone.api" not in (HOUSE / name).read_text()] == []
 
 
 @pytest.mark.parametrize(
@@ -67,3 +89,9 @@ def imports(path):
             yield node.level, node.module
         elif isinstance(node, ast.Import):
             yield from ((0, alias.name) for alias in node.names)
+
+
+def names(path):
+    """Return the names that *path* imports from other modules."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {a.name for node in nodes if isinstance(node, ast.ImportFrom) for a in node.names}

@@ -28,6 +28,7 @@ def apology_for(error: Exception) -> Apology:
 
 def may_see_inside() -> bool:
     """Tell whether the user may read what an error says: it names futures and hosts."""
+    # An error at Zope's root has no portal, without which plone.api raises one of its own.
     return bool(getSecurityManager().checkPermission("Manage portal", getSite()))
 
 

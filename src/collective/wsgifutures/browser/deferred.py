@@ -25,6 +25,7 @@ from .places import place_of
 from AccessControl import Unauthorized
 from Acquisition import aq_base
 from pathlib import Path
+from plone import api
 from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
@@ -33,7 +34,6 @@ from urllib.parse import urlencode
 from urllib.parse import urlsplit
 from zExceptions import Forbidden
 from zExceptions import NotFound
-from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
 from zope.interface import implementer
 
@@ -199,7 +199,7 @@ class Placeholder(BrowserView):  # type: ignore[misc]
         return markup
 
     def _static(self) -> str:
-        site = self.request.physicalPathToURL(getSite().getPhysicalPath(), relative=1)
+        site = self.request.physicalPathToURL(api.portal.get().getPhysicalPath(), relative=1)
         return f"{site}/++resource++collective.wsgifutures"
 
 

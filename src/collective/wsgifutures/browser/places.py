@@ -9,10 +9,10 @@ from ..kernel.arguments import take
 from ..kernel.arguments import Unfit
 from ..kernel.names import dotted_name
 from ..kernel.placeholders import Fragment
-from AccessControl import getSecurityManager
 from AccessControl import Unauthorized
 from Acquisition import aq_base
 from collections.abc import Callable
+from plone import api
 from plone.portlets.interfaces import IPortletManager
 from plone.portlets.interfaces import IPortletRenderer
 from plone.portlets.interfaces import IPortletRetriever
@@ -102,7 +102,7 @@ def find(context: Any, request: Any, data: Data) -> Found:
         Unauthorized: The current user may not see *context*, or not the part.
         NotFound: The part does not exist any more.
     """
-    if not getSecurityManager().checkPermission(VIEW, context):
+    if not api.user.has_permission(VIEW, obj=context):
         raise Unauthorized(VIEW)
     return _FINDS[data["kind"]](context, request, data)
 

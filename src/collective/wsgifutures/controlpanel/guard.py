@@ -17,6 +17,7 @@ MANAGE_ADDRESSES = "collective.wsgifutures: Manage upstream addresses"
 
 def may_set_addresses() -> bool:
     """Tell whether the current user may set the addresses of upstreams."""
+    # A script may have a request and no site, where plone.api raises an error of its own.
     return bool(getSecurityManager().checkPermission(MANAGE_ADDRESSES, getSite()))
 
 

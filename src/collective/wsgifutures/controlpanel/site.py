@@ -83,6 +83,7 @@ def setting(name: str, registry: Any = None) -> Any:
 
 
 def _registry() -> Any:
+    # Asked in each held request, in a site or not: plone.api would look it up for each setting.
     return None if getSite() is None else queryUtility(IRegistry)
 
 

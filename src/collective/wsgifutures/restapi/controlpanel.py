@@ -114,6 +114,7 @@ class Deserializer:
         """
         self.controlpanel.check()
         data = json_body(self.controlpanel.request)
+        # Not by plone.api, which sets no record to None.
         proxy = getUtility(IRegistry).forInterface(IWSGIFuturesSettings, prefix=PREFIX)
         changes = {}
         errors = []

@@ -12,11 +12,11 @@ from ...status.board import FolderRefused
 from ...status.board import Snapshot
 from ...wsgi.settings import Settings
 from ...wsgi.visit import SETTINGS
-from AccessControl import getSecurityManager
 from AccessControl import Unauthorized
 from collections.abc import Mapping
 from enum import Enum
 from functools import cached_property
+from plone import api
 from typing import Any
 
 import logging
@@ -84,7 +84,7 @@ class Seen:
         hold = self.hold(worker, hold_id)
         if hold is None or self._board is None or not self._board.cancel(worker, hold_id):
             return False
-        user = getSecurityManager().getUser().getId()
+        user = api.user.get_current().getId()
         trace = {"trace_id": hold["trace"]}
         logger.info("%s cancels the held response of %s", user, hold["path"], extra=trace)
         return True
@@ -92,14 +92,14 @@ class Seen:
 
 def may_view(site: Any) -> bool:
     """Tell whether the user may see the status."""
-    return bool(getSecurityManager().checkPermission(VIEW_STATUS, site))
+    return bool(api.user.has_permission(VIEW_STATUS, obj=site))
 
 
 def may_cancel(site: Any) -> bool:
     """Tell whether the user may cancel holds."""
-    return bool(getSecurityManager().checkPermission(CANCEL_HOLDS, site))
+    return bool(api.user.has_permission(CANCEL_HOLDS, obj=site))
 
 
 def may_manage(site: Any) -> bool:
     """Tell whether the user may manage the settings."""
-    return bool(getSecurityManager().checkPermission(MANAGE_SETTINGS, site))
+    return bool(api.user.has_permission(MANAGE_SETTINGS, obj=site))
