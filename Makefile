@@ -52,13 +52,20 @@ test-plone: $(READY)  ## A Plone site in this process
 test-server: $(READY)  ## Real servers on a real site
 	$(PYTEST) $(PURE) tests/server
 
-ALL := test-operation test-python-3.12 test-python-3.13 test-plone61 test-storages test-browser \
-    test-fronts test-monitoring test-wheel test-python-3.11
+# Each loads Plone again and again, which takes most of the time, or runs some thousand tests.
+ALL := test-operation test-browser test-kernel test-python-3.12 test-python-3.13 test-server \
+    test-plone61 test-storages test-plone test-docs test-fronts test-wheel test-monitoring \
+    test-python-3.11
 
 .PHONY: test-all
 test-all: $(READY)  ## The tests, and what needs more than this environment
-	@echo "Two suites at a time, about half an hour. Each tells what it found when it has ended."
-	@$(SIDE_BY_SIDE) $(ALL) $(TESTS)
+	@echo "Two suites at a time, some 22 minutes. Each tells what it found when it has ended."
+	@$(SIDE_BY_SIDE) $(ALL)
+
+.PHONY: servers
+servers:  ## Debian's packages for all of that, and axe-core, at once
+	@$(PYTHON) tools/servers.py storages fronts monitoring
+	@$(PYTHON) tools/browser.py
 
 .PHONY: test-operation
 test-operation: $(READY)  ## Limits, stops, memory and the audit: servers that start for one test
@@ -95,7 +102,7 @@ test-plone61: $(PLONE61)/.ready  ## Plone 6.1, in this process and on two server
 	$(PLONE61)/bin/python -m pytest -q -p no:cacheprovider $(PURE) -m smoke tests/server
 
 .PHONY: test-pythons
-test-pythons: test-python-3.11 test-python-3.12 test-python-3.13  ## The kernel, and one server test, on the other Pythons
+test-pythons: test-python-3.11 test-python-3.12 test-python-3.13  ## What another Python can change, on each
 
 .PHONY: test-account
 test-account:  ## The README's commands for a new user who has nothing; as root

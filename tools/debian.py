@@ -1,6 +1,7 @@
 """Install packages of Debian that tests need; without root, say what to do."""
 
 from environment import alone
+from pathlib import Path
 
 import os
 import shutil
@@ -19,7 +20,7 @@ def install(packages: list[str]) -> None:
             f"Install them (on Debian: sudo apt-get install {names}), and start again."
         )
     print(f"Installing {names}, a minute ...", flush=True)
-    with alone():
+    with alone(Path(__file__).parent):
         for command in (["apt-get", "update", "-q"], [*INSTALL, *packages]):
             _run(command)
 

@@ -77,9 +77,13 @@ def _with_uv(venv: Path) -> list[str]:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Let no other process build in the repository: all builds write the same egg-info."""
-    folder = os.open(ROOT, os.O_RDONLY)
+def alone(where: Path = ROOT) -> Iterator[None]:
+    """Let no other process do that: builds in the repository write the same egg-info.
+
+    Args:
+        where: A folder that stands for what is done.
+    """
+    folder = os.open(where, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield

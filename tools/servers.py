@@ -4,9 +4,11 @@
     python tools/servers.py fronts      for ``make test-fronts``
     python tools/servers.py monitoring  for ``make test-monitoring``
 
-Installing needs root; without root a message says what to do.
+Several kinds are installed at once, as ``make servers`` does. Installing needs root; without root
+a message says what to do.
 """
 
+from collections.abc import Iterable
 from debian import install
 from pathlib import Path
 
@@ -31,19 +33,20 @@ def programs() -> Path | None:
     return found[-1].parent if found else None
 
 
-def main(kind: str) -> None:
-    missing = _missing(kind)
+def main(*kinds: str) -> None:
+    missing = _missing(kinds)
     if missing:
         install(missing)
-    if _missing(kind):
-        sys.exit(f"Installed, but not found on the PATH: {', '.join(_missing(kind))}")
-    print(f"The servers for the tests of {kind} are installed.")
+    if _missing(kinds):
+        sys.exit(f"Installed, but not found on the PATH: {', '.join(_missing(kinds))}")
+    print(f"The servers for the tests of {', '.join(kinds)} are installed.")
 
 
-def _missing(kind: str) -> list[str]:
-    found = [name for name, program in PACKAGES[kind].items() if not shutil.which(program)]
-    return found if kind != "storages" or programs() else ["postgresql", *found]
+def _missing(kinds: Iterable[str]) -> list[str]:
+    known = [item for kind in kinds for item in PACKAGES[kind].items()]
+    found = [name for name, program in known if not shutil.which(program)]
+    return found if "storages" not in kinds or programs() else ["postgresql", *found]
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
