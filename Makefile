@@ -119,6 +119,10 @@ lint: $(READY)  ## ruff, zpretty, mypy
 docs: $(READY)  ## Build the docs into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
 
+.PHONY: benchmarks
+benchmarks: $(READY)  ## Make the figures of the docs anew, in three quarters of an hour
+	$(BIN)/python benchmarks/run_all.py
+
 .PHONY: screenshots
 screenshots: $(READY)  ## Make the pictures of the docs anew, in twelve minutes
 	$(BIN)/python tools/browser.py

@@ -1,11 +1,11 @@
 """A table of faults: what the fault's client saw, what others saw, what was left behind.
 
-    .venv/bin/python benchmarks/faults.py [--only TEXT] [--write]
+    .venv/bin/python benchmarks/faults.py [--only TEXT]
 
 One worker with two slots, at a TCP port and at a Unix socket, serves visitors with fast and
 held views all the time, while each fault is injected in turn. Before and after each fault the
 load pauses, and the worker's objects are counted. Takes four minutes. Prints a table
-in reStructuredText, or writes it to ``docs/benchmarks-faults.txt``.
+in reStructuredText.
 """
 
 from collections import Counter
@@ -47,8 +47,6 @@ from hostile import Hostile
 from wire import post
 from wire import request
 from wire import Wire
-
-PAGE = ROOT / "docs" / "benchmarks-faults.txt"
 
 SETTINGS = {
     "slots": 2,
@@ -609,7 +607,6 @@ def warm_up(site, visitors):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="only faults with this text in their title")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     options = parser.parse_args()
     rows = []
     with a_server() as site:
@@ -623,11 +620,7 @@ def main():
                     rows.append(list(vars(row).values()))
         finally:
             visitors.end()
-    text = table([HEAD, *rows])
-    if options.write:
-        PAGE.write_text(text + "\n")
-    else:
-        print(text)
+    print(f"\n{table([HEAD, *rows])}")
 
 
 if __name__ == "__main__":

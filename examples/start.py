@@ -125,8 +125,6 @@ def start_gunicorn(port, service):
     )
     environment = {
         "WSGIFUTURES_DEBUG": "on",
-        "WSGIFUTURES_BLOCKED": "10",  # the first pages compile their templates
-        "WSGIFUTURES_MAX_WAIT": "240",  # to show for how long 200 blocking views keep others out
         "WSGIFUTURES_DEMO_SERVICE": service,
         "PYTHONWARNINGS": "ignore",
         "no_proxy": local,
@@ -177,6 +175,8 @@ def start(port, children):
     print(f"""
   The demo is ready:  {site}/@@futures-demo
   Log in:             {site}/login   admin / admin
+  Who waits now:      {site}/@@futures-status
+  Settings:           {site}/@@wsgifutures-controlpanel
   The slow service:   {service}
   Stop:               Ctrl-C
 """)

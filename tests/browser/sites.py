@@ -56,10 +56,8 @@ def start_site(instance, folder, env=None):
     service = Service(start_service(folder / "service.log", "--site", site))
     environment = {
         "PYTHONUNBUFFERED": "1",
-        "WSGIFUTURES_BLOCKED": "10",  # the first pages compile their templates
         "WSGIFUTURES_DEBUG": "on",
         "WSGIFUTURES_DEMO_SERVICE": service.url,
-        "WSGIFUTURES_MAX_WAIT": "240",  # for 200 blocking views, and on a busy machine
         **(env or {}),
     }
     return Site(run_gunicorn(folder, port, environment), port, service)

@@ -108,7 +108,6 @@ def start_status_site(instance, folder, env=None):
     environment = {
         "PYTHONPATH": path,
         "PYTHONUNBUFFERED": "1",
-        "WSGIFUTURES_BLOCKED": "10",
         "WSGIFUTURES_DEMO_SERVICE": service.url,
         "WSGIFUTURES_MAX_HELD": "20",
         "WSGIFUTURES_MAX_HELD_PER_CLIENT": "20",

@@ -408,20 +408,28 @@ def test_gunicorn_file_of_ones_own_puts_the_hold_in_place(block, tmp_path):
     assert (done.stdout.split(), done.stderr) == (["Middleware", "gevent"], "")
 
 
+#: What makes a finding that a worker refuses to serve with, or warns of.
+FINDINGS = ("error", "warning", "changes_nothing")
+
+
 def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():
     """No more, no less; a setting has its own page."""
     source = ROOT / "src" / "collective" / "wsgifutures"
     topics = set()
-    for module in ("wsgi/audit.py", "publisher/zope_audit.py", "publisher/joint.py"):
-        for node in ast.walk(ast.parse((source / module).read_text())):
+    for module in ("wsgi/audit", "wsgi/variables", "publisher/zope_audit", "publisher/joint"):
+        for node in ast.walk(ast.parse((source / f"{module}.py").read_text())):
             match node:
-                case ast.Call(ast.Name("error" | "warning"), [ast.Constant(topic), *_]):
+                case ast.Call(ast.Name(name), [ast.Constant(topic), *_]) if name in FINDINGS:
                     topics.add(topic)
     text = (DOCS / "howto" / "doctor.rst").read_text(encoding="utf-8")
     page = text.split("What a worker looks at by itself\n")[1]
     lines = re.findall(r"^``[\w-]+``(?:, ``[\w-]+``)*$", page, re.M)
     explained = {topic for line in lines for topic in re.findall(r"[\w-]+", line)}
     assert explained == topics | {"storage"}
+
+
+#: The memory of a held response, as the docs round it.
+KB_HELD = 30
 
 
 def test_page_of_sizing_says_what_the_doctor_asks_for():
@@ -434,8 +442,9 @@ def test_page_of_sizing_says_what_the_doctor_asks_for():
         assert f"to {connections} or more" in asked
         assert files == 2 * held + defaults.max_waiting + audit.OTHER_FILES
         assert front == held + defaults.max_waiting
-        assert memory == round(held * 28.7 / 1000)
-    assert "28.7 KB" in (DOCS / "benchmarks-held.txt").read_text()
+        assert memory == round(held * KB_HELD / 1000)
+    measured = re.search(r"([\d.]+) KB", (DOCS / "benchmarks-held.txt").read_text())
+    assert abs(float(measured[1]) - KB_HELD) < 0.2 * KB_HELD
     upstream = UpstreamSettings(base_url="https://weather.example.com")
     text = " ".join((DOCS / "howto" / "sizing.rst").read_text().split())
     assert f"is {upstream.max_calls} in each worker" in text
@@ -650,7 +659,7 @@ def parameters_of(method):
 def test_every_page_is_reached_from_the_index():
     """No page is lost."""
     listed = set(re.findall(r"^ {4}([\w/-]+)$", (DOCS / "index.rst").read_text(), re.M))
-    parts = {"index", "benchmarks-table"}
+    parts = {"index"}
     pages = {str(p.relative_to(DOCS).with_suffix("")) for p in DOCS.rglob("*.rst")}
     assert pages - parts == listed
 

@@ -19,7 +19,6 @@ PACKAGE = "collective.wsgifutures"
 OPTIONAL = {
     "opentelemetry-api": "asked for where it is used",
     "plone-app-caching": "zcml:condition",
-    "plone-memoize": "zcml:condition",
     "plone-observability": "zcml:condition",
     "plone-rest": "with plone.restapi",
     "plone-restapi": "zcml:condition",

@@ -4,9 +4,12 @@ from collective.wsgifutures import future
 from collective.wsgifutures.kernel.passes import current_pass
 from contextvars import ContextVar
 from pathlib import Path
+from urllib.error import HTTPError
+from zope.interface.interfaces import ComponentLookupError
 
 import asyncio
 import ctypes
+import io
 import os
 import signal
 import sys
@@ -32,8 +35,9 @@ def _own(name, code):
 
 
 class Unpicklable(Exception):
-    def __reduce__(self):
-        raise TypeError("not this one")
+    def __init__(self, text):
+        super().__init__(text)
+        self.lock = threading.Lock()
 
 
 def double(n):
@@ -48,12 +52,40 @@ def fail_unpicklable():
     raise Unpicklable("about a file")
 
 
+def look_up(name):
+    """Fail as what asks for a utility, with a note of its own."""
+    error = ComponentLookupError(name)
+    error.add_note("a note of its own")
+    raise error
+
+
+def fail_as_urllib_does():
+    body = io.BufferedReader(io.BytesIO(b"why"))  # like a socket's, it can be read once
+    raise HTTPError("https://shop/", 503, "busy", {"Retry-After": "3"}, body)
+
+
 def leave():
     raise SystemExit(3)
 
 
 def give_a_generator():
     return (n for n in range(3))
+
+
+def give_a_file():
+    return Path(__file__).open("rb")
+
+
+def give_an_iterator():
+    return {"items": iter([1, 2])}
+
+
+def give_a_map():
+    return [map(int, ["1"])]
+
+
+def give_a_stream():
+    return (io.BytesIO(b"x"), "x")
 
 
 def write_later(seconds, path):

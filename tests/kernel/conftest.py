@@ -1,7 +1,7 @@
 """The kernel is tested with neither Zope nor a WSGI server."""
 
+from collective.wsgifutures.kernel import keepers
 from collective.wsgifutures.kernel.executors import Executors
-from collective.wsgifutures.kernel.passes import Publisher
 from collective.wsgifutures.kernel.runtime import under_gevent
 
 import functools
@@ -22,21 +22,19 @@ def executors():
 @pytest.fixture
 def cached(monkeypatch):
     """A decorator that keeps for ever what a function gives, as plone.memoize does."""
-    caches = {}
-    monkeypatch.setattr(Publisher, "caches", caches)
+    monkeypatch.setattr(keepers, "CACHES", (__name__,))
+    monkeypatch.setattr(keepers, "_modules", {})
 
     def decorate(function):
         kept = {}
 
         @functools.wraps(function)
         def replacement(*args):
-            fun = function
             if args not in kept:
-                kept[args] = fun(*args)
+                kept[args] = function(*args)
             return kept[args]
 
         replacement.kept = kept
-        caches[replacement.__code__] = "fun"
         return replacement
 
     return decorate

@@ -1,5 +1,6 @@
 """Parts of a page, and what a page of them gives in each of its passes."""
 
+from collective.wsgifutures import fragment
 from collective.wsgifutures import future
 from collective.wsgifutures.testing import HeldRequest
 
@@ -11,6 +12,16 @@ log = []
 def ask(text):
     log.append(f"call {text}")
     return text.upper()
+
+
+@future(timeout=60)
+def late(text):
+    return text
+
+
+@fragment(placeholder="…")
+def part(text, call=ask):
+    return f"[{call(text)}]"
 
 
 def passes_of(view, **options):

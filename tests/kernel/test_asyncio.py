@@ -11,6 +11,7 @@ from .test_waiting import Request
 from collective.wsgifutures import future
 from collective.wsgifutures import gather
 from collective.wsgifutures.kernel.calls import Call
+from collective.wsgifutures.kernel.executors import Executors
 from collective.wsgifutures.kernel.runtime import current
 from contextvars import ContextVar
 from http.server import BaseHTTPRequestHandler
@@ -207,6 +208,24 @@ def test_a_coroutine_that_blocks_stops_its_loop_and_nobody_else(executors):
     assert run(future(key="block")(block), executors) == "late"
     done.set()
     assert len(beats) > 10
+
+
+def test_a_future_that_stops_the_loop_is_named_with_where_it_stands(caplog):
+    """In the worker of a threaded server: once, after the time of ``blocked``."""
+
+    async def stop():
+        blocked(1.0)
+
+    executors = Executors(blocked=0.2)
+    try:
+        call = future(key="acme.calls.stop")(stop)
+        for _ in range(2):
+            run(call, executors)
+    finally:
+        executors.close()
+    (message,) = [r.getMessage() for r in caplog.records if "async future" in r.getMessage()]
+    assert message.startswith("acme.calls.stop has let no other async future of this worker run")
+    assert "in blocked\n" in message
 
 
 def test_what_raises_an_end_leaves_the_loop_running(executors):

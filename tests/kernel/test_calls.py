@@ -3,11 +3,11 @@
 from .fakes import FOREIGN
 from .fakes import Plain
 from .fakes import raised_by
-from collective.wsgifutures.kernel.calls import copy_exception
 from collective.wsgifutures.kernel.calls import Raised
 from collective.wsgifutures.kernel.calls import Returned
 from collective.wsgifutures.kernel.calls import run
 from collective.wsgifutures.kernel.calls import run_to_end
+from collective.wsgifutures.kernel.copies import copy_exception
 from collective.wsgifutures.kernel.errors import FuturesError
 from collective.wsgifutures.kernel.errors import ResultRefused
 from enum import Enum
@@ -63,7 +63,6 @@ class Reloaded:
     ("make", "words"),
     [
         (threading.Lock, "it does not pickle (cannot pickle '_thread.lock' object)"),
-        (lambda: (n for n in [1]), "it does not pickle (cannot pickle 'generator' object)"),
         (lambda: lambda: 1, "it does not pickle (Can't "),
         (Reloaded, "it does not pickle (invalid literal for int() with base 10"),
     ],

@@ -286,7 +286,7 @@ def test_a_deferred_part_of_a_client_that_has_gone_ends_its_pass():
 def test_the_address_of_a_deferred_part_is_never_kept_by_a_cache(cached, part):
     """It may be for one user: the page waits, and what is kept is the part."""
     keeps = cached(part)
-    assert passes_of(lambda: keeps("x"))[-1] in ("<X>", "soon")
+    assert passes_of(lambda: keeps("x"))[-1] in ("<X>", "X")
     assert "[" not in "".join(keeps.kept.values())
 
 

@@ -16,6 +16,7 @@ from collective.wsgifutures.kernel.executors import kind_of
 from collective.wsgifutures.kernel.executors import KINDS as ALL_KINDS
 from collective.wsgifutures.kernel.runtime import under_gevent
 from pathlib import Path
+from urllib.error import HTTPError
 
 import os
 import pytest
@@ -75,6 +76,38 @@ def test_an_exception_that_does_not_pickle_is_told(kind, executors):
         assert (type(error), error.args) == (calls.Unpicklable, ("about a file",))
 
 
+def test_an_error_of_zope_tells_in_the_view_that_the_future_ran_outside(kind, executors):
+    """Once, and beside the notes that the error has."""
+    call = declare(kind, calls.look_up)
+    error = raised_by(Request(lambda: call("IRegistry"), executors=executors).run)
+    text = "".join(traceback.format_exception(error))
+    assert type(error).__name__ == "ComponentLookupError"
+    assert text.count(f"{call.name} ran outside of Zope, as every future does") == 1
+    assert text.count("a note of its own") == 1
+
+
+def test_an_http_error_has_its_body_in_every_pass(kind, executors):
+    """Reading the body in one pass leaves it to the next."""
+    call = declare(kind, calls.fail_as_urllib_does)
+    read = []
+
+    def view():
+        error = call.submit().exception()
+        read.append((type(error), error.code, error.filename, error.headers, error.read()))
+        return declare(kind, calls.double)(1)
+
+    Request(view, executors=executors).run()
+    assert read == [(HTTPError, 503, "https://shop/", {"Retry-After": "3"}, b"why")] * 2
+
+
+@pytest.mark.parametrize("name", ["give_a_file", "give_an_iterator", "give_a_map", "give_a_stream"])
+def test_a_result_that_can_be_read_once_is_refused(kind, name, executors):
+    """The first reader would take it from all others; the message says what to return."""
+    error = raised_by(Request(declare(kind, getattr(calls, name)), executors=executors).run)
+    assert type(error) is ResultRefused
+    assert "which can be read once; " in error.reason
+
+
 def test_what_ends_a_thread_or_process_is_an_error_in_the_view(kind, executors):
     """And the next call runs."""
     error = raised_by(Request(declare(kind, calls.leave), executors=executors).run)
@@ -87,7 +120,9 @@ def test_a_result_that_cannot_be_kept_is_refused(kind, executors):
     """With the name of the future."""
     error = raised_by(Request(declare(kind, calls.give_a_generator), executors=executors).run)
     assert type(error) is ResultRefused
-    assert "does not pickle" in error.reason
+    assert error.reason == (
+        "it is or contains a generator, which can be read once; return a list of it: list(...)."
+    )
 
 
 def test_a_call_over_its_timeout_is_stopped_where_it_can_be(kind, executors, tmp_path):

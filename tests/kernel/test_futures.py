@@ -5,6 +5,7 @@ from .fakes import Plain
 from .fakes import raised_by
 from collective.wsgifutures import ArgumentRefused
 from collective.wsgifutures import AskedAfterCommit
+from collective.wsgifutures import fragment
 from collective.wsgifutures import Future
 from collective.wsgifutures import future
 from collective.wsgifutures import FutureCancelled
@@ -299,6 +300,11 @@ def test_a_default_that_can_change_is_copied_for_each_call():
         (lambda: echo.submit(1, 2), f"{ME}.echo: too many positional arguments"),
         (lambda: echo.submit(x=1), f"{ME}.echo: got an unexpected keyword argument 'x'"),
         (
+            lambda: echo.submit("x", timeout=3),
+            f"{ME}.echo: got an unexpected keyword argument 'timeout'. Set timeout= where the "
+            "future is declared: @future(timeout=...).",
+        ),
+        (
             lambda: signature.submit(1, 2, [Plain()], d={"k": Plain()}),
             f"{ME}.signature cannot take rest[0][0]: kernel.fakes.Plain is not plain data; "
             "pass the strings, numbers, lists and dicts that the call needs.",
@@ -329,8 +335,8 @@ def test_a_refused_result_is_an_error_in_the_view():
     error = raised_by(answer, future(key="shop.all")(lambda: (n for n in "ab")))
     assert isinstance(error, ResultRefused)
     assert str(error) == (
-        "The result of shop.all cannot be kept: it does not pickle (cannot pickle 'generator' "
-        "object); return plain data."
+        "The result of shop.all cannot be kept: it is or contains a generator, which can be "
+        "read once; return a list of it: list(...)."
     )
 
 
@@ -557,7 +563,8 @@ def test_gather_of_something_else_is_refused_by_its_position():
     error = raised_by(gather, echo.submit(1), echo)
     assert isinstance(error, TypeError)
     assert str(error) == (
-        "gather takes futures, as submit returns them; argument 2 is a FutureFunction"
+        "gather takes futures, as submit returns them; argument 2 is a FutureFunction. "
+        "Write gather(f.submit(...), g.submit(...)) instead of gather(f(...), g(...))."
     )
 
 
@@ -832,7 +839,38 @@ def test_held_wants_what_submit_gave(made, kind):
     """The message names the argument and what came instead."""
     method = held(a=made)(lambda self, a: a)
     error = raised_by(method, "self")
-    assert str(error) == f"held(a=...) must return a future, as submit does, not a {kind}"
+    assert str(error) == (
+        f"held(a=...) must return a future, as submit does, not a {kind}. "
+        "Write f.submit(...) instead of f(...)."
+    )
+
+
+async def later(self, a=None):
+    pass
+
+
+async def items(self, a=None):
+    yield a
+
+
+DECLARED = [
+    held(a=len),
+    fragment,
+    fragment(placeholder=""),
+    lambda method: fragment(type("Viewlet", (), {"render": method})),
+]
+
+
+@pytest.mark.parametrize("method", [later, items])
+@pytest.mark.parametrize("declare", DECLARED)
+def test_what_zope_calls_is_no_async_def(method, declare):
+    """It is refused where it is declared, with what to do instead."""
+    error = raised_by(declare, method)
+    assert isinstance(error, TypeError)
+    assert str(error) == (
+        f"{ME}.{method.__name__} is async def, which Zope does not await. Write it as def, and "
+        "move what it awaits into a function with @future, which may be async def."
+    )
 
 
 def test_a_failure_of_a_held_future_is_raised_in_place_of_the_method():

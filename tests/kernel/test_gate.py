@@ -3,11 +3,13 @@
 from .fakes import raised_by
 from .test_executors import Blocking
 from .test_executors import SECONDS
+from collective.wsgifutures.kernel.gate import _Rate
 from collective.wsgifutures.kernel.gate import _Ticket
 from collective.wsgifutures.kernel.gate import Arrivals
 from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
 from collective.wsgifutures.kernel.gate import Refused
+from collective.wsgifutures.kernel.gate import SOON
 from collective.wsgifutures.kernel.runtime import current
 from collective.wsgifutures.kernel.runtime import under_gevent
 from collective.wsgifutures.kernel.waiting import drive
@@ -115,7 +117,7 @@ def test_among_equals_the_first_comes_first():
     [
         ("abR", "Rab"),
         ("aRS", "RSa"),
-        ("abcRSTUVWX", "RSTaUVWbXc"),  # of four passes one goes to a new request
+        ("abcRSTUVWX", "RSaTUbVWcX"),  # of three passes one goes to a new request
         ("RSTUVW", "RSTUVW"),
     ],
 )
@@ -231,13 +233,13 @@ def test_new_one_is_refused_at_once_when_as_many_wait_as_may():
     lines.gate.check()
 
 
-def test_new_one_is_refused_at_once_when_the_line_has_not_moved_for_half_of_its_time():
+def test_new_one_is_refused_at_once_when_the_line_has_not_moved_for_long():
     """It would not be served in time; those that stand in line keep their places."""
     lines = Lines(max_wait=SECONDS)
     lines.stand("a")
     lines.stand("b")
     lines.gate.check()
-    lines.gate.new._since -= 0.6 * SECONDS
+    lines.gate.new._since -= SECONDS
     assert refused_limit(run_new, lines.gate, lambda: "never") == "max_wait"
     assert lines.open() == ["a", "b"]
 
@@ -251,35 +253,110 @@ def test_new_one_that_waited_for_all_of_its_time_is_refused_and_loses_no_slot():
     assert free_slots(lines.gate) == 1
 
 
-def line_of(number, *, pace, max_wait=10.0):
-    """Return a line in which so many wait, and which moves at that pace, in seconds."""
+def ticket(lane=None):
+    return _Ticket(current().signal(), lane)
+
+
+def serve(line):
+    """Serve all that wait; return their lanes in the order in which they were served."""
+    return [line.popleft().lane for _ in range(len(line))]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "served"),
+    [
+        ("aaaaab", "abaaaa"),
+        ("aaaaabc", "abacaaa"),
+        ("aaaabb", "ababaa"),
+        ("abcdef", "abcdef"),
+        ("abcabc", "acbabc"),
+        ("abbbbb", "abbbbb"),
+    ],
+)
+def test_crowd_in_one_lane_does_not_keep_the_other_lanes_waiting(waiting, served):
+    """Every other turn is the oldest one's, the turns between go round the lanes."""
+    line = Arrivals(1000, 10)
+    for lane in waiting:
+        line.append(ticket(lane))
+    assert "".join(serve(line)) == served
+    assert line._lanes == {}  # nothing is kept of a lane that is empty
+
+
+def test_crowd_waits_at_most_twice_as_long_for_the_other_lanes():
+    """However many have a lane for themselves, as a crawler's requests have."""
+    line, crowd = Arrivals(1000, 10), [ticket("crowd") for _ in range(50)]
+    for number, one in enumerate(crowd):
+        line.append(one)
+        line.append(ticket(number))
+    served = []
+    for number in range(200):  # and ever more of them come
+        line.append(ticket(100 + number))
+        served.append(line.popleft())
+    for number, one in enumerate(crowd):
+        assert served.index(one) <= 2 * (2 * number + 1)
+
+
+def test_one_that_leaves_the_line_takes_nobodys_turn():
+    """Of two in a lane, and of one alone in its lane."""
+    line, left = Arrivals(1000, 10), [ticket("a"), ticket("c")]
+    for one in (left[0], ticket("a"), ticket("b"), left[1]):
+        line.append(one)
+    for one in left:
+        line.remove(one)
+        assert one not in line
+    assert sorted(serve(line)) == ["a", "b"]
+
+
+#: Seconds that a line is not judged.
+EARLY = SOON - 0.5
+
+
+def line_of(number, *, rate, stands, max_wait=45.0):
+    """Return a line in which so many wait, which stands for so long and moves at that rate."""
     line = Arrivals(1000, max_wait)
-    for _ in range(number + 1):
-        line.append(_Ticket(current().signal()))
-    line._moved_at = time.monotonic() - pace
-    line._pace = pace
-    line.popleft()
+    for _ in range(number):
+        line.append(ticket())
+    line._since -= stands
+    line._rate.best = lambda now: rate
     return line
 
 
 @pytest.mark.parametrize(
-    ("number", "pace", "lasting", "refused"),
+    ("number", "rate", "stands", "refused"),
     [
-        (49, 0.1, False, False),
-        (51, 0.1, False, True),
-        (4, 0.1, True, False),
-        (6, 0.1, True, True),
-        (6, 0.01, True, False),
+        (900, 0, EARLY, False),
+        (449, 10, 11, False),
+        (451, 10, 11, True),
+        (449, 10, 44, False),
+        (99, 10, 46, False),
+        (101, 10, 46, True),
+        (1, 0, 11, True),
     ],
 )
-def test_new_one_is_refused_when_it_would_wait_for_too_long_at_the_lines_pace(
-    number, pace, lasting, refused
-):
-    """Half of max_wait in a burst, a tenth of that in an overload that lasts."""
-    line = line_of(number, pace=pace)
-    if lasting:
-        line._since -= 10.1
+def test_new_one_is_refused_when_it_would_wait_for_too_long(number, rate, stands, refused):
+    """For max_wait in a burst, for ten seconds in an overload that lasts."""
+    line = line_of(number, rate=rate, stands=stands)
     assert isinstance(raised_by_or_none(line.check), Refused) is refused
+
+
+@pytest.mark.parametrize(
+    ("lane", "refused"), [("crowd", True), ("few", False), ("none", False), (None, True)]
+)
+def test_new_one_is_refused_only_where_a_crowd_is_in_its_lane(lane, refused):
+    """Nobody who would be served soon is refused for others; None stands for any lane."""
+    line = line_of(0, rate=10, stands=0)
+    for name in [*["crowd"] * 500, *["few"] * 3]:
+        line.append(ticket(name))
+    line._since -= 11
+    assert isinstance(raised_by_or_none(lambda: line.check(lane)), Refused) is refused
+
+
+def test_short_max_wait_is_kept_to():
+    """The line is judged after that time already, and nobody is let in for longer."""
+    assert raised_by_or_none(line_of(19, rate=10, stands=2.1, max_wait=2).check) is None
+    assert isinstance(
+        raised_by_or_none(line_of(21, rate=10, stands=2.1, max_wait=2).check), Refused
+    )
 
 
 def raised_by_or_none(function):
@@ -289,22 +366,19 @@ def raised_by_or_none(function):
         return error
 
 
-def test_line_that_was_empty_begins_a_new_burst_at_a_pace_that_it_has_to_show():
-    """The time in which nobody waited is no pace."""
-    line = line_of(0, pace=0.1)
-    line._since -= 20
-    line._moved_at -= 1000
-    line.append(_Ticket(current().signal()))
-    line.check()
+def test_rate_is_that_of_the_best_of_the_last_seconds():
+    """Not of a moment in which everything arrived and nothing was served."""
+    rate = _Rate()
+    for now in (100, 100.1, 101.9, 102, 106):
+        rate.count(now)
+    assert rate.best(106.1) == 1.5
+    assert rate.best(110.1) == 0.5  # the best period was ten seconds ago
+    assert rate.best(1000) == 0
+
+
+def test_line_that_was_empty_begins_a_new_burst():
+    """The time in which nobody waited does not count."""
+    line = line_of(1, rate=0, stands=100)
     line.popleft()
-    assert line._pace == pytest.approx(0.1, rel=0.1)
-
-
-def test_line_of_old_ones_that_moves_refuses_nobody():
-    """It was longer, and is about to be empty: who comes now does not wait."""
-    line = line_of(5, pace=0.01)
-    line._since -= 9
+    line.append(ticket())
     line.check()
-    line._moved_at -= 6
-    with pytest.raises(Refused):
-        line.check()

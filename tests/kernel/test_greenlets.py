@@ -211,7 +211,7 @@ def test_who_is_killed_at_the_moment_it_is_served_gives_the_slot_back():
     assert slow.running.wait(SECONDS)
     killed = gevent.spawn(run_new, gate, lambda: "never")
     wait_until(lambda: len(gate.new) == 1)
-    ticket = gate.new[0]
+    ticket = next(iter(gate.new))
     slow.go_on.set()
     ticket.serve, serve = lambda slot: (serve(slot), killed.kill(block=False)), ticket.serve
     gevent.joinall([first, killed], timeout=SECONDS)

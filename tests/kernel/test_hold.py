@@ -67,6 +67,8 @@ def test_a_hold_is_made_in_each_state(state):
 MOVES = {
     "begin": lambda hold: begin(hold, 4.0),
     "end": lambda hold: end(hold, 4.0, successful=True),
+    "wait inside": lambda hold: hold.wait_inside(call("b"), 4.0),
+    "go on": lambda hold: hold.go_on(4.0),
     "settle": lambda hold: hold.settle(hold.calls.get("a", call("a")), done(1)),
     "settle a stranger": lambda hold: hold.settle(call("a"), done(1)),
     "time out early": lambda hold: hold.time_out(31.9),
@@ -79,6 +81,8 @@ MOVES = {
 TABLE = [  # the state that follows; None where the move is refused
     ("begin", PUBLISHING, None, None, None),
     ("end", None, WAITING, None, None),
+    ("wait inside", None, WAITING, None, None),
+    ("go on", PUBLISHING, None, None, DONE),
     ("settle", READY, PUBLISHING, READY, DONE),
     ("settle a stranger", READY, PUBLISHING, WAITING, DONE),
     ("time out early", READY, PUBLISHING, WAITING, DONE),
@@ -106,6 +110,29 @@ def test_every_move_in_every_state(move, state, after):
     else:
         MOVES[move](hold)
     assert hold.state is after
+
+
+def test_a_pass_that_waits_inside_is_the_same_pass_when_it_goes_on():
+    """Its call has started and settled meanwhile, and the time counts as waiting."""
+    hold = Hold(0.0)
+    this = begin(hold, 0.0)
+    a = this.submit(call("a"))
+    hold.wait_inside(a, 1.0)
+    assert hold.take_starts() == [a]
+    hold.settle(a, done(1))
+    hold.go_on(4.0)
+    assert (hold.passes, hold.waited, hold.late, this.closed) == (1, 3.0, False, False)
+    end(hold, 5.0, successful=True)
+    assert hold.done
+
+
+def test_a_pass_that_waits_inside_past_the_deadline_goes_on_late():
+    """As a last pass does."""
+    hold = Hold(0.0, deadline=10.0)
+    hold.wait_inside(begin(hold, 0.0).submit(call("a")), 1.0)
+    hold.time_out(10.0)
+    hold.go_on(10.0)
+    assert (hold.state, hold.expired, hold.late) == (PUBLISHING, True, True)
 
 
 def test_suspend_starts_its_calls_when_the_pass_has_ended():

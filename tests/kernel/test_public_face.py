@@ -27,7 +27,7 @@ def test_the_public_names_are_those_of_the_package():
         *("HoldCancelled", "HoldExpired", "FutureCancelled", "TooManyPasses", "AskedAfterCommit"),
         *("ArgumentRefused", "ResultRefused", "Suspended", "ExecutorBusy", "ProcessEnded"),
         *("Upstream", "Answer", "UpstreamError", "UpstreamTimeout", "UpstreamFailed"),
-        "UpstreamRefused",
+        *("UpstreamRefused", "keep_pass"),
         *("UpstreamTooLarge", "UpstreamStatus", "UpstreamBusy", "UpstreamOff", "SettingRefused"),
     }
     assert set(testing.__all__) == {

@@ -44,7 +44,7 @@ class Request:
 
     def publish(self):
         """Publish once; tell whether it was the last pass."""
-        return publish_once(self.hold, self._publish, time.monotonic)
+        return publish_once(self.hold, self._publish, time.monotonic, self.waiter.wait_inside)
 
     def _publish(self):
         self.answer = self.view()

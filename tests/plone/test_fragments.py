@@ -1,10 +1,12 @@
 """``fragment`` in Plone's own page: ten slow parts take two passes and one wait."""
 
+from Acquisition import aq_base
 from askportlets import AskRenderer
 from askportlets import portlets
 from collective.wsgifutures import fragment
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import HoldExpired
+from collective.wsgifutures.kernel import keepers
 from holdsite import ADMIN
 from holdsite import ask
 from holdsite import calls
@@ -15,7 +17,10 @@ from plone.app.blocks.interfaces import IBlocksTransformEnabled
 from plone.app.layout.viewlets import ViewletBase
 from plone.app.portlets.portlets import base
 from plone.memoize import forever
+from plone.memoize import instance
 from plone.memoize import ram
+from plone.memoize import view
+from plone.memoize import volatile
 from plone.tiles.tile import Tile
 from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
@@ -29,6 +34,7 @@ from zope.interface import Interface
 from zope.publisher.interfaces.browser import IDefaultBrowserLayer
 from zope.ramcache.interfaces.ram import IRAMCache
 
+import functools
 import pytest
 
 ME = "test_fragments"
@@ -407,37 +413,162 @@ def test_a_viewlet_at_the_deadline_gives_its_placeholder(site):
 def _empty_caches():
     getUtility(IRAMCache).invalidateAll()
     forever._memos.clear()
+    keepers._logged.clear()
     yield
     getUtility(IRAMCache).invalidateAll()
     forever._memos.clear()
 
 
-def cached_in_ram(self):
-    return f"<{show('a')}>"
+GIVEN = {
+    "placeholder": lambda: show("a"),
+    "default": lambda: f"[{ask.submit('a').result(default='(waits)')}]",
+}
 
 
-def cached_for_ever():
-    return f"<{show('a')}>"
+class Keeper:
+    """Lives as long as the test."""
+
+    def __init__(self, given):
+        self.given = given
+
+    @instance.memoize
+    def memoized(self):
+        return f"<{self.given()}>"
+
+    @volatile.cache(lambda method, self: "key")
+    def cached(self):
+        return f"<{self.given()}>"
 
 
-kept_for_ever = forever.memoize(cached_for_ever)
+def in_ram(given):
+    return ram.cache(lambda method, self: "key")(lambda self: f"<{given()}>")
+
+
+def for_ever(given):
+    kept = forever.memoize(lambda: f"<{given()}>")
+    return lambda self: kept()
+
+
+def on_an_object(given):
+    keeper = Keeper(given)
+    return lambda self: keeper.memoized()
+
+
+def on_the_object_itself(given):
+    keeper = Keeper(given)
+    return lambda self: keeper.cached()
+
+
+def on_the_site(given):
+    # In the site's own dict: it is not written, so no abort takes it out.
+    kept = volatile.cache(
+        lambda method, self: "key",
+        lambda method, self: vars(aq_base(self.context)).setdefault("_v_kept", {}),
+    )
+    return kept(lambda self: f"<{given()}>")
+
+
+def by_lru_cache(given):
+    kept = functools.lru_cache(lambda: f"<{given()}>")
+    return lambda self: kept()
+
 
 CACHED = {
-    "ram": ram.cache(lambda method, self: "key")(cached_in_ram),
-    "forever": lambda self: kept_for_ever(),
+    "ram": in_ram,
+    "forever": for_ever,
+    "instance": on_an_object,
+    "volatile": on_the_object_itself,
+    "volatile of the site": on_the_site,
+    "lru_cache": by_lru_cache,
 }
 
 
 @pytest.mark.usefixtures("_empty_caches")
-@pytest.mark.parametrize("kept", CACHED.values(), ids=CACHED)
-def test_a_placeholder_is_never_kept_by_plone_memoize(site, kept):
-    """The next visitor gets the part, not what stood for it."""
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("keep", CACHED.values(), ids=CACHED)
+def test_what_is_for_one_pass_is_never_kept(site, keep, given):
+    """The next visitor gets the value, not what stood for it; the log has a warning."""
+    kept = keep(given)
     site.view("page", lambda self: kept(self) + show("b"))
     first = site.get("page")
     assert (first.passes, first.body) == (["Suspended", "Suspended", "200"], "<[A]>[B]")
+    assert "Here the page waits instead." in site.log.text
     calls.clear()
     second = site.get("page")
     assert (second.passes, second.body, calls) == (["Suspended", "200"], "<[A]>[B]", ["b"])
+
+
+_kept = {}
+
+
+def in_a_dict_of_the_module(self, given):
+    if "key" not in _kept:
+        _kept["key"] = f"<{given()}>"
+    return _kept["key"]
+
+
+def on_the_context(self, given):
+    if not hasattr(aq_base(self.context), "_v_kept"):
+        self.context._v_kept = f"<{given()}>"
+    return self.context._v_kept
+
+
+BY_HAND = {"module": in_a_dict_of_the_module, "context": on_the_context}
+
+
+@pytest.fixture
+def _nothing_kept():
+    _kept.clear()
+    keepers._logged.clear()
+    yield
+    _kept.clear()
+
+
+@pytest.mark.usefixtures("_nothing_kept")
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("keep", BY_HAND.values(), ids=BY_HAND)
+def test_what_is_for_one_pass_and_kept_by_hand_is_put_back(site, keep, given):
+    """The page that is sent has the value, and so has the next one; the log has a warning."""
+    site.view("page", lambda self: keep(self, given) + show("b"))
+    assert [site.get("page").body for _ in range(2)] == ["<[A]>[B]", "<[A]>[B]"]
+    assert "where everybody would get it" in site.log.text
+
+
+@pytest.mark.usefixtures("_nothing_kept")
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("keep", BY_HAND.values(), ids=BY_HAND)
+def test_who_develops_is_told_of_what_is_kept_by_hand(site, keep, given):
+    """An error names the function and the place."""
+    site.view("page", lambda self: keep(self, given) + show("b"))
+    answer = site.get("page", debug=True)
+    assert (answer.status, calls, site.errors) == (500, [], [FuturesError.__name__])
+    assert "where everybody would get it" in site.error_log[0]["value"]
+
+
+PER_PASS = {"view": view.memoize, "instance": instance.memoize}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("memoize", PER_PASS.values(), ids=PER_PASS)
+def test_what_a_view_memoizes_is_for_its_pass(site, memoize, given):
+    """A view and its request are new in each pass: nobody has to wait in turn."""
+    site.view("page", lambda self: self.kept() + show("b"), kept=memoize(lambda self: given()))
+    answer = site.get("page", debug=True)
+    assert (answer.passes, answer.body) == (["Suspended", "200"], "[A][B]")
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+def test_an_attribute_of_a_content_object_is_written_once(site, given):
+    """A discarded pass is aborted, so what it wrote is gone."""
+
+    def page(self):
+        if getattr(self.context, "kept", None) is None:
+            self.context.kept = given()
+        return self.context.kept
+
+    site.view("page", page)
+    assert [site.get("page").body for _ in range(2)] == ["[A]", "[A]"]
+    assert calls == ["a"]
 
 
 @pytest.mark.usefixtures("_empty_caches")
@@ -454,8 +585,18 @@ def test_a_placeholder_of_the_last_pass_is_not_kept_either(site):
 @pytest.mark.usefixtures("_empty_caches")
 def test_who_develops_is_told_of_a_part_that_a_cache_would_keep(site):
     """In debug mode it is an error that says how to do it right."""
-    site.view("page", CACHED["ram"])
+    site.view("page", in_ram(GIVEN["placeholder"]))
     answer = site.get("page", debug=True)
     assert (answer.status, calls, site.errors) == (500, [], [FuturesError.__name__])
     assert f"{ME}.show is a fragment" in site.error_log[0]["value"]
-    assert f"{ME}.cached_in_ram caches" in site.error_log[0]["value"]
+    assert f"{ME}.in_ram.<locals>.<lambda> caches" in site.error_log[0]["value"]
+
+
+@pytest.mark.usefixtures("_empty_caches")
+def test_who_develops_is_told_of_a_default_that_a_cache_would_keep(site):
+    """The same, with the name of the future and of the cached function."""
+    site.view("page", in_ram(GIVEN["default"]))
+    answer = site.get("page", debug=True)
+    assert (answer.status, calls, site.errors) == (500, [], [FuturesError.__name__])
+    assert "holdsite.ask has no result yet" in site.error_log[0]["value"]
+    assert f"{ME}.in_ram.<locals>.<lambda> is cached" in site.error_log[0]["value"]

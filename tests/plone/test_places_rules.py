@@ -9,6 +9,7 @@ from holdsite import ADMIN
 from holdsite import ask
 from holdsite import calls
 from holdsite import swallow
+from mailboxes import mailbox_of_the_site
 from OFS.SimpleItem import SimpleItem
 from places import bracketed
 from places import JSON
@@ -21,8 +22,6 @@ from plone.contentrules.engine.interfaces import IRuleAssignmentManager
 from plone.contentrules.engine.interfaces import IRuleStorage
 from plone.contentrules.rule.interfaces import IExecutable
 from plone.contentrules.rule.interfaces import IRuleElementData
-from plone.registry.interfaces import IRegistry
-from Products.MailHost.MailHost import MailBase
 from zope.component import getUtility
 from zope.interface import implementer
 from zope.interface import Interface
@@ -130,52 +129,49 @@ def test_an_action_when_it_suspends_acts_once(site, rule):
     assert [b.Description for b in site.portal.portal_catalog(id="page")] == ["[A]"]
 
 
-class Mailer:
-    """Takes a mail where SMTP would."""
-
-    sent: list[str] = []
-
-    def send(self, from_address, to_addresses, message):
-        self.sent.append(to_addresses)
-
-    def vote(self, *args):
-        pass
-
-    abort = vote
-
-
 @pytest.fixture
-def mail(rule, monkeypatch):
-    """Plone's own action for mail is the rule's first action; return what is sent."""
-    monkeypatch.setattr(MailBase, "_makeMailer", lambda self: Mailer())
-    monkeypatch.setattr(Mailer, "sent", [])
-    registry = getUtility(IRegistry)
-    registry["plone.email_from_address"] = "site@example.com"
-    registry["plone.email_from_name"] = "Site"
+def mailbox(rule):
+    """Plone's own action for mail is the rule's first action; this gets what is sent."""
     action = MailAction()
     action.subject, action.source, action.message = "New", "", "New"
     action.recipients = "a@example.com"
     rule.actions.insert(0, action)
-    transaction.commit()
-    return Mailer.sent
+    with mailbox_of_the_site() as box:
+        yield box
 
 
-def test_a_mail_of_a_rule_when_its_condition_suspends_goes_out_once(site, mail):
+def add_with_mail(site):
+    """Add a document; return the answer."""
+    body = json.dumps({"@type": "Document", "title": "Page", "id": "page"}).encode()
+    return site.request("POST", "", body=body, kind=JSON, accept=JSON, user=ADMIN)
+
+
+def test_a_mail_of_a_rule_when_its_condition_suspends_goes_out_once(site, mailbox):
     """The condition is asked first, and the mail goes out afterwards."""
     runs["condition"] = lambda content: bracketed() == "[A]"
     add(site)
-    assert mail == [["a@example.com"]]
+    assert mailbox.subjects == ["New"]
 
 
-def test_a_mail_of_a_rule_when_what_follows_suspends_goes_out_in_each_pass(site, mail):
-    """Plone sends it at once, outside of the transaction: ask before, or turn its queue on."""
+def test_a_mail_of_a_rule_when_what_follows_waits_goes_out_once(site, mailbox):
+    """Plone sends it at once, outside of the transaction: the pass waits inside."""
     runs["action"] = describe
-    add(site)
-    assert mail == [["a@example.com"]] * 2
+    answer = add_with_mail(site)
+    assert (answer.passes, calls, site.logged) == (["201"], ["a"], [])
+    assert (mailbox.subjects, site.portal["page"].description) == (["New"], "[A]")
+
+
+def test_a_mail_of_a_rule_that_is_refused_is_logged_and_the_content_is_there(site, mailbox):
+    """As without us."""
+    mailbox.refuses = True
+    runs["action"] = describe
+    answer = add_with_mail(site)
+    assert (answer.passes, calls, site.portal["page"].description) == (["201"], ["a"], "[A]")
+    assert site.logged == ["mail error: Attempt to send mail in content rule failed"]
 
 
 def test_a_mail_of_a_rule_when_the_mailhost_has_a_queue_goes_out_once(
-    site, mail, monkeypatch, tmp_path
+    site, mailbox, monkeypatch, tmp_path
 ):
     """Then it is a part of the transaction."""
     monkeypatch.setenv("MAILHOST_QUEUE_ONLY", "1")
@@ -185,7 +181,7 @@ def test_a_mail_of_a_rule_when_the_mailhost_has_a_queue_goes_out_once(
     transaction.commit()
     runs["action"] = describe
     add(site)
-    assert mail == []
+    assert mailbox.mails == []
     assert len(list((tmp_path / "queue" / "new").iterdir())) == 1
 
 

@@ -5,8 +5,10 @@ from holdsite import ADMIN
 from holdsite import ask
 from Products.Five import BrowserView
 from ZODB.POSException import ConflictError
+from ZPublisher import HTTPRequest
 
 import pytest
+import transaction
 
 seen = []
 
@@ -40,16 +42,53 @@ def looking(site):
     return site
 
 
-@pytest.mark.parametrize(("user", "kind"), [(ADMIN, "user"), (None, "address")])
-def test_held_request_is_its_users_or_its_addresses(looking, user, kind):
+CLIENTS = [(ADMIN, ("user", "/acl_users", "admin")), (None, ("address", "203.0.113.7"))]
+
+VISITOR = {"REMOTE_ADDR": "203.0.113.7"}
+
+
+@pytest.mark.parametrize(("user", "client"), CLIENTS)
+def test_held_request_is_its_users_or_its_addresses(looking, user, client):
     """Who logs in from many places is one; who does not is known by the address."""
-    assert looking.get("look", user=user).status == 200
-    ((client, _),) = seen
-    assert client == (kind, {"user": "admin", "address": ""}[kind])
+    assert looking.get("look", user=user, headers=VISITOR).status == 200
+    assert [found for found, _ in seen] == [client]
 
 
-@pytest.mark.parametrize(("user", "kind"), [(ADMIN, "user"), (None, "address")])
-def test_request_that_conflicted_is_its_users_or_its_addresses(site, user, kind):
+def test_user_is_known_by_the_user_folder_too(looking):
+    """A user of the site and one of Zope's root may have the same id."""
+    looking.portal.acl_users.userFolderAddUser("twin", "of-the-site-1", ["Member"], [])
+    root = looking.portal.aq_parent
+    root.acl_users.userFolderAddUser("twin", "of-the-root-1", ["Manager"], [])
+    transaction.commit()
+    for password in ("of-the-site-1", "of-the-root-1"):
+        assert looking.get("look", user=("twin", password)).status == 200
+    (first, _), (second, _) = seen
+    assert first == ("user", "/plone/acl_users", looking.portal.acl_users.getUser("twin").getId())
+    assert second == ("user", "/acl_users", "twin")
+
+
+@pytest.mark.parametrize(
+    ("remote", "forwarded", "address"),
+    [
+        ("10.0.0.1", "9.9.9.9, 203.0.113.7:5678, 10.0.0.2", "203.0.113.7"),
+        ("10.0.0.1", "2001:db8::1", "2001:db8::/64"),
+        ("10.0.0.1", "unknown", ""),
+        ("203.0.113.7", "9.9.9.9", "203.0.113.7"),
+        ("[203.0.113.7", "9.9.9.9", ""),
+    ],
+)
+def test_address_is_the_last_that_is_no_trusted_proxys(
+    looking, monkeypatch, remote, forwarded, address
+):
+    """Those of ``zope.conf``. Who is none cannot claim an address."""
+    monkeypatch.setattr(HTTPRequest, "trusted_proxies", ("10.0.0.1", "10.0.0.2"))
+    headers = {"REMOTE_ADDR": remote, "HTTP_X_FORWARDED_FOR": forwarded}
+    assert looking.get("look", headers=headers).status == 200
+    assert [found for found, _ in seen] == [("address", address)]
+
+
+@pytest.mark.parametrize(("user", "client"), CLIENTS)
+def test_request_that_conflicted_is_its_users_or_its_addresses(site, user, client):
     """Not its proxy's: it counts as held while it waits to be published again."""
 
     def view(self):
@@ -59,8 +98,8 @@ def test_request_that_conflicted_is_its_users_or_its_addresses(site, user, kind)
         return "seen"
 
     site.view("conflict", view)
-    assert site.get("conflict", user=user).status == 200
-    assert seen == [None, (kind, {"user": "admin", "address": ""}[kind])]
+    assert site.get("conflict", user=user, headers=VISITOR).status == 200
+    assert seen == [None, client]
 
 
 @pytest.mark.parametrize("name", ["look", "method"])

@@ -68,8 +68,6 @@ def environment(service):
         "HOLDTESTS_SERVICE": service.url,
         "PYTHONPATH": path,
         "WSGIFUTURES_DEBUG": "on",
-        "WSGIFUTURES_MAX_HELD_PER_CLIENT": "5000",  # all clients have one address
-        "WSGIFUTURES_MAX_WAIT": "120",  # on a busy machine a thousand take a while
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -26,6 +26,9 @@ TEMPLATES = Path(sys.prefix) / "templates"
 
 START_SECONDS = 60
 
+#: How many addresses the clients of a load have: a limit for one visitor must not decide.
+ADDRESSES = 8
+
 
 def wait_until(true, seconds=30):
     """Wait until *true* gives something."""
@@ -129,7 +132,7 @@ class Server:
     def load(self, view, clients, count, *headers):
         """Send *count* requests at once from *clients* clients; return what came of it."""
         command = [BIN / "python", ROOT / "benchmarks" / "load.py", f"{self.site}/{view}"]
-        command += ["--clients", clients, "--requests", count]
+        command += ["--clients", clients, "--requests", count, "--addresses", ADDRESSES]
         for header in headers:
             command += ["--header", header]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)

@@ -142,6 +142,15 @@ def test_doctor_sees_the_settings_of_zope_conf(doctor, new_instance, value, stat
     assert words in seen.about(topic)[0]
 
 
+def test_doctor_names_a_variable_that_is_mistyped_with_the_right_name(doctor, instance):
+    """A warning: the site serves as if it were not there."""
+    env = {"WSGIFUTURES_DEADLIN": "3", "WSGIFUTURES_UPSTREAM_HOLDTESTS_OF": "on"}
+    seen = doctor(instance, env=env)
+    assert (seen.status, seen.of("warning")) == (0, ["variables", "upstreams"])
+    assert "Is it WSGIFUTURES_DEADLINE?" in seen.about("variables")[0]
+    assert "Is it WSGIFUTURES_UPSTREAM_HOLDTESTS_OFF?" in seen.about("upstreams")[0]
+
+
 def test_doctor_when_the_filter_holds_takes_its_settings(doctor, filtered):
     """On a server with threads, whose settings are not gunicorn's."""
     seen = doctor(filtered("slots = 9"))

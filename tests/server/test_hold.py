@@ -83,6 +83,14 @@ def test_mail_sent_before_the_wait_goes_out_once(server, smtp, text):
     assert smtp.subjects.count(text) == 1
 
 
+def test_mail_sent_at_once_before_the_wait_goes_out_once(server, smtp, service, text):
+    """The pass that has sent it waits inside; others are served meanwhile."""
+    ask = {"text": text, "port": smtp.port, "immediate": "1"}
+    answer = server.get("@@mail", **ask)
+    assert (answer.text, answer.headers["X-Hold-Passes"]) == (text, "1")
+    assert (smtp.subjects.count(text), service.calls(text)) == (1, 1)
+
+
 @pytest.mark.parametrize("upload", [False, True])
 @pytest.mark.parametrize("size", [10, 3_000_000])
 def test_each_pass_reads_the_whole_body(server, upload, size):

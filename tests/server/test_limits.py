@@ -1,7 +1,9 @@
 """Over a limit the answer is 503, at once; no other visitor notices."""
 
 from collections import Counter
+from processes import Server
 from processes import wait_until
+from wire import request as ask_for
 from wire import Wire
 
 import pytest
@@ -75,9 +77,11 @@ def test_one_user_holds_so_many_and_others_go_on(limited, service, users, text):
     server = limited(conf="trusted-proxy 127.0.0.1", max_held_per_client=2)
     (name, password), other = users.items()
     visitor = {"X-Forwarded-For": "203.0.113.7"}
+    with_port = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7:5678, 127.0.0.1"}
     held = [
         Asking(server, 2, "@@hold", text=text, seconds=3, auth=(name, password)),
-        Asking(server, 2, "@@hold", text=text, seconds=3, headers=visitor),
+        Asking(server, 1, "@@hold", text=text, seconds=3, headers=visitor),
+        Asking(server, 1, "@@hold", text=text, seconds=3, headers=with_port),
     ]
     wait_until(lambda: service.calls(text) == 4)
     assert_refused_at_once(server, "@@hold", text=text, auth=(name, password))
@@ -85,7 +89,57 @@ def test_one_user_holds_so_many_and_others_go_on(limited, service, users, text):
     another = {"X-Forwarded-For": "203.0.113.8"}
     for kwargs in ({"auth": other}, {"headers": another}, {}):
         assert server.get("@@hold", text=text, seconds=0, **kwargs).status_code == 200
-    assert [one.statuses() for one in held] == [{200: 2}, {200: 2}]
+    assert [one.statuses() for one in held] == [{200: 2}, {200: 1}, {200: 1}]
+
+
+def test_visitor_who_is_no_trusted_proxy_claims_other_addresses_in_vain(limited, service, text):
+    """A new address for each request would be no limit at all."""
+    server = limited(max_held_per_client=2)
+    claims = [{"X-Forwarded-For": f"203.0.113.{number}"} for number in range(3)]
+    held = [Asking(server, 1, "@@hold", text=text, seconds=3, headers=one) for one in claims[:2]]
+    wait_until(lambda: service.calls(text) == 2)
+    assert_refused_at_once(server, "@@hold", text=text, headers=claims[2])
+    assert [one.statuses() for one in held] == [{200: 1}, {200: 1}]
+
+
+@pytest.mark.parametrize("kind", ["gunicorn", "waitress"])
+def test_headers_of_several_proxies_are_one_chain(kind, request, new_instance, service, text):
+    """A proxy that adds a header of its own comes after that of its client, on each server."""
+    folder = new_instance()
+    conf = folder / "etc" / "zope.conf"
+    conf.write_text(f"{conf.read_text()}\ntrusted-proxy 127.0.0.1\n")
+    start = request.getfixturevalue(f"start_{kind}")
+    env = {"WSGIFUTURES_MAX_HELD_PER_CLIENT": "1"}
+    server = Server(*start(folder=folder, env=env), name=kind)
+    with Wire(server) as first, Wire(server) as second:
+        first.send(forwarded(text, "198.51.100.1", "203.0.113.7"))
+        wait_until(lambda: service.calls(text) == 1)
+        second.send(forwarded(text, "198.51.100.2", "203.0.113.7"))
+        assert second.answer().status == 503
+        assert first.answer().status == 200
+    server.process.stop()
+
+
+def test_visitors_of_a_unix_socket_have_the_addresses_that_its_proxy_tells(
+    limited, service, tmp_path, text
+):
+    """The connection has none: it is one from this machine."""
+    path = tmp_path / "site"
+    flags = ("-b", f"unix:{path}")
+    server = limited(*flags, conf="trusted-proxy 127.0.0.1", max_held_per_client=1)
+    with Wire(server, path=path) as first, Wire(server, path=path) as second:
+        first.send(forwarded(text, "203.0.113.7"))
+        wait_until(lambda: service.calls(text) == 1)
+        second.send(forwarded(text, "203.0.113.7"))
+        assert second.answer().status == 503
+        second.send(forwarded(text, "203.0.113.8"))
+        assert (first.answer().status, second.answer().status) == (200, 200)
+
+
+def forwarded(text, *addresses):
+    """Return a request that a proxy passes on, with a header for each of *addresses*."""
+    headers = [f"X-Forwarded-For: {address}" for address in addresses]
+    return ask_for(f"@@hold?text={text}&seconds=3", *headers)
 
 
 def test_views_that_block_all_slots_answer_503_and_hang_nobody(limited, text):

@@ -54,7 +54,10 @@ PARTS = (
 @pytest.fixture(scope="module")
 def server(start_gunicorn):
     """A gunicorn with one worker that holds few responses, none for longer than 1.5 s."""
-    limits = {"DEADLINE": 1.5, "GRACE": 30, "MAX_HELD": MOST, "MAX_WAITING": MOST}
+    limits = {
+        **{"DEADLINE": 1.5, "GRACE": 30},
+        **{"MAX_HELD": MOST, "MAX_HELD_PER_CLIENT": MOST, "MAX_WAITING": MOST},
+    }
     env = {f"WSGIFUTURES_{name}": str(value) for name, value in limits.items()}
     process, port = start_gunicorn(env=env)
     server = Server(process, port)

@@ -187,3 +187,4 @@ def test_variable_that_is_mistyped_is_told_once_at_the_start(site):
     assert (
         f"{name} changes nothing: holdtests-kept has no setting maxcalls; the settings are" in told
     )
+    assert "Is it WSGIFUTURES_UPSTREAM_HOLDTESTS_KEPT_MAX_CALLS?" in told

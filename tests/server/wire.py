@@ -15,11 +15,16 @@ class Answer(NamedTuple):
 
 
 class Wire:
-    """One connection to *server*."""
+    """One connection to *server*, or to the Unix socket at *path*."""
 
-    def __init__(self, server, timeout=10):
-        parts = urlsplit(server.root)
-        self.socket = socket.create_connection((parts.hostname, parts.port), timeout)
+    def __init__(self, server, timeout=10, path=None):
+        if path is None:
+            parts = urlsplit(server.root)
+            self.socket = socket.create_connection((parts.hostname, parts.port), timeout)
+        else:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout)
+            self.socket.connect(str(path))
         self._file = self.socket.makefile("rb")
 
     def __enter__(self):

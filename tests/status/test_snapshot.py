@@ -48,7 +48,7 @@ def test_snapshot_when_nothing_was_asked_has_its_whole_form(site):
         "at": 5.0,
         "counts": {
             **{"held": 0, "waiting": 0, "slots_used": 0, "slots": 3},
-            **{"max_held": 300, "max_waiting": 1000},
+            **{"max_held": 300, "max_waiting": 2500},
         },
         "totals": {
             **{"requests": 0, "held": 0, "passes": 0, "refused": {}, "expired": 0},
@@ -68,7 +68,7 @@ def test_held_response_is_told_with_what_it_waits_on(site):
         QUERY_STRING="token=secret",
         HTTP_AUTHORIZATION="secret",
         HTTP_TRACEPARENT=f"00-{'ab' * 16}-{'cd' * 8}-00",
-        client=("user", "jane"),
+        client=("user", "/acl_users", "jane"),
     )
     snapshot = told(site)
     (one,) = snapshot["holds"]

@@ -224,9 +224,51 @@ def test_an_unexpected_call_is_an_error_that_says_what_to_write(futures):
     assert str(caught.value) == (
         "shop.price was asked for, and the test does not say what it gives. Before the view is "
         "called, write:\n\n"
-        "    futures.settle(price, item=..., currency=..., value=...)  # or error=...\n\n"
-        "with the arguments that it is asked for with, or with ... in their place for any."
+        "    futures.settle(price, item=..., currency=..., value=None)\n\n"
+        "with what it gives, or error= and an exception. An argument that is ... may be any."
     )
+
+
+@future(key="a key that is no name")
+def strange(item, /, *more):
+    ran.append(item)
+
+
+AS_VIEWS = [
+    lambda: price("tea", currency="SEK"),
+    lambda: strange("tea", "milk"),
+    lambda: future(key="a lambda")(lambda item: item)("tea"),
+    lambda: weather.get("/now", params={"a": 1}),
+    lambda: weather.post("/now", json={"a": 1}),
+    lambda: compat.resultOrSubmit("a", "", str),
+]
+
+
+@pytest.mark.parametrize("view", AS_VIEWS)
+def test_what_an_unexpected_call_says_can_be_pasted(futures, view):
+    """And is all that the test needs."""
+    with pytest.raises(UnexpectedCall) as caught:
+        futures.publish(view)
+    futures.unexpected.clear()
+    line = str(caught.value).split("\n\n")[1].strip()
+    eval(line, {**globals(), "futures": futures})
+    given = futures.publish(view)
+    assert given in (None, "") or given.status == 200
+
+
+def test_three_dots_in_place_of_an_argument_are_any_value_of_it(futures):
+    """The strictest one counts, in whatever order they were said."""
+    futures.settle(price, ..., value=3)
+    futures.settle(price, "tea", "SEK", value=1)
+    futures.settle(price, ..., currency="SEK", value=2)
+    asked = [("tea", "SEK"), ("milk", "SEK"), ("tea", "EUR")]
+    assert futures.publish(lambda: gather(*[price.submit(*one) for one in asked])) == [1, 2, 3]
+
+
+def test_three_dots_are_no_value(futures):
+    """They stand for what the test has to write."""
+    with pytest.raises(TypeError, match="write what it gives in place of value="):
+        futures.settle(price, item=..., currency=..., value=...)
 
 
 def test_an_unexpected_call_names_the_arguments_that_were_settled_otherwise(futures):

@@ -27,13 +27,17 @@ def ends():
 class Worker:
     """Handles connections; knows what it handled, and reads nothing."""
 
-    def __init__(self, full=True, **settings):
+    def __init__(self, full=True, open_path=None, **settings):
         self.handled = []
         settings = Settings(**settings)
         limit = "max_waiting" if full else None
         self.refusals = Refusals(settings)
         refuse = self.refusals.note
-        hold = SimpleNamespace(settings=settings, refuse=refuse, refuses=lambda: limit)
+
+        def refuses(path=None):
+            return None if path is not None and path == open_path else limit
+
+        hold = SimpleNamespace(settings=settings, refuse=refuse, refuses=refuses)
         self.door = Door(lambda *connection: self.handled.append(connection), hold)
 
 
@@ -92,6 +96,18 @@ def test_connection_goes_through_when_more_can_be_taken(ends):
     """Nothing of it is looked at."""
     _, server = ends
     worker = Worker(full=False)
+    worker.door("listener", server, "address")
+    assert worker.handled == [("listener", server, "address")]
+
+
+@pytest.mark.parametrize(
+    "target", [b"/b%C3%BCcher", b"/b%c3%bccher?q=/page"], ids=["path", "query"]
+)
+def test_request_to_a_path_for_which_nobody_waits_is_not_refused(ends, target):
+    """Though a crowd waits for another; the path is read as the server does."""
+    client, server = ends
+    worker = Worker(open_path="/b\xc3\xbccher")
+    client.sendall(b"GET " + target + b" HTTP/1.1\r\n\r\n")
     worker.door("listener", server, "address")
     assert worker.handled == [("listener", server, "address")]
 

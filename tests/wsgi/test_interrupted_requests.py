@@ -8,6 +8,8 @@ from .applications import make_environ
 from .applications import page
 from .applications import SECONDS
 from collective.wsgifutures import future
+from collective.wsgifutures import HoldExpired
+from collective.wsgifutures import keep_pass
 from collective.wsgifutures.wsgi.settings import Settings
 
 import gevent
@@ -60,6 +62,28 @@ def test_client_that_goes_while_held_ends_its_call_and_is_published_no_more(conn
     assert asked.status() == "499 Client Closed Request"
     gevent.sleep(0)
     assert (log, app.worker.held.count) == (["pass", "sleeps", "ended"], 0)
+
+
+def test_client_that_goes_while_a_pass_waits_inside_lets_it_go_on_to_its_end(connection):
+    """It has done what cannot be undone; its call is ended, and its slot is free."""
+
+    def view(environ):
+        keep_pass()
+        with pytest.raises(HoldExpired):
+            sleep()
+        log.append("goes on")
+        return "text"
+
+    client, server = connection
+    app = holding(page(view), Settings())
+    asked = Asked(app, **{"gunicorn.socket": server})
+    assert (log, app.worker.gate.taken) == (["pass", "sleeps"], 1)
+    client.close()
+    assert asked.status() == "499 Client Closed Request"
+    with gevent.Timeout(SECONDS / 2):
+        while app.worker.gate.taken:
+            gevent.sleep(0.01)
+    assert sorted(log) == ["ended", "goes on", "pass", "sleeps"]
 
 
 def test_stop_reaches_a_request_that_is_held(connection):

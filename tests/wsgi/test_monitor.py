@@ -1,10 +1,14 @@
 """What takes too long is logged, with its view and where it stands."""
 
+from collective.wsgifutures.kernel.calls import Returned
+from collective.wsgifutures.kernel.calls import run_to_end
 from collective.wsgifutures.kernel.runtime import current
 from collective.wsgifutures.wsgi.monitor import Monitor
 
+import functools
 import logging
 import pytest
+import sys
 import threading
 import time
 
@@ -135,3 +139,43 @@ def test_monitor_goes_on_after_a_look_that_failed(monkeypatch, capsys):
         monitor._look_for_ever()
     assert len(looked) == 2
     assert "dictionary changed size" in capsys.readouterr().err
+
+
+def test_first_answer_of_a_worker_may_block_it(caplog):
+    """It compiles templates; later ones are logged."""
+    answered = []
+    monitor = Monitor(slow_pass=1, blocked=1, is_new=lambda: not answered)
+    monitor.something_blocks(2.0, sys._getframe())
+    assert (caplog.text, monitor.counts["blocked"]) == ("", 0)
+    answered.append("a page")
+    monitor.something_blocks(2.0, sys._getframe())
+    assert "let nothing else run in this worker for 2.0 s" in caplog.text
+
+
+def compute_in_c(seconds):
+    """Let nothing else run, in calls of C code that take as long."""
+    number, began = 1_000_000, time.monotonic()
+    while time.monotonic() - began < seconds:
+        number, began = 2 * number, time.monotonic()
+        sum(range(number))
+    for _ in range(3):
+        sum(range(number))
+
+
+def test_future_whose_c_code_lets_nothing_run_is_named_with_its_stack(caplog):
+    """In a thread of a threaded server as in a greenlet."""
+    caplog.set_level(logging.WARNING)
+    monitor = Monitor(slow_pass=60, blocked=0.2)
+    monitor.start()
+    name = "acme.calls.report"
+    work = functools.partial(run_to_end, name, lambda: Returned(name, compute_in_c(0.6)))
+    thread = threading.Thread(target=work, daemon=True)
+    time.sleep(0.2)
+    thread.start()
+    until = time.monotonic() + 30
+    while f"{name} has let nothing else run" not in caplog.text and time.monotonic() < until:
+        time.sleep(0.05)
+    monitor._end_watch()
+    thread.join()
+    assert f"{name} has let nothing else run in this worker for " in caplog.text
+    assert "in compute_in_c\n" in caplog.text

@@ -132,6 +132,23 @@ def test_client_that_has_too_many_held_is_refused_and_others_are_not(site):
     assert served.app.worker.refusals.counts == {"max_held_per_client": 1}
 
 
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ("10.0.0.1:1111", "10.0.0.1:2222"),
+        ("10.0.0.1", "::ffff:10.0.0.1"),
+        ("2001:db8::1", "[2001:db8::2]:443"),
+        ("unknown", "_hidden"),
+    ],
+)
+def test_client_is_one_client_however_its_address_is_written(site, one, same):
+    """And whatever it claims: without Zope no proxy is trusted."""
+    served = site(max_held_per_client=1)
+    served.begin("held", REMOTE_ADDR=one, HTTP_X_FORWARDED_FOR="10.9.9.1")
+    assert_refused(served.ask("echo", REMOTE_ADDR=same, HTTP_X_FORWARDED_FOR="10.9.9.2"))
+    assert served.finish() == ["200 OK"]
+
+
 def test_client_is_the_one_that_the_publisher_tells(site):
     """A user has one limit from wherever, and users behind one proxy have each their own."""
 

@@ -17,6 +17,7 @@ from .kernel.futures import Future
 from .kernel.futures import future
 from .kernel.futures import gather
 from .kernel.held import held
+from .kernel.keep import keep_pass
 from .kernel.settings import SettingRefused
 from .upstreams.answers import Answer
 from .upstreams.errors import UpstreamBusy
@@ -58,4 +59,5 @@ __all__ = [
     "future",
     "gather",
     "held",
+    "keep_pass",
 ]

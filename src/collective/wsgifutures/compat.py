@@ -40,6 +40,7 @@ from .kernel.errors import ResultRefused
 from .kernel.errors import StandsForSuspension
 from .kernel.executors import kind_of
 from .kernel.futures import Future
+from .kernel.futures import gives_default
 from .kernel.futures import settle_in_place
 from .kernel.names import dotted_name
 from .kernel.passes import holding_pass
@@ -134,7 +135,8 @@ def result(key: Hashable, default: Any = _MISSING) -> Any:
 
     Args:
         key: A ``str``, an integer or a tuple of those.
-        default: Returned instead of raising one of the first two errors.
+        default: Returned instead of raising one of the first two errors; the second one is
+            raised inside of a function that is cached.
 
     Raises:
         FutureNotSubmittedError: No call was submitted under *key*.
@@ -145,7 +147,7 @@ def result(key: Hashable, default: Any = _MISSING) -> Any:
     call = _find(key)
     if call is not None and call.outcome is not None:
         return _value(call)
-    if default is not _MISSING:
+    if default is not _MISSING and (call is None or gives_default(holding_pass(), call, default)):
         return default
     if call is None:
         raise FutureNotSubmittedError(key)
@@ -322,7 +324,7 @@ def _register(key: Hashable, *what: Any) -> Call:
 
 def _result_or_submit(key: Hashable, placeholder: Any, *what: Any) -> Any:
     call = _find(key) or _register(key, *what)
-    return placeholder if call.outcome is None else _value(call)
+    return result(key, placeholder) if call.outcome is None else _value(call)
 
 
 def _call(

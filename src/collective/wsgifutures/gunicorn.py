@@ -15,7 +15,6 @@ configuration may replace this hook, so a worker repeats the checks of the arbit
 from .kernel.runtime import Interrupts
 from .kernel.settings import SettingRefused
 from .wsgi import audit
-from .wsgi.findings import Level
 from .wsgi.joints import joints
 from .wsgi.settings import Settings
 from collections.abc import Callable
@@ -148,7 +147,7 @@ def post_worker_init(worker: Any) -> None:
         _end(worker, refused)
     worker.wsgi = hold.__call__  # a method is called with less of the C stack than an instance
     worker.handle = Door(worker.handle, hold.worker)
-    hold.worker.start()
+    hold.worker.start(worker.log.info)
     gevent.spawn(stop_in_time, worker, hold.worker.interrupts)
 
 
@@ -193,7 +192,7 @@ def _audit(worker: Any, settings: Settings) -> None:
     found = audit.of_process(joints, cfg.workers)
     audit.refuse(found)
     found += audit.of_server(cfg, settings) + audit.of_system(settings)
-    warnings = [finding for finding in found if finding.level is Level.WARNING]
+    warnings = audit.choose_warnings(found)
     if warnings and _warnings.take():
         for warning in warnings:
             worker.log.warning("%s", warning)

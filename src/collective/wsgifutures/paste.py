@@ -7,6 +7,14 @@ from .wsgi.settings import Settings
 from .wsgi.worker import Application
 from .wsgi.worker import Worker
 
+import logging
+import sys
+
+logger = logging.getLogger(__name__)
+
+#: gunicorn's configuration, which logs the warnings if it is in use.
+_GUNICORN = "collective.wsgifutures.gunicorn"
+
 
 def filter_app(application: Application, global_conf: dict[str, str], **options: str) -> Middleware:
     """Return *application* behind PasteDeploy's ``egg:collective.wsgifutures#hold``.
@@ -20,7 +28,11 @@ def filter_app(application: Application, global_conf: dict[str, str], **options:
         StartRefused: Greenlets are not safe here.
         SettingRefused: One of *options* is not what it takes.
     """
-    audit.refuse(audit.of_process(joints))
+    found = audit.of_process(joints)
+    audit.refuse(found)
     worker = Worker(application, Settings.read(options))
+    if _GUNICORN not in sys.modules:
+        for finding in audit.choose_warnings(found):
+            logger.warning("%s", finding)
     worker.start()
     return Middleware(worker)

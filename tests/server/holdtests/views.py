@@ -196,7 +196,13 @@ class Mail(View):
     def __call__(self):
         api.portal.set_registry_record("plone.smtp_host", "127.0.0.1")
         api.portal.set_registry_record("plone.smtp_port", int(self.request.form["port"]))
-        self.context.MailHost.send("Hello", "to@example.org", "from@example.org", subject=self.text)
+        self.context.MailHost.send(
+            "Hello",
+            "to@example.org",
+            "from@example.org",
+            subject=self.text,
+            immediate="immediate" in self.request.form,
+        )
         return slow(self.seconds, self.text)
 
 

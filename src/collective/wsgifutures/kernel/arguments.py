@@ -216,7 +216,8 @@ def _is_request(kind: type, value: object) -> bool:
     )
 
 
-def _is_view(kind: type, value: object) -> bool:
+def is_view(kind: type, value: object) -> bool:
+    """Tell whether *value*, of the class *kind*, is a view, a viewlet or a portlet renderer."""
     own = getattr(value, "__dict__", {})
     return ("request" in own and "context" in own) or any(
         c.__name__ in ("BrowserView", "BrowserPage") for c in kind.__mro__
@@ -230,7 +231,7 @@ _FOREIGN = {
     "path or text": lambda kind, _: hasattr(kind, "_p_jar") and hasattr(kind, "_p_oid"),
     "a request or response; pass the form values or headers that the call needs": _is_request,
     "a view; pass the plain values that the call needs and declare the future outside "
-    "of the class": _is_view,
+    "of the class": is_view,
 }
 
 

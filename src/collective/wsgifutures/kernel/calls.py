@@ -7,9 +7,16 @@ from .arguments import foreign
 from .arguments import is_immutable
 from .arguments import take
 from .arguments import Unfit
+from .copies import can_be_made_of_its_args
+from .copies import copy_exception
+from .copies import make_of_parts
+from .copies import mend_of
+from .copies import state_of
+from .copies import take_whole
 from .errors import FutureCancelled
 from .errors import FuturesError
 from .errors import ResultRefused
+from .outside import explain
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
@@ -17,11 +24,9 @@ from enum import Enum
 from typing import Any
 from typing import Protocol
 
-import copy
 import functools
 import io
 import pickle
-import traceback
 
 
 class Outcome(Protocol):
@@ -147,11 +152,13 @@ class Returned:
 
 
 class Raised:
-    """A kept exception, with its traceback. The locals of its frames are cleared."""
+    """A kept exception, with its traceback. The locals of its frames are cleared.
+
+    What it carries and reading uses up, such as the body of an HTTPError, is read now.
+    """
 
     def __init__(self, error: Exception) -> None:
-        _clear_locals(error, set())
-        self._error = error
+        self._error, self._shared = take_whole(error)
 
     def get(self) -> Any:
         """Raise the pass's own copy."""
@@ -159,12 +166,23 @@ class Raised:
 
     def exception(self) -> BaseException:
         """Return a copy of the exception."""
-        return copy_exception(self._error)
+        return copy_exception(self._error, self._shared)
 
     @property
     def original(self) -> Exception:
         """The exception itself, of which each pass gets a copy; a note can be added."""
         return self._error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickles, even if the exception's ``__init__`` takes other than its args."""
+        error = self._error
+        if can_be_made_of_its_args(error):
+            return Raised, (error,)
+        return _raised, (type(error), error.args, state_of(error))
+
+
+def _raised(kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]) -> Raised:
+    return Raised(make_of_parts(kind, args, state))
 
 
 def run(name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Outcome:
@@ -176,15 +194,18 @@ def run(name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -
 
 
 def run_to_end(name: str, function: Callable[[], Outcome]) -> Outcome:
-    """Return the outcome of *function*, which does not run in its caller's thread.
+    """Return the outcome of *function*, which does not run in its caller's thread, nor in Zope.
 
     SystemExit and the like must not end a server's thread when a view asks for the result.
     A call that runs in place raises them to its caller.
     """
     try:
-        return function()
+        outcome = function()
     except BaseException as error:
         return Raised(no_end(name, error))
+    if isinstance(outcome, Raised):
+        explain(name, outcome.original)
+    return outcome
 
 
 def no_end(name: str, error: BaseException) -> FuturesError:
@@ -199,54 +220,10 @@ def _describe(error: BaseException) -> str:
         return type(error).__name__
 
 
-def copy_exception(error: BaseException) -> BaseException:
-    """Return a new exception that equals *error* and has its traceback, cause and notes.
-
-    Its arguments and attributes are copied if they can be copied.
-    """
-    try:
-        new = copy.copy(error)
-        usable = type(new) is type(error) and new.args == error.args
-    except Exception:  # its __init__ takes other arguments than its args
-        usable = False
-    if not usable:
-        new = _without_own_init(error)
-    try:
-        new.args, state = copy.deepcopy((error.args, error.__dict__))
-    except Exception:
-        state = error.__dict__
-    new.__dict__.update(state)
-    new.__cause__ = error.__cause__
-    new.__context__ = error.__context__
-    new.__suppress_context__ = error.__suppress_context__
-    return new.with_traceback(error.__traceback__)
-
-
-def _without_own_init(error: BaseException) -> BaseException:
-    kind = type(error)
-    base: Any = next(c for c in kind.__mro__ if c.__module__ == "builtins")
-    new: BaseException = base.__new__(kind, *error.args)
-    base.__init__(new, *error.args)
-    return new
-
-
 def without_own_frame(error: Exception) -> Exception:
     """Return *error* without the outermost frame of its traceback: the frame that caught it."""
     tb = error.__traceback__
     return error.with_traceback(tb.tb_next if tb and tb.tb_next else tb)
-
-
-def _clear_locals(error: BaseException | None, seen: set[int]) -> None:
-    """Clear the frames of *error* and of its causes, which would keep objects alive."""
-    if error is None or id(error) in seen:
-        return
-    seen.add(id(error))
-    traceback.clear_frames(error.__traceback__)
-    _clear_locals(error.__cause__, seen)
-    _clear_locals(error.__context__, seen)
-    if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            _clear_locals(part, seen)
 
 
 class _Pickler(pickle.Pickler):
@@ -255,6 +232,10 @@ class _Pickler(pickle.Pickler):
         if known:
             noun = known.partition(";")[0]  # the advice that follows is about arguments
             raise Unfit("", f"it is or contains {noun}; return the plain values instead.")
+        mend = mend_of(value)
+        if mend:
+            kind = type(value).__qualname__
+            raise Unfit("", f"it is or contains a {kind}, which can be read once; {mend}.")
         return NotImplemented
 
 

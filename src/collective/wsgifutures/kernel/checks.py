@@ -1,8 +1,10 @@
-"""Warns developers of views that wait more often than they need: the setting ``debug``.
+"""Warns developers of careless views: the setting ``debug``.
 
 In debug mode a hold has a ``Watch``. It notes the calls that each pass asks for, and looks at
-them when a pass waits. Each finding about a view is logged once in a process. A finding names
+them when a pass ends. Each finding about a view is logged once in a process. A finding names
 arguments, but never shows their values.
+
+A pass that waits in its slot is logged without debug mode too.
 """
 
 from .calls import Call
@@ -38,6 +40,27 @@ def what_differs(calls: Iterable[Call]) -> str:
     return f" ({', '.join(names)})" if names else ""
 
 
+def tell(view: str, finding: str, text: str, *facts: object, trace: str) -> None:
+    """Log a finding about a view, once.
+
+    Args:
+        view: The name of the view, empty if it is not known.
+        finding: The name of the finding.
+        text: Follows the name of the view, and has a ``%s`` for each of *facts*.
+        facts: What is logged with the text.
+        trace: The hold's ID.
+    """
+    view = view or "A request"
+    if (view, finding) not in _logged:
+        _logged.add((view, finding))
+        logger.warning("%s " + text, view, *facts, extra={"trace_id": trace})
+
+
+def tell_of_wait_inside(view: str, name: str, trace: str) -> None:
+    """Log that the pass of *view* waits inside for the future *name*: without debug too."""
+    tell(view, "waits inside", _WAITS_INSIDE, name, trace=trace)
+
+
 class Watch:
     """The calls that the passes of one hold have asked for, and where.
 
@@ -55,8 +78,6 @@ class Watch:
         self._asked_before: dict[Place, list[Call]] = {}
         #: The calls of places that have asked with other arguments in each pass up to now.
         self._changing: dict[Place, list[Call]] = {}
-        #: The number of the last pass that sent mail at once.
-        self.mailed_in = 0
 
     def asks(self, call: Call) -> None:
         """Note that *call* is asked for, and from which line outside of this package."""
@@ -71,16 +92,39 @@ class Watch:
             finding: The name of the finding.
             text: Follows the name of the view, and has a ``%s`` for each of *facts*.
         """
-        view = self.view or "A request"
-        if (view, finding) not in _logged:
-            _logged.add((view, finding))
-            logger.warning("%s " + text, view, *facts, extra={"trace_id": self._trace})
+        tell(self.view, finding, text, *facts, trace=self._trace)
 
-    def pass_waits(self, new: Iterable[Call]) -> None:
-        """Look at a pass that has ended by waiting; *new* are the calls that it was first in."""
+    def pass_ends(
+        self, pending: Iterable[Call], number: int, *, waits: bool, is_last: bool
+    ) -> None:
+        """Look at a pass that has ended, by waiting or with an answer.
+
+        Args:
+            pending: The calls that have no outcome.
+            number: How often the request has been published.
+            waits: The response is held.
+            is_last: The pass might not have waited.
+        """
+        if waits:
+            self._look_at_a_wait([call.name for call in pending if call.first_pass == number])
+        elif not is_last:
+            self._look_for_dropped_calls(pending)
+
+    def _look_at_a_wait(self, new: list[str]) -> None:
         if not self._look_for_changes():
-            self._look_for_a_waterfall([call.name for call in new])
+            self._look_for_a_waterfall(new)
         self._asked_before, self._asked = self._asked, {}
+
+    def _look_for_dropped_calls(self, pending: Iterable[Call]) -> None:
+        """Log the calls that an answer drops: they are never made, or stopped."""
+        for call in pending:
+            self.tell(f"answer without {call.name}", _DROPPED, call.name, self._place_of(call))
+
+    def _place_of(self, call: Call) -> str:
+        """Return the line that asks for *call*, as ``acme/views.py, line 12``."""
+        asked = [*self._asked.items(), *self._asked_before.items()]
+        lines = [f"{code.co_filename}, line {n}" for (code, n), calls in asked if call in calls]
+        return next(iter(lines), "in an earlier pass")
 
     def _look_for_changes(self) -> bool:
         """Log places that ask with other arguments in each pass; tell whether there are any."""
@@ -104,6 +148,12 @@ class Watch:
             self.tell("waterfall", _WATERFALL, names)
 
 
+_WAITS_INSIDE = (
+    "asks for %s after it has done what cannot be undone, such as sending mail at once. So its "
+    "pass keeps its slot and its ZODB connection while it waits. Ask for the results first, or "
+    "redirect afterwards."
+)
+
 _CHANGES = (
     "asks for %s anew in each pass: the arguments named differ each time, so no pass finds "
     "the result of another. Pass the same arguments in each pass: no time stamp, no random "
@@ -114,6 +164,13 @@ _WATERFALL = (
     "waits again and again, for one call after the other: %s. Ask at once, in one wait, for "
     "calls that do not need each other's results: submit() all of them first and gather(), "
     "or write @held on the view's method, or @fragment on the parts of the page."
+)
+
+_DROPPED = (
+    "asks for %s (%s) and does not wait for it: the answer is a redirect, an error or another "
+    "status than 2xx. A call that has not started by then is never made, and a call that runs is "
+    "stopped. If the call has to be made, ask for its result() before you answer. If not, submit "
+    "it after what may end the request."
 )
 
 
@@ -129,11 +186,16 @@ def _describe(calls: list[Call]) -> str:
 
 
 def _place() -> Place:
-    """Return the line outside of this package that asks."""
-    frame = sys._getframe(2)
+    frame = asking_frame()
+    return frame.f_code, frame.f_lineno
+
+
+def asking_frame() -> FrameType:
+    """Return the innermost frame outside of this package: the line that asks."""
+    frame = sys._getframe(1)
     while frame.f_back is not None and _is_of_package(frame):
         frame = frame.f_back
-    return frame.f_code, frame.f_lineno
+    return frame
 
 
 def _is_of_package(frame: FrameType) -> bool:

@@ -3,6 +3,7 @@
 from . import executors
 from .arguments import foreign
 from .errors import ArgumentRefused
+from .names import dotted_name
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,25 @@ def check_function(function: Any, key: str | None) -> None:
         raise TypeError(
             f"{name or function!r} has no dotted name by which the next pass could recognize "
             "it; give it a name: @future(key=...)"
+        )
+
+
+def is_async(function: object) -> bool:
+    """Tell whether *function*, a function or bound method, is ``async def``."""
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    return bool(flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
+
+
+def check_not_async(called: object) -> None:
+    """Refuse what Zope calls, a view's method, where it is ``async def``.
+
+    Raises:
+        TypeError: It is.
+    """
+    if is_async(called):
+        raise TypeError(
+            f"{dotted_name(called)} is async def, which Zope does not await. Write it as def, "
+            "and move what it awaits into a function with @future, which may be async def."
         )
 
 

@@ -11,6 +11,7 @@ fetches the part. The part must be found again then, by its place in the site or
 
 from .calls import Call
 from .calls import CallState
+from .declarations import check_not_async
 from .errors import HoldCancelled
 from .errors import HoldExpired
 from .errors import Suspended
@@ -18,6 +19,7 @@ from .names import dotted_name
 from .passes import current_pass
 from .passes import Pass
 from .placeholders import Fragment
+from .put_away import lend
 from collections.abc import Callable
 from collections.abc import Container
 from collections.abc import Hashable
@@ -104,6 +106,7 @@ def _check(placeholder: str, deferred: bool, height: int) -> _Options:
 
 
 def _guard_function(function: Callable[..., Any], options: _Options) -> Any:
+    check_not_async(function)
     name = dotted_name(function)
     if options.deferred and ("<" in name or not hasattr(function, "__qualname__")):
         raise TypeError(
@@ -163,6 +166,7 @@ def _guard_step(step: Any, name: str, options: _Options, otherwise: Callable[[st
 
     if not inspect.isfunction(step):
         return _Step(step, run)
+    check_not_async(step)
 
     @functools.wraps(step)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -251,7 +255,9 @@ def make(this: Pass, fragment: Fragment, function: Callable[[], Any]) -> Any:
     finally:
         this.fragments.pop()
         fragment.made_in = None  # a frame that is kept keeps all of its pass
-    return fragment.placeholder if known is None else _put_off(this, fragment, known)
+    text = fragment.placeholder if known is None else _put_off(this, fragment, known)
+    lend(this, text)
+    return text
 
 
 def _put_off(this: Pass, fragment: Fragment, known: Container[Hashable]) -> str:

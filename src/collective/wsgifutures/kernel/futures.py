@@ -11,6 +11,7 @@ from .arguments import take_arguments
 from .arguments import take_closure
 from .arguments import Taken
 from .arguments import Unfit
+from .asking import is_argument_of
 from .by_name import Declared
 from .by_name import pack
 from .calls import Call
@@ -25,6 +26,8 @@ from .names import dotted_name
 from .passes import current_pass
 from .passes import holding_pass
 from .passes import Pass
+from .placeholders import may_give_default
+from .put_away import lend
 from .sites import SiteSettings
 from collections.abc import Callable
 from collections.abc import Coroutine
@@ -49,7 +52,13 @@ DEFAULT_TIMEOUT = 30.0
 #: If there are any, the last of these returns the outcome of a call that would run in place.
 stand_ins: list[Callable[[Call], Outcome]] = []
 
+#: Called with each call that runs in place, before it runs.
+watchers: list[Callable[[Call], None]] = []
+
 _MISSING: Any = object()
+
+_WRITE_SUBMIT = "Write gather(f.submit(...), g.submit(...)) instead of gather(f(...), g(...))."
+_NO_TIMEOUT_HERE = ". Set timeout= where the future is declared: @future(timeout=...)."
 
 
 class Future(Generic[T]):
@@ -73,7 +82,8 @@ class Future(Generic[T]):
 
         Args:
             default: Returned in this pass if the call is pending. The request is published
-                again when the call has settled.
+                again when the call has settled. Inside of a function that is cached no default
+                is returned: the pass suspends.
 
         Raises:
             Suspended: The call is pending.
@@ -88,7 +98,7 @@ class Future(Generic[T]):
         outcome = self._call.outcome
         if outcome is not None:
             return self._value(outcome)
-        if default is not _MISSING:
+        if default is not _MISSING and gives_default(self._pass, self._call, default):
             return default
         return self._suspend()
 
@@ -134,12 +144,33 @@ class Future(Generic[T]):
                 f"{self._call.name} was submitted in a pass that has ended. Submit it "
                 "again in each pass: the same arguments give the same call."
             )
+        if this.hold.watch is not None and is_argument_of(gather):
+            self.cancel()
+            raise TypeError(
+                f"{self._call.name} is called as an argument of gather, which takes futures: the "
+                f"calls would be waited for one after the other. {_WRITE_SUBMIT}"
+            )
         this.suspend([self._call])
+
+
+def gives_default(this: Pass | None, call: Call, default: Any) -> bool:
+    """Tell whether *default* is given in *this* pass in place of the pending *call*'s result."""
+    if this is None or this.closed:
+        return True
+    if not may_give_default(call.name, refuses=this.hold.watch is not None):
+        return False
+    lend(this, default)
+    return True
 
 
 def settle_in_place(call: Call, make: Callable[[], Outcome]) -> None:
     """Settle *call* at once, without a hold, with the outcome that *make* returns."""
-    call.settle(stand_ins[-1](call) if stand_ins else make())
+    if stand_ins:
+        call.settle(stand_ins[-1](call))
+        return
+    for watch in watchers:
+        watch(call)
+    call.settle(make())
 
 
 class FutureFunction(Declared, Generic[P, T]):
@@ -220,7 +251,9 @@ class FutureFunction(Declared, Generic[P, T]):
         except Unfit as unfit:
             raise ArgumentRefused(self.name, unfit.where, unfit.reason) from None
         except TypeError as error:
-            raise TypeError(f"{self.name}: {error}") from None
+            own = self._signature.parameters
+            hint = _NO_TIMEOUT_HERE if "timeout" in kwargs and "timeout" not in own else ""
+            raise TypeError(f"{self.name}: {error}{hint}") from None
         return closure.copy, arguments, (self.name, arguments.identity, closure.identity)
 
     def _call(
@@ -320,8 +353,8 @@ def gather(*futures: Future[Any], return_exceptions: bool = False) -> list[Any]:
     for position, item in enumerate(futures, 1):
         if not isinstance(item, Future):
             raise TypeError(
-                "gather takes futures, as submit returns them; "
-                f"argument {position} is a {type(item).__qualname__}"
+                f"gather takes futures, as submit returns them; argument {position} is a "
+                f"{type(item).__qualname__}. {_WRITE_SUBMIT}"
             )
     this = current_pass()
     pending = [f._call for f in futures if f._call.outcome is None and f._pass is this]

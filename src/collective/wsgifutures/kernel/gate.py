@@ -7,6 +7,8 @@ A slot is one of the few places where Zope publishes. Under gevent a slot is a g
 lives as long as the worker, so Plone's caches per thread are filled once per slot and not
 once per connection. On a threaded server a slot is a permission: the pass runs in the
 server's own thread.
+
+The module is long because who runs, who waits and who is refused are read together.
 """
 
 from .runtime import current
@@ -15,7 +17,9 @@ from .runtime import Slot
 from .waiting import Steps
 from .waiting import Wait
 from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
+from collections.abc import Hashable
 from typing import cast
 from typing import Generic
 from typing import TypeVar
@@ -26,14 +30,11 @@ import time
 
 T = TypeVar("T")
 
-#: How many times shorter the line of new requests is in a lasting overload than in a burst.
-LASTING = 10
-
-#: The pace of the line is averaged over this many recently served requests.
-_PACE_OF = 20
+#: Seconds that a visitor would rather wait than be refused. No line is judged before that.
+SOON = 10.0
 
 #: While new requests wait, at least one pass in this many is the first one of a request.
-SHARE = 4
+SHARE = 3
 
 
 class NoAnswer(Exception):
@@ -143,24 +144,28 @@ class Gate:
         """How many passes wait for a slot, resumed ones too."""
         return len(self.new) + len(self._resumed)
 
-    def check(self) -> None:
-        """Refuse a new request that may not wait, before any work is done for it.
+    def check(self, lane: Hashable = None) -> None:
+        """Refuse a new request that may not wait in *lane*, before any work is done for it.
 
         Raises:
             Refused: ``max_waiting`` requests wait, or the new one would wait too long.
         """
         with self._lock:
-            self.new.check()
+            self.new.check(lane)
 
-    def run_new(self, function: Callable[[], T]) -> Steps[T]:
+    def run_new(self, function: Callable[[], T], lane: Hashable = None) -> Steps[T]:
         """Call *function*, the first pass of a request, in a slot; return what it returns.
+
+        Args:
+            function: Publishes one pass.
+            lane: The line that the request stands in; the lines take turns.
 
         Raises:
             Refused: As ``check``, or no slot was free within ``max_wait``.
         """
         with self._lock:
-            self.new.check()
-            ticket = self._enter(self.new)
+            self.new.check(lane)
+            ticket = self._enter(self.new, lane)
         try:
             slot = yield from self._wait(ticket, self.new, time.monotonic() + self._max_wait)
         except NoAnswer:
@@ -183,15 +188,15 @@ class Gate:
         slot = yield from self._wait(ticket, self._resumed, until)
         return (yield from self._run(slot, function, until))
 
-    def _enter(self, line: "deque[_Ticket]") -> "_Ticket":
-        ticket = _Ticket(self._runtime.signal())
+    def _enter(self, line: "_Line", lane: Hashable = None) -> "_Ticket":
+        ticket = _Ticket(self._runtime.signal(), lane)
         if self._free:
             ticket.serve(self._free.popleft())
         else:
             line.append(ticket)
         return ticket
 
-    def _wait(self, ticket: "_Ticket", line: "deque[_Ticket]", until: float) -> Steps[Slot]:
+    def _wait(self, ticket: "_Ticket", line: "_Line", until: float) -> Steps[Slot]:
         try:
             if ticket.served.is_set() or (yield Wait(ticket.served, _seconds(until))):
                 return ticket.slot
@@ -200,7 +205,7 @@ class Gate:
             self._leave(ticket, line)
             raise
 
-    def _leave(self, ticket: "_Ticket", line: "deque[_Ticket]") -> None:
+    def _leave(self, ticket: "_Ticket", line: "_Line") -> None:
         with self._lock:
             if ticket in line:
                 line.remove(ticket)
@@ -219,7 +224,7 @@ class Gate:
             else:
                 self._free.append(slot)
 
-    def _next_line(self) -> "deque[_Ticket]":
+    def _next_line(self) -> "_Line":
         turn_of_new = self._resumed_in_a_row >= SHARE - 1
         if self._resumed and not (self.new and turn_of_new):
             self._resumed_in_a_row += 1
@@ -228,15 +233,16 @@ class Gate:
         return self.new
 
 
-class Arrivals(deque["_Ticket"]):
+class Arrivals(OrderedDict["_Ticket", None]):
     """The line of new requests that wait for a slot. It refuses those that would wait too long.
 
-    Two figures predict how long one more request would wait: the recent pace of the line, and
-    the time since the line last moved. (The age of the first request would tell that too late:
-    while the line gets shorter, all requests in it are old.) More than half of ``max_wait`` is
-    too long. If the line has not been empty for all of ``max_wait``, this is an overload and
-    not a burst. Then a tenth of that is too long: a longer line would serve nobody better, and
-    after the overload a short line is soon empty.
+    Every other turn goes to the request that has waited longest. The turns between go round the
+    lanes: a crowd in one keeps no other waiting, and nobody waits more than twice as long.
+
+    The best rate of the last seconds tells how long one more would wait; the average is too low
+    while a burst is accepted. More than ``max_wait`` is too long. If the line has not been empty
+    for so long, this is no burst but an overload: then more than ``SOON`` is too long, since a
+    longer line would serve nobody better, and a short one is soon empty when that is over.
 
     Args:
         max_waiting: How many requests may wait.
@@ -247,36 +253,88 @@ class Arrivals(deque["_Ticket"]):
         super().__init__()
         self._max_waiting = max_waiting
         self._max_wait = max_wait
+        self._soon = min(SOON, max_wait)
+        self._lanes: OrderedDict[Hashable, OrderedDict[_Ticket, None]] = OrderedDict()
         self._since = 0.0  # when the line last stopped being empty
-        self._moved_at: float | None = None
-        self._pace = 0.0  # the recent seconds from one served request to the next
+        self._rate = _Rate()
+        self._turn_of_lanes = False
 
-    def check(self) -> None:
-        """Raise ``Refused`` if one more request may not wait."""
+    def check(self, lane: Hashable = None) -> None:
+        """Raise ``Refused`` if one more request may not wait in *lane*."""
         if len(self) >= self._max_waiting:
             raise Refused("max_waiting")
-        if not self:
+        now = time.monotonic()
+        stands = now - self._since
+        if not self or stands < self._soon:
             return
-        now, half = time.monotonic(), self._max_wait / 2
-        still = now - (self._since if self._moved_at is None else self._moved_at)
-        lasting = now - self._since > self._max_wait
-        if still > half or len(self) * self._pace > (half / LASTING if lasting else half):
+        may_wait = self._max_wait if stands < self._max_wait else self._soon
+        if self._turns_before(lane) > may_wait * self._rate.best(now):
             raise Refused("max_wait")
 
+    def _turns_before(self, lane: Hashable) -> int:
+        """Return how many are served before one more in *lane*, at most; None: in any lane."""
+        if lane is None:
+            return len(self)
+        rounds = len(self._lanes.get(lane, ())) + 1
+        return min(len(self), 2 * len(self._lanes) * rounds)
+
     def append(self, ticket: "_Ticket") -> None:
-        """Put *ticket* at the end of the line."""
+        """Put *ticket* at the end of the line, and of its lane."""
         if not self:
             self._since = time.monotonic()
-            self._moved_at = None
-        super().append(ticket)
+        self[ticket] = None
+        self._lanes.setdefault(ticket.lane, OrderedDict())[ticket] = None
 
     def popleft(self) -> "_Ticket":
-        """Return the first ticket, which gets a slot now."""
-        now = time.monotonic()
-        if self._moved_at is not None:
-            self._pace += (now - self._moved_at - self._pace) / _PACE_OF
-        self._moved_at = now
-        return super().popleft()
+        """Return the ticket that gets a slot now."""
+        ticket = next(iter(self))
+        if self._turn_of_lanes:
+            ticket = next(iter(self._next_lane(ticket)))
+        self._turn_of_lanes = not self._turn_of_lanes
+        self._rate.count(time.monotonic())
+        self.remove(ticket)
+        return ticket
+
+    def _next_lane(self, oldest: "_Ticket") -> "OrderedDict[_Ticket, None]":
+        """Return the lane whose turn it is. A crowd that has the other turns has none of these."""
+        lanes = iter(self._lanes.items())
+        name, lane = next(lanes)
+        if name == oldest.lane and len(lane) > 1:
+            name, lane = next(lanes, (name, lane))
+        return lane
+
+    def remove(self, ticket: "_Ticket") -> None:
+        """Take *ticket* out of the line; the next turn of the lanes is another lane's."""
+        del self[ticket]
+        lane = self._lanes.pop(ticket.lane)
+        del lane[ticket]
+        if lane:
+            self._lanes[ticket.lane] = lane
+
+
+class _Rate:
+    """How many requests were served in each of the last few periods."""
+
+    _PERIOD = 2.0  # seconds
+
+    def __init__(self) -> None:
+        self._counts = deque([0] * 5, maxlen=5)
+        self._period = 0
+
+    def count(self, now: float) -> None:
+        """Count one that is served *now*, in seconds of ``time.monotonic``."""
+        self._turn(now)
+        self._counts[-1] += 1
+
+    def best(self, now: float) -> float:
+        """Return how many were served in a second of the best period."""
+        self._turn(now)
+        return max(self._counts) / self._PERIOD
+
+    def _turn(self, now: float) -> None:
+        period = int(now / self._PERIOD)
+        self._counts.extend([0] * min(period - self._period, len(self._counts)))
+        self._period = period
 
 
 class _Ticket:
@@ -284,12 +342,16 @@ class _Ticket:
 
     slot: Slot
 
-    def __init__(self, served: Signal) -> None:
+    def __init__(self, served: Signal, lane: Hashable = None) -> None:
         self.served = served
+        self.lane = lane
 
     def serve(self, slot: Slot) -> None:
         self.slot = slot
         self.served.set()
+
+
+_Line = Arrivals | deque[_Ticket]
 
 
 class _Work(Generic[T]):

@@ -1,5 +1,6 @@
 """``held``: the futures of a view's method, asked for before it runs, all at once."""
 
+from .declarations import check_not_async
 from .futures import Future
 from .futures import gather
 from collections.abc import Callable
@@ -33,6 +34,7 @@ def held(**makers: Callable[[Any], Future[Any]]) -> Callable[[Callable[..., T]],
             raise TypeError(f"held({name}=...) takes a function of the view, as lambda self: ...")
 
     def decorate(method: Callable[..., T]) -> Callable[..., T]:
+        check_not_async(method)
         whole = inspect.signature(method)
         parameters = whole.parameters
         for name in makers:
@@ -65,6 +67,6 @@ def _make_future(name: str, maker: Callable[[Any], Future[Any]], view: object) -
     if not isinstance(item, Future):
         raise TypeError(
             f"held({name}=...) must return a future, as submit does, not a "
-            f"{type(item).__qualname__}"
+            f"{type(item).__qualname__}. Write f.submit(...) instead of f(...)."
         )
     return item

@@ -12,6 +12,10 @@ nothing of Zope, WSGI or gevent. So every move can be tested with plain values::
       +--expire------           (then one last pass, which cannot wait)
       +--cancel------           (the same, by an operator)
 
+    PUBLISHING --wait_inside--> WAITING --settle, time_out, expire--> READY --go_on--> PUBLISHING
+
+The last line is a pass that has done what cannot be undone, and waits without an end.
+
 A hold belongs to the one thread of its request. While that thread publishes, no call
 settles: outcomes that arrive then are put aside, so nothing changes within a pass.
 """
@@ -73,6 +77,7 @@ class Hold:
         self.conflicts = 0  #: how many passes ended by ``Pass.conflict``
         self.expired = False  #: its last pass has begun, or begins next
         self.late = False  #: its last pass began before all of its calls had settled
+        self.kept = False  #: its pass has done what cannot be undone, and is its last one
         self.cancelled = False  #: by an operator
         self.deadline = deadline
         self.trace = trace
@@ -116,12 +121,17 @@ class Hold:
         """
         self._leave(HoldState.READY)
         self.expired = self.late = self.expired or now >= self.ends_at
-        if self._waits_since is not None:
-            self.waited += now - self._waits_since
+        self.kept = False
         self.tells_times = False
-        self.state = HoldState.PUBLISHING
+        self._end_wait(now)
         self.passes += 1
         self._count_passes()
+
+    def _end_wait(self, now: float) -> None:
+        if self._waits_since is not None:
+            self.waited += now - self._waits_since
+            self._waits_since = None
+        self.state = HoldState.PUBLISHING
 
     def wait_for(self, calls: tuple[Call, ...], now: float) -> None:
         """End the pass by waiting: WAITING, or READY at once if all *calls* have settled.
@@ -138,10 +148,25 @@ class Hold:
             error = self.too_many_passes()
             self.close()
             raise error
+        self._wait_for(calls, now)
+
+    def _wait_for(self, calls: tuple[Call, ...], now: float) -> None:
         if now < self.ends_at:
             self._start_registered(now)
         self._awaited = calls
         self._begin_to_wait(now)
+
+    def wait_inside(self, call: Call, now: float) -> None:
+        """Wait for *call* although the pass goes on: WAITING, until ``go_on``."""
+        self._leave(HoldState.PUBLISHING)
+        self._wait_for((call,), now)
+
+    def go_on(self, now: float) -> None:
+        """Go on with the pass after ``wait_inside``. A request that was given up stays DONE."""
+        if self.state is not HoldState.DONE:
+            self._leave(HoldState.READY)
+            self.late = self.expired
+            self._end_wait(now)
 
     def publish_again(self, now: float, again_in: float, forgotten: Iterable[Call] = ()) -> None:
         """End the pass by a conflict: undo its calls, and wait only for the time.
@@ -290,10 +315,11 @@ class Hold:
         """Raise an error if no pass may wait for the pending future *name*.
 
         Raises:
-            HoldExpired, HoldCancelled: This is the last pass, and the hold is not given up.
+            HoldExpired, HoldCancelled: This is the last pass, and the hold is not given up, or
+                the pass is kept.
             TooManyPasses: The request may not be published again.
         """
-        if self.expired and self.state is not HoldState.DONE:
+        if self.expired and (self.kept or self.state is not HoldState.DONE):
             raise HoldCancelled(name) if self.cancelled else HoldExpired(name, self.deadline)
         if self.out_of_passes:
             raise self.too_many_passes()

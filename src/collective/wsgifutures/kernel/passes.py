@@ -8,23 +8,24 @@ were set around the request, and the next pass in its slot sees none that it set
 from .calls import Call
 from .calls import CallState
 from .calls import Outcome
+from .checks import tell_of_wait_inside
 from .errors import AskedAfterCommit
 from .errors import FuturesError
 from .errors import StandsForSuspension
 from .errors import Suspended
 from .hold import Hold
 from .hold import HoldState
+from .keepers import warn_once
 from .placeholders import find_usable
 from .placeholders import Fragment
+from .put_away import PutAway
 from .sites import read
 from .sites import sites
 from .sites import SiteSettings
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Mapping
 from contextvars import Context
 from contextvars import ContextVar
-from types import CodeType
 from typing import Any
 from typing import NoReturn
 
@@ -34,10 +35,6 @@ class Publisher:
 
     This class knows nothing of what is published. Zope's publisher is in the room ``publisher``.
     """
-
-    #: The code of functions that cache results of another function, each with the name of its
-    #: variable that has the other function.
-    caches: Mapping[CodeType, str] = {}
 
     def view_name(self) -> str:
         """Return the name of the published view; empty if it is not known."""
@@ -58,17 +55,12 @@ class Publisher:
     def defer(self, fragment: Fragment) -> str | None:
         """Return the text that is sent in place of a deferred *fragment*.
 
-        The browser fetches the fragment with it. None if the fragment could not be found
-        again: then the pass waits for it.
+        The browser fetches the fragment with it. None if it could not: then the pass waits.
         """
         return None
 
 
-#: The publisher of a pass before its start and after its end.
-_NO_PUBLISHER = Publisher()
-
-#: The settings of an unknown site.
-_NO_SITE = SiteSettings()
+_NO_PUBLISHER = Publisher()  #: of a pass before its start and after its end
 
 
 class Pass:
@@ -85,19 +77,17 @@ class Pass:
     def __init__(self, hold: Hold, now: float) -> None:
         hold.begin(now)
         self.hold = hold
+        #: Lets a call run while the pass goes on, until it has settled or the hold has expired.
+        self.wait_inside: Callable[[Call], None]
         self.closed = False
-        #: Set once, where the publication begins.
-        self.publisher = _NO_PUBLISHER
+        self.publisher = _NO_PUBLISHER  #: set once, where the publication begins
         self.awaited: dict[Call, None] = {}  #: the calls that the page suspended on
         self.values: dict[Call, Any] = {}  #: the pass's own copies of results
-        #: The fragments that are being made, the innermost one last.
-        self.fragments: list[Fragment] = []
-        #: The calls that fragments suspended on. The pass goes on to its end, which discards it.
-        self.placed: dict[Call, None] = {}
-        #: By their ``id``, the viewlets and the like that suspended, and their placeholders.
-        #: Their later steps do not run in this pass.
-        self.suspended_parts: dict[int, tuple[object, str]] = {}
+        self.fragments: list[Fragment] = []  #: that are being made, the innermost one last
+        self.placed: dict[Call, None] = {}  #: the calls that fragments suspended on
+        self.suspended_parts: dict[int, tuple[object, str]] = {}  #: by id, and their placeholders
         self.alone: object = None  #: the part that is all that is published
+        self.put_away: PutAway | None = None  #: what was given for this pass alone, if anything
         self._again_in: float | None = None
         self._forgotten: list[Call] = []
         self._follow_ups: list[Callable[[], None]] = []
@@ -111,7 +101,7 @@ class Pass:
             found = read()
             if found is not None:  # else the traversal has not reached a site yet
                 self.hold.limit(found)
-        return self.hold.site or _NO_SITE
+        return self.hold.site or SiteSettings()
 
     def submit(self, call: Call) -> Call:
         """Register *call*, or return the known call of the same identity.
@@ -122,10 +112,13 @@ class Pass:
         known = self.hold.calls.get(call.identity)
         if known is not None:
             return known
-        if self._committed:
+        if self.committed:
             raise AskedAfterCommit(call.name)
         call.first_pass = self.hold.passes
         self.hold.calls[call.identity] = call
+        if self.hold.kept and not self.hold.expired:
+            tell_of_wait_inside(self.publisher.view_name(), call.name, self.hold.trace)
+            self.wait_inside(call)
         return call
 
     def give(self, call: Call, outcome: Outcome) -> Call:
@@ -140,10 +133,9 @@ class Pass:
         return known
 
     def follow_up(self, function: Callable[[], None]) -> None:
-        """Have *function* called when this pass has ended by waiting, or with 2xx.
+        """Have *function* called when this pass has ended by waiting or with 2xx, and only then.
 
-        After another answer, an error or a conflict it is not called, as a future does not
-        start then. This is for work that nobody waits for.
+        This is for work that nobody waits for.
         """
         self._follow_ups.append(function)
 
@@ -162,9 +154,11 @@ class Pass:
             TooManyPasses: The limit of passes is reached.
         """
         calls = tuple(calls) or self.suspended_on or self.hold.pending
-        if self._committed:
+        if self.committed:
             raise AskedAfterCommit(calls[0].name)
         fragment = self.fragment()
+        if fragment is None:
+            self._refuse_what_was_kept()
         may_not_wait = self.hold.expired or self.hold.out_of_passes
         if may_not_wait and (fragment is None or not self._defers(fragment)):
             self.hold.check_may_wait(calls[0].name)
@@ -175,6 +169,11 @@ class Pass:
         else:
             self.publisher.discard()
         raise Suspended(*(call.name for call in calls))
+
+    def _refuse_what_was_kept(self) -> None:
+        if self.put_away and self.hold.watch and (kept := self.put_away.put_back()):
+            self.mark_answered()  # no placeholder is the cause of this error
+            raise FuturesError(kept[0])
 
     @property
     def suspended_on(self) -> tuple[Call, ...]:
@@ -191,8 +190,7 @@ class Pass:
         """
         if not self.fragments:
             return None
-        debugs = self.hold.watch is not None
-        usable = find_usable(self.fragments, self.publisher.caches, refuses=debugs)
+        usable = find_usable(self.fragments, refuses=self.hold.watch is not None)
         deferred = [fragment for fragment in usable if self._defers(fragment)]
         return next(reversed(deferred or usable), None)
 
@@ -225,7 +223,7 @@ class Pass:
 
         It does if the error stands for a suspension, or may come from a fragment's placeholder.
         """
-        if self._committed or self._answered or self.hold.expired:
+        if self.committed or self._answered or self.hold.expired:
             return False
         if self.placed and isinstance(error, Exception) and not self.publisher.is_answer(error):
             return True
@@ -239,7 +237,7 @@ class Pass:
             successful: The pass returned with a 2xx status. After another status or an
                 exception, calls that are only pending do not hold the response.
         """
-        if self._committed:
+        if self.committed:
             return False
         if self.awaited or self._again_in is not None:
             return True
@@ -257,6 +255,7 @@ class Pass:
             Suspended: The pass waits.
             TooManyPasses: It would wait, and may not be published again.
         """
+        self._refuse_what_was_kept()
         if self.waits(successful):
             self.suspend()
 
@@ -268,8 +267,7 @@ class Pass:
         """Note that the pass is final from here on.
 
         Args:
-            failed: Tells whether the commit failed. Then nothing is committed, and the pass
-                is open again, for example for an exception view.
+            failed: Tells whether the commit failed: then the pass is open again.
         """
         self._commit_failed = failed
 
@@ -298,10 +296,13 @@ class Pass:
         """
         hold, waits = self.hold, self.waits(successful)
         again_in, forgotten, awaited = self._again_in, self._forgotten, self.suspended_on
-        if again_in is None and waits and hold.watch is not None:
-            hold.watch.pass_waits(c for c in hold.pending if c.first_pass == hold.passes)
+        if again_in is None and hold.watch is not None:
+            last = hold.expired or hold.out_of_passes
+            hold.watch.pass_ends(hold.pending, hold.passes, waits=waits, is_last=last)
         if again_in is None and (waits or successful):
             hold.follow_ups += self._follow_ups
+        for kept in self.put_away.put_back() if self.put_away else ():
+            warn_once(f"{kept} Here it was taken out again.")
         self.close()
         if again_in is not None:
             hold.publish_again(now, again_in, forgotten)
@@ -327,7 +328,8 @@ class Pass:
         self.publisher = _NO_PUBLISHER
 
     @property
-    def _committed(self) -> bool:
+    def committed(self) -> bool:
+        """Tell whether the pass is final, or is about to be."""
         return self._commit_failed is not None and not self._commit_failed()
 
 
@@ -342,10 +344,7 @@ def current_pass() -> Pass | None:
 
 
 def holding_pass() -> Pass | None:
-    """Return the pass that holds calls that are made here; None if they run in place.
-
-    They do if there is no pass, or if the site that is being published wants that.
-    """
+    """Return the pass that holds calls; None if there is none, or the site wants none."""
     this = current_pass()
     return None if this is None or this.site.in_place else this
 

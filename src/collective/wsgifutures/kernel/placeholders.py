@@ -2,19 +2,17 @@
 
 A placeholder is for one pass. A function that caches results, as ``plone.memoize.ram``
 does, must never see a placeholder. So a fragment inside of such a function returns none, but
-suspends the fragment around that function, or the page.
+suspends the fragment around that function, or the page. The same goes for ``default=``.
 
 The page never waits for a deferred fragment: the fragment's calls are forgotten, and the
 browser fetches it by itself. The kernel knows no addresses; ``Publisher.defer`` returns the
 text that is sent instead.
 """
 
+from . import keepers
 from .errors import FuturesError
-from .names import dotted_name
 from collections.abc import Callable
-from collections.abc import Mapping
 from collections.abc import Sequence
-from types import CodeType
 from types import FrameType
 from typing import Any
 
@@ -64,32 +62,60 @@ class Fragment:
         self.made_in: FrameType | None = None  #: the frame that makes it, while it does
 
 
-def find_usable(
-    fragments: Sequence[Fragment], caches: Mapping[CodeType, str], *, refuses: bool
-) -> Sequence[Fragment]:
+def find_usable(fragments: Sequence[Fragment], *, refuses: bool) -> Sequence[Fragment]:
     """Return those of *fragments* whose placeholders no cache would keep.
 
     Args:
         fragments: The fragments that are being made, the innermost one last.
-        caches: As a ``Publisher`` has them.
         refuses: A cache in the way is an error.
 
     Raises:
         FuturesError: A cache would keep the placeholder of one of the fragments.
     """
-    frame: FrameType | None = sys._getframe(1)
     around, usable, name = list(fragments), list(fragments), ""
-    while frame is not None:
+    for frame, cached in keepers.walk(sys._getframe(1), fragments[-1].name):
         if around and frame is around[-1].made_in:
             around.pop()
-        elif len(around) < len(fragments) and frame.f_code in caches:
-            usable, name = list(around), dotted_name(frame.f_locals.get(caches[frame.f_code]))
-        frame = frame.f_back
-    if name and refuses:
-        raise FuturesError(
-            f"{fragments[-1].name} is a fragment and suspends while {name} caches "
-            "its output: the cache would keep the placeholder for everybody. Cache a function "
-            "that gets the result as an argument, or keep the answer of the call itself with "
-            "cache= of an Upstream."
-        )
+        elif cached and len(around) < len(fragments):
+            usable, name = list(around), cached
+    if name:
+        _complain(_FRAGMENT.format(fragments[-1].name, name), refuses=refuses)
     return usable
+
+
+def may_give_default(name: str, *, refuses: bool) -> bool:
+    """Tell whether ``default=`` may be given for the call *name*, or a cache would keep it.
+
+    Args:
+        name: The name of the call.
+        refuses: A cache in the way is an error.
+
+    Raises:
+        FuturesError: A cache would keep the default.
+    """
+    cached = keepers.find(sys._getframe(1))
+    if cached:
+        _complain(_DEFAULT.format(name, cached), refuses=refuses)
+    return not cached
+
+
+def _complain(what: str, *, refuses: bool) -> None:
+    if refuses:
+        raise FuturesError(what)
+    keepers.warn_once(f"{what} Here the page waits instead.")
+
+
+_REMEDY = (
+    "Cache a function that gets the result as an argument, or keep the answer of the call "
+    "itself with cache= of an Upstream."
+)
+
+_FRAGMENT = (
+    "{} is a fragment and suspends while {} caches its output: the cache would keep the "
+    f"placeholder for everybody. {_REMEDY}"
+)
+
+_DEFAULT = (
+    "{} has no result yet and is asked with default= while {} is cached: the cache would keep "
+    f"what is made of the default for everybody. {_REMEDY}"
+)

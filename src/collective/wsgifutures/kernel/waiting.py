@@ -121,6 +121,12 @@ class Waiter:
                 return
             yield Wait(self._inbox.signal, max(0.0, self._hold.next_time_out - self._clock()))
 
+    def wait_inside(self, call: Call) -> None:
+        """Let *call* run and wait for it in the pass that asks for it, which goes on then."""
+        self._hold.wait_inside(call, self._clock())
+        drive(self.wait())
+        self._hold.go_on(self._clock())
+
     def cancel(self) -> None:
         """Let the last pass begin as soon as the hold waits. May be called in any thread."""
         self._inbox.put(None)
@@ -159,6 +165,7 @@ class Waiter:
         if self._hold.state is not HoldState.DONE:
             self._hold.close()
         self._clean_up()
+        self._inbox.signal.set()  # a pass may wait inside
 
     def _put(self, call: Call, outcome: Outcome) -> None:
         call.ended = self._clock()  # now, not when the request's thread takes it

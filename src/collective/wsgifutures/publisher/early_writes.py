@@ -1,20 +1,14 @@
-"""Warns developers of views that write or send mail before they suspend.
+"""Warns developers of views that write before they suspend.
 
 A pass that waits is thrown away and made again. Its writes into the ZODB are undone, and were
-work for nothing. Mail that the pass sent at once is gone, and is sent again in each pass.
-
-Python's audit events report mail, so nothing of Zope or Plone is patched. An audit hook cannot
-be removed: it is only added when a pass is published with ``debug``.
+work for nothing.
 """
 
-from ..kernel.passes import current_pass
 from ..kernel.passes import Pass
 from collections import Counter
 from typing import Any
 from ZODB.Connection import Connection
 
-import functools
-import sys
 import transaction
 
 _WRITES = (
@@ -22,39 +16,18 @@ _WRITES = (
     "each pass. Ask for the results first, and write afterwards."
 )
 
-_MAILS = (
-    "has sent mail at once when it suspends: the mail is sent again in each pass. Send mail "
-    "without immediate=True, so that it is sent once, when the last pass is committed; or ask "
-    "for the results first."
-)
-
-
-@functools.cache  # once for a process
-def listen() -> None:
-    """Notice mail from now on."""
-    sys.addaudithook(_hear)
-
 
 def look(this: Pass) -> None:
-    """Log what *this* pass, which suspends now, has written or sent."""
+    """Log what *this* pass, which suspends now, has written."""
     watch = this.hold.watch
     if watch is None:
         return
     watch.view = this.publisher.view_name()
-    if watch.mailed_in == this.hold.passes:
-        watch.tell("mail", _MAILS)
     # A page cannot ask earlier for results that only fragments wait for.
     if any(call not in this.placed for call in this.awaited):
         classes = _changed_classes()
         if classes:
             watch.tell("writes", _WRITES, classes)
-
-
-def _hear(event: str, arguments: Any) -> None:
-    if event == "smtplib.connect":
-        this = current_pass()
-        if this is not None and this.hold.watch is not None:
-            this.hold.watch.mailed_in = this.hold.passes
 
 
 def _changed_classes() -> str:

@@ -17,10 +17,13 @@ exception, these raise it again:
 """
 
 from .. import compat
+from ..kernel.keep import keep
 from ..kernel.passes import current_pass
 from ..kernel.passes import Pass
 from ..traces import spans
-from . import early_writes
+from . import at_once
+from . import coroutines
+from . import in_place
 from .zope import THROW_ERRORS
 from .zope import ZopePublisher
 from transaction._transaction import Status
@@ -37,25 +40,40 @@ _LAST_LOOKS = 100
 
 
 def pass_starts(event: Any) -> None:
-    """Prepare the discard of this pass."""
-    this = current_pass()
+    """Prepare the discard of this pass; say that there is none if the server holds nothing."""
+    this, request = current_pass(), event.request
     if this is None:
+        in_place.request_starts(request)
         return
-    request = event.request
     request.retry_count = this.hold.conflicts  # Zope gives up as early as without this package
     publisher = this.publisher = ZopePublisher(this, request)
     request.environ.setdefault(THROW_ERRORS, _SuspendIfItWaits(this))
-    if this.hold.watch is not None:
-        early_writes.listen()
+    at_once.listen_for_mail()
+    transaction.get().addBeforeCommitHook(_keep_if_the_view_commits, (this,))
     if this.awaited:  # something suspended already, and its suspension was lost
         publisher.discard()
 
 
 def pass_is_traversed(event: Any) -> None:
-    """Keep the view's name for the span of this pass, which ends after the request is cleared."""
+    """Refuse a view that is ``async def``, and keep a pass whose view acts at once.
+
+    Keep the view's name, for what is told of this pass after the request is cleared.
+    """
+    coroutines.refuse(event.request.get("PUBLISHED"))
     this = current_pass()
-    if this is not None and spans.is_recorded() and isinstance(this.publisher, ZopePublisher):
+    if this is None:
+        return
+    if spans.is_recorded() and isinstance(this.publisher, ZopePublisher):
         this.publisher.keep_view_name()
+    if this.hold.watch is not None:
+        this.hold.watch.view = this.publisher.view_name()
+    at_once.keep_uploads(event.request)
+
+
+def _keep_if_the_view_commits(this: Pass) -> None:
+    hooks = [hook for hook, *_ in transaction.get().getBeforeCommitHooks()]
+    if not this.closed and _look_last not in hooks:  # else Zope commits
+        keep(this)
 
 
 class _SuspendIfItWaits:

@@ -9,12 +9,15 @@ pass: otherwise the next greenlet could find another visitor's user.
 from ..compat import FutureNotResolvedError
 from ..kernel.errors import FuturesError
 from ..kernel.errors import Unavailable
+from ..kernel.futures import watchers
 from ..upstreams.settings import unknown_variables
+from ..upstreams.settings import variables_of
 from ..upstreams.upstream import upstreams
 from ..wsgi.findings import Finding
-from ..wsgi.findings import warning
 from ..wsgi.joints import join
 from ..wsgi.joints import Joint
+from ..wsgi.variables import changes_nothing
+from . import in_place
 from .zope_audit import layers
 from .zope_audit import of_zope
 from AccessControl.SecurityManagement import noSecurityManager
@@ -65,12 +68,9 @@ class ZopeJoint(Joint):
 
 def overrides() -> Iterator[Finding]:
     """Warn of each variable that is named like an upstream's setting and changes none."""
-    for variable, why in unknown_variables(sorted(upstreams)):
-        yield warning(
-            "upstreams",
-            f"The variable {variable} changes nothing: {why}.",
-            "Correct its name, or take it out of the environment.",
-        )
+    names = sorted(upstreams)
+    for variable, why in unknown_variables(names):
+        yield changes_nothing("upstreams", variable, why, variables_of(names))
 
 
 def statuses() -> dict[str, int]:
@@ -94,5 +94,7 @@ def _tree(kind: type[FuturesError]) -> Iterator[type[FuturesError]]:
 def zope_has_started(event: Any) -> None:
     """Join the middleware with this Zope."""
     join(ZopeJoint(event.database))
+    if in_place.call_starts not in watchers:
+        watchers.append(in_place.call_starts)
     for name, status in statuses().items():
         status_codes.setdefault(name, status)  # a package's own error may be called NotFound

@@ -4,11 +4,13 @@ from ..kernel.names import dotted_name
 from ..kernel.passes import Pass
 from ..kernel.passes import Publisher
 from ..kernel.placeholders import Fragment
-from . import caches
+from ..wsgi.clients import find_client
 from . import early_writes
 from .interfaces import IDeferral
 from AccessControl import getSecurityManager
 from Acquisition import aq_base
+from Acquisition import aq_inner
+from Acquisition import aq_parent
 from typing import Any
 from zExceptions import HTTPException
 from zExceptions import upgradeException
@@ -16,6 +18,7 @@ from zope.component import getSiteManager
 from zope.component import queryAdapter
 from zope.interface import implementedBy
 from zope.publisher.interfaces import EndRequestEvent
+from ZPublisher import HTTPRequest
 
 import sys
 
@@ -31,8 +34,6 @@ class ZopePublisher(Publisher):
         this: The pass.
         request: Zope's request.
     """
-
-    caches = caches.of_plone()
 
     def __init__(self, this: Pass, request: Any) -> None:
         self._pass = this
@@ -58,9 +59,7 @@ class ZopePublisher(Publisher):
         request.environ.update(dict.fromkeys(DISCARD_MARKS, True))
         if hold.watch is not None:
             early_writes.look(self._pass)
-        user = getSecurityManager().getUser()
-        name = user.getId() if user is not None else None
-        hold.client = ("user", name) if name else ("address", request.getClientAddr())
+        hold.client = _user() or ("address", _address(request.environ))
         # Zope closes the request after the connection, and asks the site for subscribers then.
         # If the pass suspends on its way to the view, they may not be loaded from the database.
         getSiteManager().adapters.subscriptions([implementedBy(EndRequestEvent)], None)
@@ -78,6 +77,24 @@ class ZopePublisher(Publisher):
     def _deferral(self) -> Any:
         # Not kept: the adapter depends on the view, which is known after the traversal.
         return queryAdapter(self._request, IDeferral)
+
+
+def _user() -> tuple[str, str, str] | None:
+    """Return who is logged in: one id in two user folders is two users."""
+    user = getSecurityManager().getUser()
+    name = None if user is None else user.getId()
+    if not name:
+        return None
+    folder = aq_parent(aq_inner(user))
+    path = "" if folder is None else "/".join(folder.getPhysicalPath())
+    return ("user", path, name)
+
+
+def _address(environ: dict[str, Any]) -> str:
+    """Return the address of a visitor; ``trusted-proxy`` of ``zope.conf`` has who is believed."""
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+    trusted = tuple(HTTPRequest.trusted_proxies)
+    return find_client(str(environ.get("REMOTE_ADDR", "")), forwarded, trusted)
 
 
 def _status(kind: type[HTTPException], error: BaseException) -> int:

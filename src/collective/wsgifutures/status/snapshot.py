@@ -105,7 +105,7 @@ def _hold(one: Held, offset: float) -> dict[str, Any]:
 def _user(client: Hashable) -> str:
     """Return the id of the user that the publisher found, "" if nobody is logged in."""
     match client:
-        case ("user", str(name)):
+        case ("user", _, str(name)):
             return name
     return ""
 

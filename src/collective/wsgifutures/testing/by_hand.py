@@ -146,7 +146,7 @@ class HeldRequest:
             BaseException: What the view raised, if that is the answer.
         """
         try:
-            return publish_view(self.hold, self._view, self.clock)
+            return publish_view(self.hold, self._view, self.clock, self._wait_inside)
         finally:
             self._waiter.start()
             self._waiter.collect()
@@ -189,11 +189,24 @@ class HeldRequest:
             self.executor.run_all()
             self._waiter.collect()
 
+    def _wait_inside(self, call: Call) -> None:
+        """Run *call* for a pass that is kept."""
+        self.hold.wait_inside(call, self.clock())
+        self._waiter.start()
+        self.executor.run_all()
+        self._waiter.collect()
+        self.hold.go_on(self.clock())
+
     def _running(self) -> list[Call]:
         return [c for c in self.hold.pending if c.state is CallState.RUNNING]
 
 
-def publish_view(hold: Hold, view: Callable[[], Any], clock: Callable[[], float]) -> Any:
+def publish_view(
+    hold: Hold,
+    view: Callable[[], Any],
+    clock: Callable[[], float],
+    wait_inside: Callable[[Call], None],
+) -> Any:
     """Publish *view* once; return what it returned, or ``HELD``."""
     answers: list[Any] = []
 
@@ -201,17 +214,24 @@ def publish_view(hold: Hold, view: Callable[[], Any], clock: Callable[[], float]
         answers.append(view())
         return _is_successful(view)
 
-    return answers[0] if publish_once(hold, publish, clock) else HELD
+    return answers[0] if publish_once(hold, publish, clock, wait_inside) else HELD
 
 
 def publish_once(
-    hold: Hold, function: Callable[[], bool], clock: Callable[[], float] = time.monotonic
+    hold: Hold,
+    function: Callable[[], bool],
+    clock: Callable[[], float] = time.monotonic,
+    wait_inside: Callable[[Call], None] | None = None,
 ) -> bool:
     """Publish a request once, by *function*; return whether that was its last pass.
 
-    The arguments and errors are those of ``kernel.passes.publish``.
+    The arguments and errors are those of ``kernel.passes``.
     """
-    return publish(Pass(hold, clock()), function, clock, contextvars.copy_context())
+    this = Pass(hold, clock())
+    context, outside = contextvars.copy_context(), contextvars.copy_context()
+    if wait_inside is not None:
+        this.wait_inside = lambda call: outside.run(wait_inside, call)
+    return publish(this, function, clock, context)
 
 
 def _is_successful(view: object) -> bool:

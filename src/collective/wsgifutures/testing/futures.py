@@ -21,7 +21,6 @@ from .by_hand import EveryExecutor
 from .by_hand import HELD
 from .by_hand import JobByHand
 from .by_hand import publish_view
-from .settled import ANY
 from .settled import declare
 from .settled import MISSING
 from .settled import report_unexpected
@@ -98,7 +97,8 @@ class Futures(EveryExecutor):
         Args:
             what: A function with ``@future``, a method of an ``Upstream``, a key of
                 ``compat``, or a name.
-            args: The arguments of the call; ``...`` alone means any arguments.
+            args: The arguments of the call. ``...`` alone means any arguments, and in place of an
+                argument any value of it.
             value: What the call returns.
             error: What the call raises instead.
             after: How many seconds the call takes. If that is more than its ``timeout``, the
@@ -130,7 +130,7 @@ class Futures(EveryExecutor):
         waiter = self._waiter(hold)
         try:
             while True:
-                answer = self._publish_once(hold, view)
+                answer = self._publish_once(hold, view, waiter)
                 if answer is not HELD:
                     return answer
                 drive(waiter.wait())
@@ -189,11 +189,11 @@ class Futures(EveryExecutor):
         if self.unexpected and not isinstance(sys.exception(), UnexpectedCall):
             raise self.unexpected[-1]
 
-    def _publish_once(self, hold: Hold, view: Callable[[], Any]) -> Any:
+    def _publish_once(self, hold: Hold, view: Callable[[], Any], waiter: Waiter) -> Any:
         self.passes += 1
         undo, answer = _savepoint(), HELD
         try:
-            answer = publish_view(hold, view, self.clock)
+            answer = publish_view(hold, view, self.clock, waiter.wait_inside)
         finally:
             if answer is HELD:
                 undo()
@@ -239,7 +239,7 @@ class Futures(EveryExecutor):
         if not fitting:
             self.unexpected.append(report_unexpected(call, self._settled))
             raise self.unexpected[-1]
-        settled = min(fitting, key=lambda fit: fit.arguments is ANY)
+        settled = min(fitting, key=lambda fit: fit.how_many_fit)
         if isinstance(call, UpstreamCall):
             most, error = call.out_of_time()
             if settled.after > most:

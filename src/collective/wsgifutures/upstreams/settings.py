@@ -168,6 +168,11 @@ def variable(name: str, setting: str) -> str:
     return f"{PREFIX}{re.sub(r'[^A-Z0-9]', '_', name.upper())}_{setting.upper()}"
 
 
+def variables_of(names: Iterable[str]) -> list[str]:
+    """Return the environment variables for all settings of the upstreams *names*."""
+    return [variable(name, setting) for name in names for setting in NAMES]
+
+
 def changed(
     settings: UpstreamSettings, values: Mapping[str, object], name: Callable[[str], str]
 ) -> UpstreamSettings:

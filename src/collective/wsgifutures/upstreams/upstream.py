@@ -20,6 +20,7 @@ from ..traces import spans
 from .answers import Answer
 from .cache import check
 from .cache import Freshness
+from .elsewhere import explain
 from .errors import UpstreamTimeout
 from .request import build
 from .request import check_headers
@@ -188,7 +189,7 @@ class Method(Generic[P]):
         except Unfit as unfit:
             raise ArgumentRefused(name, unfit.where, unfit.reason) from None
         except TypeError as error:
-            raise TypeError(f"{name}: {error}") from None
+            raise TypeError(f"{name}: {error}{explain(kwargs)}") from None
 
     def identify(self, *args: P.args, **kwargs: P.kwargs) -> Hashable:
         """Return what tells a call with these arguments from others of the same name.

@@ -18,6 +18,7 @@ from .findings import warning
 from .joints import Joint
 from .settings import Settings
 from .settings import SLOTS
+from .variables import unknown_variables
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -83,6 +84,11 @@ def refuse(findings: Iterable[Finding]) -> None:
         raise StartRefused(errors)
 
 
+def choose_warnings(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the warnings among *findings*."""
+    return [finding for finding in findings if finding.level is Level.WARNING]
+
+
 # Before the workers are forked
 
 
@@ -133,11 +139,11 @@ def early_imports() -> Finding:
 
 
 def of_process(joints: Iterable[Joint], workers: int = 1) -> list[Finding]:
-    """Return whether greenlets are safe here, and what the joints found.
+    """Return whether greenlets are safe here, variables that nothing reads, the joints' findings.
 
     So many *workers* serve the same storages.
     """
-    own = [*greenlets(), *shared_thread_locals()]
+    own = [*greenlets(), *shared_thread_locals(), *unknown_variables()]
     return own + [finding for joint in joints for finding in joint.findings(workers)]
 
 
@@ -290,13 +296,15 @@ def open_files(settings: Settings) -> Finding:
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if allowed in (resource.RLIM_INFINITY, -1) or allowed >= needed:
         return ok("open-files", f"{allowed} files may be open, {needed} may be needed.")
-    most = max(1, (allowed - OTHER_FILES - settings.max_waiting) // 2)
+    share = max(0, allowed - OTHER_FILES) / (needed - OTHER_FILES)
+    held, waiting = (max(1, int(n * share)) for n in (settings.max_held, settings.max_waiting))
     return warning(
         "open-files",
         f"{allowed} files may be open, and max_held ({settings.max_held}) and max_waiting "
         f"({settings.max_waiting}) may need {needed}: two for each held response. When no file is "
         "left, connections and calls fail.",
-        f"Raise the hard limit (ulimit -n, LimitNOFILE= of systemd), or set max_held to {most}.",
+        "Raise the hard limit (ulimit -n, LimitNOFILE= of systemd), or set max_held to "
+        f"{held} and max_waiting to {waiting}.",
     )
 
 

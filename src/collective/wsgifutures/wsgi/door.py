@@ -13,6 +13,7 @@ from .worker import Worker
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import re
 import socket
@@ -62,26 +63,29 @@ class Door:
 
     def __call__(self, listener: Any, client: Any, address: Any) -> None:
         """Handle a new connection, or refuse its request and close it."""
-        limit = self._worker.refuses()
-        if limit is None or isinstance(client, ssl.SSLSocket) or not self._refuse(client):
+        limit = self._refuse(client)
+        if limit is None:
             self._handle(listener, client, address)
         else:
             self._worker.refuse(limit)
 
-    def _refuse(self, client: Any) -> bool:
-        """Answer a request without a body; False where it is none."""
+    def _refuse(self, client: Any) -> str | None:
+        """Answer a request that is refused; return the limit, None if it is to be handled."""
+        limit = self._worker.refuses()
+        if limit is None or isinstance(client, ssl.SSLSocket):
+            return None
         client.settimeout(self._worker.settings.body_timeout)
         try:
             head = client.recv(_PEEK, socket.MSG_PEEK)
-            if not self._is_whole(head):
-                return False
+            if not self._is_whole(head) or self._worker.refuses(_path_of(head)) is None:
+                return None
             client.recv(len(head))
             answer, body = _choose_answer(head)
             client.sendall(answer if head.startswith(b"HEAD ") else answer + body)
             client.close()
         except OSError:  # the client has gone, or sends nothing
             client.close()
-        return True
+        return limit
 
     def _is_whole(self, head: bytes) -> bool:
         """Tell whether *head* is a whole request without a body, not for the liveness path."""
@@ -90,6 +94,12 @@ class Door:
         if self._alive is not None and self._alive in head[: head.index(b"\r\n")]:
             return False
         return _MORE.search(head) is None
+
+
+def _path_of(request: bytes) -> str:
+    """Return the path of a request as ``PATH_INFO`` has it."""
+    target = request.split(b" ", 2)[1].partition(b"?")[0]
+    return unquote_to_bytes(target).decode("latin-1")
 
 
 def _choose_answer(request: bytes) -> tuple[bytes, bytes]:

@@ -86,7 +86,7 @@ class Middleware:
     def _drive(self, visit: Visit) -> Response:
         worker, environ = self.worker, visit.environ
         if worker.gate.new:  # if no request waits for a slot, none is refused
-            worker.gate.check()
+            worker.gate.check(visit.path)
         body = self._read_body(environ)
         try:
             with worker.interrupts.allowed(environ.get("gunicorn.socket")):

@@ -1,15 +1,17 @@
 """Notices code that takes too long, and logs its name and its stack.
 
 A pass that runs for long keeps its slot. A greenlet that computes, or that calls C code which
-waits by itself, lets no other greenlet run. A thread of the system looks for both. It notices such
-a greenlet by a timer of the main loop, which no longer ticks. gevent's own monitor would trace
+waits by itself, lets no other greenlet run. C code that keeps Python's lock lets no thread run.
+The runtime notices what lets nothing else run: see its ``watch``. gevent's own monitor would trace
 every switch of greenlets, and notify all subscribers of ``zope.event``.
 """
 
 from ..kernel.calls import run_to_end
 from ..kernel.runtime import current
 from ..traces.paths import render_path
+from .waits import Waits
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -45,12 +47,24 @@ class Monitor:
 
     Args:
         slow_pass: Seconds until a pass that still runs is logged.
-        blocked: Seconds until a greenlet that lets no other greenlet run is logged.
+        blocked: Seconds until code that lets nothing else run is logged.
+        is_new: Tells whether the worker has answered nothing yet. Its first page compiles
+            templates and theme, and nothing is logged for that.
+        debug: Log each pass that waits for the outside world, too.
     """
 
-    def __init__(self, slow_pass: float, blocked: float) -> None:
+    def __init__(
+        self,
+        slow_pass: float,
+        blocked: float,
+        *,
+        is_new: Callable[[], bool] = lambda: False,
+        debug: bool = False,
+    ) -> None:
         self._slow_pass = slow_pass
         self._blocked = blocked
+        self._is_new = is_new
+        self._debug = debug
         #: The passes that are being published, by their ``id``. Each adds and removes itself.
         self.running: dict[int, Watched] = {}
         self._runtime = current()
@@ -65,6 +79,8 @@ class Monitor:
         self._started = True
         threading.Thread(target=self._look_for_ever, daemon=True, name="monitor").start()
         self._end_watch = self._runtime.watch(self._blocked, self._report_blocker)
+        if self._debug:
+            Waits(self.running, self._runtime).start()
 
     def look(self) -> None:
         """Log each pass that takes too long, once."""
@@ -94,13 +110,14 @@ class Monitor:
             self.something_blocks(seconds, frame)
 
     def something_blocks(self, seconds: float, frame: Any) -> None:
-        """Log that a view or future has blocked the main loop for *seconds*, once for each."""
+        """Log that a view or future let nothing else run for *seconds*, once for each."""
         name, trace = self._name(frame)
-        if name in self._blockers:
+        if name in self._blockers or self._is_new():
             return
         self._blockers.add(name)
         self.counts["blocked"] += 1
-        _warn_from_a_thread(
+        warn = _warn if self._runtime.threads_may_log else _warn_from_a_thread
+        warn(
             "%s has let nothing else run in this worker for %.1f s. Its stack is:\n%s"
             "Move the computation out of the pass, or into a process of its own.",
             name,
@@ -119,6 +136,10 @@ class Monitor:
                 return _view_name(attempt), attempt.trace
             frame = frame.f_back
         return "Something that is neither a view nor a future", ""
+
+
+def _warn(text: str, *args: object, trace: str) -> None:
+    logger.warning(text, *args, extra={"trace_id": trace})
 
 
 def _warn_from_a_thread(text: str, *args: object, trace: str) -> None:

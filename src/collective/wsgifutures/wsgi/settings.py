@@ -80,9 +80,9 @@ class Settings:
     max_held_per_client: int | None = setting(
         None, COUNT, _("Most responses held for one visitor. Default: a tenth of all.")
     )
-    max_waiting: int = setting(1000, COUNT, _("How many new requests may wait for a slot."))
+    max_waiting: int = setting(2500, COUNT, _("How many new requests may wait for a slot."))
     max_wait: float = setting(
-        10.0, SECONDS, _("How many seconds a new request may wait for a slot.")
+        45.0, SECONDS, _("How many seconds a new request may wait for a slot.")
     )
     max_bodies: int = setting(
         1024**3, COUNT, _("Most bytes of request bodies kept at a time, in memory and in files.")
@@ -108,7 +108,7 @@ class Settings:
         10.0, SECONDS_OR_NONE, _("A held response that took more seconds is logged. 0: every one.")
     )
     blocked: float = setting(
-        2.0, SECONDS, _("Seconds until code that lets nothing else run is logged. Under gevent.")
+        2.0, SECONDS, _("Seconds until code that lets nothing else run is logged.")
     )
     status_folder: str = setting(
         "", _FOLDER, _("The folder for the live status. Default: in Zope's clienthome.")

@@ -20,6 +20,7 @@ from ..traces.call_spans import CallSpans
 from . import journal
 from . import timing
 from .body import RequestBody
+from .clients import find_client
 from .joints import joints
 from .worker import Application
 from .worker import Environ
@@ -124,7 +125,7 @@ class Visit:
         self._prepare()
         worker.record.requests += 1
         try:
-            response = yield from worker.gate.run_new(Attempt(self, body))
+            response = yield from worker.gate.run_new(Attempt(self, body), self.path)
             if response is None:
                 response = yield from self._hold(body)
         except BaseException as error:
@@ -144,7 +145,7 @@ class Visit:
         worker, hold = self.worker, self.hold
         until = hold.ends_at + worker.settings.grace
         self._is_held = True
-        self.client = hold.client or self.environ.get("REMOTE_ADDR")
+        self.client = hold.client or find_client(str(self.environ.get("REMOTE_ADDR", "")))
         worker.held.add(self)
         try:
             while True:
@@ -248,6 +249,8 @@ class Attempt:
         running[id(self)] = self
         try:
             self._pass = Pass(self._visit.hold, self._worker.clock())
+            outside, wait = self._context.copy(), self._visit.waiter.wait_inside
+            self._pass.wait_inside = lambda call: outside.run(wait, call)
             last = publish(self._pass, self._receive, self._worker.clock, self._context)
         finally:
             del running[id(self)]

@@ -72,7 +72,12 @@ class Worker:
         self.record = Record()
         self.held = HeldResponses(settings, self.record)
         self.refusals = Refusals(settings)
-        self.monitor = Monitor(settings.slow_pass, settings.blocked)
+        self.monitor = Monitor(
+            settings.slow_pass,
+            settings.blocked,
+            is_new=lambda: not self.record.passes,
+            debug=settings.debug,
+        )
         self.runtime = runtime.current()
         self.interrupts = self.runtime.interrupts()
         self.bodies = Room(settings.max_bodies)
@@ -87,19 +92,36 @@ class Worker:
         self.executor_of = self.executors.by_name.__getitem__
         self._started = False
 
-    def start(self) -> None:
-        """Start the monitor and the joints of this worker, unless they have started already."""
+    def start(self, tell: Callable[..., None] = logger.info) -> None:
+        """Start the monitor and the joints of this worker, unless they have started already.
+
+        Args:
+            tell: Logs how responses are held.
+        """
         if self._started:
             return
         self._started = True
+        tell("%s", self._describe())
         self.monitor.start()
         for joint in joints:
             joint.worker_starts(self)
 
-    def refuses(self) -> str | None:
-        """Return the limit for which a new request would be refused now, None if there is none."""
+    def _describe(self) -> str:
+        settings = self.settings
+        return (
+            f"Responses are held ({self.runtime.name}): {count_slots(settings)} slots, at most "
+            f"{settings.max_held} held, {settings.held_by_one_client} of them for one client, "
+            f"deadline {settings.deadline:g} s."
+        )
+
+    def refuses(self, path: str | None = None) -> str | None:
+        """Return the limit for which a new request would be refused now, None if there is none.
+
+        Args:
+            path: The path of the request, as in ``PATH_INFO``; None: whichever it is.
+        """
         try:
-            self.gate.check()
+            self.gate.check(path)
         except Refused as refused:
             return refused.limit
         return None

@@ -9,6 +9,7 @@ from ..calls import Outcome
 from ..calls import Raised
 from ..calls import run
 from ..calls import without_own_frame
+from ..outside import explain
 from ..runtime import current
 from .base import Job
 from .turning import running
@@ -170,7 +171,8 @@ async def _outcome(call: Call) -> Outcome:
     try:
         value = await call.function(*call.args, **call.kwargs)
     except Exception as error:
-        return Raised(without_own_frame(error))
+        explain(call.name, without_own_frame(error))
+        return Raised(error)
     except BaseException as error:  # a CancelledError that nobody asked for, too
         return Raised(no_end(call.name, error))
     return run(call.name, lambda: value)

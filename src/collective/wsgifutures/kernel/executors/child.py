@@ -124,18 +124,31 @@ def _run(sent: Packed, carried: Any) -> Outcome:
 
 def pack_outcome(name: str, outcome: Outcome) -> bytes:
     """Return *outcome* as bytes; an outcome that does not pickle is an error that says so."""
-    error, note = outcome.exception(), None
-    if error is not None:  # its traceback does not pickle, and its notes need not
-        note = "In its process:\n\n" + "".join(traceback.format_exception(error))
+    error = outcome.exception()
+    notes = [] if error is None else _take_notes(error)
     try:
-        packed = pickle.dumps((outcome, note))
+        packed = pickle.dumps((outcome, notes))
         pickle.loads(packed)
     except Exception as problem:
-        packed = pickle.dumps((Raised(_told(name, error, problem)), note))
+        packed = pickle.dumps((Raised(_told(name, error, problem)), notes))
     return packed
+
+
+def _take_notes(error: BaseException) -> list[str]:
+    """Return the notes of *error*, which need not pickle, and its traceback, which does not.
+
+    The error is a copy: the original keeps its notes.
+    """
+    notes = [str(note) for note in getattr(error, "__notes__", ())]
+    error.__notes__ = []
+    trace = "".join(traceback.format_exception(error))
+    return [f"In its process:\n\n{trace}", *notes]
 
 
 def _told(name: str, error: BaseException | None, problem: Exception) -> Exception:
     if error is None:
         return ResultRefused(name, f"it does not pickle ({problem}); return plain data.")
-    return FuturesError(f"{name} raised {type(error).__name__}, which does not pickle: {error}")
+    return FuturesError(
+        f"{name} raised {type(error).__name__}, which does not pickle: {error} ({problem}). Catch "
+        "it inside of the future, and raise an exception that carries plain data."
+    )

@@ -224,10 +224,10 @@ def _status(pid: int) -> int | None:
 
 def unpack_outcome(answer: bytes) -> Outcome:
     """Return an outcome that came from a process, an exception with its traceback there."""
-    outcome, note = pickle.loads(answer)
+    outcome, notes = pickle.loads(answer)
     error = outcome.exception()
     if error is not None:
-        error.add_note(note)
+        error.__notes__ = notes
         outcome = Raised(error)
     return outcome  # type: ignore[no-any-return]
 

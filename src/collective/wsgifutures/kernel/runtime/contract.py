@@ -74,6 +74,7 @@ class Runtime(Protocol):
 
     name: str  #: ``threads`` or ``gevent``
     executor: str  #: the name of the executor for futures that name none
+    threads_may_log: bool  #: a thread of the system may take the locks of the log's handlers
 
     def signal(self) -> Signal:
         """Return a new signal."""
@@ -118,13 +119,19 @@ class Runtime(Protocol):
     def frame_of(self, where: Any) -> FrameType | None:
         """Return the current frame of a thread or greenlet that ``here`` returned."""
 
+    def cpu_of(self, where: Any) -> float | None:
+        """Return the CPU seconds of a thread that ``here`` returned; None if they are not known.
+
+        A greenlet that can be asked for does not run: its number never changes.
+        """
+
     def watch(
         self, limit: float, tell: Callable[[float, FrameType | None], None]
     ) -> Callable[[], None]:
-        """Have *tell* called if one greenlet keeps all others from running; return what ends that.
+        """Have *tell* called if something keeps all else from running; return what ends that.
 
         Args:
-            limit: How long a greenlet may do so, in seconds.
-            tell: Gets for how many seconds it has done so, and its frame. Called in a
-                thread of the system.
+            limit: How long a greenlet, or C code in a thread, may do so, in seconds.
+            tell: Gets for how many seconds it has done so, and its frame if that is known. Called
+                in a thread of the system.
         """

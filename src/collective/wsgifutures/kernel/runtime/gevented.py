@@ -163,6 +163,7 @@ class _Greenlets:
 
     name = "gevent"
     executor = "greenlets"
+    threads_may_log = False
 
     signal = staticmethod(_GreenletSignal)
     interrupts = staticmethod(GreenletInterrupts)
@@ -195,6 +196,9 @@ class _Greenlets:
     def frame_of(self, where: Any) -> FrameType | None:
         frame: FrameType | None = where.gr_frame
         return frame
+
+    def cpu_of(self, where: Any) -> float:
+        return 0.0
 
     def watch(
         self, limit: float, tell: Callable[[float, FrameType | None], None]

@@ -2,6 +2,8 @@
 
 from .contract import Interrupts
 from .contract import Slot
+from .cpu import cpu_of_threads
+from .cpu import InterpreterWatch
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import FrameType
@@ -35,6 +37,7 @@ class _Threads:
 
     name = "threads"
     executor = "threads"
+    threads_may_log = True
 
     signal = staticmethod(threading.Event)
     lock = staticmethod(threading.Lock)
@@ -68,10 +71,13 @@ class _Threads:
     def frame_of(self, where: int) -> FrameType | None:
         return sys._current_frames().get(where)
 
+    def cpu_of(self, where: int) -> float | None:
+        return cpu_of_threads([where]).get(where)
+
     def watch(
         self, limit: float, tell: Callable[[float, FrameType | None], None]
     ) -> Callable[[], None]:
-        return lambda: None  # the system lets the other threads run
+        return InterpreterWatch(limit, tell).end
 
 
 THREADS = _Threads()

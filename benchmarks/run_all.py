@@ -1,0 +1,119 @@
+"""Makes all figures of the docs anew, one program after the other.
+
+    make benchmarks                                           # 50 minutes
+    .venv/bin/python benchmarks/run_all.py --only held cpu
+
+Each program's tables go to ``docs/benchmarks-<name>.txt``, and what they ran on to
+``docs/benchmarks-machine.txt``. If a program fails, its old figures stay, the others run, and the
+end says so. The machine should do nothing else meanwhile: it warns if it does.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from serving import ROOT
+from serving import say
+from serving import table
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+
+DOCS = ROOT / "docs"
+
+#: Runnable processes from which on the machine is not quiet.
+BUSY = 0.7
+
+#: What the figures depend on.
+PACKAGES = ("Products.CMFPlone", "Zope", "gunicorn", "gevent", "waitress", "requests", "urllib3")
+
+
+@dataclass
+class Figures:
+    """The figures that one run of a program makes.
+
+    Args:
+        program: With its options, as the docs show it.
+        minutes: How long it takes, more or less.
+    """
+
+    program: str
+    minutes: float
+
+    def make(self, file: Path) -> bool:
+        """Run the program and write its tables to *file*; tell whether it ran to its end."""
+        command = [sys.executable, *self.program.split()]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        if done.returncode == 0:
+            file.write_text(f"One run of ``{self.program}``:\n{done.stdout.rstrip()}\n")
+        return done.returncode == 0
+
+
+#: By the name in the docs.
+ALL = {
+    "compare": Figures("benchmarks/compare.py --rounds 2", 6),
+    "crowd": Figures("benchmarks/crowd.py", 2),
+    "crowd-slower": Figures("benchmarks/crowd.py --slower 3", 4),
+    "held": Figures("benchmarks/held.py", 5),
+    "cpu": Figures("benchmarks/cpu.py --rounds 1", 3),
+    "parts": Figures("benchmarks/parts.py --only held --rounds 5", 2),
+    "deferred": Figures("benchmarks/parts.py --only deferred --rounds 3", 3),
+    "cached": Figures("benchmarks/cached.py", 3),
+    "stalled": Figures("benchmarks/stalled.py", 3),
+    "storm": Figures("benchmarks/storm.py", 1),
+    "mix": Figures("benchmarks/mix.py --seconds 30", 2),
+    "overload": Figures("benchmarks/overload.py --seconds 30 --warm-up 5", 5),
+    "memory": Figures("benchmarks/memory.py --requests 30000", 3),
+    "monitor": Figures("benchmarks/monitor.py --rounds 2", 2),
+    "status": Figures("benchmarks/status.py", 6),
+    "faults": Figures("benchmarks/faults.py", 4),
+}
+
+
+def file_of(name: str) -> Path:
+    """Return the file with the figures of that name."""
+    return DOCS / f"benchmarks-{name}.txt"
+
+
+def describe_machine() -> str:
+    """Return a table of what the figures depend on."""
+    cpus = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in cpus if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    rows = [
+        ["Made on", date.today().isoformat()],
+        ["Cores", f"{len(os.sched_getaffinity(0))}, {models[0] if models else 'unknown'}"],
+        ["Memory", f"{memory:.0f} GB"],
+        ["System", f"{platform.system()} {platform.release()}"],
+        ["Python", platform.python_version()],
+        *([name, version(name)] for name in PACKAGES),
+    ]
+    return table([["What", "Which"], *rows])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=list(ALL), default=list(ALL))
+    chosen = parser.parse_args().only
+    say(f"{len(chosen)} programs, about {sum(ALL[name].minutes for name in chosen):.0f} minutes.")
+    if os.getloadavg()[0] > BUSY:
+        say(f"This machine does something else (load {os.getloadavg()[0]:.1f}): figures will vary.")
+    failed = []
+    for number, name in enumerate(chosen, 1):
+        say(f"{number} of {len(chosen)}: {ALL[name].program}, {ALL[name].minutes:.0f} min")
+        began = time.monotonic()
+        if not ALL[name].make(file_of(name)):
+            failed.append(name)
+        say(f"{name} took {(time.monotonic() - began) / 60:.1f} min")
+    if chosen == list(ALL):
+        file_of("machine").write_text(describe_machine() + "\n")
+    if failed:
+        sys.exit(f"These failed, and their old figures stay: {', '.join(failed)}.")
+
+
+if __name__ == "__main__":
+    main()
