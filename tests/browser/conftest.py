@@ -14,6 +14,7 @@ changes it. Screenshots are saved in ``var/screenshots``, or where the environme
 
 from chromium import Browser
 from pathlib import Path
+from sites import speak
 from sites import start_site
 
 import instances
@@ -41,6 +42,23 @@ def site(demo_instance, tmp_path_factory):
     started = start_site(demo_instance, tmp_path_factory.mktemp("site") / "instance")
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def site_in(demo_instance, tmp_path_factory):
+    """Return a site in a language; ``site_in("fi")``. A test leaves it as it is."""
+    started = {}
+
+    def start(language):
+        if language not in started:
+            folder = tmp_path_factory.mktemp(language)
+            instance = speak(demo_instance, folder / "template", language)
+            started[language] = start_site(instance, folder / "instance")
+        return started[language]
+
+    yield start
+    for one in started.values():
+        one.stop()
 
 
 @pytest.fixture

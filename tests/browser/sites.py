@@ -1,6 +1,7 @@
 """Sites that a browser visits: gunicorn with a gevent worker, the demo's slow service beside it."""
 
 from pathlib import Path
+from signal import SIGINT
 
 import sys
 
@@ -26,7 +27,7 @@ class Site(Server):
         super().__init__(process, port)
 
     def stop(self):
-        self.process.stop()
+        self.process.stop(SIGINT)
         self.service.process.stop()
 
 

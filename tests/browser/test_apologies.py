@@ -1,15 +1,13 @@
 """What a person reads where a service did not answer, or the site cannot."""
 
+from http.client import HTTPConnection
 from processes import wait_until
-from sites import speak
-
-import threading
-import urllib.request
 
 #: A page of the demo whose service is late.
 LATE = "/@@hold-timeout?catch=no"
-#: One whose service takes its time, so that its response is held.
-SLOW = "/@@hold?seconds=20"
+#: One that is held; and the same whose service takes its time.
+HELD = "/@@hold?seconds=0"
+SLOW = "/@@hold?seconds=30"
 
 
 def dark(browser, on):
@@ -56,10 +54,10 @@ def test_page_of_a_late_service_tells_managers_what_was_late(browser, site):
 def test_page_when_the_site_is_busy_needs_nothing_of_it(browser, start_own):
     """No theme, no script; it is readable in the dark, and its own policy allows its style."""
     site = start_own(env={"WSGIFUTURES_MAX_HELD": "1", "WSGIFUTURES_MAX_HELD_PER_CLIENT": "1"})
-    holder = threading.Thread(target=lambda: urllib.request.urlopen(site.site + SLOW), daemon=True)
-    holder.start()
+    holder = HTTPConnection(site.root.removeprefix("http://"))
+    holder.request("GET", "/Plone" + SLOW)
     wait_until(lambda: site.service.calls("hello"))  # a call starts once its response is held
-    browser.open(site.site + SLOW)
+    browser.open(site.site + HELD)
     assert browser.find("h1").text == browser.driver.title == "The site is busy"
     colours = set()
     for on in (False, True):
@@ -72,17 +70,16 @@ def test_page_when_the_site_is_busy_needs_nothing_of_it(browser, start_own):
     assert policy_violations(browser) == []
     browser.resize("phone")
     assert not browser.overflows()
-    holder.join()
+    holder.close()
+    wait_until(lambda: site.get(HELD[1:]).status_code == 200)
     browser.click("a")
     browser.wait_for(lambda: browser.driver.title != "The site is busy")
-    assert browser.driver.current_url == site.site + SLOW
+    assert browser.driver.current_url == site.site + HELD
 
 
-def test_page_of_a_late_service_is_in_the_language_of_the_site(
-    browser, start_own, demo_instance, tmp_path
-):
+def test_page_of_a_late_service_is_in_the_language_of_the_site(browser, site_in):
     """Words of another length have to fit, too."""
-    site = start_own(speak(demo_instance, tmp_path / "fi", "fi"))
+    site = site_in("fi")
     browser.open(site.site + LATE)
     assert browser.find("#content h1").text == "Sivun lataaminen kestää liian kauan"
     browser.screenshot("apology-fi")

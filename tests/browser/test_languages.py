@@ -1,7 +1,5 @@
 """The pages of the add-on in the languages of its catalogues."""
 
-from sites import speak
-
 import pytest
 
 SAID = {
@@ -21,12 +19,10 @@ SAID = {
 
 
 @pytest.mark.parametrize("language", SAID)
-def test_pages_when_the_site_has_another_language_are_in_it(
-    browser, start_own, demo_instance, tmp_path, language
-):
+def test_pages_when_the_site_has_another_language_are_in_it(browser, site_in, language):
     """Fields, refusals and the live status, as a person of that language reads them."""
     field, number, line, slots = SAID[language]
-    site = start_own(speak(demo_instance, tmp_path / language, language))
+    site = site_in(language)
     browser.log_in(site.site)
     browser.open(site.site + "/@@wsgifutures-controlpanel")
     assert browser.find("label[for=form-widgets-enabled-0]").text == field
