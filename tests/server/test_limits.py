@@ -59,7 +59,7 @@ def assert_refused_at_once(server, view, **kwargs):
 
 def test_so_many_responses_are_held_and_the_next_is_refused(limited, service, text):
     """What needs no hold is served; a call that is refused is not made; said once in the log."""
-    server = limited(max_held=3)
+    server = limited(max_held=3, max_held_per_client=3)
     held = Asking(server, 3, "@@hold", text=text, seconds=3)
     wait_until(lambda: service.calls(text) == 3)
     for _ in range(20):
@@ -163,14 +163,16 @@ def test_views_that_block_all_slots_answer_503_and_hang_nobody(limited, text):
 
 
 def test_line_that_does_not_move_refuses_who_comes_and_who_has_waited_enough(limited):
-    """Who comes is told at once as soon as the first has waited for half of its time."""
-    server = limited(slots=1, max_wait=2)
-    busy = Asking(server, 1, "@@sleep", seconds=4)
+    """Who comes is told at once as soon as the first have waited for all of their time."""
+    server = limited(slots=1, max_wait=4)
+    busy = Asking(server, 1, "@@sleep", seconds=12)
     time.sleep(0.3)
-    waiting = Asking(server, 3, "@@fast")
-    time.sleep(1.3)
+    first = Asking(server, 2, "@@fast")
+    time.sleep(3)
+    second = Asking(server, 1, "@@fast")
+    assert first.statuses() == {503: 2}
     assert_refused_at_once(server, "@@fast")
-    assert waiting.statuses() == {503: 3}
+    assert second.statuses() == {503: 1}
     assert busy.statuses() == {200: 1}
     assert server.get("@@fast").text == "fast"
 
