@@ -59,7 +59,7 @@ ALL := test-operation test-browser test-kernel test-python-3.12 test-python-3.13
 
 .PHONY: test-all
 test-all: $(READY)  ## The tests, and what needs more than this environment
-	@echo "Two suites at a time, some 22 minutes. Each tells what it found when it has ended."
+	@echo "Two suites at a time, some 25 minutes. Each tells what it found when it has ended."
 	@$(SIDE_BY_SIDE) $(ALL)
 
 .PHONY: servers
