@@ -11,6 +11,7 @@ from processes import Service
 from processes import start_service
 from sites import Site
 
+import contextlib
 import os
 import re
 import requests
@@ -58,7 +59,10 @@ class StatusSite(Site):
 
         def wait():
             params = {"seconds": seconds, "text": text}
-            got.append(requests.get(f"{self.site}/{path}", params=params, auth=auth, timeout=120))
+            with contextlib.suppress(requests.ConnectionError):  # the site is stopped meanwhile
+                got.append(
+                    requests.get(f"{self.site}/{path}", params=params, auth=auth, timeout=120)
+                )
 
         threading.Thread(target=wait, daemon=True).start()
         return got
