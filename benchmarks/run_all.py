@@ -3,9 +3,9 @@
     make benchmarks                                           # 50 minutes
     .venv/bin/python benchmarks/run_all.py --only held cpu
 
-Each program's tables go to ``docs/benchmarks-<name>.txt``, and what they ran on to
-``docs/benchmarks-machine.txt``. If a program fails, its old figures stay, the others run, and the
-end says so. The machine should do nothing else meanwhile: it warns if it does.
+Each program's tables go to ``docs/benchmarks-<name>.txt``, with when and on what they were made. If a
+program fails, its old figures stay, the others run, and the end says so. The machine should do
+nothing else meanwhile: it warns if it does.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 from serving import ROOT
 from serving import say
-from serving import table
 
 import argparse
 import os
 import platform
 import subprocess
 import sys
+import textwrap
 import time
 
 DOCS = ROOT / "docs"
@@ -29,7 +29,7 @@ DOCS = ROOT / "docs"
 BUSY = 0.7
 
 #: What the figures depend on.
-PACKAGES = ("Products.CMFPlone", "Zope", "gunicorn", "gevent", "waitress", "requests", "urllib3")
+PACKAGES = {"Plone": "Products.CMFPlone", "gunicorn": "gunicorn", "gevent": "gevent"}
 
 
 @dataclass
@@ -49,7 +49,8 @@ class Figures:
         command = [sys.executable, *self.program.split()]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         if done.returncode == 0:
-            file.write_text(f"One run of ``{self.program}``:\n{done.stdout.rstrip()}\n")
+            made = f"One run of ``{self.program}``, {describe_machine()}"
+            file.write_text(f"{textwrap.fill(made, 120)}\n{done.stdout.rstrip()}\n")
         return done.returncode == 0
 
 
@@ -80,19 +81,17 @@ def file_of(name: str) -> Path:
 
 
 def describe_machine() -> str:
-    """Return a table of what the figures depend on."""
+    """Return when and on what figures are made."""
     cpus = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in cpus if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
-    rows = [
-        ["Made on", date.today().isoformat()],
-        ["Cores", f"{len(os.sched_getaffinity(0))}, {models[0] if models else 'unknown'}"],
-        ["Memory", f"{memory:.0f} GB"],
-        ["System", f"{platform.system()} {platform.release()}"],
-        ["Python", platform.python_version()],
-        *([name, version(name)] for name in PACKAGES),
-    ]
-    return table([["What", "Which"], *rows])
+    cores = len(os.sched_getaffinity(0))
+    packages = [f"{name} {version(package)}" for name, package in PACKAGES.items()]
+    return (
+        f"{date.today()}, on {cores} cores ({models[0] if models else 'of an unknown kind'}) with "
+        f"{memory:.0f} GB, {platform.system()} {platform.release()}, Python "
+        f"{platform.python_version()}, {', '.join(packages)}:"
+    )
 
 
 def main() -> None:
@@ -109,8 +108,6 @@ def main() -> None:
         if not ALL[name].make(file_of(name)):
             failed.append(name)
         say(f"{name} took {(time.monotonic() - began) / 60:.1f} min")
-    if chosen == list(ALL):
-        file_of("machine").write_text(describe_machine() + "\n")
     if failed:
         sys.exit(f"These failed, and their old figures stay: {', '.join(failed)}.")
 
