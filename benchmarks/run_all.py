@@ -3,9 +3,9 @@
     make benchmarks                                           # 50 minutes
     .venv/bin/python benchmarks/run_all.py --only held cpu
 
-Each program's tables go to ``docs/benchmarks-<name>.txt``, with when and on what they were made. If a
-program fails, its old figures stay, the others run, and the end says so. The machine should do
-nothing else meanwhile: it warns if it does.
+Each program's tables go to ``docs/benchmarks-<name>.txt``, with when and on what they were made.
+If a program fails, its old figures stay, the others run, and the end says so. The machine should
+do nothing else meanwhile: it warns if it does.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,9 @@ class Figures:
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         if done.returncode == 0:
             made = f"One run of ``{self.program}``, {describe_machine()}"
-            file.write_text(f"{textwrap.fill(made, 120)}\n{done.stdout.rstrip()}\n")
+            file.write_text(
+                f"{textwrap.fill(made, 120, break_on_hyphens=False)}\n{done.stdout.rstrip()}\n"
+            )
         return done.returncode == 0
 
 
