@@ -311,31 +311,35 @@ def test_one_that_leaves_the_line_takes_nobodys_turn():
 EARLY = SOON - 0.5
 
 
-def line_of(number, *, rate, stands, max_wait=45.0):
+def line_of(number, *, rate, stands, max_wait=45.0, burst=1000):
     """Return a line in which so many wait, which stands for so long and moves at that rate."""
     line = Arrivals(1000, max_wait)
     for _ in range(number):
         line.append(ticket())
     line._since -= stands
+    line._burst = burst
     line._rate.best = lambda now: rate
     return line
 
 
 @pytest.mark.parametrize(
-    ("number", "rate", "stands", "refused"),
+    ("number", "rate", "stands", "burst", "refused"),
     [
-        (900, 0, EARLY, False),
-        (449, 10, 11, False),
-        (451, 10, 11, True),
-        (449, 10, 44, False),
-        (99, 10, 46, False),
-        (101, 10, 46, True),
-        (1, 0, 11, True),
+        (900, 0, EARLY, 900, False),
+        (337, 10, 11, 1000, False),
+        (338, 10, 11, 1000, True),
+        (337, 10, 44, 1000, False),
+        (200, 10, 11, 201, False),
+        (200, 10, 11, 200, True),  # it grows
+        (100, 10, 11, 100, False),
+        (100, 10, 46, 1000, False),
+        (101, 10, 46, 1000, True),
+        (1, 0, 11, 1000, True),
     ],
 )
-def test_new_one_is_refused_when_it_would_wait_for_too_long(number, rate, stands, refused):
-    """For max_wait in a burst, for ten seconds in an overload that lasts."""
-    line = line_of(number, rate=rate, stands=stands)
+def test_new_one_is_refused_when_it_would_wait_for_too_long(number, rate, stands, burst, refused):
+    """Most of max_wait in a burst; ten seconds where a line grows, or does not end."""
+    line = line_of(number, rate=rate, stands=stands, burst=burst)
     assert isinstance(raised_by_or_none(line.check), Refused) is refused
 
 
@@ -349,6 +353,19 @@ def test_new_one_is_refused_only_where_a_crowd_is_in_its_lane(lane, refused):
         line.append(ticket(name))
     line._since -= 11
     assert isinstance(raised_by_or_none(lambda: line.check(lane)), Refused) is refused
+
+
+def test_burst_is_what_came_soon():
+    """Whoever joins the line later makes it grow."""
+    line = Arrivals(1000, 45)
+    for stands in (0, 5, 9.9, 10.1, 20):
+        line.append(ticket())
+        line._since = time.monotonic() - stands
+    assert line._burst == 4
+    while line:
+        line.popleft()
+    line.append(ticket())
+    assert line._burst == 1
 
 
 def test_short_max_wait_is_kept_to():

@@ -33,6 +33,9 @@ T = TypeVar("T")
 #: Seconds that a visitor would rather wait than be refused. No line is judged before that.
 SOON = 10.0
 
+#: The share of ``max_wait`` that one may be predicted to wait: a prediction may be too short.
+SAFE = 0.75
+
 #: While new requests wait, at least one pass in this many is the first one of a request.
 SHARE = 3
 
@@ -240,9 +243,10 @@ class Arrivals(OrderedDict["_Ticket", None]):
     lanes: a crowd in one keeps no other waiting, and nobody waits more than twice as long.
 
     The best rate of the last seconds tells how long one more would wait; the average is too low
-    while a burst is accepted. More than ``max_wait`` is too long. If the line has not been empty
-    for so long, this is no burst but an overload: then more than ``SOON`` is too long, since a
-    longer line would serve nobody better, and a short one is soon empty when that is over.
+    while a burst is accepted. Whoever comes soon after the line began is of the burst, and waits.
+    After that no line may grow, and if it has not been empty for all of ``max_wait``, this is an
+    overload: then only who is served ``SOON`` may wait, since a longer line would serve nobody
+    better, and a short one is soon empty when that is over.
 
     Args:
         max_waiting: How many requests may wait.
@@ -256,6 +260,7 @@ class Arrivals(OrderedDict["_Ticket", None]):
         self._soon = min(SOON, max_wait)
         self._lanes: OrderedDict[Hashable, OrderedDict[_Ticket, None]] = OrderedDict()
         self._since = 0.0  # when the line last stopped being empty
+        self._burst = 0  # the most that waited soon after that
         self._rate = _Rate()
         self._turn_of_lanes = False
 
@@ -267,8 +272,9 @@ class Arrivals(OrderedDict["_Ticket", None]):
         stands = now - self._since
         if not self or stands < self._soon:
             return
-        may_wait = self._max_wait if stands < self._max_wait else self._soon
-        if self._turns_before(lane) > may_wait * self._rate.best(now):
+        turns, rate = self._turns_before(lane), self._rate.best(now)
+        is_burst = stands < self._max_wait and len(self) < self._burst
+        if turns > rate * (SAFE * self._max_wait if is_burst else self._soon):
             raise Refused("max_wait")
 
     def _turns_before(self, lane: Hashable) -> int:
@@ -280,9 +286,12 @@ class Arrivals(OrderedDict["_Ticket", None]):
 
     def append(self, ticket: "_Ticket") -> None:
         """Put *ticket* at the end of the line, and of its lane."""
+        now = time.monotonic()
         if not self:
-            self._since = time.monotonic()
+            self._since, self._burst = now, 0
         self[ticket] = None
+        if now - self._since < self._soon:
+            self._burst = max(self._burst, len(self))
         self._lanes.setdefault(ticket.lane, OrderedDict())[ticket] = None
 
     def popleft(self) -> "_Ticket":
