@@ -4,20 +4,18 @@ An instance is made anew when a file changes that it depends on. No server runs 
 copies it.
 """
 
-from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import version
 from processes import copy_instance
 from processes import ROOT
 
-import fcntl
-import os
 import re
 import shutil
 import sys
 
 sys.path.append(str(ROOT / "examples"))
 
+from environment import alone
 from instance import make_instance
 from instance import run
 
@@ -86,8 +84,9 @@ def keep(name, make, depends_on):
     """Return the instance *name*, made by *make* if a file changed that it *depends_on*."""
     kind = f"{name}-{version('Products.CMFPlone')}"
     folder = KEPT / f"{kind}-{_key(depends_on)}"
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with _alone(KEPT / f"{kind}.lock"):
+    lock = KEPT / f"lock-{kind}"
+    lock.mkdir(parents=True, exist_ok=True)
+    with alone(lock):  # another suite may want to make the same
         if not (folder / READY).exists():
             for old in KEPT.glob(f"{kind}-*"):
                 shutil.rmtree(old)
@@ -114,14 +113,3 @@ def _key(depends_on):
 def _files(path):
     found = [path] if path.is_file() else path.rglob("*")
     return [one for one in found if one.is_file() and not _MADE.search(str(one))]
-
-
-@contextmanager
-def _alone(path):
-    """Let no other suite make the same meanwhile."""
-    lock = os.open(path, os.O_CREAT)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)

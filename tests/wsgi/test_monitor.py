@@ -4,6 +4,7 @@ from collective.wsgifutures.kernel.calls import Returned
 from collective.wsgifutures.kernel.calls import run_to_end
 from collective.wsgifutures.kernel.runtime import current
 from collective.wsgifutures.wsgi.monitor import Monitor
+from kernel.test_cpu import compute_in_c
 
 import functools
 import logging
@@ -151,16 +152,6 @@ def test_first_answer_of_a_worker_may_block_it(caplog):
     answered.append("a page")
     monitor.something_blocks(2.0, sys._getframe())
     assert "let nothing else run in this worker for 2.0 s" in caplog.text
-
-
-def compute_in_c(seconds):
-    """Let nothing else run, in calls of C code that take as long."""
-    number, began = 1_000_000, time.monotonic()
-    while time.monotonic() - began < seconds:
-        number, began = 2 * number, time.monotonic()
-        sum(range(number))
-    for _ in range(3):
-        sum(range(number))
 
 
 def test_future_whose_c_code_lets_nothing_run_is_named_with_its_stack(caplog):

@@ -109,7 +109,7 @@ class Worker:
     def _describe(self) -> str:
         settings = self.settings
         return (
-            f"Responses are held ({self.runtime.name}): {count_slots(settings)} slots, at most "
+            f"Responses are held ({self.runtime.name}): {self.gate.slots} slots, at most "
             f"{settings.max_held} held, {settings.held_by_one_client} of them for one client, "
             f"deadline {settings.deadline:g} s."
         )
