@@ -91,6 +91,12 @@ class Runtime(Protocol):
     def time_limit(self, seconds: float, error: Exception) -> AbstractContextManager[Any]:
         """Return a context that raises *error* in code that waits longer inside, if it can."""
 
+    def spawn(self, function: Callable[[], None]) -> None:
+        """Call *function*, which raises nothing, beside what runs here, in a context of its own.
+
+        It runs in a greenlet of this thread's loop, or in a thread that ends with the process.
+        """
+
     def thread(self, *, target: Callable[[], None]) -> Startable:
         """Return a thread of the system that will call *target*, which raises nothing."""
 

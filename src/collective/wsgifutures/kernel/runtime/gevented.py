@@ -179,6 +179,9 @@ class _Greenlets:
 
     thread = _HubThread
 
+    def spawn(self, function: Callable[[], None]) -> None:
+        gevent.spawn(function)
+
     def slots(self, number: int) -> list[Slot]:
         turns = _Turns()
         return [_GreenletSlot(turns) for _ in range(number)]

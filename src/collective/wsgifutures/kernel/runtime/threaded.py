@@ -47,6 +47,9 @@ class _Threads:
     def interrupts(self) -> Interrupts:
         return _NoInterrupts()  # type: ignore[return-value]  # nullcontext takes any argument
 
+    def spawn(self, function: Callable[[], None]) -> None:
+        threading.Thread(target=function, daemon=True, name="beside").start()
+
     def slots(self, number: int) -> list[Slot]:
         return [_ThreadSlot() for _ in range(number)]
 
