@@ -93,7 +93,11 @@ def running():
 def test_job_that_nobody_is_before_has_a_slot_at_once():
     """It gives the slot what it returns, and the next pass finds the slot free."""
     gate = Gate(1)
-    assert [run_job(gate, lambda: 1), run_new(gate, lambda: 2), run_job(gate, lambda: 3)] == [1, 2, 3]
+    assert [run_job(gate, lambda: 1), run_new(gate, lambda: 2), run_job(gate, lambda: 3)] == [
+        1,
+        2,
+        3,
+    ]
     assert (free_slots(gate), gate.jobs_running) == (1, 0)
 
 
