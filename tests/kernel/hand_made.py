@@ -32,6 +32,11 @@ _cache = {}
 _cache_of_times = {}
 
 
+def through(function):
+    """Call *function*, with this module on the stack."""
+    return function()
+
+
 class Keeper:
     kept = None
 

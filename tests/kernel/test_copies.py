@@ -21,9 +21,11 @@ import itertools
 import pickle
 import pytest
 import requests
+import socket
 import sys
 import tempfile
 import threading
+import time
 import zipfile
 
 # results
@@ -313,3 +315,33 @@ def test_an_error_of_an_http_library_has_its_body_in_each_pass(url, call, read):
 
     HeldRequest(view).run()
     assert bodies == [b"why"] * 4
+
+
+class Client:
+    """Has a connection and a counter, which others go on to use."""
+
+    def __init__(self, sock=None):
+        self.file = None if sock is None else sock.makefile("rb")
+        self.ids = (number for number in range(10**9))
+        self.lock = threading.Lock()
+
+
+def test_a_client_that_an_exception_carries_is_not_read():
+    """Nobody waits for its connection, and its counter stays where it is."""
+    ours, theirs = socket.socketpair()
+    client = Client(ours)
+    with ours, theirs:
+        began = time.monotonic()
+        ours.settimeout(60)
+        fails(Failed(client))
+        assert time.monotonic() - began < 30
+        assert next(client.ids) == 0
+
+
+def test_an_exception_that_carries_very_much_is_an_outcome():
+    """However deep that goes."""
+    first = node = Plain()
+    for _ in range(1000):
+        node.next = node = Plain()
+    node.lock = threading.Lock()
+    assert isinstance(fails(Failed(first)).exception(), Failed)

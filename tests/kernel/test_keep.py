@@ -9,6 +9,7 @@ from .test_waiting import setting
 from collective.wsgifutures import compat
 from collective.wsgifutures import fragment
 from collective.wsgifutures import future
+from collective.wsgifutures import FutureCancelled
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
 from collective.wsgifutures import HoldCancelled
@@ -388,3 +389,65 @@ def test_futures_of_a_test_give_what_is_asked_for_after_the_act():
         futures.settle(ask, "a", value="settled", after=3.0)
         assert futures.publish(asks_by_default) == "settled"
     assert (futures.passes, futures.waits, futures.waited) == (1, [["ask"]], 3.0)
+
+
+# what breaks off the wait
+
+
+class _Limit(BaseException):
+    """A time limit of the view's own."""
+
+
+def test_a_limit_of_the_views_own_ends_the_wait_and_not_the_request(monkeypatch):
+    """The call is stopped; the view's answer is sent, and what it did stays done once."""
+
+    def view():
+        act()
+        this = current_pass()
+        wait, waiter = this.wait_inside, request.waiter
+
+        def broken(*args):
+            raise _Limit
+
+        monkeypatch.setattr(waiter, "wait", broken)
+        try:
+            return ask("never")
+        except _Limit:
+            return f"without, {wait is not None}"
+
+    request = Request(view)
+    assert (request.run(), request.hold.passes) == ("without, True", 1)
+    assert log == ["acts"]
+
+
+def test_a_call_that_could_not_be_waited_for_does_not_throw_the_pass_away(monkeypatch):
+    """It has acted: another pass would act again."""
+
+    def view():
+        act()
+
+        def broken(call):
+            raise RuntimeError("no context is free")
+
+        monkeypatch.setattr(current_pass(), "wait_inside", broken)
+        with pytest.raises(RuntimeError):
+            ask("a")
+        return "answer"
+
+    assert run(view) == ("answer", 1)
+    assert log == ["acts"]
+
+
+def test_a_call_that_an_error_page_has_left_pending_is_not_asked_for_after_an_act():
+    """The page would be made again, and act again."""
+
+    def view():
+        call = ask.submit("a")
+        current_pass().mark_answered()
+        act()
+        with pytest.raises(FutureCancelled):
+            call.result()
+        return "sorry"
+
+    assert run(view) == ("sorry", 1)
+    assert log == ["acts"]

@@ -10,6 +10,7 @@ from .keeping import with_late_default
 from .keeping import with_late_part
 from .keeping import with_part
 from .parts import ask
+from .parts import late
 from .parts import log
 from .parts import part
 from .parts import passes_of
@@ -22,6 +23,7 @@ from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.testing.by_hand import publish_once
+from types import ModuleType
 from zope.cachedescriptors.property import Lazy
 
 import functools
@@ -194,3 +196,14 @@ def test_a_placeholder_of_compat_is_never_kept(given):
     request = HeldRequest(kept)
     assert request.publish() is HELD
     request.executor.run_all()
+
+
+@pytest.mark.parametrize("name", ["beaker.middleware", "plone.memoize.request"])
+def test_what_only_stands_beside_a_cache_or_lasts_a_pass_is_in_nobodys_way(name):
+    """A filter around the whole site; what the request keeps."""
+    module = ModuleType(name)
+    exec("def around(view):\n    return view()", module.__dict__)
+    page = lambda: module.around(lambda: late.submit("x").result(default="…"))  # noqa: E731
+    seen = []
+    passes_of(lambda: seen.append(page()) or seen[-1])
+    assert seen[0] == "…"

@@ -127,3 +127,13 @@ def test_a_call_in_place_has_no_note():
     """There it has what its caller has."""
     error = run("acme.news", raises(of_module("plone.api.exc"))).exception()
     assert getattr(error, "__notes__", []) == []
+
+
+class Silent(AttributeError):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+def test_an_error_that_has_no_text_is_an_outcome_too():
+    """Its thread goes on, and has no note to add."""
+    assert notes_of(raises(Silent())) == []

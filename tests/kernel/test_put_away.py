@@ -10,6 +10,7 @@ from .parts import late
 from .parts import log
 from .parts import part
 from .parts import passes_of
+from .test_executors import SECONDS
 from collective.wsgifutures import fragment
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures.kernel import keepers
@@ -21,6 +22,7 @@ from collective.wsgifutures.testing.by_hand import publish_once
 
 import logging
 import pytest
+import threading
 
 
 @pytest.fixture(autouse=True)
@@ -181,3 +183,103 @@ def test_a_pass_that_gives_nothing_looks_at_nothing():
 
     HeldRequest(page).run()
     assert seen == [None, None]
+
+
+# beside other requests
+
+
+@pytest.mark.parametrize(
+    ("default", "theirs"),
+    [(None, None), (False, False), (0, 0), ("", ""), ("-", "front-page")],
+)
+def test_what_another_request_sets_meanwhile_stays(default, theirs):
+    """Anybody may set nothing, or a text with a dash, for a reason of their own."""
+    hand_made._cache["open_until"] = 123
+
+    def page():
+        ask.submit("x").result(default=default)
+        hand_made._cache["open_until"] = theirs  # as another request does at our I/O
+
+    HeldRequest(lambda: hand_made.through(page)).publish()
+    assert hand_made._cache == {"open_until": theirs}
+
+
+def test_what_a_request_kept_that_was_given_up_meanwhile_is_put_back():
+    """Its client has left in the middle of the pass."""
+    boxes = []
+
+    def page():
+        hand_made.in_a_dict(lambda: part("x"))
+        boxes[0].hold.close()
+
+    boxes.append(HeldRequest(page))
+    boxes[0].publish()
+    assert hand_made._cache == {}
+
+
+@pytest.mark.parametrize("text", ["{}", "<{}>"])
+def test_what_passes_kept_that_overlap_is_put_back(text):
+    """The second looks while that of the first is there, and keeps its own when it is gone."""
+
+    def keep_one():
+        hand_made.in_a_dict(lambda: text.format(ask.submit("x").result(default="…")))
+
+    ends, looks = threading.Event(), threading.Event()
+
+    def first_view():
+        keep_one()
+        threads[0].start()
+        assert looks.wait(SECONDS)
+
+    def second_view():
+        hand_made.through(lambda: ask.submit("w").result(default="…"))
+        looks.set()
+        assert ends.wait(SECONDS)
+        keep_one()
+
+    threads = [threading.Thread(target=lambda: HeldRequest(second_view).publish())]
+    HeldRequest(first_view).publish()
+    ends.set()
+    threads[0].join(SECONDS)
+    assert hand_made._cache == {}
+
+
+class Asks:
+    def __getattr__(self, name):
+        return ask.submit(name).result(default="…")
+
+
+class Fails:
+    def __getattr__(self, name):
+        raise KeyError(name)
+
+    def title(self):
+        return ask.submit("title").result(default="…")
+
+
+class Unbound:
+    @property
+    def __dict__(self):
+        raise RuntimeError("unbound")
+
+
+@pytest.mark.parametrize("view", [lambda: Asks().title, Fails().title])
+def test_no_object_on_the_stack_is_asked_for_an_attribute(view):
+    """It may do anything then, even ask for a future."""
+    held = HeldRequest(view)
+    assert held.publish() is HELD
+    assert len(held.hold.calls) == 1
+
+
+def test_odd_objects_in_a_module_are_no_error():
+    """One without attributes, and a list that contains itself."""
+    rows = []
+    rows.append(rows)
+    hand_made._kept = Unbound()
+
+    def page():
+        ask.submit("x").result(default="…")
+        hand_made._cache["rows"] = rows
+
+    assert HeldRequest(lambda: hand_made.through(page)).publish() is HELD
+    assert hand_made._cache == {"rows": rows}

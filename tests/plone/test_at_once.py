@@ -23,6 +23,8 @@ from ZPublisher.interfaces import IPubBeforeCommit
 from ZPublisher.interfaces import IPubStart
 
 import json
+import logging
+import logging.handlers
 import pytest
 import re
 import smtplib
@@ -263,6 +265,27 @@ def test_mail_of_the_transaction_is_no_reason_to_wait_inside(site, mailbox):
     site.view("mail", view)
     assert site.get("mail").passes == ["Suspended", "200"]
     assert mailbox.subjects == ["Hello"]
+
+
+def test_a_mailed_line_of_the_log_is_no_act_of_the_view(site, mailbox):
+    """It may come while something is pending, and the view waits as ever."""
+    registry = getUtility(IRegistry)
+    where = registry["plone.smtp_host"], registry["plone.smtp_port"]
+    handler = logging.handlers.SMTPHandler(where, "a@b.c", ["d@e.f"], "Log")
+    log = logging.getLogger("acme.mailed")
+    log.addHandler(handler)
+
+    def view(self):
+        call = ask.submit("a")
+        log.error("something is odd")
+        return call.result()
+
+    site.view("mail", view)
+    try:
+        assert site.get("mail").passes == ["Suspended", "200"]
+    finally:
+        log.removeHandler(handler)
+    assert mailbox.subjects == ["Log", "Log"]
 
 
 def test_a_wait_after_mail_at_once_is_told_with_the_view_and_the_future(site, mailbox):

@@ -4,6 +4,7 @@ from plone.restapi.services import Service
 from Products.Five import BrowserView
 from z3c.form import form
 
+import asyncio
 import pytest
 
 
@@ -83,3 +84,13 @@ def test_a_view_that_is_no_async_def_is_published(site):
     """As ever."""
     page(site, __call__=works)
     assert site.get("page").body == "works"
+
+
+async def words(self):
+    return "words"
+
+
+def test_a_view_that_awaits_its_own_method_is_published(site):
+    """Whatever the method is called: nobody else calls it."""
+    page(site, __call__=lambda self: asyncio.run(self.render()), render=words)
+    assert site.get("page").body == "words"

@@ -1,6 +1,7 @@
 """Whose a held request is, and which view is published: for limits and for logs."""
 
 from collective.wsgifutures.kernel.passes import current_pass
+from collective.wsgifutures.publisher import zope
 from holdsite import ADMIN
 from holdsite import ask
 from Products.Five import BrowserView
@@ -73,6 +74,7 @@ def test_user_is_known_by_the_user_folder_too(looking):
         ("10.0.0.1", "9.9.9.9, 203.0.113.7:5678, 10.0.0.2", "203.0.113.7"),
         ("10.0.0.1", "2001:db8::1", "2001:db8::/64"),
         ("10.0.0.1", "unknown", ""),
+        ("10.0.0.1", f"{'x' * 900_000}, 203.0.113.7", "203.0.113.7"),
         ("203.0.113.7", "9.9.9.9", "203.0.113.7"),
         ("[203.0.113.7", "9.9.9.9", ""),
     ],
@@ -85,6 +87,14 @@ def test_address_is_the_last_that_is_no_trusted_proxys(
     headers = {"REMOTE_ADDR": remote, "HTTP_X_FORWARDED_FOR": forwarded}
     assert looking.get("look", headers=headers).status == 200
     assert [found for found, _ in seen] == [("address", address)]
+
+
+def test_long_header_is_read_from_its_end_only(looking, monkeypatch):
+    """What is kept of it, and looked at, does not grow with it."""
+    read = []
+    monkeypatch.setattr(zope, "find_client", lambda *args: read.append(args) or "here")
+    assert looking.get("look", headers={"HTTP_X_FORWARDED_FOR": "1.2.3.4, " * 90_000}).status == 200
+    assert {len(forwarded) for _, forwarded, _ in read} == {1000}
 
 
 @pytest.mark.parametrize(("user", "client"), CLIENTS)

@@ -144,11 +144,14 @@ def test_monitor_goes_on_after_a_look_that_failed(monkeypatch, capsys):
 
 
 def test_first_answer_of_a_worker_may_block_it(caplog):
-    """It compiles templates; later ones are logged."""
+    """It compiles templates, but not for ever; later ones are logged at once."""
     answered = []
     monitor = Monitor(slow_pass=1, blocked=1, is_new=lambda: not answered)
     monitor.something_blocks(2.0, sys._getframe())
     assert (caplog.text, monitor.counts["blocked"]) == ("", 0)
+    monitor.something_blocks(5.0, sys._getframe())
+    assert "let nothing else run in this worker for 5.0 s" in caplog.text
+    monitor._blockers.clear()
     answered.append("a page")
     monitor.something_blocks(2.0, sys._getframe())
     assert "let nothing else run in this worker for 2.0 s" in caplog.text

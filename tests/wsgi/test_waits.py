@@ -16,6 +16,7 @@ import logging
 import pytest
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -90,6 +91,24 @@ def read_socket():
         client = socket.create_connection(("127.0.0.1", port), LONG)
         with client, contextlib.suppress(TimeoutError):
             client.makefile("rb").read(1)
+
+
+def read_unix_socket():
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/service"
+        with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+            listener.bind(path)
+            listener.listen()
+            client.connect(path)
+            client.settimeout(LONG)
+            with contextlib.suppress(TimeoutError):
+                client.makefile("rb").read(1)
+
+
+def test_pass_that_waits_at_a_unix_socket_is_told_with_its_path(told):
+    """It has no port."""
+    (message,) = told(read_unix_socket)
+    assert "/service. Its stack is:" in message
 
 
 @pytest.mark.parametrize("function", [sleep, wait_for_another_thread, wait_for_a_process])

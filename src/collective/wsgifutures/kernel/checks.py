@@ -193,11 +193,12 @@ def _place() -> Place:
 def asking_frame() -> FrameType:
     """Return the innermost frame outside of this package: the line that asks."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_of_package(frame):
+    while frame.f_back is not None and is_of_package(frame):
         frame = frame.f_back
     return frame
 
 
-def _is_of_package(frame: FrameType) -> bool:
+def is_of_package(frame: FrameType) -> bool:
+    """Tell whether *frame* is of this package."""
     name: str = frame.f_globals.get("__name__", "")
     return name == _PACKAGE or name.startswith(_PACKAGE + ".")

@@ -20,6 +20,7 @@ import contextlib
 import copy
 import io
 import itertools
+import socket
 import sys
 import traceback
 
@@ -28,8 +29,9 @@ _NOTHING: dict[int, Any] = {}
 #: How many items are taken from an iterator that an exception carries.
 _MOST_ITEMS = 10_000
 
-#: How many objects of an exception are searched for what reading uses up.
+#: How many objects of an exception are searched for what reading uses up, and how deep.
 _MOST_OBJECTS = 1_000
+_DEEPEST = 20
 
 #: What to return instead of a value that reading uses up, or that is only made once.
 _MENDS: tuple[tuple[Any, str], ...] = (
@@ -80,17 +82,18 @@ class _Taking:
         self._trials: list[Any] = []  # they keep alive what the ids are of
         self._seen: set[int] = set()
 
-    def take(self, value: Any) -> None:
+    def take(self, value: Any, depth: int = 0) -> None:
         """Copy *value*. What knows how to copy itself does it, and the rest goes part by part."""
         if id(value) in self._seen or self._copies(value):
             return
         self._seen.add(id(value))
-        if isinstance(value, io.IOBase | Iterator):
+        if _is_its_own(value, depth):
             with contextlib.suppress(Exception):  # it is closed, or fails: as it does in each pass
                 self.memo[id(value)] = _rest(value)
                 return
-        for part in _parts_of(value) if len(self._seen) < _MOST_OBJECTS else ():
-            self.take(part)
+        goes_on = depth < _DEEPEST and len(self._seen) < _MOST_OBJECTS
+        for part in _parts_of(value) if goes_on else ():
+            self.take(part, depth + 1)
         if not self._copies(value):
             self.memo[id(value)] = self.shared[id(value)] = value
 
@@ -104,6 +107,13 @@ class _Taking:
         self.memo.update(trial)
         self._trials.append((trial, kept))
         return True
+
+
+def _is_its_own(value: Any, depth: int) -> bool:
+    """Tell whether *value* is a file or an iterator of the exception, not of a client inside."""
+    if isinstance(value, io.IOBase):
+        return not isinstance(getattr(value, "raw", None), socket.SocketIO)
+    return depth == 0 and isinstance(value, Iterator)
 
 
 def _rest(value: Any) -> Any:

@@ -32,4 +32,6 @@ def keep(this: Pass) -> None:
     """
     if not this.committed:
         this.suspend_if_it_waits(successful=True)
+        for call in this.hold.pending:  # of an answered pass: nobody waits for it any more
+            this.cancel(call)
         this.hold.kept = True

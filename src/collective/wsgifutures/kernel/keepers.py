@@ -6,6 +6,7 @@ of its own: it is found where its function is called from, or in the function's 
 """
 
 from .arguments import is_view
+from .checks import is_of_package
 from .names import dotted_name
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ logger = logging.getLogger("collective.wsgifutures")
 
 #: Modules whose functions keep what a function returns; those below them do so too.
 CACHES = (
-    "beaker",
+    "beaker.cache",
+    "beaker.container",
     "cached_property",
     "cachetools",
     "diskcache",
@@ -47,7 +49,7 @@ _OF_AN_OBJECT = (
 )
 
 #: These keep it for as long as the request object lives, which is one pass.
-_OF_A_PASS = ("plone.memoize.view",)
+_OF_A_PASS = ("plone.memoize.request", "plone.memoize.view")
 
 #: The only function of ``functools`` that keeps anything and has a frame.
 _CACHED_PROPERTY = functools.cached_property.__get__.__code__
@@ -93,7 +95,7 @@ def walk(frame: FrameType | None, name: str = "") -> Iterator[tuple[FrameType, s
             if caller is not None and "<" in frame.f_code.co_qualname:  # made in a function
                 wrappers += tuple(_wrappers_in(caller.f_locals.values()))
             yield frame, _kept_by(wrappers, frame, codes) if wrappers else ""
-            called = called if is_ours(frame) else frame
+            called = called if is_of_package(frame) else frame
         elif _keeps(frame, module, called):
             yield frame, name if called is None else name_of(called)
         frame, module = caller, callers
@@ -134,17 +136,14 @@ def owner_of(frame: FrameType) -> Any:
 
 def aq_base(value: Any) -> Any:
     """Return *value* without its acquisition wrapper, if it has one."""
-    return getattr(value, "aq_base", value)
+    # Asks no other object for an attribute: its __getattr__ may do anything.
+    is_wrapped = type(value).__module__.partition(".")[0] == "Acquisition"
+    return value.aq_base if is_wrapped else value
 
 
 def name_of(frame: FrameType) -> str:
     """Return the dotted name of the function that *frame* runs."""
     return f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
-
-
-def is_ours(frame: FrameType) -> bool:
-    """Tell whether *frame* is of this package."""
-    return str(frame.f_globals.get("__name__")).startswith(f"{__package__}.")
 
 
 # functools.lru_cache

@@ -65,5 +65,8 @@ def _could_not_adapt(error: BaseException) -> bool:
 
 def _used_none(error: BaseException, code: CodeType) -> bool:
     """Tell whether *code* used the None that one of these functions gave."""
-    used = isinstance(error, AttributeError | TypeError) and "NoneType" in str(error)
+    try:
+        used = isinstance(error, AttributeError | TypeError) and "NoneType" in str(error)
+    except Exception:  # its own __str__ fails
+        return False
     return used and not _NONE_OUTSIDE.isdisjoint(code.co_names)

@@ -241,7 +241,7 @@ class Pass:
             return False
         if self.awaited or self._again_in is not None:
             return True
-        if not successful or self.hold.expired or self._answered:
+        if not successful or self.hold.expired or self.hold.kept or self._answered:
             return False
         calls = self.hold.calls.values()
         return bool(self.placed) or any(c.state is not CallState.SETTLED for c in calls)
@@ -301,8 +301,6 @@ class Pass:
             hold.watch.pass_ends(hold.pending, hold.passes, waits=waits, is_last=last)
         if again_in is None and (waits or successful):
             hold.follow_ups += self._follow_ups
-        for kept in self.put_away.put_back() if self.put_away else ():
-            warn_once(f"{kept} Here it was taken out again.")
         self.close()
         if again_in is not None:
             hold.publish_again(now, again_in, forgotten)
@@ -315,6 +313,8 @@ class Pass:
 
     def close(self) -> None:
         """Close the pass: nothing can be asked for in it from here on."""
+        for kept in self.put_away.put_back() if self.put_away else ():
+            warn_once(f"{kept} Here it was taken out again.")
         self.closed = True
         self.awaited.clear()
         self.placed.clear()

@@ -7,8 +7,8 @@ to what it was.
 """
 
 from .arguments import is_view
+from .checks import is_of_package
 from .keepers import aq_base
-from .keepers import is_ours
 from .keepers import name_of
 from .keepers import owner_of
 from types import FrameType
@@ -31,6 +31,9 @@ _PUT_AWAY = (
     "what result() returns without a default, or keep the answer of the call itself with cache= "
     "of an Upstream."
 )
+
+#: The shortest text that is looked for in longer ones that replace another value.
+_SHORTEST = 4
 
 #: What has no attributes that a function would use to keep something.
 _NO_KEEPERS = (FunctionType, ModuleType, type)
@@ -91,6 +94,10 @@ def lend(this: Lender, value: object) -> None:
     this.put_away.give(value, sys._getframe(2))
 
 
+#: Those of the passes that run now, which ``give`` and ``put_back`` keep up to date.
+_running: list["PutAway"] = []
+
+
 class PutAway:
     """What was given in one pass, and what was there before, where it may be kept."""
 
@@ -102,9 +109,11 @@ class PutAway:
     def give(self, value: Any, frame: FrameType | None) -> None:
         """Note that *value*, which is for one pass, is given to *frame* and its callers."""
         self._given.append(value)
+        if self not in _running:
+            _running.append(self)
         while frame is not None:
             module = str(frame.f_globals.get("__name__"))
-            if module.partition(".")[0] not in _FRAMEWORK and not is_ours(frame):
+            if module.partition(".")[0] not in _FRAMEWORK and not is_of_package(frame):
                 self._note(frame)
             frame = frame.f_back
 
@@ -127,7 +136,7 @@ class PutAway:
         self._remember(_Place(function, f"{where}.", names, {}, volatile))
         for name, value in list(names.items()):
             inner = value if type(value) is dict else _attributes_of(value)
-            if inner is not None:
+            if inner is not None and not str(name).startswith("__"):
                 within = f"{where}.{name}{'[...]' if inner is value else '.'}"
                 self._remember(_Place(function, within, inner, {}, _is_persistent(value)))
 
@@ -139,16 +148,43 @@ class PutAway:
         """Put back what was put away; return messages that say who had done it, and where."""
         places, messages = self._places.values(), []
         for place in places:
-            for key in [k for k, value in place.changes() if self._holds(value)]:
+            for key in [k for k, value in place.changes() if self._has_put(k, value, place)]:
                 messages.append(_PUT_AWAY.format(place.function, place.describe(key)))
+                for other in list(_running):
+                    other.forget(place, key)
                 place.restore(key)
+        if self in _running:
+            _running.remove(self)
         self._given, self._places, self._looked_at = [], {}, {}
         return messages
 
-    def _holds(self, value: Any) -> bool:
-        if isinstance(value, tuple | list):
-            return any(map(self._holds, value)) or any(value is given for given in self._given)
-        return any(_is_in(given, value) for given in self._given)
+    def _has_put(self, key: Any, value: Any, place: _Place) -> bool:
+        """Tell whether *value* comes of what was given, and not of another request."""
+        if key not in place.before:
+            return _holds(value, self._given)
+        if _says_nothing(value):
+            return False
+        return _holds(value, [given for given in self._given if _may_be_in(given, value)])
+
+    def forget(self, other: _Place, key: Any) -> None:
+        """Note that what another pass has put under *key* of its place was not there before."""
+        place = self._places.get(id(other.names))
+        if place is None or place is other:
+            return
+        if place.before.get(key, _MISSING) is not other.names.get(key):
+            return
+        if key in other.before:
+            place.before[key] = other.before[key]
+        else:
+            del place.before[key]
+
+
+def _holds(value: Any, given: list[Any], depth: int = 3) -> bool:
+    """Tell whether *value* is one of those *given*, a text with one, or has one in it."""
+    parts = value if depth and isinstance(value, tuple | list) else ()
+    if any(_holds(part, given, depth - 1) for part in parts):
+        return True
+    return any(_is_in(one, value) for one in given)
 
 
 def _is_in(given: Any, value: Any) -> bool:
@@ -157,6 +193,18 @@ def _is_in(given: Any, value: Any) -> bool:
     if isinstance(given, str) and isinstance(value, str):
         return given in value if given else not value
     return False
+
+
+def _says_nothing(value: Any) -> bool:
+    """Tell whether anybody may set *value* for another reason."""
+    return value is None or value == "" or isinstance(value, bool | int | float)
+
+
+def _may_be_in(given: Any, value: Any) -> bool:
+    """Tell whether *given*, if *value* has it, is there for its own sake: many have a dash."""
+    if not (isinstance(given, str) and isinstance(value, str)):
+        return True
+    return len(given) >= _SHORTEST or len(value) <= _SHORTEST * len(given)
 
 
 def _is_persistent(value: Any) -> bool:
@@ -168,6 +216,6 @@ def _attributes_of(value: Any) -> dict[Any, Any] | None:
         return None
     try:
         names = object.__getattribute__(value, "__dict__")
-    except (AttributeError, TypeError):
+    except Exception:  # a property may have that name, and raise anything
         return None
     return names if type(names) is dict else None

@@ -11,6 +11,7 @@ executors only put outcomes into its inbox.
 from .calls import Call
 from .calls import Outcome
 from .calls import Raised
+from .errors import FutureCancelled
 from .executors.base import Executor
 from .executors.base import Job
 from .hold import Hold
@@ -123,9 +124,16 @@ class Waiter:
 
     def wait_inside(self, call: Call) -> None:
         """Let *call* run and wait for it in the pass that asks for it, which goes on then."""
+        if self._hold.done:  # given up meanwhile
+            return
         self._hold.wait_inside(call, self._clock())
-        drive(self.wait())
-        self._hold.go_on(self._clock())
+        try:
+            drive(self.wait())
+        except BaseException:  # a time limit of the view's own
+            self.settle(call, Raised(FutureCancelled(call.name)))
+            raise
+        finally:
+            self._hold.go_on(self._clock())
 
     def cancel(self) -> None:
         """Let the last pass begin as soon as the hold waits. May be called in any thread."""

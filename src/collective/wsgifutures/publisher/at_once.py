@@ -14,9 +14,11 @@ uploads of plone.restapi
 
 from ..kernel.keep import keep_pass
 from Acquisition import aq_base
+from types import FrameType
 from typing import Any
 
 import functools
+import logging
 import sys
 
 _UPLOADS: tuple[type, ...] = ()
@@ -35,8 +37,16 @@ def listen_for_mail() -> None:
 
 
 def _hear(event: str, arguments: Any) -> None:
-    if event == "smtplib.connect":
+    if event == "smtplib.connect" and not _logs():
         keep_pass()
+
+
+def _logs() -> bool:
+    """Tell whether a line of the log is mailed: no act of the view, which may go on to wait."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code is not logging.Handler.handle.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def keep_uploads(request: Any) -> None:

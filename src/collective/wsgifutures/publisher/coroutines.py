@@ -8,8 +8,9 @@ from ..kernel.declarations import check_not_async
 from Acquisition import aq_base
 from typing import Any
 
-#: The methods of a view that Zope, z3c.form and plone.rest call.
-_CALLED = ("__call__", "update", "render", "reply")
+#: What the ``__call__`` of forms and REST services calls, and where that is.
+_CALLED = ("update", "render", "reply")
+_FRAMEWORKS = ("z3c.", "plone.")
 
 
 def refuse(published: Any) -> None:
@@ -20,6 +21,9 @@ def refuse(published: Any) -> None:
     """
     base = aq_base(published)
     attribute = getattr(base, "__page_attribute__", "__call__")  # attribute= of <browser:page>
-    for name in (attribute, *_CALLED):
-        check_not_async(getattr(type(base), name, None))
+    called = getattr(type(base), attribute, None)
+    check_not_async(called)
+    if str(getattr(called, "__module__", None)).startswith(_FRAMEWORKS):
+        for name in _CALLED:  # a __call__ of a view's own may await them
+            check_not_async(getattr(type(base), name, None))
     check_not_async(base)

@@ -24,6 +24,9 @@ import sys
 
 #: In the environ of a pass that is going to be discarded.
 THROW_ERRORS = "x-wsgiorg.throw_errors"
+#: Letters of ``X-Forwarded-For`` that are read, from its end: more than twenty addresses.
+_FORWARDED = 1000
+
 DISCARD_MARKS = (THROW_ERRORS, "plone.transformchain.disable")
 
 
@@ -92,7 +95,7 @@ def _user() -> tuple[str, str, str] | None:
 
 def _address(environ: dict[str, Any]) -> str:
     """Return the address of a visitor; ``trusted-proxy`` of ``zope.conf`` has who is believed."""
-    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")[-_FORWARDED:]
     trusted = tuple(HTTPRequest.trusted_proxies)
     return find_client(str(environ.get("REMOTE_ADDR", "")), forwarded, trusted)
 

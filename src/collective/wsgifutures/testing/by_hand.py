@@ -191,6 +191,8 @@ class HeldRequest:
 
     def _wait_inside(self, call: Call) -> None:
         """Run *call* for a pass that is kept."""
+        if self.hold.done:  # given up meanwhile
+            return
         self.hold.wait_inside(call, self.clock())
         self._waiter.start()
         self.executor.run_all()

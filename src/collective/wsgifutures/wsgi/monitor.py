@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 #: How many calls of a stack are logged, the innermost ones.
 DEPTH = 15
 
+#: How many times as long the first answer of a worker may block it. It compiles templates.
+FIRST = 5
+
 
 class Watched(Protocol):
     """A pass that is published in a slot."""
@@ -49,7 +52,7 @@ class Monitor:
         slow_pass: Seconds until a pass that still runs is logged.
         blocked: Seconds until code that lets nothing else run is logged.
         is_new: Tells whether the worker has answered nothing yet. Its first page compiles
-            templates and theme, and nothing is logged for that.
+            templates and theme, and may take ``FIRST`` times as long.
         debug: Log each pass that waits for the outside world, too.
     """
 
@@ -112,7 +115,7 @@ class Monitor:
     def something_blocks(self, seconds: float, frame: Any) -> None:
         """Log that a view or future let nothing else run for *seconds*, once for each."""
         name, trace = self._name(frame)
-        if name in self._blockers or self._is_new():
+        if name in self._blockers or (self._is_new() and seconds < FIRST * self._blocked):
             return
         self._blockers.add(name)
         self.counts["blocked"] += 1

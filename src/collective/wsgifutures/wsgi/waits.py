@@ -198,6 +198,6 @@ def _find_peer(frames: list[FrameType]) -> str:
         found = getattr(owner, "_sock", owner)  # a file of a socket has its socket there
         if isinstance(found, socket.socket):
             with contextlib.suppress(OSError, TypeError, ValueError):
-                host, port, *_ = found.getpeername()
-                return f", for {host}:{port}"
+                peer = found.getpeername()
+                return f", for {peer if isinstance(peer, str) else ':'.join(map(str, peer[:2]))}"
     return ""
