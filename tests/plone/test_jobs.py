@@ -1,7 +1,5 @@
 """Jobs in a Plone site: submitted in a transaction, run as who submitted them."""
 
-from collective.wsgifutures.jobs.current import current_job
-from collective.wsgifutures.jobs.errors import Retry
 from collective.wsgifutures.jobs.records import JobState
 from collective.wsgifutures.jobs.tasks import task
 from collective.wsgifutures.testing.jobs import run
