@@ -6,7 +6,7 @@ from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.testing import publication
 from collective.wsgifutures.testing import UnexpectedCall
-from collective.wsgifutures.testing.publication import NotLoaded
+from collective.wsgifutures.publisher.layers import NotLoaded
 from collective.wsgifutures.wsgi.joints import joints
 from holdsite import count
 from plone.app.testing import login

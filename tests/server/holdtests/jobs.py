@@ -1,4 +1,4 @@
-"""Views that submit jobs, and tasks that write down what they did in the transaction of the work."""
+"""Views that submit jobs, and tasks that write down what they did, in one transaction with it."""
 
 from .views import slow
 from .views import View

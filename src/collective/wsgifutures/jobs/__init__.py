@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import importlib
 
 if TYPE_CHECKING:
-    from ..testing.jobs import run
+    from .by_hand import run
     from .looking import get
     from .looking import mine
 
 __all__ = ["get", "mine", "run"]
 
-_HOMES = {"get": ".looking", "mine": ".looking", "run": "..testing.jobs"}
+_HOMES = {"get": ".looking", "mine": ".looking", "run": ".by_hand"}
 
 
 def __getattr__(name: str) -> Any:

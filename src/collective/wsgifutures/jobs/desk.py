@@ -137,11 +137,11 @@ def bury(store: Store, job: Job, now: float, error: str, trace: str = "") -> Non
 def pause(job: Job, error: BaseException) -> float:
     """Return the seconds until the next attempt at *job*."""
     if isinstance(error, Retry):
-        return max(0.0, error.after)
+        return max(0.0, float(error.after))
     try:
         return float(find_task(job.wanted.task).pause(job.attempt))
     except TaskUnknown:  # another process may know it
-        return 10.0 * 2.0 ** float(min(job.attempt, 8))
+        return float(10 * 2 ** min(job.attempt, 8))
 
 
 def describe(job: Job, error: BaseException) -> tuple[str, str]:

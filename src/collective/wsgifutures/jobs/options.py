@@ -22,6 +22,7 @@ class Options:
     priority: str = "normal"
     key: str = ""
     unique_for: float | None = None
+    queue: str = ""
     run_as: str = ""
     deadline: float = DEADLINE
     then: Any = None
@@ -35,6 +36,8 @@ class Options:
             check_seconds("at", self.at)
         if self.at is not None and self.delay:
             raise ValueError("Give delay= or at=, not both.")
+        if self.queue:
+            check_name("queue", self.queue)
         if self.priority not in PRIORITIES:
             raise ValueError(f"priority={self.priority!r} is none of: {', '.join(PRIORITIES)}.")
         if self.unique_for is not None and not self.key:
@@ -66,4 +69,15 @@ def check_count(name: str, value: Any) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name}={value!r} is not a whole number of 1 or more.")
+    return value
+
+
+def check_name(what: str, value: Any) -> str:
+    """Return *value* as a name.
+
+    Raises:
+        ValueError: It is something else than a text, is empty, or has a comma.
+    """
+    if not isinstance(value, str) or not value.isprintable() or not value or "," in value:
+        raise ValueError(f"{what}={value!r} is not a name: a text without commas.")
     return value

@@ -65,7 +65,7 @@ def submit(task: Any, options: Options, context: Any, arguments: bytes, lock: st
         arguments=arguments,
         context=uid,
         origin=_origin(options),
-        queue=task.queue,
+        queue=options.queue or task.queue,
         priority=PRIORITIES[options.priority],
         attempts=task.attempts,
         timeout=task.timeout,

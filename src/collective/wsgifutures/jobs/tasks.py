@@ -8,6 +8,7 @@ from ..kernel.names import dotted_name
 from .errors import ArgumentsLost
 from .errors import TaskUnknown
 from .options import check_count
+from .options import check_name
 from .options import check_seconds
 from .options import Options
 from .publishing import TASK_VIEW
@@ -52,18 +53,31 @@ class Requested(NamedTuple):
 class Task(Generic[P]):
     """A function declared with ``@task``. ``submit`` asks for its work; a call just calls it."""
 
-    def __init__(self, function: Callable[Concatenate[Any, P], Any], name: str, **options: Any):
+    def __init__(
+        self,
+        function: Callable[Concatenate[Any, P], Any],
+        name: str,
+        *,
+        title: str = "",
+        queue: str = "default",
+        attempts: int = 5,
+        timeout: float = 600.0,
+        backoff: float = 10.0,
+        lock: str | Callable[..., str] = "",
+        secret: bool = False,
+        goes_to: str = "",
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = name
-        self.title: str = options["title"]
-        self.queue: str = options["queue"]
-        self.attempts: int = options["attempts"]
-        self.timeout: float = options["timeout"]
-        self.backoff: float = options["backoff"]
-        self.secret: bool = options["secret"]
-        self.goes_to: str = options["goes_to"]
-        self._lock = options["lock"]
+        self.title = title
+        self.queue = check_name("queue", queue)
+        self.attempts = check_count("attempts", attempts)
+        self.timeout = check_seconds("timeout", timeout)
+        self.backoff = check_seconds("backoff", backoff)
+        self.secret = secret
+        self.goes_to = goes_to
+        self._lock = lock
         _, *others = inspect.signature(function).parameters.values()
         self._signature = inspect.Signature(others)
 
@@ -99,6 +113,7 @@ class Task(Generic[P]):
             priority: ``"high"``, ``"normal"`` or ``"low"``.
             key: While a job with the same key waits or runs, ``submit`` returns that one.
             unique_for: For how long it is returned instead, in seconds, even if it is done.
+            queue: The queue of this job, instead of the task's.
             run_as: The id of the user of this site who does it, instead of the current user.
             deadline: Seconds until the job is given up. Default: a week.
             then: Another task; its job gets the result of this one.
@@ -204,32 +219,8 @@ def find_task(name: str) -> Task[Any]:
 @overload
 def task(function: Callable[Concatenate[Any, P], Any], /) -> Task[P]: ...
 @overload
-def task(
-    *,
-    name: str = "",
-    title: str = "",
-    queue: str = "default",
-    attempts: int = 5,
-    timeout: float = 600.0,
-    backoff: float = 10.0,
-    lock: str | Callable[..., str] = "",
-    secret: bool = False,
-    goes_to: str = "",
-) -> Callable[[Callable[Concatenate[Any, P], Any]], Task[P]]: ...
-def task(
-    function: Any = None,
-    /,
-    *,
-    name: str = "",
-    title: str = "",
-    queue: str = "default",
-    attempts: int = 5,
-    timeout: float = 600.0,
-    backoff: float = 10.0,
-    lock: str | Callable[..., str] = "",
-    secret: bool = False,
-    goes_to: str = "",
-) -> Any:
+def task(**options: Any) -> Callable[[Callable[Concatenate[Any, P], Any]], Task[P]]: ...
+def task(function: Any = None, /, *, name: str = "", **options: Any) -> Any:
     """Declare a function as a task: its work is done after the transaction that asked for it.
 
     The function is called as who submitted the job, with the object that the job is about, and
@@ -256,16 +247,6 @@ def task(
     Raises:
         TypeError, ValueError: An option does not take that value, or *function* is no task.
     """
-    options = {
-        "title": title,
-        "queue": _check_name("queue", queue),
-        "attempts": check_count("attempts", attempts),
-        "timeout": check_seconds("timeout", timeout),
-        "backoff": check_seconds("backoff", backoff),
-        "lock": lock,
-        "secret": secret,
-        "goes_to": goes_to,
-    }
 
     def declare(function: Callable[Concatenate[Any, P], Any]) -> Task[P]:
         check_function(function, name)
@@ -293,12 +274,6 @@ def check_function(function: Any, name: str) -> None:
             f"{dotted_name(function)} has no dotted name by which another process could find "
             "it. Declare it at the top of a module, or give it a name: @task(name=...)."
         )
-
-
-def _check_name(what: str, value: Any) -> str:
-    if not isinstance(value, str) or not value or not value.isprintable() or "," in value:
-        raise ValueError(f"{what}={value!r} is not a name: a text without commas.")
-    return value
 
 
 def register(declared: Task[P]) -> Task[P]:

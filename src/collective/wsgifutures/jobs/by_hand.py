@@ -3,13 +3,13 @@
 Each job is published in the test's own process, as its user, through Zope's whole publication.
 """
 
-from ..jobs.runner import Runner
-from ..jobs.store import find_job
-from ..jobs.store import find_store
-from ..jobs.store import main_connection
+from ..publisher.layers import join_zope
 from ..wsgi.settings import Settings
 from ..wsgi.worker import Worker
-from .publication import join_zope
+from .runner import Runner
+from .store import find_job
+from .store import find_store
+from .store import main_connection
 from AccessControl.SecurityManagement import getSecurityManager
 from AccessControl.SecurityManagement import setSecurityManager
 from collections.abc import Callable
@@ -63,9 +63,7 @@ def run(now: float | None = None) -> list[Any]:
             and again.
     """
     if transaction.get()._resources:
-        raise RuntimeError(
-            "Call transaction.commit() first: jobs.run() runs what is committed."
-        )
+        raise RuntimeError("Call transaction.commit() first: jobs.run() runs what is committed.")
     part = join_zope()
     before = getSecurityManager(), getSite(), getRequest()
     try:
