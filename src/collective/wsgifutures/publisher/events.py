@@ -14,6 +14,9 @@ exception, these raise it again:
 - If an error stands for a suspension, or may come from a fragment's placeholder, the pass
   suspends where Zope reads that mark, before Zope renders an error page.
 - ``IPubBeforeAbort`` is the look at an exception view that suspended, and at a conflict.
+
+The error of a job leaves Zope there as it is: nobody reads an error page. And a job writes
+"done" in the hook that is kept the last one, if the pass does not suspend.
 """
 
 from .. import compat
@@ -24,9 +27,12 @@ from ..traces import spans
 from . import at_once
 from . import coroutines
 from . import in_place
+from .work import find_work
+from .work import Work
 from .zope import THROW_ERRORS
 from .zope import ZopePublisher
 from transaction._transaction import Status
+from transaction.interfaces import TransientError
 from typing import Any
 from ZPublisher.interfaces import IPubBeforeCommit
 
@@ -47,7 +53,7 @@ def pass_starts(event: Any) -> None:
         return
     request.retry_count = this.hold.conflicts  # Zope gives up as early as without this package
     publisher = this.publisher = ZopePublisher(this, request)
-    request.environ.setdefault(THROW_ERRORS, _SuspendIfItWaits(this))
+    request.environ.setdefault(THROW_ERRORS, _SuspendIfItWaits(this, request))
     at_once.listen_for_mail()
     transaction.get().addBeforeCommitHook(_keep_if_the_view_commits, (this,))
     if this.awaited:  # something suspended already, and its suspension was lost
@@ -77,15 +83,27 @@ def _keep_if_the_view_commits(this: Pass) -> None:
 
 
 class _SuspendIfItWaits:
-    """False; but suspends if it is read while Zope handles an error that stands for a wait."""
+    """Suspends if it is read while Zope handles an error that stands for a wait.
 
-    def __init__(self, this: Pass) -> None:
+    Else False; True for a job, unless the error is a conflict after which it is published again.
+    """
+
+    def __init__(self, this: Pass, request: Any) -> None:
         self._pass = this
+        self._request = request
 
     def __bool__(self) -> bool:
-        if self._pass.waits_for(sys.exc_info()[1]):
+        error = sys.exc_info()[1]
+        if self._pass.waits_for(error):
             self._pass.suspend()
-        return False
+        work = find_work(self._request.environ)
+        return work is not None and error is not None and self._ends(work, error)
+
+    def _ends(self, work: Work, error: BaseException) -> bool:
+        if isinstance(error, TransientError) and self._request.supports_retry():
+            return False
+        work.fail(error)
+        return True
 
 
 def pass_is_about_to_commit(event: Any) -> None:
@@ -94,6 +112,8 @@ def pass_is_about_to_commit(event: Any) -> None:
     if this is None or not IPubBeforeCommit.providedBy(event):
         return
     _suspend_if_it_waits(this, event.request)
+    if work := find_work(event.request.environ):
+        work.is_about_to_commit()
     transaction.get().addBeforeCommitHook(_look_last, (this, event.request, _LAST_LOOKS))
 
 
@@ -127,6 +147,8 @@ def _look_last(this: Pass, request: Any, looks: int) -> None:
         txn.addBeforeCommitHook(_look_last, (this, request, looks - 1))
         return
     _suspend_if_it_waits(this, request)
+    if work := find_work(request.environ):
+        work.finish(request)
     # An after-commit hook could tell as well, but if there is one, the transaction aborts all
     # data managers after the commit.
     this.mark_committed(failed=lambda: txn.status is Status.COMMITFAILED)

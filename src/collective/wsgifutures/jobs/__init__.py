@@ -1,0 +1,1 @@
+"""Jobs: work that is done after the transaction that asked for it."""

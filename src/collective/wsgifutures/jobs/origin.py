@@ -1,0 +1,208 @@
+"""Where a job comes from: who submitted it, under which URL, in which language and site.
+
+An origin is plain data and has no secret: no cookie but the language's, no password, no token.
+"""
+
+from .errors import UserGone
+from AccessControl import SpecialUsers
+from Acquisition import aq_base
+from Acquisition import aq_chain
+from Acquisition import aq_inner
+from Acquisition import aq_parent
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace
+from plone.uuid.interfaces import IUUID
+from Products.CMFCore.interfaces import ISiteRoot
+from typing import Any
+from urllib.parse import unquote
+from urllib.parse import urlencode
+from urllib.parse import urlsplit
+from zope.component.hooks import getSite
+from ZPublisher.HTTPRequest import default_port
+
+import io
+import re
+import sys
+
+#: The cookie of plone.i18n.
+_LANGUAGE_COOKIE = "I18N_LANGUAGE"
+_LANGUAGE = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who submitted a job, and where. Paths are physical ones; that of Zope's root is empty."""
+
+    user: str | None = None  #: the user's id; None: nobody was logged in
+    folder: str = ""  #: the path of what has the user's ``acl_users``
+    is_system: bool = False  #: whether it was Zope's own user ``System Processes``
+    server_url: str = ""  #: as ``https://example.com:8443``; empty: submitted by a script
+    virtual_root: str = ""  #: the path of the object at the root of the public URLs
+    script: str = ""  #: what the public URLs have before it, quoted, as ``/portal``
+    accept_language: str = ""
+    language: str = ""  #: the cookie that a visitor chose a language with
+    site: str = ""  #: the site's path
+    site_uid: str = ""
+
+    @property
+    def user_name(self) -> str:
+        """The user, for people."""
+        return "System Processes" if self.is_system else self.user or "Anonymous User"
+
+
+def take_origin(request: Any, user: Any) -> Origin:
+    """Return the origin of a job that is submitted now.
+
+    Args:
+        request: The request; None in a script, whose jobs do not know the public URL.
+        user: The user, from the security manager.
+    """
+    base = aq_base(user)
+    site = _site()
+    origin = Origin(
+        user=None if user is None else user.getId(),
+        folder=_folder(user),
+        is_system=base is not None and base is aq_base(SpecialUsers.system),
+        site=_path(site),
+        site_uid=str(IUUID(site, None) or "") if site is not None else "",
+    )
+    return origin if request is None else replace(origin, **_seen_in(request))
+
+
+def run_as(origin: Origin, user_id: str) -> Origin:
+    """Return *origin* with another user, of the site or of Zope's root.
+
+    Raises:
+        UserGone: There is no such user.
+    """
+    for container in aq_chain(aq_inner(_site())):
+        folder = getattr(aq_base(container), "acl_users", None)
+        if folder is not None and container.acl_users.getUserById(user_id, None) is not None:
+            return replace(origin, user=user_id, folder=_path(container), is_system=False)
+    raise UserGone(user_id, origin.site)
+
+
+def find_user(origin: Origin, root: Any) -> Any:
+    """Return the user as it is now, with the roles and groups of now.
+
+    Raises:
+        UserGone: The user folder is gone, or does not know the user.
+    """
+    if origin.user is None:
+        special = SpecialUsers.system if origin.is_system else SpecialUsers.nobody
+        return aq_base(special).__of__(root.acl_users)
+    container = root.unrestrictedTraverse(origin.folder, None) if origin.folder else root
+    has_users = getattr(aq_base(container), "acl_users", None) is not None  # of its own
+    user = container.acl_users.getUserById(origin.user, None) if has_users else None
+    if user is None:
+        raise UserGone(origin.user, origin.folder)
+    return aq_base(user).__of__(container.acl_users)
+
+
+def make_environ(
+    origin: Origin,
+    path: str,
+    *,
+    view: str,
+    method: str = "GET",
+    form: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a WSGI environ that publishes a view as if its request came the public way.
+
+    Args:
+        origin: Where the job comes from: ``absolute_url()`` gives the URLs that it gave there.
+        path: The physical path of the context.
+        view: The view, as ``@@name``, and what follows it.
+        method: ``GET`` has the form in the query string, ``POST`` in the body.
+        form: Names and values; several values in a list.
+    """
+    fields = urlencode(form or {}, doseq=True)
+    body = fields.encode() if method == "POST" else b""
+    host, port, scheme = _host(origin)
+    environ = {
+        "REQUEST_METHOD": method,
+        "QUERY_STRING": "" if method == "POST" else fields,
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port or default_port[scheme]),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": _join(host, port),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scheme,
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        **_paths(origin, f"{path}/{view}", f"{scheme}/{_join(host, port or default_port[scheme])}"),
+    }
+    if body:
+        environ["CONTENT_TYPE"] = "application/x-www-form-urlencoded"
+        environ["CONTENT_LENGTH"] = str(len(body))
+    if origin.accept_language:
+        environ["HTTP_ACCEPT_LANGUAGE"] = origin.accept_language
+    if origin.language:
+        environ["HTTP_COOKIE"] = f"{_LANGUAGE_COOKIE}={origin.language}"
+    return environ
+
+
+def _seen_in(request: Any) -> dict[str, Any]:
+    """Return what an origin has of a request."""
+    language = request.cookies.get(_LANGUAGE_COOKIE, "")
+    root = request.other.get("VirtualRootPhysicalPath", ("",))
+    return {
+        "server_url": request.other["SERVER_URL"],
+        "virtual_root": "/".join(root),
+        "script": request.getVirtualRoot(),
+        "accept_language": str(request.environ.get("HTTP_ACCEPT_LANGUAGE", "")),
+        "language": language if _LANGUAGE.fullmatch(language) else "",
+    }
+
+
+def _paths(origin: Origin, path: str, base: str) -> dict[str, str]:
+    """Return the path, written for Zope's virtual host monster where it has a root to tell of."""
+    root = _common(origin.virtual_root, path)
+    if not root:
+        return {"SCRIPT_NAME": _wire(unquote(origin.script)), "PATH_INFO": _wire(path)}
+    outside = "".join(f"/_vh_{unquote(part)}" for part in origin.script.split("/") if part)
+    below = path[len(root) :]
+    info = f"/VirtualHostBase/{base}{root}/VirtualHostRoot{outside}{below}"
+    return {"SCRIPT_NAME": "", "PATH_INFO": _wire(info)}
+
+
+def _common(root: str, path: str) -> str:
+    """Return the beginning of *root* that *path* has too: else *path* could not be reached."""
+    parts = []
+    for one, other in zip(root.split("/"), path.split("/"), strict=False):
+        if one != other:
+            break
+        parts.append(one)
+    return "/".join(parts)
+
+
+def _host(origin: Origin) -> tuple[str, int | None, str]:
+    url = urlsplit(origin.server_url or "http://localhost")
+    host = url.hostname or "localhost"
+    return f"[{host}]" if ":" in host else host, url.port, url.scheme
+
+
+def _join(host: str, port: int | None) -> str:
+    return host if port is None else f"{host}:{port}"
+
+
+def _wire(path: str) -> str:
+    """Return *path* as WSGI has it: the bytes of its UTF-8 as characters."""
+    return path.encode().decode("latin-1")
+
+
+def _site() -> Any:
+    chain = aq_chain(aq_inner(getSite())) if getSite() is not None else ()
+    return next((one for one in chain if ISiteRoot.providedBy(one)), None)
+
+
+def _folder(user: Any) -> str:
+    return _path(aq_parent(aq_parent(aq_inner(user))))
+
+
+def _path(found: Any) -> str:
+    return "" if found is None else "/".join(found.getPhysicalPath())
