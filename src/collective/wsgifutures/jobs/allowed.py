@@ -86,7 +86,7 @@ def _look_at(request: Any) -> Refusal | None:
     if isAnonymousUser(user):
         reads = request.environ["REQUEST_METHOD"] in ("GET", "HEAD")
         return Refusal.ANONYMOUS if reads else None
-    return None if auto.CSRF_DISABLED or _has_token(request, user) else Refusal.NO_TOKEN
+    return None if auto.CSRF_DISABLED or _has_token(request, user) else Refusal.UNPROTECTED
 
 
 def _find_user(request: Any) -> Any:

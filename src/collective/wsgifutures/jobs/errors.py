@@ -132,7 +132,7 @@ class Refusal(Enum):
         "the transaction is over, so the job would never be recorded. Submit in the view or in a "
         "before-commit hook, not in IPubSuccess, IPubFailure or an after-commit hook."
     )
-    NO_TOKEN = (
+    UNPROTECTED = (
         "the request is a logged-in user's and has no valid token of plone.protect, so another "
         "site may have sent it, and plone.protect may drop the job in silence. Send the request "
         "by POST with a token: in a form {view}, from a script the header X-CSRF-TOKEN with what "

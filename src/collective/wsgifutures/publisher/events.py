@@ -29,6 +29,7 @@ from . import coroutines
 from . import in_place
 from .work import find_work
 from .work import Work
+from .zope import load_what_the_end_needs
 from .zope import THROW_ERRORS
 from .zope import ZopePublisher
 from transaction._transaction import Status
@@ -102,6 +103,7 @@ class _SuspendIfItWaits:
     def _ends(self, work: Work, error: BaseException) -> bool:
         if isinstance(error, TransientError) and self._request.supports_retry():
             return False
+        load_what_the_end_needs()
         work.fail(error)
         return True
 
