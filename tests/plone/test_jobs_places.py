@@ -1,5 +1,6 @@
 """A job is published with the URLs and the language of its submission, and by jobs alone."""
 
+from AccessControl import getSecurityManager
 from collective.wsgifutures.jobs.interfaces import ITaskLayer
 from collective.wsgifutures.jobs.origin import Origin
 from collective.wsgifutures.jobs.origin import take_origin
@@ -116,6 +117,23 @@ def test_a_job_of_a_script_knows_no_public_url(site, jobs):
     assert (origin.server_url, origin.site) == ("", "/plone")
     assert origin.site_uid == api.content.get_uuid(site.portal)
     assert jobs.run(lambda c, r: c.absolute_url(), origin).result == "http://localhost/plone"
+
+
+def test_a_job_that_a_job_submits_has_its_origin(placed, jobs):
+    """The user, the public URLs and the language go along."""
+    origin = origin_of(
+        "test_user_1_",
+        accept_language="de",
+        language="fi",
+        virtual_root="/plone/en",
+        script="/a/b%20c",
+        site_uid=api.content.get_uuid(placed.portal),
+    )
+
+    def work(context, request):
+        return take_origin(request, getSecurityManager().getUser())
+
+    assert jobs.run(work, origin, "/plone/en/page").result == origin
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from collective.wsgifutures.jobs.origin import make_environ
 from collective.wsgifutures.jobs.publishing import find_run
 from collective.wsgifutures.jobs.publishing import JOB
 from collective.wsgifutures.jobs.publishing import Run
+from collective.wsgifutures.kernel.passes import current_pass
+from collective.wsgifutures.publisher.interfaces import IDeferral
 from collective.wsgifutures.publisher.work import find_work
 from holdsite import ADMIN
 from holdsite import ask
@@ -24,6 +26,7 @@ from plone.protect import protect
 from transaction.interfaces import TransientError
 from zExceptions import Redirect
 from ZODB.POSException import ConflictError
+from zope.interface import Interface
 from ZPublisher.interfaces import IPubBeforeAbort
 from ZPublisher.interfaces import IPubBeforeCommit
 from ZPublisher.interfaces import IPubFailure
@@ -356,6 +359,23 @@ def test_no_cache_answers_a_job_or_keeps_its_page(site, jobs, functional):
     assert (len(seen), in_ram()) == (3, 1)
     assert jobs.publish(ANONYMOUS, view="@@cached").committed
     assert len(seen) == 4
+
+
+class Deferral:
+    """Could put off each part of each page."""
+
+    def __init__(self, request):
+        pass
+
+
+def test_no_part_of_a_job_is_deferred(site, jobs):
+    """No browser will fetch it."""
+    seen = []
+    site.adapter(Deferral, (Interface,), IDeferral)
+    site.view("looks", lambda self: seen.append(current_pass().publisher.defers))
+    jobs.publish(USER, view="@@looks")
+    site.get("looks")
+    assert seen == [False, True]
 
 
 # What is a job

@@ -7,6 +7,7 @@ from ..kernel.placeholders import Fragment
 from ..wsgi.clients import find_client
 from . import early_writes
 from .interfaces import IDeferral
+from .work import find_work
 from AccessControl import getSecurityManager
 from Acquisition import aq_base
 from Acquisition import aq_inner
@@ -76,6 +77,8 @@ class ZopePublisher(Publisher):
         return None if deferral is None else deferral.defer(fragment)
 
     def _deferral(self) -> Any:
+        if find_work(self._request.environ) is not None:  # no browser will fetch anything
+            return None
         # Not kept: the adapter depends on the view, which is known after the traversal.
         return queryAdapter(self._request, IDeferral)
 
