@@ -43,11 +43,13 @@ class Jobs:
         return self.publish(origin, path, function=function, **more)
 
     def publish(self, origin, path="/plone", *, view=TASK_VIEW, function=None, done=None, **more):
-        """Publish a view as a job; what it raises is raised."""
+        """Publish a view as a job; raise what it raised."""
         run = Run(origin, done or self._write_done, function=function, view=view)
         environ = make_environ(origin, path, view=view, **more)
         environ[JOB] = run
         self.send(environ)
+        if run.error is not None:  # a WSGI filter may have made an answer of it
+            raise run.error
         return run
 
     def send(self, environ):

@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 from urllib.parse import urlsplit
 from zope.component.hooks import getSite
 from ZPublisher.HTTPRequest import default_port
+from ZPublisher.HTTPRequest import HTTPRequest
 
 import io
 import re
@@ -67,7 +68,8 @@ def take_origin(request: Any, user: Any) -> Origin:
         site=_path(site),
         site_uid=str(IUUID(site, None) or "") if site is not None else "",
     )
-    return origin if request is None else replace(origin, **_seen_in(request))
+    is_real = isinstance(request, HTTPRequest)  # and not None, or one that a test made
+    return replace(origin, **_seen_in(request)) if is_real else origin
 
 
 def run_as(origin: Origin, user_id: str) -> Origin:

@@ -17,6 +17,7 @@ from ..kernel.passes import current_pass
 from ..publisher.work import find_work
 from ..publisher.work import WORK
 from ..publisher.work import Work
+from ..publisher.zope import THROW_ERRORS
 from .errors import NotHeld
 from .errors import NotItsUser
 from .errors import TransactionChanged
@@ -91,6 +92,7 @@ class Run(Work):
         self.error: BaseException | None = None  #: what ended the last pass
         self.transaction: Any = None  #: the one in which all has to happen
         self.is_at_end = False  #: whether the view has returned
+        self._doomed_by = "doomed"
 
     @property
     def committed(self) -> bool:
@@ -104,8 +106,9 @@ class Run(Work):
 
     def _refuse_the_views_commit(self) -> None:
         if not self.is_at_end:
+            self._doomed_by = "committed"
             self.transaction.doom()  # also if the view swallows the error
-            raise TransactionChanged(self.view, "committed")
+            raise TransactionChanged(self.view, self._doomed_by)
 
     def is_about_to_commit(self) -> None:
         """Refuse a transaction that is doomed or another one."""
@@ -123,7 +126,7 @@ class Run(Work):
         if now is not self.transaction:
             raise TransactionChanged(self.view, "ended")
         if now.isDoomed():
-            raise TransactionChanged(self.view, "doomed")
+            raise TransactionChanged(self.view, self._doomed_by)
 
     def fail(self, error: BaseException) -> None:
         """Keep the error: a WSGI filter may make a response of it."""
@@ -250,6 +253,7 @@ def job_starts(event: Any) -> None:
     if run is None:
         return
     if current_pass() is None:
+        request.environ[THROW_ERRORS] = True  # Zope expects no error this early
         raise NotHeld
     request.__class__ = JobRequest
     alsoProvides(request, ITaskLayer)

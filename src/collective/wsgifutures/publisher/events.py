@@ -29,6 +29,7 @@ from . import coroutines
 from . import in_place
 from .work import find_work
 from .work import Work
+from .zope import load_what_the_end_needs
 from .zope import THROW_ERRORS
 from .zope import ZopePublisher
 from transaction._transaction import Status
@@ -53,7 +54,7 @@ def pass_starts(event: Any) -> None:
         return
     request.retry_count = this.hold.conflicts  # Zope gives up as early as without this package
     publisher = this.publisher = ZopePublisher(this, request)
-    request.environ.setdefault(THROW_ERRORS, _SuspendIfItWaits(this, request))
+    request.environ.setdefault(THROW_ERRORS, _look_at_errors(this, request))
     at_once.listen_for_mail()
     transaction.get().addBeforeCommitHook(_keep_if_the_view_commits, (this,))
     if this.awaited:  # something suspended already, and its suspension was lost
@@ -82,27 +83,41 @@ def _keep_if_the_view_commits(this: Pass) -> None:
         keep(this)
 
 
+def _look_at_errors(this: Pass, request: Any) -> "_SuspendIfItWaits":
+    work = find_work(request.environ)
+    if work is None:
+        return _SuspendIfItWaits(this)
+    return _LeaveAsItIs(this, work, may_retry=request.supports_retry())
+
+
 class _SuspendIfItWaits:
-    """Suspends if it is read while Zope handles an error that stands for a wait.
+    """False; but suspends if it is read while Zope handles an error that stands for a wait."""
 
-    Else False; True for a job, unless the error is a conflict after which it is published again.
-    """
-
-    def __init__(self, this: Pass, request: Any) -> None:
+    def __init__(self, this: Pass) -> None:
         self._pass = this
-        self._request = request
+
+    def __bool__(self) -> bool:
+        if self._pass.waits_for(sys.exc_info()[1]):
+            self._pass.suspend()
+        return False
+
+
+class _LeaveAsItIs(_SuspendIfItWaits):
+    """True for an error that ends a job; a conflict ends no job that may be published again."""
+
+    def __init__(self, this: Pass, work: Work, *, may_retry: bool) -> None:
+        super().__init__(this)
+        self._work = work
+        self._may_retry = may_retry
 
     def __bool__(self) -> bool:
         error = sys.exc_info()[1]
-        if self._pass.waits_for(error):
-            self._pass.suspend()
-        work = find_work(self._request.environ)
-        return work is not None and error is not None and self._ends(work, error)
-
-    def _ends(self, work: Work, error: BaseException) -> bool:
-        if isinstance(error, TransientError) and self._request.supports_retry():
+        if super().__bool__() or error is None:
             return False
-        work.fail(error)
+        if self._may_retry and isinstance(error, TransientError):
+            return False
+        load_what_the_end_needs()
+        self._work.fail(error)
         return True
 
 

@@ -7,6 +7,7 @@ from ..kernel.placeholders import Fragment
 from ..wsgi.clients import find_client
 from . import early_writes
 from .interfaces import IDeferral
+from .work import find_work
 from AccessControl import getSecurityManager
 from Acquisition import aq_base
 from Acquisition import aq_inner
@@ -63,9 +64,7 @@ class ZopePublisher(Publisher):
         if hold.watch is not None:
             early_writes.look(self._pass)
         hold.client = _user() or ("address", _address(request.environ))
-        # Zope closes the request after the connection, and asks the site for subscribers then.
-        # If the pass suspends on its way to the view, they may not be loaded from the database.
-        getSiteManager().adapters.subscriptions([implementedBy(EndRequestEvent)], None)
+        load_what_the_end_needs()
 
     @property
     def defers(self) -> bool:
@@ -78,8 +77,19 @@ class ZopePublisher(Publisher):
         return None if deferral is None else deferral.defer(fragment)
 
     def _deferral(self) -> Any:
+        if find_work(self._request.environ) is not None:  # no browser will fetch anything
+            return None
         # Not kept: the adapter depends on the view, which is known after the traversal.
         return queryAdapter(self._request, IDeferral)
+
+
+def load_what_the_end_needs() -> None:
+    """Load from the database what Zope needs when it closes the request, after the connection.
+
+    It asks the site for subscribers then. If the pass ends on its way to the view, they may not
+    be loaded.
+    """
+    getSiteManager().adapters.subscriptions([implementedBy(EndRequestEvent)], None)
 
 
 def _user() -> tuple[str, str, str] | None:
