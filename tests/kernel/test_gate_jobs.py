@@ -12,7 +12,6 @@ from collective.wsgifutures.kernel.gate import JOB_SHARE
 from collective.wsgifutures.kernel.gate import NoAnswer
 from collective.wsgifutures.kernel.waiting import drive
 
-import math
 import pytest
 import threading
 import time
@@ -20,9 +19,9 @@ import time
 pytestmark = pytest.mark.concurrency
 
 
-def run_job(gate, function, until=math.inf):
+def run_job(gate, function, until=None):
     """Run *function* as a pass of a job, waiting here."""
-    return drive(gate.run_job(function, until))
+    return drive(gate.run_job(function, until or time.monotonic() + SECONDS))
 
 
 class LinesWithJobs(Lines):

@@ -250,8 +250,10 @@ def test_job_that_is_stopped_while_it_waits_is_published_no_more():
     """Another process begins it anew."""
     job = Job(worker_of(lambda environ: never_ends()))
     wait_until(lambda: "call" in log)
+    began = time.monotonic()
     job.visit.stop()
     assert isinstance(job.end(), WorkerStops)
+    assert time.monotonic() - began < SECONDS / 2
     assert log == ["pass", "call"]
     assert job.visit.hold.done
 
