@@ -50,6 +50,8 @@ def pass_starts(event: Any) -> None:
     request.environ.setdefault(THROW_ERRORS, _SuspendIfItWaits(this))
     at_once.listen_for_mail()
     transaction.get().addBeforeCommitHook(_keep_if_the_view_commits, (this,))
+    publisher.later_commits = _LaterCommits(this)  # known to the transactions for so long
+    transaction.manager.registerSynch(publisher.later_commits)
     if this.awaited:  # something suspended already, and its suspension was lost
         publisher.discard()
 
@@ -74,6 +76,32 @@ def _keep_if_the_view_commits(this: Pass) -> None:
     hooks = [hook for hook, *_ in transaction.get().getBeforeCommitHooks()]
     if not this.closed and _look_last not in hooks:  # else Zope commits
         keep(this)
+
+
+class _LaterCommits:
+    """Keeps the pass if its view commits after ``transaction.abort()`` or ``begin()``.
+
+    No hook of a transaction is left then, and nobody is told of the next one, which may begin when
+    it is first used. But all are told of its end: this joins what ends, and a commit begins here.
+    """
+
+    def __init__(self, this: Pass) -> None:
+        self._pass = this
+
+    def beforeCompletion(self, txn: Any) -> None:
+        if txn.status is Status.ACTIVE and not self._pass.closed:
+            txn.join(self)
+
+    def tpc_begin(self, _txn: Any) -> None:
+        keep(self._pass)
+
+    def sortKey(self) -> str:
+        return ""  # before all others: nothing is written yet
+
+    def _do_nothing(self, _txn: Any) -> None: ...
+
+    newTransaction = afterCompletion = _do_nothing
+    commit = tpc_vote = tpc_finish = abort = tpc_abort = _do_nothing
 
 
 class _SuspendIfItWaits:
