@@ -249,9 +249,9 @@ class Attempt:
         self.where, self.began = self._worker.runtime.here(), time.monotonic()
         running[id(self)] = self
         try:
-            self._pass = Pass(self._visit.hold, self._worker.clock())
             outside, wait = self._context.copy(), self._visit.waiter.wait_inside
-            self._pass.wait_inside = lambda call: outside.run(wait, call)
+            now = self._worker.clock()
+            self._pass = Pass(self._visit.hold, now, lambda call: outside.run(wait, call))
             last = publish(self._pass, self._receive, self._worker.clock, self._context)
         finally:
             del running[id(self)]

@@ -112,6 +112,9 @@ class Runtime(Protocol):
     def of_the_system(self, module: str, name: str) -> Any:
         """Return the system's own function: it stops its thread, not only its greenlet."""
 
+    def look_up_addresses_at_once(self) -> None:
+        """Have ``getaddrinfo`` wait for no other look-up in this thread if it gets an address."""
+
     def wait_to_read(self, socket: Any, seconds: float) -> None:
         """Wait for something to read, if a wait here saves memory; else return at once.
 

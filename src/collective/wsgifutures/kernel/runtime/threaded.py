@@ -59,6 +59,9 @@ class _Threads:
     def of_the_system(self, module: str, name: str) -> Any:
         return getattr(importlib.import_module(module), name)
 
+    def look_up_addresses_at_once(self) -> None:
+        pass  # each thread asks the system by itself
+
     def wait_to_read(self, socket: Any, seconds: float) -> None:
         pass  # a thread that waits has its whole stack anyway
 
