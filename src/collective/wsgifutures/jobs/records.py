@@ -98,7 +98,7 @@ class Job(Persistent):  # type: ignore[misc]
         self._wanted = _Kept(wanted)
         self.side = Side()
         self.due = due
-        self.since = wanted.submitted
+        self.since = self._counts_from = wanted.submitted
         self._state = JobState.WAITING.value
 
     def __repr__(self) -> str:
@@ -171,16 +171,15 @@ class Job(Persistent):  # type: ignore[misc]
         self._enter(JobState.CANCELLED, now)
 
     def retry(self, now: float) -> None:
-        """Let a dead or cancelled job wait again, with all of its attempts."""
+        """Let a dead or cancelled job wait again, with all of its attempts and its time."""
         self._leave(JobState.DEAD, JobState.CANCELLED)
         self.attempt = self.deaths = 0
         self.due = now
         self.side = Side()
-        self._wanted = _Kept(self.wanted._replace(deadline=now + self._allowed()))
+        allowed = self.wanted.deadline - self._counts_from
+        self._counts_from = now
+        self._wanted = _Kept(self.wanted._replace(deadline=now + allowed))
         self._enter(JobState.WAITING, now)
-
-    def _allowed(self) -> float:
-        return self.wanted.deadline - self.wanted.submitted
 
     def _leave(self, *states: JobState) -> None:
         if self.state not in states:
