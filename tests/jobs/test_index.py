@@ -231,7 +231,7 @@ def test_a_job_of_another_share_comes_soon_if_nobody_takes_it():
         add(index, str(number))
     taken = take_all(index, share=0, shares=2)
     late = [taken.index(str(number)) - number for number in range(1000)]
-    assert max(late) <= 1000 and taken.index("0") < 100
+    assert max(late) < 100
 
 
 # Lines
@@ -305,7 +305,7 @@ def test_a_purge_beside_a_reader_takes_nothing_from_it(client):
     """Neither from what it has read, nor from what it reads next."""
     index, purge = Index(), Purge(Kept(done=10, dead=10))
     for number in range(4):
-        job = client.add("a")
+        job = client.add("a", deadline=NOW + 10**6)
         if number != 2:
             job.cancel(NOW)
     client.commit()

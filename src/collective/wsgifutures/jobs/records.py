@@ -139,9 +139,13 @@ class Job(Persistent):  # type: ignore[misc]
         self._enter(JobState.RUNNING, now)
         return Claim(self.id, self._p_oid, self.generation)
 
+    def has(self, claim: Claim) -> bool:
+        """Tell whether the job runs, and *claim* is its last one."""
+        return self.state is JobState.RUNNING and self.generation == claim.generation
+
     def check(self, claim: Claim) -> None:
         """Raise ``ClaimLost`` if *claim* is not the last one, or the job is not running."""
-        if self.state is not JobState.RUNNING or self.generation != claim.generation:
+        if not self.has(claim):
             raise ClaimLost(self.id, self._state)
 
     def finish(self, claim: Claim, result: bytes, now: float) -> None:

@@ -30,6 +30,7 @@ from .submitting import listeners
 from .work import Attempt
 from .work import find_context
 from collections import Counter
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -58,8 +59,15 @@ PURGE_EVERY = 10.0
 #: Seconds until the next look while more jobs wait than may begin.
 SOON = 0.1
 
+#: Seconds until a job is looked at again that could not be claimed, for whatever reason.
+BROKEN = 60.0
+
 #: How often a change is tried that somebody else may make at the same time.
 TRIES = 20
+
+
+#: An attempt, its lock, and why nothing of it is committed.
+_End = tuple[Attempt, str, BaseException | None]
 
 
 class Runner:
@@ -100,7 +108,8 @@ class Runner:
         self._runtime = current_runtime()
         self._wake = self._runtime.signal()
         self._lock = threading.Lock()  # one change at a time
-        self._unsettled: list[tuple[Attempt, str, BaseException | None]] = []
+        self._unsettled: deque[_End] = deque()  # ends that are not written yet
+        self._ended: deque[_End] = deque()  # ends that the index does not know yet
         self._stopping = False
         self._last_tid: Any = None
         self._next_beat = 0.0
@@ -108,6 +117,7 @@ class Runner:
         self._purge = Purge(kept or Kept())
         self._sees_all = not _is_relational(database.storage)
         self._alone = False
+        self._kept_back: Place | None = None  # waits until nothing else runs
 
     def start(self) -> None:
         """Begin to look."""
@@ -124,7 +134,9 @@ class Runner:
         self._stopping = True
         for attempt in list(self.running.values()):
             attempt.stop()
-        if self.running:
+        with self._lock:  # what is being claimed is claimed
+            has_some = bool(self.running)
+        if has_some:
             self._change(self._let_go_of_all)
 
     # The loop
@@ -145,9 +157,7 @@ class Runner:
 
     def _look(self, now: float) -> float:
         """Do what is to be done *now*; return for how long nothing is, in seconds."""
-        unsettled, self._unsettled = self._unsettled, []
-        for end in unsettled:
-            self._note_end(*end)
+        self._look_at_ends()
         if self._has_changed() or self._is_due(now):
             if lanes.need_some(now):
                 self._change(lambda store: lanes.renew(store, now), lanes.renewed)
@@ -157,8 +167,21 @@ class Runner:
                 self._claim_some(now)
         if self.running and time.monotonic() >= self._next_beat:
             self._beat()
+        return self._pause(now)
+
+    def _look_at_ends(self) -> None:
+        """Write the ends that could not be written, and tell the index of those that are."""
+        for _ in range(len(self._unsettled)):
+            self._note_end(*self._unsettled.popleft())
+        while self._ended:
+            attempt, lock, error = self._ended.popleft()
+            self.counts["done" if error is None else "failed"] += 1
+            self.index.drop(lock)
+            self.index.open(attempt.wanted.queue)
+
+    def _pause(self, now: float) -> float:
         due = self.index.next_look()
-        if self._claims and self.index.oldest() is not None and len(self.running) < self._most:
+        if self._claims and self.index.offers(now) and len(self.running) < self._most:
             due = now + SOON
         return LOOK_EVERY if due is None else max(0.01, min(LOOK_EVERY, due - now))
 
@@ -169,7 +192,9 @@ class Runner:
 
     def _is_due(self, now: float) -> bool:
         due = self.index.next_look()
-        return bool(self.running or len(self._neighbours) or (due is not None and due <= now))
+        if self.index.offers(now) or self._kept_back or (due is not None and due <= now):
+            return True
+        return bool(self.running or len(self._neighbours))
 
     # Looks
 
@@ -181,19 +206,17 @@ class Runner:
                 return
             self.index.read(store)
             for attempt in list(self.running.values()):
-                self._look_at(connection.get(attempt.claim.oid), attempt)
+                self._look_at(_find(connection, attempt.claim.oid), attempt)
             dead = self._neighbours.look(store, self._place)
         for id in dead:
             self._change(partial(self._rescue, id=id))
 
-    def _look_at(self, job: Job, attempt: Attempt) -> None:
-        if job.side.cancel or self._has_lost(job, attempt):
+    def _look_at(self, job: Job | None, attempt: Attempt) -> None:
+        if job is None or job.side.cancel or self._has_lost(job, attempt):
             attempt.cancel()
 
     def _has_lost(self, job: Job, attempt: Attempt) -> bool:
-        if job.state is JobState.DONE:  # it just ended
-            return False
-        return job.state is not JobState.RUNNING or job.generation != attempt.claim.generation
+        return job.state is not JobState.DONE and not job.has(attempt.claim)  # done: it just ended
 
     def _rescue(self, store: Store, id: str) -> bool:
         record = store.runners.get(id)
@@ -217,61 +240,104 @@ class Runner:
 
     def _claim_some(self, now: float) -> None:
         """Claim as many jobs as may begin."""
-        while not self._stopping and self._has_room():
-            place = self.index.take(now, *self._neighbours.share)
+        while self._has_room():
+            place = self._next_place(now)
             if place is None:
-                return
-            if place.entry.alone and self.running:  # it waits until it is alone, and others too
-                self.index.put_off(place, now)
                 return
             attempt = self._claim_safely(place, now)
             if attempt is not None:
                 self._alone = place.entry.alone
-                self.running[attempt.claim.job] = attempt
-                self._begin(partial(self._run, attempt, place.entry.lock))
+                self._begin_safely(attempt, place.entry.lock)
 
     def _has_room(self) -> bool:
         """Tell whether one more job may run: it should get a slot soon, too."""
-        gate, begun = self._worker.gate, [a for a in self.running.values() if a.has_begun]
-        in_line = gate.jobs_waiting + len(self.running) - len(begun)
-        return len(self.running) < self._most and not self._alone and in_line < gate.slots
+        running = list(self.running.values())
+        in_line = self._worker.gate.jobs_waiting + sum(not one.has_begun for one in running)
+        has_slot = in_line < self._worker.gate.slots
+        return has_slot and len(running) < self._most and not self._alone and not self._stopping
+
+    def _next_place(self, now: float) -> Place | None:
+        """Take the next place; None if no job may begin."""
+        place = self._kept_back or self.index.take(now, *self._neighbours.share)
+        self._kept_back = None
+        if place is not None and place.entry.alone and self.running:
+            self._kept_back = place  # and the others wait for it: else its turn never comes
+            return None
+        return place
 
     def _claim_safely(self, place: Place, now: float) -> Attempt | None:
         """Claim the job of *place*; put the place back if that cannot be written now."""
         try:
-            return self._claim(place, now)
-        except POSKeyError:  # its submission was undone
-            self.index.drop(place.entry.lock)
+            with self._lock:
+                return self._claim(place, now)
         except TransientError:  # somebody else was faster with it, or with what it takes
             self.index.put_off(place, now + SOON)
-        except Exception:
-            self.index.put_off(place, now)
+        except Exception:  # others come first then
+            self.index.put_off(place, now + BROKEN)
             raise
         return None
 
     def _claim(self, place: Place, now: float) -> Attempt | None:
         """Claim the job of *place*; None if it does not wait any more, or has to wait."""
-        with self._lock, desk.changing(self._database) as connection:
-            store, job = make_store(connection), connection.get(place.oid)
-            if job.state is not JobState.WAITING or job.generation != place.entry.generation:
-                self.index.drop(place.entry.lock)
-                return None
-            names = desk.may_claim(store, job, self._limits)
-            if names is None:
-                self.index.put_off(place, now + LOOK_EVERY)
-                return None
-            try:
-                path = find_context(connection, job.wanted, now)
-            except desk.HOPELESS as error:
-                desk.bury(store, job, now, str(error))
-                self.index.drop(place.entry.lock)
-                return None
-            claim = desk.claim(store, job, self.id, names, now)
-            others = [connection.get(a.claim.oid) for a in self.running.values()]
-            desk.beat(store, self.id, self._place, (*others, job))
-            return Attempt(job, claim, path)
+        if self._stopping:
+            self.index.put_off(place, now)
+            return None
+        with desk.changing(self._database) as connection:
+            found = self._decide(connection, place, now)
+        if isinstance(found, Attempt):
+            if not self.running:  # the claim was a heartbeat, too
+                self._next_beat = time.monotonic() + BEAT_EVERY
+            self.running[found.claim.job] = found
+            return found
+        if found is None:
+            self.index.drop(place.entry.lock)
+        else:
+            self.index.put_off(place, found)
+        return None
+
+    def _decide(self, connection: Any, place: Place, now: float) -> Attempt | float | None:
+        """Claim the job of *place*; or return when to look again, None if never."""
+        store, job = make_store(connection), _find(connection, place.oid)
+        if job is None:
+            return None
+        if job.state is JobState.RUNNING and job.runner == self.id and job.id not in self.running:
+            desk.let_go(store, job, now)  # a claim was committed after all, whose commit failed
+            return None
+        if job.state is not JobState.WAITING or job.generation != place.entry.generation:
+            return None
+        if job.id in self.running:  # an attempt that has lost its claim has to end first
+            return now + LOOK_EVERY
+        names = desk.may_claim(store, job, self._limits)
+        if names is not None:
+            return self._take_over(store, job, names, now)
+        if desk.is_open(store, place.entry.queue, self._limits):
+            return now + LOOK_EVERY
+        self.index.close(place.entry.queue, now + LOOK_EVERY)
+        return now
+
+    def _take_over(self, store: Store, job: Job, names: list[str], now: float) -> Attempt | None:
+        """Write the claim; None if the attempt has failed at once."""
+        connection = store._p_jar
+        claim = desk.claim(store, job, self.id, names, now)
+        try:
+            path = find_context(connection, job.wanted, now)
+        except TransientError:
+            raise
+        except Exception as error:  # gone, too late; or the site is broken, which people see so
+            desk.settle(store, job, error, now)
+            return None
+        running = [_find(connection, attempt.claim.oid) for attempt in list(self.running.values())]
+        claims = (*(one for one in running if one is not None), job)
+        desk.beat(store, self.id, self._place, claims)
+        return Attempt(job, claim, path)
 
     # One job
+
+    def _begin_safely(self, attempt: Attempt, lock: str) -> None:
+        try:
+            self._begin(partial(self._run, attempt, lock))
+        except Exception as error:  # there are too many threads
+            self._note_end(attempt, lock, error)
 
     def _begin(self, run: Callable[[], None]) -> None:
         """Let *run* run beside."""
@@ -291,10 +357,9 @@ class Runner:
             logger.exception("The end of job %s is not written yet.", attempt.claim.job)
             self._unsettled.append((attempt, lock, error))
             return
-        self.counts["done" if error is None else "failed"] += 1
         del self.running[attempt.claim.job]
         self._alone = False
-        self.index.drop(lock)
+        self._ended.append((attempt, lock, error))  # only the loop changes the index
 
     def _settle(self, attempt: Attempt, error: BaseException) -> None:
         """Write that nothing of an attempt is committed, unless it is another runner's job now."""
@@ -302,10 +367,13 @@ class Runner:
             self._change(partial(self._write_end, attempt, error))
         except ClaimLost as lost:
             error = lost
-        logger.warning("Job %s: %s", attempt.claim.job, error)
+        told, _ = desk.describe(attempt.wanted, error)
+        logger.warning("Job %s: %s", attempt.claim.job, told)
 
     def _write_end(self, attempt: Attempt, error: BaseException, store: Store) -> bool:
-        now, job = time.time(), store._p_jar.get(attempt.claim.oid)
+        now, job = time.time(), _find(store._p_jar, attempt.claim.oid)
+        if job is None:
+            raise ClaimLost(attempt.claim.job, "gone")
         job.check(attempt.claim)
         if isinstance(error, Interrupted | TransientError):
             desk.let_go(store, job, now, desk.SOON)
@@ -335,27 +403,37 @@ class Runner:
 
     def _beat(self) -> None:
         self._next_beat = time.monotonic() + BEAT_EVERY
-        attempts = list(self.running.values())
+        told = {attempt: attempt.current.told for attempt in list(self.running.values())}
 
         def beat(store: Store) -> bool:
-            jobs = [store._p_jar.get(attempt.claim.oid) for attempt in attempts]
-            desk.beat(store, self.id, self._place, tuple(jobs))
-            for job, attempt in zip(jobs, attempts, strict=True):
-                if attempt.current.told is not None:
-                    job.side.progress, job.side.words = attempt.current.told
+            jobs = {attempt: _find(store._p_jar, attempt.claim.oid) for attempt in told}
+            claims = tuple(job for job in jobs.values() if job is not None)
+            desk.beat(store, self.id, self._place, claims)
+            for attempt, job in jobs.items():
+                written = told[attempt]
+                if job is not None and written is not None:
+                    job.side.progress, job.side.words = written
             return True
 
         self._change(beat)
-        for attempt in attempts:
-            attempt.current.told = None
+        for attempt, written in told.items():
+            attempt.current.has_written(written)
 
     def _let_go_of_all(self, store: Store) -> bool:
         now = time.time()
         for attempt in list(self.running.values()):
-            job = store._p_jar.get(attempt.claim.oid)
-            if not self._has_lost(job, attempt) and job.state is JobState.RUNNING:
+            job = _find(store._p_jar, attempt.claim.oid)
+            if job is not None and job.has(attempt.claim):
                 desk.let_go(store, job, now)
         return True
+
+
+def _find(connection: Any, oid: bytes) -> Job | None:
+    """Return the job of a record; None if its submission was undone, or it was purged."""
+    try:
+        return connection.get(oid)  # type: ignore[no-any-return]
+    except POSKeyError:
+        return None
 
 
 def _is_relational(storage: Any) -> bool:

@@ -15,14 +15,13 @@ from .origin import Origin
 from .origin import run_as
 from .origin import take_origin
 from .records import Job
-from .records import Lane
 from .records import Store
 from .records import Wanted
 from .store import add_job
-from .store import COMMON
 from .store import lanes
 from .store import main_connection
 from .store import make_store
+from .store import open_lane
 from AccessControl import getSecurityManager
 from Acquisition import aq_base
 from collections.abc import Callable
@@ -77,7 +76,7 @@ def submit(task: Any, options: Options, context: Any, arguments: bytes, lock: st
         secret=task.secret,
         trace=ids.headers().get("traceparent", ""),
     )
-    job = add_job(_own_lane(store), wanted, options.due(now))
+    job = add_job(open_lane(store, _own_lane(), now), wanted, options.due(now))
     if unique:
         store.unique[unique] = (job, now + (options.unique_for or 0.0))
     return job
@@ -118,7 +117,8 @@ def _find_unique(store: Store, unique: str, now: float) -> Job | None:
 # The transaction
 
 
-def _own_lane(store: Store) -> Lane:
+def _own_lane() -> str:
+    """Return the id of the lane of this transaction."""
     txn = transaction.get()
     try:
         submission = txn.data(_Submission)
@@ -128,9 +128,7 @@ def _own_lane(store: Store) -> Lane:
         submission = _Submission()
         txn.set_data(_Submission, submission)
         txn.join(submission)
-    # A transaction that began before the lane was made does not see it.
-    lane: Lane = store.lanes.get(submission.lane) or store.lanes[COMMON]
-    return lane
+    return str(submission.lane)
 
 
 class _Submission:

@@ -45,6 +45,11 @@ class Current:
             raise ValueError(f"progress({done!r}): give a number from 0 to 1.")
         self.told = (float(done), str(words)[:200])
 
+    def has_written(self, told: tuple[float, str] | None) -> None:
+        """Forget what was *told*, unless something newer was meanwhile."""
+        if self.told is told:
+            self.told = None
+
 
 class Attempt(Run):
     """One attempt at a job, as it is published.
@@ -124,7 +129,7 @@ class Attempt(Run):
     def begin(self) -> None:
         """Begin a pass. The time in line behind visitors is none of the job's."""
         super().begin()
-        if getattr(self, "_until", 0.0) is None:
+        if self._until is None:
             self._until = time.monotonic() + self.wanted.timeout
 
     def _work(self, context: Any, request: Any) -> Any:
