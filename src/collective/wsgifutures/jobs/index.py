@@ -75,11 +75,12 @@ class Index:
 
     def _add_all(self, line: Any, first: int) -> int:
         """Add the places from number *first* on; return the number of the next one."""
-        first = min(first, next_number(line))  # an undo lets a number be given again
-        found = [Entry(*value) for value in line.values(first)]
-        for entry in found:
-            self.add(entry)
-        return next_number(line)
+        following = next_number(line)
+        if following > first:
+            found = [Entry(*value) for value in line.values(first)]
+            for entry in found:
+                self.add(entry)
+        return following  # after an undo a lower one, which will be given to another job
 
     def add(self, entry: Entry) -> None:
         """Add a place."""

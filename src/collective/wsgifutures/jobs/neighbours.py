@@ -4,6 +4,7 @@ A runner that has jobs changes its heartbeat every few seconds. Clocks of hosts 
 counts is for how long nothing was seen to change, by the clock of whoever looks.
 """
 
+from .desk import jobs_of_runner
 from .records import Runner
 from .records import Store
 
@@ -73,8 +74,8 @@ def is_dead(runner: Runner, silence: float, place: tuple[str, int]) -> bool:
 
 
 def has_jobs(runner: Runner) -> bool:
-    """Tell whether *runner* has jobs."""
-    return any(job.runner == runner.id and not job.ended for job in runner.claims)
+    """Tell whether *runner* has jobs. One that it let go of is nobody's."""
+    return bool(jobs_of_runner(runner))
 
 
 def _runs(pid: int) -> bool:

@@ -57,8 +57,8 @@ def find_job(store: Store | None, id: str) -> Job | None:
     lane = None if store is None else store.lanes.get(lane_id)
     if lane is None or not number.isascii() or not number.isdigit() or len(number) > 18:
         return None
-    found = lane.jobs.get(int(number))
-    return None if found is None else found[0]
+    job, *_ = lane.jobs.get(int(number), (None,))
+    return job if job is not None and job.id == id else None
 
 
 def add_job(lane: Lane, wanted: Wanted, due: float) -> Job:
