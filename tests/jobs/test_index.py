@@ -20,8 +20,6 @@ from hypothesis.stateful import RuleBasedStateMachine
 import itertools
 import transaction
 
-numbers = itertools.count(1)
-
 
 class Record:
     """A job's record, of which an index keeps the name only."""
@@ -327,6 +325,7 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.index = Index()
+        self.names = itertools.count(1)
         self.now = NOW
         self.waiting = {}  # by name: the entry, and until when it is put off
         self.out = {}  # by name: the place
@@ -339,7 +338,7 @@ class AnyOrder(RuleBasedStateMachine):
         priority=st.sampled_from(list(PRIORITIES.values())),
     )
     def come(self, queue, lock, delay, priority):
-        name = str(next(numbers)).encode()
+        name = str(next(self.names)).encode()
         due = self.now + delay
         entry = Entry(Record(name), 0, queue, priority, due, lock, False, 0.0, "", "t")
         self.index.add(entry)

@@ -77,6 +77,8 @@ class Task(Generic[P]):
         self.backoff = check_seconds("backoff", backoff)
         self.secret = secret
         self.goes_to = goes_to
+        if not isinstance(lock, str) and not callable(lock):
+            raise TypeError(f"lock={lock!r} is neither a text nor a function.")
         self._lock = lock
         _, *others = inspect.signature(function).parameters.values()
         self._signature = inspect.Signature(others)
@@ -161,8 +163,16 @@ class Task(Generic[P]):
         return Requested(TASK_VIEW)
 
     def lock_of(self, context: Any, args: Any, kwargs: Any) -> str:
-        """Return what no two jobs hold side by side; empty if there is nothing."""
-        name = self._lock(context, *args, **kwargs) if callable(self._lock) else self._lock
+        """Return what no two jobs hold side by side; empty if there is nothing.
+
+        Raises:
+            TypeError: ``lock=`` gave something else than a text.
+        """
+        if isinstance(self._lock, str):
+            return self._lock
+        name = self._lock(context, *args, **kwargs)
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{self.name}: lock= gave {name!r}, which is not a text.")
         return name or ""
 
     def pause(self, failed: int) -> float:
@@ -207,7 +217,7 @@ def find_task(name: str) -> Task[Any]:
         module = module.rpartition(".")[0]
         try:
             importlib.import_module(module)
-        except ImportError:
+        except (ImportError, TypeError, ValueError):  # it is no name of a module
             continue
         break
     try:
@@ -259,12 +269,16 @@ def check_function(function: Any, name: str) -> None:
     """Refuse a *function* that cannot be a task.
 
     Raises:
-        TypeError: It is ``async def``, has no first argument, or has no name and no *name*.
+        TypeError: It is ``async def`` or a generator, has no first argument, or has no name and
+            no *name*.
     """
     if not callable(function):
         raise TypeError(f"@task is for a function, not for {function!r}.")
     check_not_async(function)
-    if not inspect.signature(function).parameters:
+    if inspect.isgeneratorfunction(function):
+        raise TypeError(f"{dotted_name(function)} is a generator, which nobody would iterate.")
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None or first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
         raise TypeError(
             f"{dotted_name(function)} takes no argument. The first argument of a task is its "
             "context: the object that the job is about."
