@@ -145,6 +145,10 @@ class Refusal(Enum):
         "page send a form by POST. If the request is meant to change something all the same, "
         "say so before submit: alsoProvides(request, IDisableCSRFProtection)."
     )
+    NO_USER = (
+        "the user has no id, as the emergency user has none, so the job could run as nobody. Log "
+        "in as a user of the site or of Zope's root, or name one: run_as=..."
+    )
 
 
 class SubmitRefused(JobError):
