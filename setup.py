@@ -50,6 +50,7 @@ setup(
         "gevent>=24.10.1",  # what gunicorn's gevent worker asks for
         "gunicorn>=23",  # the oldest that a held request was tried with
         "packaging",
+        "persistent",
         "plone.api",  # the site and its users, as add-on authors ask for them
         "plone.app.layout",  # the title of a page
         "plone.app.registry",
@@ -60,6 +61,7 @@ setup(
         "plone.portlets",
         "plone.protect",
         "plone.registry",
+        "plone.uuid",
         "prometheus_client",  # the text that Prometheus reads; has no dependencies itself
         "Products.CMFCore",
         "Products.CMFPlone",
