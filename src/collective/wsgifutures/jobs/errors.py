@@ -221,9 +221,9 @@ _CHANGED = {
         'does is committed together with "done", once. Leave the commit to the runner.'
     ),
     "ended": (
-        "called transaction.abort(), or commit() after it, so what it did is not all in the "
-        'transaction in which "done" is recorded. The job is not done. Leave the transaction to '
-        "the runner; to undo a part, use a savepoint."
+        "called transaction.abort() or begin(), so what it did is not in the transaction in which "
+        '"done" is recorded. The job is not done. Leave the transaction to the runner; to undo a '
+        "part, use a savepoint."
     ),
     "doomed": (
         "doomed the transaction, so nothing is committed, and the job is not done. Raise an "
