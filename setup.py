@@ -45,6 +45,7 @@ setup(
     install_requires=[
         "AccessControl",
         "Acquisition",
+        "BTrees",
         "cachetools",  # the answers of upstreams in memory, bounded
         "dogpile.cache",  # the same in Redis and Memcached
         "gevent>=24.10.1",  # what gunicorn's gevent worker asks for

@@ -107,7 +107,8 @@ def names_in(title):
 
 def test_page_of_the_api_has_every_public_name():
     """And every method of an upstream; no more, no less."""
-    names = set().union(*map(names_in, ("Ask for a result", "Call a service", "Errors")))
+    parts = ("Ask for a result", "Work after the answer", "Call a service", "Errors")
+    names = set().union(*map(names_in, parts))
     upstream = collective.wsgifutures.Upstream("listed", "http://127.0.0.1:1")
     methods = {
         f"Upstream.{name}" for name, one in vars(upstream).items() if isinstance(one, Method)

@@ -3,11 +3,11 @@
 from . import parts
 from .fakes import raised_by
 from .parts import ask
+from .parts import late
 from .parts import log
 from .parts import swallow
 from .parts import Viewlet
 from collective.wsgifutures import fragment
-from collective.wsgifutures import future
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
@@ -247,15 +247,10 @@ def test_a_deferred_part_inside_of_an_ordinary_one_does_not_hold_it():
 # the last passes
 
 
-@future(timeout=60)
-def never(text):
-    return text
-
-
 def test_a_deferred_part_at_the_deadline_is_put_off_as_ever():
     """It is the page that is too late, not the part."""
-    late = fragment(placeholder="too late")(lambda: never("y"))
-    request = HeldRequest(page_of(lambda: later("x") + late()))
+    too_late = fragment(placeholder="too late")(lambda: late("y"))
+    request = HeldRequest(page_of(lambda: later("x") + too_late()))
     assert request.publish() is HELD
     request.advance(55)
     assert request.publish() == "[later]too late"
@@ -368,7 +363,7 @@ def test_a_subclass_may_be_ordinary_again():
 @fragment(deferred=True, placeholder="…")
 class Hangs(Viewlet):
     def update(self):
-        never(self.text)
+        late(self.text)
 
 
 def test_a_deferred_class_that_is_published_by_itself_gives_no_placeholder_at_the_deadline():

@@ -2,12 +2,12 @@
 
 from .fakes import raised_by
 from .parts import ask
+from .parts import late
 from .parts import log
 from .parts import passes_of
 from .parts import swallow
 from .parts import Viewlet
 from collective.wsgifutures import fragment
-from collective.wsgifutures import future
 from collective.wsgifutures import FutureCancelled
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import HoldExpired
@@ -230,11 +230,6 @@ def test_an_error_of_a_part_is_raised():
 
 
 # the last pass
-
-
-@future(timeout=60)
-def late(text):
-    return text
 
 
 def test_a_part_in_the_last_pass_gives_its_placeholder():

@@ -9,6 +9,7 @@ from .test_gate import free_slots
 from .test_gate import run_new
 from .test_gate import run_resumed
 from .test_gate import wait_until
+from .test_gate_jobs import run_job
 from .test_waiting import Only
 from .test_waiting import Request
 from collective.wsgifutures import future
@@ -114,6 +115,16 @@ def test_a_pass_that_does_not_end_in_time_goes_on_and_frees_its_slot():
     slow.go_on.set()
     wait_until(lambda: closed)
     assert (free_slots(gate), closed) == (1, ["closed"])
+
+
+def test_pass_of_a_job_that_does_not_end_in_time_is_a_jobs_until_it_ends():
+    """No other job has its place meanwhile."""
+    gate, slow = Gate(2), Blocking()
+    error = raised_by(run_job, gate, slow, until=time.monotonic() + 0.02)
+    assert (type(error), gate.jobs_running, free_slots(gate)) == (NoAnswer, 1, 1)
+    slow.go_on.set()
+    wait_until(lambda: free_slots(gate) == 2)
+    assert gate.jobs_running == 0
 
 
 @pytest.mark.parametrize("error", [gevent.GreenletExit, gevent.Timeout])

@@ -18,6 +18,7 @@ from collective.wsgifutures import compat
 from collective.wsgifutures import fragment
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import HoldExpired
+from collective.wsgifutures.kernel import checks
 from collective.wsgifutures.kernel import keepers
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.testing import HELD
@@ -37,7 +38,7 @@ LATE = {"placeholder": with_late_part, "default": with_late_default}
 @pytest.fixture(autouse=True)
 def _nothing_logged():
     log.clear()
-    keepers._logged.clear()
+    checks._logged.clear()
 
 
 @pytest.fixture(params=DECORATORS.values(), ids=DECORATORS)

@@ -8,6 +8,7 @@ from collective.wsgifutures.kernel.errors import Suspended
 from collective.wsgifutures.kernel.errors import TooManyPasses
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.hold import HoldState
+from collective.wsgifutures.kernel.keep import keep_pass
 from collective.wsgifutures.kernel.passes import current_pass
 from collective.wsgifutures.testing.by_hand import publish_once
 from contextvars import ContextVar
@@ -191,3 +192,14 @@ def test_context_variables_go_into_a_pass_and_not_out_of_it():
     publish(lambda: view(lambda: True), hold)
     assert seen == ["by the server"] * 2
     assert setting.get() == "by the server"
+
+
+def test_new_call_of_a_kept_pass_that_nothing_can_run_is_refused():
+    """The error says which call."""
+
+    def view():
+        keep_pass()
+        suspends()
+
+    with pytest.raises(RuntimeError, match="a is new in a pass that is kept"):
+        publish(view)

@@ -28,6 +28,7 @@ def test_the_public_names_are_those_of_the_package():
         *("ArgumentRefused", "ResultRefused", "Suspended", "ExecutorBusy", "ProcessEnded"),
         *("Upstream", "Answer", "UpstreamError", "UpstreamTimeout", "UpstreamFailed"),
         *("UpstreamRefused", "keep_pass"),
+        *("task", "publish", "current_job", "Retry", "JobError", "SubmitRefused"),
         *("UpstreamTooLarge", "UpstreamStatus", "UpstreamBusy", "UpstreamOff", "SettingRefused"),
     }
     assert set(testing.__all__) == {
@@ -35,7 +36,7 @@ def test_the_public_names_are_those_of_the_package():
     }
     assert set(config.__all__) == {
         *("graceful_timeout", "nworkers_changed", "post_fork", "post_worker_init", "worker_class"),
-        "worker_connections",
+        *("worker_connections", "worker_exit", "worker_int"),
     }
 
 

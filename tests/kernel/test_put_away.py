@@ -13,7 +13,7 @@ from .parts import passes_of
 from .test_executors import SECONDS
 from collective.wsgifutures import fragment
 from collective.wsgifutures import FuturesError
-from collective.wsgifutures.kernel import keepers
+from collective.wsgifutures.kernel import checks
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.kernel.passes import current_pass
 from collective.wsgifutures.testing import HELD
@@ -28,7 +28,7 @@ import threading
 @pytest.fixture(autouse=True)
 def _forget():
     log.clear()
-    keepers._logged.clear()
+    checks._logged.clear()
     hand_made.forget()
     yield
     hand_made.forget()

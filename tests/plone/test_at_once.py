@@ -380,6 +380,66 @@ def test_a_view_that_commits_while_something_is_pending_ends_before(site):
     assert (site.portal.counter, site.commits) == (1, 1)
 
 
+@pytest.fixture(params=["abort", "begin", "abort and begin", "commit"])
+def another_transaction(request):
+    """What begins another transaction within a pass."""
+
+    def begin():
+        for name in request.param.split(" and "):
+            getattr(transaction, name)()
+
+    return begin
+
+
+def test_a_view_that_commits_a_later_transaction_is_published_once(site, another_transaction):
+    """It may have given up what came before."""
+
+    def view(self):
+        another_transaction()
+        count(self)
+        transaction.commit()
+        return ask("a")
+
+    site.view("commits", view)
+    answer = site.get("commits")
+    assert (answer.passes, answer.text) == (["200"], "A")
+    assert (site.portal.counter, site.errors, answer.left_over) == (1, [], [])
+
+
+@pytest.mark.parametrize("another", ["abort", "begin"])
+def test_a_view_that_commits_a_later_transaction_while_something_is_pending_ends_before(
+    site, another
+):
+    """Nothing of it is committed."""
+
+    def view(self):
+        getattr(transaction, another)()
+        count(self)
+        text = ask.submit("a").result(default="")
+        transaction.commit()
+        return text
+
+    site.view("commits", view)
+    answer = site.get("commits")
+    assert (answer.passes, answer.text) == (["Suspended", "200"], "A")
+    assert (site.portal.counter, site.errors, answer.left_over) == (1, [], [])
+
+
+def test_a_view_that_aborts_and_asks_is_published_again(site):
+    """It has done nothing that cannot be undone."""
+
+    def view(self):
+        count(self)
+        transaction.abort()
+        return ask("a")
+
+    site.view("aborts", view)
+    known = len(transaction.manager.manager._synchs)
+    answer = site.get("aborts")
+    assert (answer.passes, answer.text) == (["Suspended", "200"], "A")
+    assert (answer.left_over, len(transaction.manager.manager._synchs)) == ([], known)
+
+
 # an act of an add-on's own
 
 

@@ -6,7 +6,7 @@ from askportlets import portlets
 from collective.wsgifutures import fragment
 from collective.wsgifutures import FuturesError
 from collective.wsgifutures import HoldExpired
-from collective.wsgifutures.kernel import keepers
+from collective.wsgifutures.kernel import checks
 from holdsite import ADMIN
 from holdsite import ask
 from holdsite import calls
@@ -413,7 +413,7 @@ def test_a_viewlet_at_the_deadline_gives_its_placeholder(site):
 def _empty_caches():
     getUtility(IRAMCache).invalidateAll()
     forever._memos.clear()
-    keepers._logged.clear()
+    checks._logged.clear()
     yield
     getUtility(IRAMCache).invalidateAll()
     forever._memos.clear()
@@ -519,7 +519,7 @@ BY_HAND = {"module": in_a_dict_of_the_module, "context": on_the_context}
 @pytest.fixture
 def _nothing_kept():
     _kept.clear()
-    keepers._logged.clear()
+    checks._logged.clear()
     yield
     _kept.clear()
 

@@ -2,11 +2,11 @@
 
 from AccessControl import getSecurityManager
 from collective.wsgifutures import future
+from collective.wsgifutures.publisher.layers import NotLoaded
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.testing import publication
 from collective.wsgifutures.testing import UnexpectedCall
-from collective.wsgifutures.testing.publication import NotLoaded
 from collective.wsgifutures.wsgi.joints import joints
 from holdsite import count
 from plone.app.testing import login

@@ -1,6 +1,7 @@
 """Each page of ours has a title of its own in the browser's tab."""
 
 from holdsite import ADMIN
+from lxml.html import fromstring
 from plone import api
 from sitesettings import install
 from sitesettings import PANEL
@@ -28,6 +29,7 @@ def title(site, tmp_path):
         assert answer.status == 200
         head = answer.body.partition("</head>")[0]
         assert head.count("<title>") == 1
+        ask.heading = fromstring(answer.body).findtext(".//h1")
         return head.partition("<title>")[2].partition("</title>")[0].strip()
 
     return ask
@@ -49,5 +51,15 @@ def test_page_of_the_site_has_the_title_that_it_had(title):
     ],
 )
 def test_page_of_ours_has_a_title_of_its_own(title, path, query, expected):
-    """Before the site's, as Plone puts it."""
+    """Before the site's, as Plone puts it; and it is the heading of the page."""
     assert title(path, **query) == f"{expected} — {SITE}"
+    assert title.heading.strip() == expected
+
+
+def test_title_and_heading_are_in_the_language_of_the_page(title):
+    """Both."""
+    api.portal.set_registry_record("plone.available_languages", ["en", "de"])
+    api.portal.set_registry_record("plone.default_language", "de")
+    transaction.commit()
+    assert title("@@futures-status").startswith(f"{title.heading} — ")
+    assert title.heading == "Aktueller Zustand"

@@ -12,6 +12,7 @@ from processes import ROOT
 import re
 import shutil
 import sys
+import time
 
 sys.path.append(str(ROOT / "examples"))
 
@@ -28,8 +29,11 @@ OF_ALL = (*OF_PLONE, "src", "examples", "tests/server/instances.py")
 #: What Python and pip make beside them.
 _MADE = re.compile(r"/__pycache__/|\.egg-info/")
 
-#: Is in an instance that is complete.
+#: Is in an instance that is complete; touched by each suite that begins to use it.
 READY = ".ready"
+
+#: An instance that is no longer current may be in use until then, in seconds.
+UNUSED = 24 * 3600.0
 
 USERS = {"alice": "wonderland-1", "bob": "wonderland-2"}
 
@@ -89,10 +93,17 @@ def keep(name, make, depends_on):
     with alone(lock):  # another suite may want to make the same
         if not (folder / READY).exists():
             for old in KEPT.glob(f"{kind}-*"):
-                shutil.rmtree(old)
+                if not _may_be_in_use(old):
+                    shutil.rmtree(old)
             make(folder)
-            (folder / READY).touch()
+        (folder / READY).touch()
     return folder
+
+
+def _may_be_in_use(instance):
+    """Tell whether another suite may have *instance*. Nobody makes one of its kind now."""
+    ready = instance / READY
+    return ready.exists() and time.time() - ready.stat().st_mtime < UNUSED
 
 
 def _make_tested(folder):

@@ -11,6 +11,7 @@ from collective.wsgifutures import UpstreamTimeout
 from collective.wsgifutures.testing import HeldRequest
 from collective.wsgifutures.upstreams import names
 
+import _socket
 import contextlib
 import pytest
 import socket
@@ -146,6 +147,55 @@ def test_look_ups_that_hang_delay_nobody_else(outside, weather, known):
     assert time.monotonic() - began < 0.5
     for thread in threads:
         thread.join(5)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "fine"])
+def test_look_ups_of_other_code_that_hang_delay_no_call(outside, weather, known, hanging, host):
+    """They have all of gevent's threads: neither an address nor a name of ours needs one."""
+    known["fine"] = ["127.0.0.1"]
+    hanging(10)
+    began = time.monotonic()
+    assert weather(at=outside.url.replace("127.0.0.1", host)).get("/").ok
+    assert time.monotonic() - began < 0.5
+
+
+@pytest.fixture
+def hanging(monkeypatch):
+    """Look up so many names as any code does; none is found for 1.5 seconds."""
+    system, sleep = _socket.getaddrinfo, names.current().of_the_system("time", "sleep")
+    asked, threads = [], []
+
+    def getaddrinfo(host, port, *options):
+        if host != "hangs.example" or any(options[3:]):
+            return system(host, port, *options)
+        asked.append(host)
+        sleep(1.5)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    def look_up():
+        with contextlib.suppress(socket.gaierror):
+            socket.getaddrinfo("hangs.example", 80)
+
+    def start(number):
+        threads.extend(threading.Thread(target=look_up) for _ in range(number))
+        for thread in threads:
+            thread.start()
+        assert until(lambda: len(asked) == number)
+
+    monkeypatch.setattr(_socket, "getaddrinfo", getaddrinfo)
+    yield start
+    for thread in threads:
+        thread.join(5)
+
+
+def test_names_of_hosts_and_of_ports_are_looked_up_as_ever():
+    """Also where addresses are not."""
+    names.current().look_up_addresses_at_once()
+    assert ("127.0.0.1", 80) in [one[4] for one in socket.getaddrinfo("localhost", "http")]
+    assert socket.getaddrinfo("::1", 80)[0][4][:2] == ("::1", 80)
+    with pytest.raises(socket.gaierror):
+        socket.getaddrinfo("127.0.0.1", 80, socket.AF_INET6)
+    assert socket.gethostbyname("127.0.0.1") == "127.0.0.1"
 
 
 def test_look_up_that_hangs_is_timed_out_as_a_connection(weather, known):

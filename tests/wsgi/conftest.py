@@ -9,6 +9,7 @@ import pytest
 
 GEVENT = [
     "test_body_patience.py",
+    "test_interrupted_jobs.py",
     "test_interrupted_requests.py",
     "test_interrupts.py",
     "test_monitor_blocked.py",

@@ -7,8 +7,8 @@ from .applications import page
 from base64 import b64encode
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import UpstreamBusy
+from collective.wsgifutures.kernel.arrivals import Refused
 from collective.wsgifutures.kernel.gate import NoAnswer
-from collective.wsgifutures.kernel.gate import Refused
 from collective.wsgifutures.wsgi import apologies
 from hashlib import sha256
 from html.parser import HTMLParser

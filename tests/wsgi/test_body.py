@@ -1,7 +1,7 @@
 """The request body: read once, before a slot is taken; read by each pass from its start."""
 
 from .applications import open_files_in
-from collective.wsgifutures.kernel.gate import Refused
+from collective.wsgifutures.kernel.arrivals import Refused
 from collective.wsgifutures.wsgi.body import BodyRefused
 from collective.wsgifutures.wsgi.body import RequestBody
 from collective.wsgifutures.wsgi.body import Unread

@@ -1,6 +1,6 @@
 """Limits: what is kept at most, and what is said when that is reached."""
 
-from collective.wsgifutures.kernel.gate import Refused
+from collective.wsgifutures.kernel.arrivals import Refused
 from collective.wsgifutures.wsgi.limits import LOG_EVERY
 from collective.wsgifutures.wsgi.limits import Refusals
 from collective.wsgifutures.wsgi.limits import Room

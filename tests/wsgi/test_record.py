@@ -1,6 +1,6 @@
 """The responses that are held: so many, each known by its number."""
 
-from collective.wsgifutures.kernel.gate import Refused
+from collective.wsgifutures.kernel.arrivals import Refused
 from collective.wsgifutures.kernel.hold import Hold
 from collective.wsgifutures.wsgi.record import HeldResponses
 from collective.wsgifutures.wsgi.record import Record

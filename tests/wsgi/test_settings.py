@@ -35,6 +35,8 @@ def test_the_defaults():
         "max_threads": 64,
         "max_processes": None,
         "max_queued": 1000,
+        "jobs": True,
+        "max_jobs": 10,
         "liveness_path": "",
         "slow_pass": 5.0,
         "slow_request": 10.0,
@@ -85,7 +87,8 @@ def test_the_environment_is_that_of_the_process_where_none_is_given(monkeypatch)
         *[(f"max_{what}", "0", COUNT) for what in ["threads", "processes", "queued"]],
         *[("liveness_path", value, PATH) for value in ["alive", "http://x/"]],
         *[("status_folder", value, FOLDER) for value in ["var/status", "none"]],
-        *[("debug", value, SWITCH) for value in ["maybe", "2", ""]],
+        *[(name, value, SWITCH) for name in ["debug", "jobs"] for value in ["maybe", "2", ""]],
+        *[("max_jobs", value, COUNT) for value in ["0", "x"]],
     ],
 )
 def test_a_bad_value_is_refused_with_its_setting_and_what_it_takes(source, name, value, takes):
@@ -109,6 +112,8 @@ def test_a_bad_value_is_refused_with_its_setting_and_what_it_takes(source, name,
         ("body_in_memory", "0", 0),
         *[("status_folder", text, "off") for text in ["off", "Off"]],
         *[("status_folder", text, text) for text in ["", "/var/lib/status"]],
+        *[("jobs", text, text == "on") for text in ["on", "off"]],
+        ("max_jobs", "3", 3),
         *[("debug", text, True) for text in ["on", "ON", "true", "yes", "1"]],
         *[("debug", text, False) for text in ["off", "False", "no", "0"]],
     ],
@@ -132,7 +137,7 @@ def test_an_option_that_there_is_none_of_is_refused_with_those_that_there_are(th
         "The setting slot is '3'; it takes nothing: there is none of that name (slots, "
         "deadline, grace, max_passes, max_held, max_held_per_client, max_waiting, max_wait, "
         "max_bodies, body_in_memory, body_timeout, max_threads, max_processes, max_queued, "
-        "liveness_path, slow_pass, slow_request, blocked, status_folder, "
+        "jobs, max_jobs, liveness_path, slow_pass, slow_request, blocked, status_folder, "
         "debug)."
     )
 

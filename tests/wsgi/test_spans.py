@@ -9,6 +9,8 @@ from .applications import make_environ
 from .applications import never
 from .applications import page
 from .applications import SECONDS
+from .test_job_visit import Job
+from .test_job_visit import worker_of
 from collective.wsgifutures import compat
 from collective.wsgifutures import ExecutorBusy
 from collective.wsgifutures import future
@@ -120,6 +122,13 @@ def test_a_request_that_is_not_held_has_one_pass(recorded):
     get(view)
     assert drawn(recorded) == [("GET", [("pass", [("own", [])])])]
     assert "wsgifutures.ended" not in one(recorded, "GET").attributes
+
+
+def test_a_job_is_a_span_like_a_held_request(recorded):
+    """With its passes and futures."""
+    assert Job(worker_of(lambda environ: echo("x"))).end() == "x"
+    assert drawn(recorded) == [("GET", [("pass", []), ("echo", []), ("pass", [])])]
+    assert one(recorded, "GET").attributes["wsgifutures.ended"] == "answered"
 
 
 class Named(Publisher):

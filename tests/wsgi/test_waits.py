@@ -42,11 +42,11 @@ def told(caplog, monkeypatch):
     monkeypatch.setattr(checks, "_logged", set())
     caplog.set_level(logging.WARNING)
 
-    def run(*functions):
+    def run(*functions, view_name=lambda: "acme.View"):
         running = {}
         waits = Waits(running, current())
         for function in functions:
-            watched = Watched(lambda: "acme.View", function)
+            watched = Watched(view_name, function)
             arguments = (type("Monitor", (), {"running": running}),)
             thread = threading.Thread(target=watched.run, args=arguments)
             thread.start()
@@ -109,6 +109,16 @@ def test_pass_that_waits_at_a_unix_socket_is_told_with_its_path(told):
     """It has no port."""
     (message,) = told(read_unix_socket)
     assert "/service. Its stack is:" in message
+
+
+def test_wait_of_a_view_that_cannot_be_named_is_told_too(told):
+    """Its request may have ended meanwhile; the look goes on."""
+
+    def fail():
+        raise KeyError("PUBLISHED")
+
+    (message,) = told(sleep, view_name=fail)
+    assert message.startswith("A view that cannot be named (KeyError) waits in its pass")
 
 
 @pytest.mark.parametrize("function", [sleep, wait_for_another_thread, wait_for_a_process])

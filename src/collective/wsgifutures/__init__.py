@@ -29,6 +29,18 @@ from .upstreams.errors import UpstreamStatus
 from .upstreams.errors import UpstreamTimeout
 from .upstreams.errors import UpstreamTooLarge
 from .upstreams.upstream import Upstream
+from typing import Any
+from typing import TYPE_CHECKING
+
+import importlib
+
+if TYPE_CHECKING:
+    from .jobs.current import current_job
+    from .jobs.errors import JobError
+    from .jobs.errors import Retry
+    from .jobs.errors import SubmitRefused
+    from .jobs.publish import publish
+    from .jobs.tasks import task
 
 __all__ = [
     "Answer",
@@ -41,9 +53,12 @@ __all__ = [
     "FuturesError",
     "HoldCancelled",
     "HoldExpired",
+    "JobError",
     "ProcessEnded",
     "ResultRefused",
+    "Retry",
     "SettingRefused",
+    "SubmitRefused",
     "Suspended",
     "TooManyPasses",
     "Upstream",
@@ -55,9 +70,29 @@ __all__ = [
     "UpstreamStatus",
     "UpstreamTimeout",
     "UpstreamTooLarge",
+    "current_job",
     "fragment",
     "future",
     "gather",
     "held",
     "keep_pass",
+    "publish",
+    "task",
 ]
+
+#: Where the names of jobs are. They need Zope, so they are loaded when asked for: gunicorn's
+#: arbiter imports this module before gevent has patched the standard library.
+_HOMES = {
+    "JobError": ".jobs.errors",
+    "Retry": ".jobs.errors",
+    "SubmitRefused": ".jobs.errors",
+    "current_job": ".jobs.current",
+    "publish": ".jobs.publish",
+    "task": ".jobs.tasks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)

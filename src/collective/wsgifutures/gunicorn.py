@@ -33,6 +33,8 @@ __all__ = [
     "post_worker_init",
     "worker_class",
     "worker_connections",
+    "worker_exit",
+    "worker_int",
 ]
 
 worker_class = "gevent"
@@ -44,6 +46,9 @@ worker_connections = 10_000
 #: Seconds until a stop or reload ends held responses: the deadline, its grace, and the time to
 #: answer those that are not finished by then.
 graceful_timeout = 62
+
+#: Seconds that a worker needs to let go of its jobs at its end.
+LET_GO_SECONDS = 3.0
 
 _REFUSAL = "gunicorn does not start. %s"
 
@@ -159,11 +164,35 @@ def stop_in_time(worker: Any, interrupts: Interrupts) -> NoReturn:
     """
     while worker.alive:
         time.sleep(audit.LOOK_EVERY)
+    worker.stops_since = time.monotonic()
+    for joint in joints:
+        joint.worker_stops()
     graceful = worker.cfg.graceful_timeout
     time.sleep(max(0.0, graceful - audit.LOOK_EVERY - min(audit.SEND_SECONDS, graceful / 2)))
     while True:
         interrupts.stop()
         time.sleep(audit.LOOK_EVERY)
+
+
+def worker_int(worker: Any) -> None:
+    """Let a worker that is told to quit wait for no job."""
+    worker.quits = True
+
+
+def worker_exit(arbiter: Any, worker: Any) -> None:
+    """Let jobs end that run when the last client has its answer, within ``graceful_timeout``."""
+    until = time.monotonic() + (0 if hasattr(worker, "quits") else _time_left(worker))
+    while any(joint.is_busy() for joint in joints) and time.monotonic() < until:
+        worker.notify()
+        time.sleep(audit.LOOK_EVERY)
+    for joint in joints:
+        joint.worker_ends()
+
+
+def _time_left(worker: Any) -> float:
+    """Return for how long jobs may run on, in seconds, until gunicorn kills the worker."""
+    stopped = getattr(worker, "stops_since", time.monotonic())
+    return float(worker.cfg.graceful_timeout - (time.monotonic() - stopped) - LET_GO_SECONDS)
 
 
 def _collect_less() -> None:

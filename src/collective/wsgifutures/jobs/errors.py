@@ -3,10 +3,12 @@
     FuturesError
      └ JobError
         ├ SubmitRefused                  in the view that submits
-        ├ TaskUnknown, ContextGone, UserGone, ArgumentsLost   nobody can do it: dead at once
+        ├ ContextGone, UserGone, ArgumentsLost, TooLate   nobody can do it: dead at once
+        ├ TaskUnknown                    another process may know it
         ├ ClaimLost                      a runner was too late: what it did is not committed
         ├ TransactionChanged             the task committed, aborted or doomed by itself
         ├ NotItsUser, NotHeld            it would run as somebody else; or outside of a runner
+        ├ AttemptTimeout                 also TimeoutError
         ├ AttemptFailed                  the published view answered with another status than 2xx
         └ NotInThatState                 a person was too late
     Retry                                raised by a task
@@ -68,6 +70,20 @@ class ContextGone(JobError):
         return f"The object with the UID {self.uid} was deleted from the site at {self.site}."
 
 
+class TooLate(JobError):
+    """A job was not done before its deadline."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds  #: how long it had, in seconds
+
+    def __str__(self) -> str:
+        return (
+            f"The job was not done within the {self.seconds:g} s that it had. Is its queue paused, "
+            "or does no runner serve it? Retry the job, or submit it with a later deadline=."
+        )
+
+
 class ArgumentsLost(JobError):
     """The arguments of a job cannot be read any more."""
 
@@ -114,6 +130,21 @@ class NotInThatState(JobError):
         )
 
 
+class AttemptTimeout(JobError, TimeoutError):
+    """An attempt took too long; nothing of it is committed."""
+
+    def __init__(self, task: str, timeout: float) -> None:
+        super().__init__(task, timeout)
+        self.task = task
+        self.timeout = timeout  #: the limit that ran out, in seconds
+
+    def __str__(self) -> str:
+        return (
+            f"{self.task} took longer than {self.timeout:g} s, and nothing of it is committed. "
+            "Do less in one job, or raise timeout= where the task is declared."
+        )
+
+
 class AttemptFailed(JobError):
     """The view that a job publishes answered with another status than 2xx."""
 
@@ -122,7 +153,10 @@ class AttemptFailed(JobError):
         self.status = status
 
     def __str__(self) -> str:
-        return f"The view answered {self.status}."
+        return (
+            f"The view answered {self.status}, and nothing of it is committed. A job is done when "
+            "its view answers 2xx; a redirect often leads to a login."
+        )
 
 
 class Refusal(Enum):

@@ -138,6 +138,8 @@ def make_environ(
     view: str,
     method: str = "GET",
     form: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
 ) -> dict[str, Any]:
     """Return a WSGI environ that publishes a view as if its request came the public way.
 
@@ -147,9 +149,13 @@ def make_environ(
         view: The view, as ``@@name``, and what follows it.
         method: ``GET`` has the form in the query string, ``POST`` in the body.
         form: Names and values; several values in a list.
+        headers: Further ones, by their names.
+        body: Sent in place of the form, which is in the query string then.
     """
     fields = urlencode(form or {}, doseq=True)
-    body = fields.encode() if method == "POST" else b""
+    sends_form = method == "POST" and body is None
+    if body is None:
+        body = fields.encode() if sends_form else b""
     host, port, scheme = _host(origin)
     environ = {
         "REQUEST_METHOD": method,
@@ -167,14 +173,22 @@ def make_environ(
         "wsgi.run_once": False,
         **_paths(origin, f"{path}/{view}", f"{scheme}/{_join(host, port or default_port[scheme])}"),
     }
-    if body:
+    environ.update({_variable(name): value for name, value in (headers or {}).items()})
+    if sends_form:
         environ["CONTENT_TYPE"] = "application/x-www-form-urlencoded"
+    if body:
         environ["CONTENT_LENGTH"] = str(len(body))
     if origin.accept_language:
         environ["HTTP_ACCEPT_LANGUAGE"] = origin.accept_language
     if origin.language:
         environ["HTTP_COOKIE"] = f"{_LANGUAGE_COOKIE}={origin.language}"
     return environ
+
+
+def _variable(header: str) -> str:
+    """Return the name of *header* in an environ."""
+    name = header.upper().replace("-", "_")
+    return name if name == "CONTENT_TYPE" else f"HTTP_{name}"
 
 
 def _seen_in(request: Any) -> dict[str, Any]:

@@ -242,16 +242,29 @@ class _Pickler(pickle.Pickler):
 def _pack(name: str, value: Any) -> Callable[[], Any]:
     if is_immutable(value):
         return functools.partial(_itself, value)
+    try:
+        return functools.partial(pickle.loads, pack_value(name, value))
+    except ResultRefused:
+        raise
+    except Exception as error:
+        return _pack_plain(name, value, error)
+
+
+def pack_value(name: str, value: Any) -> bytes:
+    """Return *value*, which *name* returned, as a pickle that was seen to load.
+
+    Raises:
+        ResultRefused: It belongs to Zope or to a pass, or can be read only once.
+        Exception: It does not pickle.
+    """
     packed = io.BytesIO()
     try:
         _Pickler(packed, pickle.HIGHEST_PROTOCOL).dump(value)
-        data = packed.getvalue()
-        pickle.loads(data)  # some values pickle but do not load
-        return functools.partial(pickle.loads, data)
     except Unfit as unfit:
         raise ResultRefused(name, unfit.reason) from None
-    except Exception as error:
-        return _pack_plain(name, value, error)
+    data = packed.getvalue()
+    pickle.loads(data)  # some values pickle but do not load
+    return data
 
 
 def _itself(value: Any) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Hashable
 from collections.abc import Iterable
 from types import CodeType
 from types import FrameType
+from typing import Any
 
 import logging
 import sys
@@ -26,8 +27,8 @@ Place = tuple[CodeType, int]
 
 _PACKAGE = __name__.partition(".kernel")[0]
 
-#: The views and findings that were logged already.
-_logged: set[tuple[str, str]] = set()
+#: What was logged already: messages, findings about views.
+_logged: set[Hashable] = set()
 
 
 def what_differs(calls: Iterable[Call]) -> str:
@@ -51,9 +52,18 @@ def tell(view: str, finding: str, text: str, *facts: object, trace: str) -> None
         trace: The hold's ID.
     """
     view = view or "A request"
-    if (view, finding) not in _logged:
-        _logged.add((view, finding))
-        logger.warning("%s " + text, view, *facts, extra={"trace_id": trace})
+    _warn_once((view, finding), "%s " + text, view, *facts, extra={"trace_id": trace})
+
+
+def warn_once(message: str) -> None:
+    """Log *message*, once in this process."""
+    _warn_once(message, "%s", message)
+
+
+def _warn_once(what: Hashable, text: str, *facts: object, **options: Any) -> None:
+    if what not in _logged:
+        _logged.add(what)
+        logger.warning(text, *facts, **options)
 
 
 def tell_of_wait_inside(view: str, name: str, trace: str) -> None:

@@ -52,8 +52,8 @@ DEFAULT_TIMEOUT = 30.0
 #: If there are any, the last of these returns the outcome of a call that would run in place.
 stand_ins: list[Callable[[Call], Outcome]] = []
 
-#: Called with each call that runs in place, before it runs.
-watchers: list[Callable[[Call], None]] = []
+#: If it is set: called with each call that runs in place, before it runs.
+watcher: Callable[[Call], None] | None = None
 
 _MISSING: Any = object()
 
@@ -168,8 +168,8 @@ def settle_in_place(call: Call, make: Callable[[], Outcome]) -> None:
     if stand_ins:
         call.settle(stand_ins[-1](call))
         return
-    for watch in watchers:
-        watch(call)
+    if watcher is not None:
+        watcher(call)
     call.settle(make())
 
 

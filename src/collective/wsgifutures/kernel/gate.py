@@ -1,23 +1,24 @@
 """So many run, so many wait in a line, and the rest is refused: places, and the gate to slots.
 
 ``Places`` limits the threads and processes of futures and the calls of an upstream. The ``Gate``
-hands passes to slots: a few at a time, resumed passes first, and fair to new ones.
+hands passes to slots: a few at a time, resumed passes first, and fair to new ones. Jobs come
+after visitors, and never take all slots.
 
 A slot is one of the few places where Zope publishes. Under gevent a slot is a greenlet that
 lives as long as the worker, so Plone's caches per thread are filled once per slot and not
 once per connection. On a threaded server a slot is a permission: the pass runs in the
 server's own thread.
-
-The module is long because who runs, who waits and who is refused are read together.
 """
 
+from .arrivals import Arrivals
+from .arrivals import Refused
+from .arrivals import Ticket
 from .runtime import current
 from .runtime import Signal
 from .runtime import Slot
 from .waiting import Steps
 from .waiting import Wait
 from collections import deque
-from collections import OrderedDict
 from collections.abc import Callable
 from collections.abc import Hashable
 from typing import cast
@@ -30,26 +31,16 @@ import time
 
 T = TypeVar("T")
 
-#: Seconds that a visitor would rather wait than be refused. No line is judged before that.
-SOON = 10.0
-
-#: The share of ``max_wait`` that one may be predicted to wait: a prediction may be too short.
-SAFE = 0.75
-
 #: While new requests wait, at least one pass in this many is the first one of a request.
 SHARE = 3
+
+#: While visitors and jobs wait, one pass in this many is a job's. If both kinds take as long,
+#: visitors wait 5 % longer for that; of ten passes a second, jobs get one every two seconds.
+JOB_SHARE = 20
 
 
 class NoAnswer(Exception):
     """No slot was free in time, or the pass did not end in time."""
-
-
-class Refused(Exception):
-    """A limit of this worker is reached. The client may send the request again later."""
-
-    def __init__(self, limit: str) -> None:
-        super().__init__(limit)
-        self.limit = limit  #: the name of the setting
 
 
 class Full(Exception):
@@ -114,10 +105,14 @@ class Places(Generic[T]):
 
 
 class Gate:
-    """A few slots, and two lines of passes that wait for a slot.
+    """A few slots, and three lines of passes that wait for a slot.
 
     The number of held responses limits the resumed passes. ``Arrivals`` limits the new ones:
-    how many may wait, and for how long.
+    how many may wait, and for how long. Nothing limits how many passes of jobs wait.
+
+    Visitors come first: a job's pass gets a slot when no visitor waits. If visitors always wait,
+    it gets its share, but then only one job runs at a time. Of several slots, jobs leave one to
+    visitors, whether visitors wait or not: whoever comes next need not wait for a job.
 
     Args:
         slots: How many passes run at a time.
@@ -133,19 +128,28 @@ class Gate:
         self._max_wait = max_wait
         self._free = deque(self._runtime.slots(slots))
         self.new = Arrivals(max_waiting, max_wait)  #: first passes that wait for a slot
-        self._resumed: deque[_Ticket] = deque()
+        self._resumed: deque[Ticket] = deque()
         self._resumed_in_a_row = 0
+        self._jobs: deque[Ticket] = deque()
+        self._most_jobs = max(1, slots - 1)
+        self._let_pass = 0  # how many visitors went before the jobs that wait
+        self.jobs_running = 0  #: how many passes of jobs run now
         self._lock = threading.Lock()
 
     @property
     def taken(self) -> int:
-        """How many passes run now."""
+        """How many passes run now, those of jobs too."""
         return self.slots - len(self._free)
 
     @property
     def waiting(self) -> int:
-        """How many passes wait for a slot, resumed ones too."""
+        """How many passes of visitors wait for a slot, resumed ones too."""
         return len(self.new) + len(self._resumed)
+
+    @property
+    def jobs_waiting(self) -> int:
+        """How many passes of jobs wait for a slot."""
+        return len(self._jobs)
 
     def check(self, lane: Hashable = None) -> None:
         """Refuse a new request that may not wait in *lane*, before any work is done for it.
@@ -173,7 +177,7 @@ class Gate:
             slot = yield from self._wait(ticket, self.new, time.monotonic() + self._max_wait)
         except NoAnswer:
             raise Refused("max_wait") from None
-        return (yield from self._run(slot, function))
+        return (yield from self._run(slot, self.new, function))
 
     def run_resumed(self, function: Callable[[], T], until: float = math.inf) -> Steps[T]:
         """Call *function*, a later pass of a request, in a slot; return what it returns.
@@ -186,20 +190,44 @@ class Gate:
             NoAnswer: By *until* no slot was free, or the pass had not ended (if the slot is
                 not its caller's thread). Such a pass goes on, and its response is closed.
         """
-        with self._lock:
-            ticket = self._enter(self._resumed)
-        slot = yield from self._wait(ticket, self._resumed, until)
-        return (yield from self._run(slot, function, until))
+        return (yield from self._run_in(self._resumed, function, until))
 
-    def _enter(self, line: "_Line", lane: Hashable = None) -> "_Ticket":
-        ticket = _Ticket(self._runtime.signal(), lane)
-        if self._free:
-            ticket.serve(self._free.popleft())
+    def run_job(self, function: Callable[[], T], until: float = math.inf) -> Steps[T]:
+        """Call *function*, a first or later pass of a job, in a slot; return what it returns.
+
+        Args:
+            function: Publishes one pass.
+            until: When to give up, in seconds of ``time.monotonic``.
+
+        Raises:
+            NoAnswer: As ``run_resumed``.
+        """
+        return (yield from self._run_in(self._jobs, function, until))
+
+    def _run_in(self, line: "_Line", function: Callable[[], T], until: float) -> Steps[T]:
+        with self._lock:
+            ticket = self._enter(line)
+        slot = yield from self._wait(ticket, line, until)
+        return (yield from self._run(slot, line, function, until))
+
+    def _enter(self, line: "_Line", lane: Hashable = None) -> Ticket:
+        ticket = Ticket(self._runtime.signal(), lane)
+        if self._free and (line is not self._jobs or self._may_run_job()):
+            self._serve(ticket, line, self._free.popleft())
         else:
             line.append(ticket)
         return ticket
 
-    def _wait(self, ticket: "_Ticket", line: "_Line", until: float) -> Steps[Slot]:
+    def _may_run_job(self) -> bool:
+        return self.jobs_running < self._most_jobs
+
+    def _serve(self, ticket: Ticket, line: "_Line", slot: Slot) -> None:
+        if line is self._jobs:
+            self.jobs_running += 1
+            self._let_pass = 0
+        ticket.serve(slot)
+
+    def _wait(self, ticket: Ticket, line: "_Line", until: float) -> Steps[Slot]:
         try:
             if ticket.served.is_set() or (yield Wait(ticket.served, _seconds(until))):
                 return ticket.slot
@@ -208,26 +236,37 @@ class Gate:
             self._leave(ticket, line)
             raise
 
-    def _leave(self, ticket: "_Ticket", line: "_Line") -> None:
+    def _leave(self, ticket: Ticket, line: "_Line") -> None:
         with self._lock:
             if ticket in line:
                 line.remove(ticket)
                 return
-        self._give_back(ticket.slot)  # the ticket got its slot at the last moment
+        self._give_back(ticket.slot, line)  # the ticket got its slot at the last moment
 
-    def _run(self, slot: Slot, function: Callable[[], T], until: float = math.inf) -> Steps[T]:
-        work = _Work(function, lambda: self._give_back(slot), self._runtime.signal())
+    def _run(
+        self, slot: Slot, line: "_Line", function: Callable[[], T], until: float = math.inf
+    ) -> Steps[T]:
+        work = _Work(function, lambda: self._give_back(slot, line), self._runtime.signal())
         slot.take(work)
         return (yield from work.result(until, raises_all=slot.is_callers))
 
-    def _give_back(self, slot: Slot) -> None:
+    def _give_back(self, slot: Slot, line: "_Line") -> None:
         with self._lock:
-            if self.new or self._resumed:
-                self._next_line().popleft().serve(slot)
-            else:
+            if line is self._jobs:
+                self.jobs_running -= 1
+            following = self._next_line()
+            if following is None:
                 self._free.append(slot)
+            else:
+                self._serve(following.popleft(), following, slot)
 
-    def _next_line(self) -> "_Line":
+    def _next_line(self) -> "_Line | None":
+        """Return the line whose turn it is, None if nobody may have the slot."""
+        if not self.waiting:
+            return self._jobs if self._jobs and self._may_run_job() else None
+        if self._is_turn_of_jobs():
+            return self._jobs
+        self._let_pass += 1 if self._jobs else 0
         turn_of_new = self._resumed_in_a_row >= SHARE - 1
         if self._resumed and not (self.new and turn_of_new):
             self._resumed_in_a_row += 1
@@ -235,132 +274,12 @@ class Gate:
         self._resumed_in_a_row = 0
         return self.new
 
-
-class Arrivals(OrderedDict["_Ticket", None]):
-    """The line of new requests that wait for a slot. It refuses those that would wait too long.
-
-    Every other turn goes to the request that has waited longest. The turns between go round the
-    lanes: a crowd in one keeps no other waiting, and nobody waits more than twice as long.
-
-    The best rate of the last seconds tells how long one more would wait; the average is too low
-    while a burst is accepted. Whoever comes soon after the line began is of the burst, and waits.
-    After that no line may grow, and if it has not been empty for all of ``max_wait``, this is an
-    overload: then only who is served ``SOON`` may wait, since a longer line would serve nobody
-    better, and a short one is soon empty when that is over.
-
-    Args:
-        max_waiting: How many requests may wait.
-        max_wait: How long each of them may wait, in seconds.
-    """
-
-    def __init__(self, max_waiting: float, max_wait: float) -> None:
-        super().__init__()
-        self._max_waiting = max_waiting
-        self._max_wait = max_wait
-        self._soon = min(SOON, max_wait)
-        self._lanes: OrderedDict[Hashable, OrderedDict[_Ticket, None]] = OrderedDict()
-        self._since = 0.0  # when the line last stopped being empty
-        self._burst = 0  # the most that waited soon after that
-        self._rate = _Rate()
-        self._turn_of_lanes = False
-
-    def check(self, lane: Hashable = None) -> None:
-        """Raise ``Refused`` if one more request may not wait in *lane*."""
-        if len(self) >= self._max_waiting:
-            raise Refused("max_waiting")
-        now = time.monotonic()
-        stands = now - self._since
-        if not self or stands < self._soon:
-            return
-        turns, rate = self._turns_before(lane), self._rate.best(now)
-        is_burst = stands < self._max_wait and len(self) < self._burst
-        if turns > rate * (SAFE * self._max_wait if is_burst else self._soon):
-            raise Refused("max_wait")
-
-    def _turns_before(self, lane: Hashable) -> int:
-        """Return how many are served before one more in *lane*, at most; None: in any lane."""
-        if lane is None:
-            return len(self)
-        rounds = len(self._lanes.get(lane, ())) + 1
-        return min(len(self), 2 * len(self._lanes) * rounds)
-
-    def append(self, ticket: "_Ticket") -> None:
-        """Put *ticket* at the end of the line, and of its lane."""
-        now = time.monotonic()
-        if not self:
-            self._since, self._burst = now, 0
-        self[ticket] = None
-        if now - self._since < self._soon:
-            self._burst = max(self._burst, len(self))
-        self._lanes.setdefault(ticket.lane, OrderedDict())[ticket] = None
-
-    def popleft(self) -> "_Ticket":
-        """Return the ticket that gets a slot now."""
-        ticket = next(iter(self))
-        if self._turn_of_lanes:
-            ticket = next(iter(self._next_lane(ticket)))
-        self._turn_of_lanes = not self._turn_of_lanes
-        self._rate.count(time.monotonic())
-        self.remove(ticket)
-        return ticket
-
-    def _next_lane(self, oldest: "_Ticket") -> "OrderedDict[_Ticket, None]":
-        """Return the lane whose turn it is. A crowd that has the other turns has none of these."""
-        lanes = iter(self._lanes.items())
-        name, lane = next(lanes)
-        if name == oldest.lane and len(lane) > 1:
-            name, lane = next(lanes, (name, lane))
-        return lane
-
-    def remove(self, ticket: "_Ticket") -> None:
-        """Take *ticket* out of the line; the next turn of the lanes is another lane's."""
-        del self[ticket]
-        lane = self._lanes.pop(ticket.lane)
-        del lane[ticket]
-        if lane:
-            self._lanes[ticket.lane] = lane
+    def _is_turn_of_jobs(self) -> bool:
+        """Tell whether it is a job's turn although visitors wait."""
+        return bool(self._jobs) and self._let_pass >= JOB_SHARE - 1 and not self.jobs_running
 
 
-class _Rate:
-    """How many requests were served in each of the last few periods."""
-
-    _PERIOD = 2.0  # seconds
-
-    def __init__(self) -> None:
-        self._counts = deque([0] * 5, maxlen=5)
-        self._period = 0
-
-    def count(self, now: float) -> None:
-        """Count one that is served *now*, in seconds of ``time.monotonic``."""
-        self._turn(now)
-        self._counts[-1] += 1
-
-    def best(self, now: float) -> float:
-        """Return how many were served in a second of the best period."""
-        self._turn(now)
-        return max(self._counts) / self._PERIOD
-
-    def _turn(self, now: float) -> None:
-        period = int(now / self._PERIOD)
-        self._counts.extend([0] * min(period - self._period, len(self._counts)))
-        self._period = period
-
-
-class _Ticket:
-    """A place in a line."""
-
-    slot: Slot
-
-    def __init__(self, served: Signal, lane: Hashable = None) -> None:
-        self.served = served
-        self.lane = lane
-
-    def serve(self, slot: Slot) -> None:
-        self.slot = slot
-        self.served.set()
-
-
-_Line = Arrivals | deque[_Ticket]
+_Line = Arrivals | deque[Ticket]
 
 
 class _Work(Generic[T]):

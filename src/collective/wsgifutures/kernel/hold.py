@@ -83,7 +83,8 @@ class Hold:
         self.trace = trace
         #: Looks at the calls that the passes ask for, in debug mode.
         self.watch = Watch(trace) if debug else None
-        #: Whose request it is, if the publisher knows: ``user`` or ``address``, and its name.
+        #: Whose request it is, if the publisher knows: ``("user", path of the user folder, id)``
+        #: or ``("address", address)``.
         self.client: Hashable = None
         self.ends_at = now + deadline
         self.max_passes = max_passes

@@ -19,10 +19,7 @@ from typing import Any
 from typing import NamedTuple
 
 import functools
-import logging
 import sys
-
-logger = logging.getLogger("collective.wsgifutures")
 
 #: Modules whose functions keep what a function returns; those below them do so too.
 CACHES = (
@@ -55,9 +52,6 @@ _OF_A_PASS = ("plone.memoize.request", "plone.memoize.view")
 _CACHED_PROPERTY = functools.cached_property.__get__.__code__
 
 _Wrapper: Any = type(functools.lru_cache(len))
-
-#: The findings that were logged already.
-_logged: set[str] = set()
 
 
 class _Module(NamedTuple):
@@ -104,13 +98,6 @@ def walk(frame: FrameType | None, name: str = "") -> Iterator[tuple[FrameType, s
 def find(frame: FrameType | None) -> str:
     """Return the name of the innermost function whose value is kept; empty if there is none."""
     return next((name for _, name in walk(frame) if name), "")
-
-
-def warn_once(message: str) -> None:
-    """Log *message*, once in this process."""
-    if message not in _logged:
-        _logged.add(message)
-        logger.warning("%s", message)
 
 
 def _keeps(frame: FrameType, module: _Module, called: FrameType | None) -> bool:

@@ -10,6 +10,7 @@ text that is sent instead.
 """
 
 from . import keepers
+from .checks import warn_once
 from .errors import FuturesError
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -102,7 +103,7 @@ def may_give_default(name: str, *, refuses: bool) -> bool:
 def _complain(what: str, *, refuses: bool) -> None:
     if refuses:
         raise FuturesError(what)
-    keepers.warn_once(f"{what} Here the page waits instead.")
+    warn_once(f"{what} Here the page waits instead.")
 
 
 _REMEDY = (

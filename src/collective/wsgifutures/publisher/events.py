@@ -57,6 +57,8 @@ def pass_starts(event: Any) -> None:
     request.environ.setdefault(THROW_ERRORS, _look_at_errors(this, request))
     at_once.listen_for_mail()
     transaction.get().addBeforeCommitHook(_keep_if_the_view_commits, (this,))
+    publisher.later_commits = _LaterCommits(this)  # known to the transactions for so long
+    transaction.manager.registerSynch(publisher.later_commits)
     if this.awaited:  # something suspended already, and its suspension was lost
         publisher.discard()
 
@@ -88,6 +90,32 @@ def _look_at_errors(this: Pass, request: Any) -> "_SuspendIfItWaits":
     if work is None:
         return _SuspendIfItWaits(this)
     return _LeaveAsItIs(this, work, may_retry=request.supports_retry())
+
+
+class _LaterCommits:
+    """Keeps the pass if its view commits after ``transaction.abort()`` or ``begin()``.
+
+    No hook of a transaction is left then, and nobody is told of the next one, which may begin when
+    it is first used. But all are told of its end: this joins what ends, and a commit begins here.
+    """
+
+    def __init__(self, this: Pass) -> None:
+        self._pass = this
+
+    def beforeCompletion(self, txn: Any) -> None:
+        if txn.status is Status.ACTIVE and not self._pass.closed:
+            txn.join(self)
+
+    def tpc_begin(self, _txn: Any) -> None:
+        keep(self._pass)
+
+    def sortKey(self) -> str:
+        return ""  # before all others: nothing is written yet
+
+    def _do_nothing(self, _txn: Any) -> None: ...
+
+    newTransaction = afterCompletion = _do_nothing
+    commit = tpc_vote = tpc_finish = abort = tpc_abort = _do_nothing
 
 
 class _SuspendIfItWaits:

@@ -7,9 +7,9 @@ pass: otherwise the next greenlet could find another visitor's user.
 """
 
 from ..compat import FutureNotResolvedError
+from ..kernel import futures
 from ..kernel.errors import FuturesError
 from ..kernel.errors import Unavailable
-from ..kernel.futures import watchers
 from ..upstreams.settings import unknown_variables
 from ..upstreams.settings import variables_of
 from ..upstreams.upstream import upstreams
@@ -94,7 +94,6 @@ def _tree(kind: type[FuturesError]) -> Iterator[type[FuturesError]]:
 def zope_has_started(event: Any) -> None:
     """Join the middleware with this Zope."""
     join(ZopeJoint(event.database))
-    if in_place.call_starts not in watchers:
-        watchers.append(in_place.call_starts)
+    futures.watcher = in_place.call_starts
     for name, status in statuses().items():
         status_codes.setdefault(name, status)  # a package's own error may be called NotFound

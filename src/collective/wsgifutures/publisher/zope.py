@@ -43,6 +43,7 @@ class ZopePublisher(Publisher):
         self._pass = this
         self._request = request
         self._name = ""
+        self.later_commits: object = None  #: looks at the pass's transactions while it lives
 
     def view_name(self) -> str:
         """Return the dotted name of the view that is published, empty if it is not known yet."""

@@ -3,6 +3,7 @@
 from ..kernel.calls import Call
 from ..kernel.calls import CallState
 from ..kernel.hold import Hold
+from ..kernel.passes import cannot_wait
 from ..kernel.passes import Pass
 from ..kernel.passes import publish
 from ..kernel.waiting import Waiter
@@ -223,16 +224,14 @@ def publish_once(
     hold: Hold,
     function: Callable[[], bool],
     clock: Callable[[], float] = time.monotonic,
-    wait_inside: Callable[[Call], None] | None = None,
+    wait_inside: Callable[[Call], None] = cannot_wait,
 ) -> bool:
     """Publish a request once, by *function*; return whether that was its last pass.
 
     The arguments and errors are those of ``kernel.passes``.
     """
-    this = Pass(hold, clock())
     context, outside = contextvars.copy_context(), contextvars.copy_context()
-    if wait_inside is not None:
-        this.wait_inside = lambda call: outside.run(wait_inside, call)
+    this = Pass(hold, clock(), lambda call: outside.run(wait_inside, call))
     return publish(this, function, clock, context)
 
 

@@ -204,7 +204,7 @@ class Futures(EveryExecutor):
 
     def _join_zope(self) -> None:
         if "ZPublisher.WSGIPublisher" in sys.modules:
-            from .publication import join_zope
+            from ..publisher.layers import join_zope
 
             self._exit.callback(join_zope())
 

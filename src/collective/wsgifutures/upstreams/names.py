@@ -1,7 +1,8 @@
 """Looks up the addresses of a host: one look-up at a time for all calls to that host.
 
 Each look-up runs in a system thread of its own. gevent has ten threads for all look-ups of a
-process: if ten of them hang, no call could connect to any host.
+process: if ten of them hang, no call could connect to any host. urllib3 looks up the addresses
+that it is given once more: these look-ups do without gevent's threads.
 """
 
 from ..kernel.runtime import current
@@ -29,6 +30,7 @@ def addresses(host: str, seconds: float) -> list[str]:
         TimeoutError: They are not known within *seconds*.
         OSError, UnicodeError: The host has none, or too many look-ups hang.
     """
+    current().look_up_addresses_at_once()  # by urllib3, which connects to one of them
     if _is_address(host):
         return [host.strip("[]")]
     key, mine = (os.getpid(), host), Inbox(current().signal())

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 from typing import BinaryIO
+from typing import Protocol
 
 import errno
 import io
@@ -37,6 +38,27 @@ class BodyRefused(Exception):
         super().__init__(text, status)
         self.text = text  #: what is wrong with the body
         self.status = status  #: the status of the answer
+
+
+class Body(Protocol):
+    """The body of a request. Every pass reads it from its start."""
+
+    size: int  #: in bytes
+
+    def open(self) -> BinaryIO:
+        """Return the body as a new file at its start."""
+
+
+class BytesBody:
+    """A body whose bytes are *data*, which no client sends: that of a job."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)  #: in bytes
+        self._data = data
+
+    def open(self) -> BinaryIO:
+        """Return the body as a new file at its start."""
+        return io.BytesIO(self._data)
 
 
 class RequestBody:

@@ -10,6 +10,16 @@ class Joint:
     def worker_starts(self, worker: Any) -> None:
         """Know *worker*, a ``Worker`` that starts to serve."""
 
+    def worker_stops(self) -> None:
+        """Begin nothing new: the worker is told to end, and answers what it has."""
+
+    def is_busy(self) -> bool:
+        """Tell whether something runs that should end before the worker does."""
+        return False
+
+    def worker_ends(self) -> None:
+        """Let go of what still runs: the worker ends now."""
+
     def max_slots(self) -> int | None:
         """Return how many passes can be published at a time, None for any number."""
         return None

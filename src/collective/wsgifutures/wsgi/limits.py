@@ -4,7 +4,7 @@ A request over a limit is refused at once, with 503 and ``Retry-After``. The log
 refusals in one line every few seconds.
 """
 
-from ..kernel.gate import Refused
+from ..kernel.arrivals import Refused
 from .settings import Settings
 from collections import Counter
 from collections.abc import Callable

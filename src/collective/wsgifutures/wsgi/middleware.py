@@ -5,11 +5,11 @@ there see each pass as a request of its own. The greenlet or thread of the reque
 keeps plain data; the passes run in slots.
 """
 
+from ..kernel.arrivals import Refused
 from ..kernel.errors import FutureTimeout
 from ..kernel.errors import HoldExpired
 from ..kernel.errors import Unavailable
 from ..kernel.gate import NoAnswer
-from ..kernel.gate import Refused
 from ..kernel.runtime import ClientGone
 from ..kernel.runtime import WorkerStops
 from ..kernel.waiting import drive

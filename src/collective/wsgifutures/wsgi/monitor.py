@@ -10,13 +10,14 @@ from ..kernel.calls import run_to_end
 from ..kernel.runtime import current
 from ..traces.paths import render_path
 from .waits import Waits
+from .watched import DEPTH
+from .watched import survive_errors
+from .watched import view_name
+from .watched import Watched
 from collections import Counter
 from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import Any
-from typing import Protocol
 
 import logging
 import threading
@@ -25,24 +26,8 @@ import traceback
 
 logger = logging.getLogger(__name__)
 
-#: How many calls of a stack are logged, the innermost ones.
-DEPTH = 15
-
 #: How many times as long the first answer of a worker may block it. It compiles templates.
 FIRST = 5
-
-
-class Watched(Protocol):
-    """A pass that is published in a slot."""
-
-    path: str  #: of the request, without its query string
-    trace: str  #: the id of the request's trace
-    began: float  #: in seconds of ``time.monotonic``
-    where: Any  #: the thread or greenlet that publishes
-    is_logged: bool  #: whether it was logged as slow
-
-    def view_name(self) -> str:
-        """Return the name of the view that is published."""
 
 
 class Monitor:
@@ -95,7 +80,7 @@ class Monitor:
                 logger.warning(
                     "%s (%s) has been in its slot for %.1f s. Its stack is:\n%s"
                     "A slow pass keeps others waiting: declare the slow call as a future.",
-                    _view_name(attempt),
+                    view_name(attempt),
                     render_path(attempt.path),
                     now - attempt.began,
                     _stack(self._runtime.frame_of(attempt.where)),
@@ -105,11 +90,11 @@ class Monitor:
     def _look_for_ever(self) -> None:
         while True:
             time.sleep(1.0)
-            with _survive_errors():
+            with survive_errors():
                 self.look()
 
     def _report_blocker(self, seconds: float, frame: FrameType | None) -> None:
-        with _survive_errors():
+        with survive_errors():
             self.something_blocks(seconds, frame)
 
     def something_blocks(self, seconds: float, frame: Any) -> None:
@@ -136,7 +121,7 @@ class Monitor:
                 return str(frame.f_locals["name"]), ""
             attempt = self.running.get(id(frame.f_locals.get("self")))
             if attempt is not None:
-                return _view_name(attempt), attempt.trace
+                return view_name(attempt), attempt.trace
             frame = frame.f_back
         return "Something that is neither a view nor a future", ""
 
@@ -159,23 +144,6 @@ def _warn_from_a_thread(text: str, *args: object, trace: str) -> None:
             if record.levelno >= handler.level and handler.filter(record):
                 handler.emit(record)
         current = current.parent if current.propagate else None
-
-
-@contextmanager
-def _survive_errors() -> Iterator[None]:
-    """Keep the thread alive after an error: frames change while it looks at them."""
-    try:
-        yield
-    except Exception:
-        traceback.print_exc()  # not to the log, which may be the cause
-
-
-def _view_name(attempt: Watched) -> str:
-    """Return the view's name; its request may have ended by now."""
-    try:
-        return str(attempt.view_name())
-    except Exception as error:
-        return f"A view that cannot be named ({type(error).__name__})"
 
 
 def _stack(frame: Any) -> str:

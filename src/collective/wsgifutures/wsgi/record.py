@@ -3,8 +3,8 @@
 A held response is kept as its visit. Its data is only copied when a snapshot is made.
 """
 
+from ..kernel.arrivals import Refused
 from ..kernel.durations import BOUNDS
-from ..kernel.gate import Refused
 from ..kernel.hold import Hold
 from ..kernel.numbers import Kind
 from ..kernel.numbers import Number

@@ -100,6 +100,10 @@ class Settings:
     max_queued: int = setting(
         1000, COUNT, _("How many futures may wait for a thread, and as many for a process.")
     )
+    jobs: bool = setting(True, SWITCH, _("Run jobs in this process."))
+    max_jobs: int = setting(
+        10, COUNT, _("How many jobs run in this process at a time, held ones included.")
+    )
     liveness_path: str = setting(
         "", _PATH, _("A path that is answered without a slot. Default: none.")
     )

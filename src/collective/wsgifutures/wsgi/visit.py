@@ -4,8 +4,8 @@ The way is written as steps, which a thread, a greenlet or anything else can tak
 server. A pass runs in a slot. Between two passes, only plain data is kept.
 """
 
+from ..kernel.arrivals import Refused
 from ..kernel.gate import NoAnswer
-from ..kernel.gate import Refused
 from ..kernel.hold import Hold
 from ..kernel.passes import Pass
 from ..kernel.passes import publish
@@ -19,7 +19,7 @@ from ..traces import spans
 from ..traces.call_spans import CallSpans
 from . import journal
 from . import timing
-from .body import RequestBody
+from .body import Body
 from .clients import find_client
 from .joints import joints
 from .worker import Application
@@ -32,6 +32,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
+from typing import Self
 
 import contextvars
 import io
@@ -96,7 +97,7 @@ class Visit:
         self._failed = False
         self._is_held = False
 
-    def __enter__(self) -> "Visit":
+    def __enter__(self) -> Self:
         self._trace, self.span = ids.begin(self.environ)
         self._token = ids.current.set(self._trace)
         return self
@@ -109,7 +110,7 @@ class Visit:
             self._end_span(kind, *raised)
         ids.current.reset(self._token)
 
-    def answer(self, body: RequestBody | None) -> "Steps[Response]":
+    def answer(self, body: Body | None) -> "Steps[Response]":
         """Publish, hold, and publish again; return the last response.
 
         Args:
@@ -122,7 +123,7 @@ class Visit:
             BaseException: The application raised an error.
         """
         worker = self.worker
-        self._prepare()
+        self._prepare(Hold, worker.settings.deadline)
         worker.record.requests += 1
         try:
             response = yield from worker.gate.run_new(Attempt(self, body), self.path)
@@ -140,7 +141,7 @@ class Visit:
             response.headers.append(("X-Hold-Passes", str(self.hold.passes)))
         return response
 
-    def _hold(self, body: RequestBody | None) -> "Steps[Response]":
+    def _hold(self, body: Body | None) -> "Steps[Response]":
         """Hold the response until a pass returns it."""
         worker, hold = self.worker, self.hold
         until = hold.ends_at + worker.settings.grace
@@ -162,12 +163,12 @@ class Visit:
         finally:
             worker.held.remove(self, worker.clock())
 
-    def _prepare(self) -> None:
-        """Make the hold and its waiter."""
+    def _prepare(self, kind: type[Hold], deadline: float) -> None:
+        """Make the hold, of that *kind*, and its waiter."""
         worker, settings = self.worker, self.worker.settings
-        self.hold = Hold(
+        self.hold = kind(
             worker.clock(),
-            deadline=settings.deadline,
+            deadline=deadline,
             max_passes=settings.max_passes,
             debug=settings.debug,
             trace=self._trace.id,
@@ -226,7 +227,7 @@ class Attempt:
         body: The request's body; None if it has none.
     """
 
-    def __init__(self, visit: Visit, body: RequestBody | None) -> None:
+    def __init__(self, visit: Visit, body: Body | None) -> None:
         self.path = visit.path
         self.trace = visit.hold.trace
         self.began = 0.0  #: in seconds of ``time.monotonic``
@@ -248,9 +249,9 @@ class Attempt:
         self.where, self.began = self._worker.runtime.here(), time.monotonic()
         running[id(self)] = self
         try:
-            self._pass = Pass(self._visit.hold, self._worker.clock())
             outside, wait = self._context.copy(), self._visit.waiter.wait_inside
-            self._pass.wait_inside = lambda call: outside.run(wait, call)
+            now = self._worker.clock()
+            self._pass = Pass(self._visit.hold, now, lambda call: outside.run(wait, call))
             last = publish(self._pass, self._receive, self._worker.clock, self._context)
         finally:
             del running[id(self)]

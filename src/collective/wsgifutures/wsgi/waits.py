@@ -9,13 +9,15 @@ A pass may wait for its database, for its caches, and during its commit.
 
 from ..kernel import checks
 from ..kernel.runtime import Runtime
+from .watched import DEPTH
+from .watched import survive_errors
+from .watched import view_name
+from .watched import Watched
 from collections.abc import Iterator
 from collections.abc import Mapping
 from http.client import HTTPConnection
 from types import FrameType
-from typing import Any
 from typing import NamedTuple
-from typing import Protocol
 
 import contextlib
 import socket
@@ -29,9 +31,6 @@ PERIOD = 0.03
 
 #: How often a pass is seen at the same place until it waits: for more than a tenth of a second.
 SEEN = 5
-
-#: How many calls of a stack are logged, the innermost ones.
-DEPTH = 15
 
 #: Databases and caches of a site, and what they are asked with; commits, imports, debuggers.
 _MAY_WAIT = frozenset(
@@ -55,17 +54,6 @@ _BEGIN = "collective.wsgifutures.wsgi.visit"
 
 #: Packages that wait for others: the call of such a package is what a developer looks for.
 _WAIT_FOR_OTHERS = frozenset(("gevent", "httpcore", "httpx", "requests", "urllib3"))
-
-
-class Publishes(Protocol):
-    """A pass that is published in a slot."""
-
-    trace: str  #: the id of the request's trace
-    began: float  #: in seconds of ``time.monotonic``
-    where: Any  #: the thread or greenlet that publishes
-
-    def view_name(self) -> str:
-        """Return the name of the view that is published."""
 
 
 class _Finding(NamedTuple):
@@ -96,7 +84,7 @@ class Waits:
         runtime: What this process waits with.
     """
 
-    def __init__(self, running: Mapping[int, Publishes], runtime: Runtime) -> None:
+    def __init__(self, running: Mapping[int, Watched], runtime: Runtime) -> None:
         self._running = running
         self._runtime = runtime
         self._seen: dict[int, _Seen] = {}
@@ -108,10 +96,8 @@ class Waits:
     def _look_for_ever(self) -> None:
         while True:
             time.sleep(PERIOD)
-            try:
+            with survive_errors():
                 self.look()
-            except Exception:  # frames change while it looks at them
-                traceback.print_exc()
 
     def look(self) -> None:
         """Look at each pass, and tell of the waits that have ended."""
@@ -122,7 +108,7 @@ class Waits:
         for key in self._seen.keys() - {key for key, _ in running}:
             self._tell(self._seen.pop(key))
 
-    def _look_at(self, key: int, attempt: Publishes, now: float) -> None:
+    def _look_at(self, key: int, attempt: Watched, now: float) -> None:
         frame = self._runtime.frame_of(attempt.where)
         if frame is None:
             return
@@ -165,7 +151,7 @@ def _package(frame: FrameType) -> str:
     return _module(frame).partition(".")[0]
 
 
-def _find(attempt: Publishes, frames: list[FrameType]) -> _Finding | None:
+def _find(attempt: Watched, frames: list[FrameType]) -> _Finding | None:
     """Return what is told of a wait with these *frames*, the innermost first; None if it may."""
     if any(_package(f) in _MAY_WAIT or _module(f) in _IN_PLACE for f in frames):
         return None
@@ -177,7 +163,7 @@ def _find(attempt: Publishes, frames: list[FrameType]) -> _Finding | None:
     outer = len(frames) - frames.index(caller)
     stack = traceback.format_list(traceback.extract_stack(caller)[-min(outer, DEPTH) :])
     peer = _find_peer(frames[: frames.index(caller)])
-    return _Finding(attempt.view_name(), attempt.trace, place, peer, "".join(stack))
+    return _Finding(view_name(attempt), attempt.trace, place, peer, "".join(stack))
 
 
 def _waits_for_others(package: str) -> bool:

@@ -4,9 +4,9 @@ The middleware of a server has one worker. It does not depend on the kind of ser
 """
 
 from ..kernel import runtime
+from ..kernel.arrivals import Refused
 from ..kernel.executors import Executors
 from ..kernel.gate import Gate
-from ..kernel.gate import Refused
 from ..kernel.hold import Hold
 from ..kernel.waiting import Waiter
 from .joints import good_slots

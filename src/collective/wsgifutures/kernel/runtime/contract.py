@@ -91,6 +91,12 @@ class Runtime(Protocol):
     def time_limit(self, seconds: float, error: Exception) -> AbstractContextManager[Any]:
         """Return a context that raises *error* in code that waits longer inside, if it can."""
 
+    def spawn(self, function: Callable[[], None]) -> None:
+        """Call *function*, which raises nothing, beside what runs here, in a context of its own.
+
+        It runs in a greenlet of this thread's loop, or in a thread that ends with the process.
+        """
+
     def thread(self, *, target: Callable[[], None]) -> Startable:
         """Return a thread of the system that will call *target*, which raises nothing."""
 
@@ -105,6 +111,9 @@ class Runtime(Protocol):
 
     def of_the_system(self, module: str, name: str) -> Any:
         """Return the system's own function: it stops its thread, not only its greenlet."""
+
+    def look_up_addresses_at_once(self) -> None:
+        """Have ``getaddrinfo`` wait for no other look-up in this thread if it gets an address."""
 
     def wait_to_read(self, socket: Any, seconds: float) -> None:
         """Wait for something to read, if a wait here saves memory; else return at once.

@@ -16,15 +16,21 @@ from types import FrameType
 from typing import Any
 
 import _thread
+import contextlib
 import gevent
 import logging
+import socket
 import sys
 import time
 
 # The functions of the system, which know nothing of greenlets.
 _allocate_lock = get_original("_thread", "allocate_lock")
+_getaddrinfo = get_original("socket", "getaddrinfo")
 _sleep = get_original("time", "sleep")
 _start_new_thread = get_original("_thread", "start_new_thread")
+
+#: With these, ``getaddrinfo`` never asks anybody: it fails unless it is given two numbers.
+_ADDRESS = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 #: By the number of a thread, the functions to call at its end, while it has its hub.
 _ends: dict[int, list[Callable[[], None]]] = {}
@@ -179,9 +185,17 @@ class _Greenlets:
 
     thread = _HubThread
 
+    def spawn(self, function: Callable[[], None]) -> None:
+        gevent.spawn(function)
+
     def slots(self, number: int) -> list[Slot]:
         turns = _Turns()
         return [_GreenletSlot(turns) for _ in range(number)]
+
+    def look_up_addresses_at_once(self) -> None:
+        hub = gevent.get_hub()
+        if not isinstance(hub.resolver, _AddressesAtOnce):
+            hub.resolver = _AddressesAtOnce(hub.resolver)
 
     def wait_to_read(self, socket: Any, seconds: float) -> None:
         wait_read(socket.fileno(), seconds, TimeoutError("timed out"))
@@ -204,6 +218,27 @@ class _Greenlets:
         self, limit: float, tell: Callable[[float, FrameType | None], None]
     ) -> Callable[[], None]:
         return _LoopWatch(limit, tell).end
+
+
+class _AddressesAtOnce:
+    """gevent's resolver, but an address that is looked up needs none of its ten threads.
+
+    Clients such as urllib3 pass addresses, too, to ``getaddrinfo``. All look-ups of the process
+    wait for these threads, whoever makes them, so ten that hang would keep all from connecting.
+    """
+
+    def __init__(self, resolver: Any) -> None:
+        self._resolver = resolver
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._resolver, name)
+
+    def getaddrinfo(
+        self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> Any:
+        with contextlib.suppress(socket.gaierror):  # a name, or a port's name
+            return _getaddrinfo(host, port, family, type, proto, flags | _ADDRESS)
+        return self._resolver.getaddrinfo(host, port, family, type, proto, flags)
 
 
 def _thread_id() -> int:

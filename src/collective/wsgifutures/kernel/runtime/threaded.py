@@ -47,6 +47,9 @@ class _Threads:
     def interrupts(self) -> Interrupts:
         return _NoInterrupts()  # type: ignore[return-value]  # nullcontext takes any argument
 
+    def spawn(self, function: Callable[[], None]) -> None:
+        threading.Thread(target=function, daemon=True, name="beside").start()
+
     def slots(self, number: int) -> list[Slot]:
         return [_ThreadSlot() for _ in range(number)]
 
@@ -55,6 +58,9 @@ class _Threads:
 
     def of_the_system(self, module: str, name: str) -> Any:
         return getattr(importlib.import_module(module), name)
+
+    def look_up_addresses_at_once(self) -> None:
+        pass  # each thread asks the system by itself
 
     def wait_to_read(self, socket: Any, seconds: float) -> None:
         pass  # a thread that waits has its whole stack anyway

@@ -1,0 +1,159 @@
+"""What a runner knows of the jobs that wait, in memory: which one is next.
+
+The lines in the ZODB are only added to, so each look reads what is new. A place says when its job
+may begin, and with what head start; whether the job still waits is seen when it is claimed.
+
+Jobs of a queue go by their due time less the head start of their priority: so each job comes
+first once it has waited long enough. The queues take turns. Of the jobs with the same lock, only
+the first one is in its queue's line; the others stand behind it.
+
+Several runners read the same lines. Each takes the jobs of its share first, so that they seldom
+want the same one.
+"""
+
+from .records import Entry
+from .records import Store
+from collections import Counter
+from collections import OrderedDict
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+from typing import NamedTuple
+
+import heapq
+import itertools
+import zlib
+
+#: How many places a runner looks at, for each runner there is: it prefers those of its share.
+WINDOW = 16
+
+
+#: In a place's entry: the index keeps no objects of a database.
+_NOT_KEPT: Any = None
+
+
+class Place(NamedTuple):
+    """A place in a line, as the index keeps it: in the order of ``rank``."""
+
+    rank: float
+    number: int  #: the order in which they were read
+    oid: bytes  #: of the job's record
+    entry: Entry  #: without its job
+
+
+class Index:
+    """The places of the jobs that may wait.
+
+    Args:
+        queues: Those whose jobs are wanted; empty: all.
+    """
+
+    def __init__(self, queues: Iterable[str] = ()) -> None:
+        self._queues = frozenset(queues)
+        self._seen: dict[str, int] = {}  # by lane, the next number
+        self._seen_again = 0
+        self._numbers = itertools.count()
+        self._later: list[tuple[float, Place]] = []  # by when they are looked at
+        self._ready: OrderedDict[str, list[Place]] = OrderedDict()  # by queue
+        self._locks: dict[str, tuple[int, list[Place]]] = {}  # number of the first, and the others
+
+    def __len__(self) -> int:
+        """Return how many places there are."""
+        return len(self._later) + sum(map(len, self._lines()))
+
+    def read(self, store: Store) -> None:
+        """Read what is new in all lanes."""
+        for lane in store.lanes.values():
+            first = self._seen.get(lane.id, lane.low)
+            self._seen[lane.id] = first + self._add_all(lane.jobs, first)
+        first = max(self._seen_again, store.low_again)
+        self._seen_again = first + self._add_all(store.again, first)
+        for gone in [id for id in self._seen if id not in store.lanes]:
+            del self._seen[gone]
+
+    def _add_all(self, line: Any, first: int) -> int:
+        """Add the places from number *first* on; return how many numbers that are."""
+        found = list(line.items(first))
+        for _, value in found:
+            self.add(Entry(*value))
+        return int(found[-1][0]) + 1 - first if found else 0
+
+    def add(self, entry: Entry) -> None:
+        """Add a place."""
+        if not self._queues or entry.queue in self._queues:
+            rank = entry.due - entry.priority
+            place = Place(
+                rank, next(self._numbers), entry.job._p_oid, entry._replace(job=_NOT_KEPT)
+            )
+            self.put_off(place, entry.due)
+
+    def put_off(self, place: Place, until: float) -> None:
+        """Look at *place* again at *until*, in seconds since the epoch."""
+        heapq.heappush(self._later, (until, place))
+
+    def next_look(self) -> float | None:
+        """Return when a place is to be looked at that is not ready yet; None if there is none."""
+        return self._later[0][0] if self._later else None
+
+    def take(self, now: float, share: int = 0, shares: int = 1) -> Place | None:
+        """Take out the place of the job to claim now; None if no job may begin.
+
+        Args:
+            now: In seconds since the epoch.
+            share: The number of this runner among all.
+            shares: How many runners there are.
+        """
+        self._wake(now)
+        places = list(itertools.islice(self._pop(), WINDOW * shares if shares > 1 else 1))
+        if not places:
+            return None
+        mine = (place for place in places if zlib.crc32(place.oid) % shares == share)
+        chosen = next(mine, places[0])
+        for place in places:
+            if place is not chosen:
+                self._push(place)
+        return chosen
+
+    def drop(self, lock: str) -> None:
+        """Let the next job with *lock* come: the first one has ended, or did not wait any more."""
+        _, behind = self._locks.pop(lock, (0, []))
+        if behind:
+            first = heapq.heappop(behind)
+            self._locks[lock] = first.number, behind
+            self._push(first)
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many places there are in each queue."""
+        lines = (*self._lines(), [place for _, place in self._later])
+        return dict(Counter(place.entry.queue for line in lines for place in line))
+
+    def oldest(self) -> float | None:
+        """Return since when the job that waits longest might have begun; None: none waits."""
+        return min((p.entry.due for line in self._ready.values() for p in line), default=None)
+
+    def _lines(self) -> Iterator[list[Place]]:
+        yield from self._ready.values()
+        yield from (behind for _, behind in self._locks.values())
+
+    def _wake(self, now: float) -> None:
+        while self._later and self._later[0][0] <= now:
+            _, place = heapq.heappop(self._later)
+            lock = place.entry.lock
+            first, behind = self._locks.setdefault(lock, (place.number, []))
+            if lock and first != place.number:
+                heapq.heappush(behind, place)
+            else:
+                self._push(place)
+
+    def _push(self, place: Place) -> None:
+        heapq.heappush(self._ready.setdefault(place.entry.queue, []), place)
+
+    def _pop(self) -> Iterator[Place]:
+        """Take places out, one of each queue in turn."""
+        while self._ready:
+            queue, line = next(iter(self._ready.items()))
+            place = heapq.heappop(line)
+            self._ready.move_to_end(queue)
+            if not line:
+                del self._ready[queue]
+            yield place

@@ -1,0 +1,47 @@
+"""Gives each worker of this process its runner."""
+
+from ..wsgi.joints import join
+from ..wsgi.joints import Joint
+from ..wsgi.worker import Worker
+from .runner import Runner
+from typing import Any
+
+#: The runner of this process, while its server runs.
+runners: list[Runner] = []
+
+
+class JobsJoint(Joint):
+    """What jobs have to do with a worker.
+
+    Args:
+        database: The root database.
+    """
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+
+    def worker_starts(self, worker: Worker) -> None:
+        """Start the runner of *worker*."""
+        settings = worker.settings
+        runner = Runner(worker, self._database, most=settings.max_jobs, claims=settings.jobs)
+        runners[:] = [runner]
+        runner.start()
+
+    def worker_stops(self) -> None:
+        """Claim no more jobs."""
+        for runner in runners:
+            runner.stop()
+
+    def is_busy(self) -> bool:
+        """Tell whether jobs run."""
+        return any(runner.running for runner in runners)
+
+    def worker_ends(self) -> None:
+        """Let other runners have the jobs that still run."""
+        for runner in runners:
+            runner.let_go()
+
+
+def zope_has_started(event: Any) -> None:
+    """Join the worker with the jobs of this Zope's database."""
+    join(JobsJoint(event.database))

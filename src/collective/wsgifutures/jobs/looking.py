@@ -1,0 +1,59 @@
+"""Finds jobs for people: each sees their own, and who manages jobs sees all of the site's."""
+
+from .origin import take_origin
+from .records import Job
+from .records import user_key
+from .store import find_job
+from .store import find_store
+from .store import jobs_of
+from .store import main_connection
+from AccessControl import getSecurityManager
+from plone import api
+from typing import Any
+from zope.globalrequest import getRequest
+
+import itertools
+
+#: The permission to see and change everybody's jobs.
+MANAGE = "collective.wsgifutures: Manage jobs"
+
+#: How many places of lines a search looks at.
+FAR = 20_000
+
+
+def get(id: str) -> Job | None:
+    """Return the job of that id; None if there is none, or the current user may not see it."""
+    job = find_job(_store(), id)
+    return job if job is not None and may_see(job) else None
+
+
+def mine(most: int = 50) -> list[Job]:
+    """Return the current user's jobs in this site, the newest first, at most so many."""
+    own = user_key(_me())
+    if not own:
+        return []
+    site = "/".join(api.portal.get().getPhysicalPath())
+    entries = itertools.islice(jobs_of(_store(), {own}), FAR)
+    found = [entry.job for entry in entries if entry.job.wanted.origin.site == site]
+    return sorted(found, key=lambda job: -job.wanted.submitted)[:most]
+
+
+def may_see(job: Job) -> bool:
+    """Tell whether the current user may see *job*, and cancel it: it is theirs."""
+    own = user_key(_me())
+    return (bool(own) and own == user_key(job.wanted.origin)) or may_manage(job)
+
+
+def may_manage(job: Job) -> bool:
+    """Tell whether the current user manages the jobs of this site, of which *job* is one."""
+    portal = api.portal.get()
+    of_site = job.wanted.origin.site == "/".join(portal.getPhysicalPath())
+    return of_site and bool(getSecurityManager().checkPermission(MANAGE, portal))
+
+
+def _me() -> Any:
+    return take_origin(getRequest(), getSecurityManager().getUser())
+
+
+def _store() -> Any:
+    return find_store(main_connection(api.portal.get()._p_jar))

@@ -1,0 +1,83 @@
+"""What can be asked of a task, for all of its jobs or for one: checked where it is written."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import math
+
+#: The head start of a priority in the line, in seconds: so a job that waits long enough comes
+#: before each newer one, whatever its priority is.
+PRIORITIES = {"high": 600, "normal": 0, "low": -600}
+
+#: A job that is not done for so long is dead, in seconds.
+DEADLINE = 7 * 86400.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of one submission; see ``Task.using``."""
+
+    delay: float = 0.0
+    at: float | None = None
+    priority: str = "normal"
+    key: str = ""
+    unique_for: float | None = None
+    queue: str = ""
+    run_as: str = ""
+    deadline: float = DEADLINE
+    then: Any = None
+
+    def __post_init__(self) -> None:
+        check_seconds("delay", self.delay, zero=True)
+        check_seconds("deadline", self.deadline)
+        if self.unique_for is not None:
+            check_seconds("unique_for", self.unique_for)
+        if self.at is not None:
+            check_seconds("at", self.at)
+        if self.at is not None and self.delay:
+            raise ValueError("Give delay= or at=, not both.")
+        if self.queue:
+            check_name("queue", self.queue)
+        if self.priority not in PRIORITIES:
+            raise ValueError(f"priority={self.priority!r} is none of: {', '.join(PRIORITIES)}.")
+        if self.unique_for is not None and not self.key:
+            raise ValueError("unique_for= says how long key= is unique: give key=, too.")
+
+    def due(self, now: float) -> float:
+        """Return when a job that is submitted *now* may begin, in seconds since the epoch."""
+        return now + self.delay if self.at is None else self.at
+
+
+def check_seconds(name: str, value: Any, *, zero: bool = False) -> float:
+    """Return *value* as a number of seconds.
+
+    Raises:
+        ValueError: It is not a number above 0, or of 0 or more where *zero* may be given.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not (0 if zero else 1e-9) <= value < math.inf:
+        least = "0 or more" if zero else "above 0"
+        raise ValueError(f"{name}={value!r} is not a number of seconds {least}.")
+    return float(value)
+
+
+def check_count(name: str, value: Any) -> int:
+    """Return *value* as a number of 1 or more.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}={value!r} is not a whole number of 1 or more.")
+    return value
+
+
+def check_name(what: str, value: Any) -> str:
+    """Return *value* as a name.
+
+    Raises:
+        ValueError: It is something else than a text, is empty, or has a comma.
+    """
+    if not isinstance(value, str) or not value.isprintable() or not value or "," in value:
+        raise ValueError(f"{what}={value!r} is not a name: a text without commas.")
+    return value

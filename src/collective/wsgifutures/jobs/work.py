@@ -1,0 +1,164 @@
+"""One attempt at one job: what is published for it, and what it tells meanwhile."""
+
+from ..kernel.calls import pack_value
+from ..kernel.errors import ResultRefused
+from ..kernel.waiting import drive
+from ..wsgi.body import BytesBody
+from ..wsgi.job_visit import JobVisit
+from ..wsgi.worker import Worker
+from .errors import AttemptFailed
+from .errors import AttemptTimeout
+from .errors import ContextGone
+from .errors import TooLate
+from .options import check_seconds
+from .origin import make_environ
+from .publishing import JOB
+from .publishing import Run
+from .records import Claim
+from .records import Job
+from .records import Wanted
+from .tasks import find_task
+from dataclasses import dataclass
+from plone.uuid.interfaces import IUUID
+from typing import Any
+from zope.component.hooks import site as in_site
+
+import time
+
+#: The largest result that is kept, in bytes.
+LARGEST_RESULT = 256 * 1024
+
+
+@dataclass
+class Current:
+    """The job as its task sees it: a ``CurrentJob``."""
+
+    id: str
+    key: str
+    attempt: int
+    cancelled: bool = False
+    told: tuple[float, str] | None = None  #: what the runner has not written yet
+
+    def progress(self, done: float, words: str = "") -> None:
+        """Tell people how far it is."""
+        if not 0 <= check_seconds("done", done, zero=True) <= 1:
+            raise ValueError(f"progress({done!r}): give a number from 0 to 1.")
+        self.told = (float(done), str(words)[:200])
+
+
+class Attempt(Run):
+    """One attempt at a job, as it is published.
+
+    Args:
+        job: Its record, just claimed.
+        claim: The claim.
+        path: The physical path of its context.
+    """
+
+    def __init__(self, job: Job, claim: Claim, path: str) -> None:
+        self.wanted: Wanted = job.wanted
+        self.claim = claim
+        self.path = path
+        self.current = Current(job.id, job.key, job.attempt + 1)
+        self.visit: JobVisit | None = None  #: its visit, while it is published
+        super().__init__(self.wanted.origin, self._write_done, function=self._work)
+        self._until: float | None = None  # set by the first pass
+
+    def __repr__(self) -> str:
+        return f"<Attempt {self.current.attempt} at {self.claim.job}>"
+
+    def publish(self, worker: Worker) -> BaseException | None:
+        """Publish the job; return why nothing is committed, None if it is done."""
+        try:
+            environ, body = self._request()
+            with JobVisit(worker, environ, self.wanted.timeout) as visit:
+                self.visit = visit
+                response = drive(visit.answer(body))
+                visit.status = int(response.status[:3])
+            response.close()
+        except BaseException as error:
+            return error
+        finally:
+            self.visit = None
+        if self.committed:
+            return None
+        return self.error or AttemptFailed(response.status)
+
+    def _request(self) -> tuple[dict[str, Any], BytesBody | None]:
+        """Return the environ that is published, and its body."""
+        task = find_task(self.wanted.task)
+        self._args, self._kwargs = task.unpack(self.wanted.arguments)
+        wanted = task.request(self._args, self._kwargs)
+        self.view = wanted.view
+        environ = make_environ(
+            self.origin,
+            wanted.path or self.path,
+            view=wanted.view,
+            method=wanted.method,
+            form=wanted.form,
+            headers=wanted.headers,
+            body=wanted.body,
+        )
+        environ[JOB] = self
+        body = environ["wsgi.input"].read()
+        return environ, BytesBody(body) if body else None
+
+    def cancel(self) -> None:
+        """Ask the task to end; what it waits for is cancelled."""
+        self.current.cancelled = True
+        visit = self.visit
+        if visit is not None:
+            visit.waiter.cancel()
+
+    def stop(self) -> None:
+        """Let the attempt end before its next pass, if that is not its last one."""
+        visit = self.visit
+        if visit is not None:
+            visit.stop()
+
+    def begin(self) -> None:
+        """Begin a pass. The time in line behind visitors is none of the job's."""
+        super().begin()
+        if getattr(self, "_until", 0.0) is None:
+            self._until = time.monotonic() + self.wanted.timeout
+
+    def _work(self, context: Any, request: Any) -> Any:
+        function = find_task(self.wanted.task).function
+        result = function(context, *self._args, **self._kwargs)
+        if self.wanted.then:
+            find_task(self.wanted.then).submit(context, result)
+        return result
+
+    def _write_done(self, connection: Any, result: Any) -> None:
+        wanted = self.wanted
+        if self._until is not None and time.monotonic() > self._until:
+            raise AttemptTimeout(wanted.task, wanted.timeout)
+        if not 200 <= self.status < 300:
+            raise AttemptFailed(str(self.status))
+        packed = b"" if result is None else pack_value(wanted.task, result)
+        if len(packed) > LARGEST_RESULT:
+            size = f"it has {len(packed)} bytes, and at most {LARGEST_RESULT} are kept"
+            raise ResultRefused(wanted.task, f"{size}; write it into the ZODB and return its UID.")
+        connection.get(self.claim.oid).finish(self.claim, packed, time.time())
+
+
+def find_context(connection: Any, wanted: Wanted, now: float) -> str:
+    """Return the path of what a job is about.
+
+    Raises:
+        ContextGone: It was deleted, or its site is gone, or is another one now.
+        TooLate: Its deadline is over.
+    """
+    if now > wanted.deadline:
+        raise TooLate(wanted.deadline - wanted.submitted)
+    origin = wanted.origin
+    site = connection.root()["Application"].unrestrictedTraverse(origin.site.lstrip("/"), None)
+    if site is None or (IUUID(site, None) or "") != origin.site_uid:
+        raise ContextGone("", origin.site)
+    if not wanted.context:
+        return str(origin.site)
+    with in_site(site):
+        brains = site.portal_catalog.unrestrictedSearchResults(UID=wanted.context)
+    for brain in brains:
+        return str(brain.getPath())
+    raise ContextGone(wanted.context, origin.site)

@@ -1,0 +1,100 @@
+"""A job on its way through the application: passes, slots and waits as a request has them.
+
+Nobody waits for its response. So it comes after visitors, no pass of it is given up, and it counts
+for none of the limits and figures of requests. Who runs jobs, when, and what becomes of them is
+decided elsewhere.
+"""
+
+from ..kernel.hold import Hold
+from ..kernel.runtime import WorkerStops
+from ..kernel.sites import SiteSettings
+from ..kernel.waiting import Steps
+from .body import Body
+from .visit import Attempt
+from .visit import Response
+from .visit import Visit
+from .worker import Environ
+from .worker import Worker
+from typing import Self
+
+
+class JobVisit(Visit):
+    """One job, while it runs: a context that lasts until its response is there.
+
+    ``waiter.cancel()`` lets its last pass begin before the deadline.
+
+    Args:
+        worker: The worker whose slots publish the job.
+        environ: The WSGI environ of each pass, ``CONTENT_LENGTH`` too.
+        deadline: Seconds from the begin of the first pass until the last pass, if it waits.
+    """
+
+    __slots__ = ("_deadline", "_stops")
+
+    def __init__(self, worker: Worker, environ: Environ, deadline: float) -> None:
+        super().__init__(worker, environ)
+        self._deadline = deadline
+        self._stops = False
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._prepare(_JobHold, self._deadline)
+        return self
+
+    def stop(self) -> None:
+        """Let ``answer`` raise ``WorkerStops`` before its next pass. May be called in any thread.
+
+        A pass that runs goes on. If it is the last one, its response is returned.
+        """
+        self._stops = True
+        self.waiter.cancel()
+
+    def answer(self, body: Body | None) -> Steps[Response]:
+        """Publish, hold, and publish again; return the last response.
+
+        Args:
+            body: The body that each pass reads; None if there is none.
+
+        Raises:
+            WorkerStops: The worker stops, and no pass runs.
+            BaseException: The application raised an error.
+        """
+        try:
+            response = yield from self._publish(body)
+            while response is None:
+                yield from self._wait()
+                response = yield from self._publish(body)
+            return response
+        except BaseException as error:
+            self._break_off(error)
+            raise
+        finally:
+            self.waiter.close()
+
+    def _publish(self, body: Body | None) -> Steps[Response | None]:
+        attempt = Attempt(self, body)
+        return self.worker.gate.run_job(lambda: None if self._stops else attempt())
+
+    def _wait(self) -> Steps[None]:
+        """Wait for the futures; only here the worker may interrupt the job."""
+        if not self._stops:
+            self._is_held = True
+            with self.worker.interrupts.allowed(None):
+                yield from self.waiter.wait()
+        if self._stops:
+            raise WorkerStops
+
+    def _log(self) -> None:
+        """Log nothing: a job that takes long is no slow request."""
+
+
+class _JobHold(Hold):
+    """The hold of a job. A site's limits are for its visitors' requests, not for its jobs."""
+
+    def begin(self, now: float) -> None:
+        if not self.passes:  # the time in line behind visitors is none of the job's
+            self.ends_at = now + self.deadline
+        super().begin(now)
+
+    def limit(self, site: SiteSettings) -> None:
+        self.site = site

@@ -1,0 +1,118 @@
+"""Views that submit jobs, and tasks that write down what they did, in one transaction with it."""
+
+from .views import slow
+from .views import View
+from BTrees.OOBTree import OOBTree
+from collections import Counter
+from collective.wsgifutures import current_job
+from collective.wsgifutures import task
+from collective.wsgifutures.jobs.store import find_job
+from collective.wsgifutures.jobs.store import find_store
+from collective.wsgifutures.jobs.store import jobs_of
+from plone.protect.interfaces import IDisableCSRFProtection
+from zope.interface import alsoProvides
+
+import json
+import os
+import time
+
+
+def shelf(context, name):
+    """Return what the tests keep in the root, as a BTree for each first letters of a key."""
+    root = context._p_jar.root()
+    if name not in root:
+        root[name] = OOBTree()
+    return root[name]
+
+
+@task(attempts=3, backoff=0.2)
+def write_down(context, name, seconds=0.0):
+    """Count in the database how often the job was done."""
+    if seconds:
+        slow(seconds, name)
+    done = shelf(context, "holdtests_done")
+    done[name] = (*done.get(name, ()), (current_job().id, os.getpid()))
+
+
+@task(attempts=3, backoff=0.2)
+def sleep_in_place(context, name, seconds):
+    """Keep the slot, as careless code does."""
+    time.sleep(seconds)
+    write_down(context, name)
+
+
+@task(attempts=3)
+def end_the_process(context):
+    """Crash, as C code does."""
+    os._exit(70)
+
+
+TASKS = {"write_down": write_down, "sleep_in_place": sleep_in_place, "crash": end_the_process}
+
+
+class Prepare(View):
+    """Make what the tests count in."""
+
+    def __call__(self):
+        alsoProvides(self.request, IDisableCSRFProtection)
+        shelf(self.context, "holdtests_done")
+        shelf(self.context, "holdtests_asked")
+        return "{}"
+
+
+class Submit(View):
+    """Submits jobs, and writes their names down in the same transaction."""
+
+    def __call__(self):
+        form = self.request.form
+        alsoProvides(self.request, IDisableCSRFProtection)
+        chosen = TASKS[form.get("task", "write_down")]
+        args = json.loads(form.get("args", "[]"))
+        ids = []
+        for name in form["names"].split():
+            shelf(self.context, "holdtests_asked")[name] = 1
+            ids.append(chosen.submit(self.context, name, *args).id)
+        if "then" in form:  # an error after the submission: nothing is committed
+            raise RuntimeError(form["then"])
+        return json.dumps(ids)
+
+
+class Crash(View):
+    """Submits the job that ends its process."""
+
+    def __call__(self):
+        alsoProvides(self.request, IDisableCSRFProtection)
+        return json.dumps([end_the_process.submit(self.context).id])
+
+
+class Tell(View):
+    """Tells the states of all jobs, and what was done."""
+
+    def __call__(self):
+        store = find_store(self.context._p_jar)
+        jobs = [entry.job for entry in jobs_of(store)]
+        done = dict(shelf(self.context, "holdtests_done"))
+        return json.dumps(
+            {
+                "states": Counter(job.state.value for job in jobs),
+                "asked": sorted(shelf(self.context, "holdtests_asked")),
+                "done": {name: len(times) for name, times in done.items()},
+                "pid": os.getpid(),
+            }
+        )
+
+
+class TellOne(View):
+    """Tells of one job."""
+
+    def __call__(self):
+        job = find_job(find_store(self.context._p_jar), self.request.form["id"])
+        return json.dumps(
+            {
+                "state": job.state.value,
+                "attempt": job.attempt,
+                "deaths": job.deaths,
+                "error": job.error,
+                "since": job.since,
+            }
+        )
