@@ -1,10 +1,12 @@
 """A job runs as who submitted it, with the rights that they have when it runs."""
 
 from AccessControl import getSecurityManager
+from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.SpecialUsers import nobody
 from AccessControl.SpecialUsers import system
 from AccessControl.users import UnrestrictedUser
 from Acquisition import aq_parent
+from collective.wsgifutures.jobs.allowed import check_may_submit
 from collective.wsgifutures.jobs.errors import NotItsUser
 from collective.wsgifutures.jobs.errors import Refusal
 from collective.wsgifutures.jobs.errors import SubmitRefused
@@ -137,13 +139,17 @@ def test_a_user_with_more_rights_for_a_while_is_the_same_user(site, people, name
     assert (taken.user, taken.folder) == (name, people[name])
 
 
-@pytest.mark.parametrize("wraps", ["emergency", "plain"])
-def test_a_user_without_an_id_submits_nothing(site, wraps):
-    """The job could only run as somebody else."""
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_user_without_an_id_submits_nothing(site, jobs, wrapped):
+    """The job could only run as somebody else; and if there is one, it does not run."""
     user = UnrestrictedUser("emergency", "", ["manage"], "")
-    with pytest.raises(SubmitRefused, match="run_as=") as caught:
-        take_origin(None, user.__of__(site.portal.acl_users) if wraps == "plain" else user)
+    user = user.__of__(site.portal.acl_users) if wrapped else user
+    newSecurityManager(None, user)
+    with pytest.raises(SubmitRefused, match="has no id") as caught:
+        check_may_submit(None)
     assert caught.value.reason is Refusal.NO_USER
+    with pytest.raises(UserGone):
+        jobs.run(lambda *_: 1, take_origin(None, user))
 
 
 @pytest.mark.parametrize("permission", ["zope2.View", "cmf.ManagePortal"])

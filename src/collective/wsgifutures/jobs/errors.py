@@ -180,8 +180,8 @@ class Refusal(Enum):
         "say so before submit: alsoProvides(request, IDisableCSRFProtection)."
     )
     NO_USER = (
-        "the user has no id, as the emergency user has none, so the job could run as nobody. Log "
-        "in as a user of the site or of Zope's root, or name one: run_as=..."
+        "the user has no id, as the emergency user has none, so no job could run as that user. "
+        "Log in as a user of the site or of Zope's root."
     )
 
 

@@ -3,8 +3,6 @@
 An origin is plain data and has no secret: no cookie but the language's, no password, no token.
 """
 
-from .errors import Refusal
-from .errors import SubmitRefused
 from .errors import UserGone
 from AccessControl import SpecialUsers
 from AccessControl.users import UnrestrictedUser
@@ -33,12 +31,15 @@ _LANGUAGE_COOKIE = "I18N_LANGUAGE"
 _URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[^\[\]:/@\s]+)(?::([0-9]{1,5}))?")
 _LANGUAGE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
+#: The emergency user has no id, and nobody is found by this one.
+NO_ID = ""
+
 
 @dataclass(frozen=True)
 class Origin:
     """Who submitted a job, and where. Paths are physical ones; that of Zope's root is empty."""
 
-    user: str | None = None  #: the user's id; None: nobody was logged in
+    user: str | None = None  #: the user's id, or ``NO_ID``; None: nobody was logged in
     folder: str = ""  #: the path of what has the user's ``acl_users``
     is_system: bool = False  #: whether it was Zope's own user ``System Processes``
     server_url: str = ""  #: as ``https://example.com:8443``; empty: submitted by a script
@@ -61,13 +62,10 @@ def take_origin(request: Any, user: Any) -> Origin:
     Args:
         request: The request; None in a script, whose jobs do not know the public URL.
         user: The user, from the security manager.
-
-    Raises:
-        SubmitRefused: The user is the emergency user, or another one without an id.
     """
     site = _site()
     origin = Origin(
-        **_describe(user, request),
+        **_describe(user),
         site=_path(site),
         site_uid=str(IUUID(site, None) or "") if site is not None else "",
     )
@@ -75,7 +73,7 @@ def take_origin(request: Any, user: Any) -> Origin:
     return replace(origin, **_seen_in(request)) if is_real else origin
 
 
-def _describe(user: Any, request: Any) -> dict[str, Any]:
+def _describe(user: Any) -> dict[str, Any]:
     """Return what an origin has of a user."""
     base = aq_base(user)
     if base is None or user.getUserName() == SpecialUsers.nobody.getUserName():
@@ -84,7 +82,7 @@ def _describe(user: Any, request: Any) -> dict[str, Any]:
         return {"is_system": True}
     name, container = user.getId(), aq_parent(aq_parent(aq_inner(user)))
     if name is None:
-        raise SubmitRefused(Refusal.NO_USER, getattr(request, "method", ""))
+        return {"user": NO_ID}
     if isinstance(base, UnrestrictedUser):  # stands for somebody, with more rights for a while
         container = _find_holder(name, container)
     return {"user": name, "folder": _path(container)}
