@@ -349,11 +349,30 @@ def test_cancel_asks_a_running_job(client):
 
 
 def test_cancel_comes_too_late_for_what_has_ended(client):
-    """And says so."""
-    job = client.add()
-    job.cancel(NOW)
-    with pytest.raises(NotInThatState, match="is cancelled"):
-        desk.cancel(job, LATER)
+    """And says so. A dead job is discarded, which is another decision."""
+    cancelled, dead = client.add(), fail(client, client.add(attempts=1), LookupError("no"))
+    cancelled.cancel(NOW)
+    for job in (cancelled, dead):
+        with pytest.raises(NotInThatState, match=f"is {job.state.value}"):
+            desk.cancel(job, LATER)
+
+
+def test_discard_lets_a_dead_job_be_forgotten(client):
+    """It is no longer among the dead ones, and kept as long as a cancelled one."""
+    job = fail(client, client.add(attempts=1), LookupError("no"))
+    desk.discard(client.store, job, LATER)
+    assert (job.state, job.since, len(client.store.dead)) == (CANCELLED, LATER, 0)
+    assert job.error == "LookupError: no"
+
+
+def test_discard_is_for_dead_jobs_only(client):
+    """Others are cancelled, or done."""
+    waits, runs, cancelled = client.add(), client.add(), client.add()
+    claim(client, runs)
+    cancelled.cancel(NOW)
+    for job in (waits, runs, cancelled):
+        with pytest.raises(NotInThatState):
+            desk.discard(client.store, job, LATER)
 
 
 def test_retry_lets_a_dead_job_stand_in_line(client):

@@ -10,6 +10,9 @@ from collective.wsgifutures.jobs.purge import Purge
 from collective.wsgifutures.jobs.records import Entry
 from collective.wsgifutures.jobs.records import entry_of
 from collective.wsgifutures.jobs.records import Job
+from collective.wsgifutures.jobs.store import COMMON
+from collective.wsgifutures.jobs.store import make_store
+from collective.wsgifutures.jobs.store import ROOT
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant
@@ -297,6 +300,22 @@ def test_a_number_that_an_undo_lets_be_given_again_is_read_again(file_database, 
     index.read(client.store)
     assert second.id == "a-0"
     assert second._p_oid in {index.take(NOW).oid, index.take(NOW).oid}
+
+
+def test_the_lines_of_another_store_are_read_from_their_begin(client):
+    """A person has removed all jobs, and others were submitted."""
+    index = Index()
+    for _ in range(3):
+        client.add(COMMON).cancel(NOW)
+    client.commit()
+    index.read(client.store)
+    while index.take(NOW):
+        pass
+    del client.connection.root()[ROOT]
+    make_store(client.connection)
+    client.add(COMMON)
+    client.commit()
+    assert line(client, index) == ["0-0"]
 
 
 def test_a_purge_beside_a_reader_takes_nothing_from_it(client):

@@ -182,19 +182,19 @@ def test_bury_when_ended_is_refused(state):
 # cancel
 
 
-@in_each(WAITING, RUNNING)
-def test_cancel_when_not_ended_ends_it(state):
-    """Without its work."""
+@in_each(WAITING, RUNNING, DEAD)
+def test_cancel_when_not_done_ends_it(state):
+    """Without its work. A dead one is not wanted any more."""
     job, _ = job_in(state)
     job.cancel(LATER)
     assert (job.state, job.since, job.ended) == (CANCELLED, LATER, True)
 
 
-@others(WAITING, RUNNING)
-def test_cancel_when_ended_is_refused(state):
+@others(WAITING, RUNNING, DEAD)
+def test_cancel_when_done_or_cancelled_is_refused(state):
     """It needs nothing more."""
     job, _ = job_in(state)
-    assert refuses(job, lambda: job.cancel(LATER), state, RUNNING, WAITING)
+    assert refuses(job, lambda: job.cancel(LATER), state, RUNNING, WAITING, DEAD)
 
 
 # retry

@@ -67,20 +67,22 @@ class Index:
     def read(self, store: Store) -> None:
         """Read what is new in all lanes."""
         for lane in store.lanes.values():
-            first = self._seen.get(lane.id, lane.low)
-            self._seen[lane.id] = self._add_all(lane.jobs, first)
-        self._seen_again = self._add_all(store.again, self._seen_again)
+            self._seen[lane.id] = self._add_all(lane.jobs, self._seen.get(lane.id), lane.low)
+        self._seen_again = self._add_all(store.again, self._seen_again, 0)
         for gone in [id for id in self._seen if id not in store.lanes]:
             del self._seen[gone]
 
-    def _add_all(self, line: Any, first: int) -> int:
-        """Add the places from number *first* on; return the number of the next one."""
+    def _add_all(self, line: Any, seen: int | None, low: int) -> int:
+        """Add the places from number *seen* on; return the number of the next one.
+
+        If an undo has taken numbers back, they are given once more: all from *low* on are read.
+        """
         following = next_number(line)
+        first = low if seen is None or seen > following else seen
         if following > first:
-            found = [Entry(*value) for value in line.values(first)]
-            for entry in found:
+            for entry in [Entry(*value) for value in line.values(first)]:
                 self.add(entry)
-        return following  # after an undo a lower one, which will be given to another job
+        return following
 
     def add(self, entry: Entry) -> None:
         """Add a place."""
