@@ -46,15 +46,43 @@ def look(client, own, place=HERE):
     return own.look(client.store, place)
 
 
+def pass_time(client, own, clock, seconds):
+    """Let time pass, with a look each second; return what the last one finds."""
+    for _ in range(int(seconds)):
+        clock.now += 1
+        found = look(client, own)
+    return found
+
+
 def test_a_runner_with_jobs_that_is_silent_is_dead(client, clock):
     """Nothing of it has changed for a while."""
     give_job(client, "r1")
     own = Neighbours("own")
     assert (look(client, own), len(own)) == ([], 1)
-    clock.now += SILENCE
+    assert pass_time(client, own, clock, SILENCE) == []
+    assert pass_time(client, own, clock, 1) == ["r1"]
+
+
+def test_who_was_paused_takes_nobody_for_dead(client, clock):
+    """Its own view of the database may be as old as its last look."""
+    give_job(client, "r1")
+    own = Neighbours("own")
+    look(client, own)
+    clock.now += 1000
     assert look(client, own) == []
-    clock.now += 0.1
-    assert look(client, own) == ["r1"]
+    assert pass_time(client, own, clock, SILENCE) == []
+    assert pass_time(client, own, clock, 1) == ["r1"]
+
+
+def test_a_sign_of_life_after_the_look_is_seen(client, clock):
+    """Before anybody rescues its jobs."""
+    job = give_job(client, "r1")
+    own = Neighbours("own")
+    look(client, own)
+    runner = client.store.runners["r1"]
+    assert not own.has_moved(runner)
+    desk.beat(client.store, "r1", THERE, (job,))
+    assert own.has_moved(runner)
 
 
 def test_a_heartbeat_is_a_sign_of_life(client, clock):
@@ -63,11 +91,9 @@ def test_a_heartbeat_is_a_sign_of_life(client, clock):
     own = Neighbours("own")
     look(client, own)
     for _ in range(5):
-        clock.now += SILENCE - 1
+        assert pass_time(client, own, clock, SILENCE - 1) == []
         desk.beat(client.store, "r1", THERE, (job,))
-        assert look(client, own) == []
-    clock.now += SILENCE + 1
-    assert look(client, own) == ["r1"]
+    assert pass_time(client, own, clock, SILENCE + 2) == ["r1"]
 
 
 def test_who_begins_to_look_waits_as_long(client, clock):
@@ -84,10 +110,8 @@ def test_a_runner_without_jobs_is_silent_and_lives(client, clock, end):
     job.cancel(NOW) if end == "finish" else desk.let_go(client.store, job, NOW)
     own = Neighbours("own")
     look(client, own)
-    clock.now += SILENCE + 1
-    assert (look(client, own), own.share) == ([], (0, 1))
-    clock.now += FORGOTTEN
-    assert look(client, own) == ["r1"]
+    assert (pass_time(client, own, clock, SILENCE + 1), own.share) == ([], (0, 1))
+    assert pass_time(client, own, clock, FORGOTTEN) == ["r1"]
 
 
 def test_a_process_of_this_machine_that_has_ended_is_dead_at_once(client, clock):
@@ -103,8 +127,7 @@ def test_a_process_of_this_machine_that_runs_lives(client, clock):
     give_job(client, "r1", ("here", os.getppid()))
     own = Neighbours("own")
     assert look(client, own) == []
-    clock.now += SILENCE + 1
-    assert look(client, own) == ["r1"]
+    assert pass_time(client, own, clock, SILENCE + 1) == ["r1"]
 
 
 def test_a_process_of_another_machine_is_not_looked_for_here(client, clock):
@@ -144,8 +167,7 @@ def test_the_share_of_a_dead_runner_is_no_longer_kept(client, clock):
     own = Neighbours("b")
     look(client, own)
     assert own.share == (1, 2)
-    clock.now += SILENCE + 1
-    assert (look(client, own), own.share) == (["a"], (0, 1))
+    assert (pass_time(client, own, clock, SILENCE + 1), own.share) == (["a"], (0, 1))
     desk.rescue(client.store, client.store.runners["a"], NOW)
     look(client, own)
     assert len(own) == 0

@@ -412,6 +412,26 @@ def test_the_jobs_of_a_dead_runner_are_rescued_and_run_alone(database, place, mo
     assert states(place, jobs) == [DONE] * 3
 
 
+@pytest.mark.parametrize("when", ["before", "beside"])
+def test_a_runner_that_gives_a_sign_of_life_is_not_rescued(database, place, when):
+    """Neither if it comes before the rescue, nor if it comes beside it."""
+    jobs, first, second = submit(place), ByHand(database), ByHand(database)
+    first.look()
+    second._read()
+    rescue = desk.rescue
+    if when == "before":
+        beat(first)
+    else:
+        desk.rescue = lambda *args: (beat(first), rescue(*args))[1]
+    try:
+        second._change(lambda store: second._rescue(store, first.id))
+    finally:
+        desk.rescue = rescue
+    assert states(place, jobs) == [RUNNING]
+    first.end_all()
+    assert (states(place, jobs), jobs[0].deaths) == ([DONE], 0)
+
+
 def test_a_job_that_has_to_be_alone_gets_its_turn(database, place):
     """However many others come, of other queues too."""
     (suspect,) = submit(place)

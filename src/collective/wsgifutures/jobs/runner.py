@@ -220,8 +220,9 @@ class Runner:
 
     def _rescue(self, store: Store, id: str) -> bool:
         record = store.runners.get(id)
-        if record is None:
+        if record is None or self._neighbours.has_moved(record):
             return False
+        store._p_jar.readCurrent(record)  # a heartbeat meanwhile is a conflict
         for job in desk.rescue(store, record, time.time()):
             logger.warning(
                 "Job %s (%s) is %s: the process that ran it has ended.",

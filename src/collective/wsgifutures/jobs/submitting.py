@@ -58,7 +58,17 @@ def submit(task: Any, options: Options, context: Any, arguments: bytes, lock: st
     unique = f"{task.name} {options.key}" if options.key else ""
     if unique and (known := _find_unique(store, unique, now)):
         return known
-    wanted = Wanted(
+    wanted = _wanted(task, options, uid, arguments, now)._replace(
+        lock=lock and f"{task.name} {lock}", unique=unique
+    )
+    job = add_job(open_lane(store, _own_lane(), now), wanted, options.due(now))
+    if unique:
+        store.unique[unique] = (job, now + (options.unique_for or 0.0))
+    return job
+
+
+def _wanted(task: Any, options: Options, uid: str, arguments: bytes, now: float) -> Wanted:
+    return Wanted(
         task=task.name,
         title=task.title,
         arguments=arguments,
@@ -70,16 +80,10 @@ def submit(task: Any, options: Options, context: Any, arguments: bytes, lock: st
         timeout=task.timeout,
         submitted=now,
         deadline=options.due(now) + options.deadline,
-        lock=lock and f"{task.name} {lock}",
-        unique=unique,
         then=options.then.name if options.then is not None else "",
         secret=task.secret,
         trace=ids.headers().get("traceparent", ""),
     )
-    job = add_job(open_lane(store, _own_lane(), now), wanted, options.due(now))
-    if unique:
-        store.unique[unique] = (job, now + (options.unique_for or 0.0))
-    return job
 
 
 def _find_site(name: str) -> Any:
