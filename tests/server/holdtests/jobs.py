@@ -1,5 +1,7 @@
 """Views that submit jobs, and tasks that write down what they did, in one transaction with it."""
 
+from .kills import end_here
+from .kills import Phases
 from .views import slow
 from .views import View
 from BTrees.OOBTree import OOBTree
@@ -15,6 +17,7 @@ from zope.interface import alsoProvides
 import json
 import os
 import time
+import transaction
 
 
 def shelf(context, name):
@@ -32,6 +35,8 @@ def write_down(context, name, seconds=0.0):
         slow(seconds, name)
     done = shelf(context, "holdtests_done")
     done[name] = (*done.get(name, ()), (current_job().id, os.getpid()))
+    transaction.get().join(Phases("done"))
+    end_here("work")
 
 
 @task(attempts=3, backoff=0.2)
@@ -70,8 +75,9 @@ class Submit(View):
         args = json.loads(form.get("args", "[]"))
         ids = []
         for name in form["names"].split():
-            shelf(self.context, "holdtests_asked")[name] = 1
             ids.append(chosen.submit(self.context, name, *args).id)
+            shelf(self.context, "holdtests_asked")[name] = ids[-1]
+        transaction.get().join(Phases("submit"))
         if "then" in form:  # an error after the submission: nothing is committed
             raise RuntimeError(form["then"])
         return json.dumps(ids)
@@ -98,6 +104,24 @@ class Tell(View):
                 "asked": sorted(shelf(self.context, "holdtests_asked")),
                 "done": {name: len(times) for name, times in done.items()},
                 "pid": os.getpid(),
+            }
+        )
+
+
+class Audit(View):
+    """Tells what was asked for, what was done, and of each job."""
+
+    def __call__(self):
+        jobs = [entry.job for entry in jobs_of(find_store(self.context._p_jar))]
+        done = dict(shelf(self.context, "holdtests_done"))
+        return json.dumps(
+            {
+                "asked": dict(shelf(self.context, "holdtests_asked")),
+                "done": {name: [id for id, _ in times] for name, times in done.items()},
+                "by": {name: times[-1][1] for name, times in done.items()},
+                "jobs": {
+                    job.id: [job.state.value, job.attempt, job.deaths, job.error] for job in jobs
+                },
             }
         )
 
