@@ -12,6 +12,9 @@ import requests
 import threading
 import time
 
+#: The states of a job that is not over.
+UNSETTLED = ("waiting", "running")
+
 
 class Books:
     """What was asked for and what was done, as the database has it."""

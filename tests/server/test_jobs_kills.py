@@ -49,7 +49,7 @@ def site(request, new_instance, start_gunicorn):
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_at_a_point_loses_and_doubles_nothing(site, point):
     """Before the commit, between its two phases, after it; of submission, claim, and end."""
-    site.wait_for_workers()
+    wait_until(site.server.serves, START_SECONDS)
     is_dead = site.end_at(point)
     site.submit(point)
     wait_until(is_dead)
