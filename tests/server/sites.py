@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from pathlib import Path
 from processes import Server
+from processes import START_SECONDS
 from storages import STORAGES
 
 import os
@@ -50,7 +51,7 @@ class Site:
 
     def once_on_each_worker(self, ask):
         """Call *ask*, which returns what workers answered, until each has; return them."""
-        until = time.monotonic() + 45
+        until = time.monotonic() + START_SECONDS
         workers = set()
         while len(workers) < self.workers:
             assert time.monotonic() < until, f"only {workers} answered"

@@ -1,5 +1,6 @@
 """Promises 10 and 11 under ``kill -9``: none lost, none twice, none phantom, on each storage."""
 
+from collective.wsgifutures.jobs.neighbours import SILENCE
 from jobsites import Clients
 from jobsites import JobSite
 from processes import START_SECONDS
@@ -14,12 +15,12 @@ import random
 import signal
 import time
 
-OTHERS = [name for name in STORAGES if name != Storage.page]
 
-ON_EACH_STORAGE = [
-    pytest.param(Storage.page, marks=pytest.mark.operation),
-    *(pytest.param(name, marks=pytest.mark.storages) for name in OTHERS),
-]
+def on(storage, *others):
+    """Return a test's parameters for one storage."""
+    needs = pytest.mark.operation if storage == Storage.page else pytest.mark.storages
+    return pytest.param(storage, *others, marks=needs)
+
 
 #: How many jobs there are at least on each storage: 2,000 in all.
 JOBS = 500
@@ -39,7 +40,7 @@ POINTS = {
 }
 
 
-@pytest.fixture(scope="module", params=ON_EACH_STORAGE)
+@pytest.fixture(scope="module", params=map(on, STORAGES))
 def site(request, new_instance, start_gunicorn):
     """A site in each storage, with as many workers as its page says."""
     with open_site(JobSite, request.param, new_instance(), start_gunicorn) as site:
@@ -79,3 +80,88 @@ def test_random_kills_lose_and_double_nothing(site, kills):
         wait_until(lambda: len(site.books().asked) > JOBS, 120)
         kill_a_worker(site)
     site.settled_books(120).check()
+
+
+def end_a_worker(site):
+    pid = random.choice(site.children())
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: pid not in site.children(), 60)
+
+
+def reload(site):
+    old = set(site.children())
+    site.server.process.signal(signal.SIGHUP)
+    wait_until(lambda: not old & set(site.children()), 60)
+
+
+def test_random_stops_and_reloads_lose_no_attempt(site):
+    """SIGTERM, SIGHUP: as above, and no job is said to have failed or to have killed anything."""
+    before = site.settled_books().jobs
+    with Clients(site, seconds=0.2):
+        for stop in (end_a_worker, reload):
+            time.sleep(random.uniform(1, 3))
+            stop(site)
+            wait_until(site.server.serves, START_SECONDS)
+        time.sleep(1)
+    books = site.settled_books()
+    assert len(books.jobs) - len(before) > 50
+    books.check()
+    books.check_that_no_attempt_was_lost(but_for=before)
+
+
+@pytest.mark.parametrize("site", [on("filestorage"), on("zeo")], indirect=True)
+def test_a_job_that_kills_its_process_is_dead_after_three_and_its_neighbours_are_done(site):
+    """It says why; they are done once, although they ran beside it."""
+    wait_until(site.server.serves, START_SECONDS)
+    names = [f"neighbour-{n}" for n in range(8)]
+    site.submit(*names, args="[0.5]")
+    (id,) = site.server.post("@@jobs-crash").json()
+    wait_until(lambda: site.server.serves() and site.tell(id)["state"] == "dead", 120)
+    told = site.tell(id)
+    assert (told["deaths"], told["attempt"]) == (3, 0)
+    assert "ended 3 times without a word" in told["error"]
+    books = site.settled_books()
+    assert books.jobs.pop(id)[0] == "dead"
+    books.check()
+    assert not [job for job in books.jobs.values() if job[2] > 2]
+
+
+@pytest.mark.parametrize(
+    ("site", "task"),
+    [on("zeo", "write_down"), on("postgresql", "sleep_in_place")],
+    indirect=["site"],
+)
+def test_a_runner_that_slept_through_its_claim_changes_nothing(site, task):
+    """SIGSTOP past its lease: the other one does the job within 30 s; then it wakes."""
+    site.wait_for_workers()
+    name = f"paused-{task}"
+    (id,) = site.submit(name, task=task, args="[4.0]")
+    runner = wait_for_runner(site, id)
+    os.kill(runner, signal.SIGSTOP)
+    try:
+        stopped = time.monotonic()
+        books = wait_for_end(site, name)
+        assert SILENCE - 6 < time.monotonic() - stopped < 30 + 4 + 3
+        assert books.by[name] != runner
+    finally:
+        os.kill(runner, signal.SIGCONT)
+    wait_until(lambda: f"Job {id}: " in site.server.process.output)
+    assert runner in site.children()
+    assert site.books().jobs[id] == ["done", 0, 1, ""]
+    assert site.books().by[name] != runner
+    site.books().check()
+
+
+def wait_for_runner(site, id):
+    """Return the process id of the worker that runs the job."""
+    wait_until(lambda: site.tell(id)["state"] == "running")
+    time.sleep(0.5)
+    return site.tell(id)["pid"]
+
+
+def wait_for_end(site, name):
+    until = time.monotonic() + 60
+    while name not in (books := site.books()).done:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    return books

@@ -127,10 +127,12 @@ class Audit(View):
 
 
 class TellOne(View):
-    """Tells of one job."""
+    """Tells of one job, and which process ran it last."""
 
     def __call__(self):
-        job = find_job(find_store(self.context._p_jar), self.request.form["id"])
+        store = find_store(self.context._p_jar)
+        job = find_job(store, self.request.form["id"])
+        runner = store.runners.get(job.runner)
         return json.dumps(
             {
                 "state": job.state.value,
@@ -138,5 +140,6 @@ class TellOne(View):
                 "deaths": job.deaths,
                 "error": job.error,
                 "since": job.since,
+                "pid": runner and runner.place[1],
             }
         )
