@@ -4,6 +4,7 @@ from .kills import end_here
 from .kills import Phases
 from .views import slow
 from .views import View
+from AccessControl import getSecurityManager
 from BTrees.OOBTree import OOBTree
 from collections import Counter
 from collective.wsgifutures import current_job
@@ -52,7 +53,23 @@ def end_the_process(context):
     os._exit(70)
 
 
-TASKS = {"write_down": write_down, "sleep_in_place": sleep_in_place, "crash": end_the_process}
+@task(attempts=3, backoff=0.2)
+def tell_user(context, name):
+    """Return who does it, and whether they may do what a manager may."""
+    user = getSecurityManager().getUser()
+    return json.dumps([user.getId(), bool(user.has_permission("Manage users", context))])
+
+
+@task
+def do_nothing(context):
+    """Write nothing but the end of the job."""
+
+
+TASKS = {
+    "write_down": write_down,
+    "sleep_in_place": sleep_in_place,
+    "tell_user": tell_user,
+}
 
 
 class Prepare(View):
@@ -71,7 +88,7 @@ class Submit(View):
     def __call__(self):
         form = self.request.form
         alsoProvides(self.request, IDisableCSRFProtection)
-        chosen = TASKS[form.get("task", "write_down")]
+        chosen = TASKS[form.get("task", "write_down")].using(delay=float(form.get("delay", 0)))
         args = json.loads(form.get("args", "[]"))
         ids = []
         for name in form["names"].split():
@@ -81,6 +98,45 @@ class Submit(View):
         if "then" in form:  # an error after the submission: nothing is committed
             raise RuntimeError(form["then"])
         return json.dumps(ids)
+
+
+class SubmitOnly(View):
+    """Submits a job, and writes nothing else."""
+
+    def __call__(self):
+        alsoProvides(self.request, IDisableCSRFProtection)
+        return json.dumps({"id": do_nothing.submit(self.context).id, "pid": os.getpid()})
+
+
+class ChangeUser(View):
+    """Changes a user of Zope's root."""
+
+    def __call__(self):
+        form = self.request.form
+        alsoProvides(self.request, IDisableCSRFProtection)
+        folder = self.context.getPhysicalRoot().acl_users
+        getattr(self, form["how"].replace("-", "_"))(folder, form["name"], form["password"])
+        return "{}"
+
+    def added(self, folder, name, password):
+        folder.users.addUser(name, name, password)
+        folder.roles.assignRoleToPrincipal("Manager", name)
+
+    def demoted(self, folder, name, password):
+        folder.roles.removeRoleFromPrincipal("Manager", name)
+
+    def renamed(self, folder, name, password):
+        folder.users.updateUser(name, f"{name}-now")
+
+    def deleted(self, folder, name, password):
+        folder.users.removeUser(name)
+
+    def replaced(self, folder, name, password):
+        folder.users.removeUser(name)
+        folder.users.addUser(f"{name}-other", name, password)
+
+    def left_alone(self, folder, name, password):
+        """Change nothing."""
 
 
 class Crash(View):
@@ -140,6 +196,7 @@ class TellOne(View):
                 "deaths": job.deaths,
                 "error": job.error,
                 "since": job.since,
+                "result": job.result,
                 "pid": runner and runner.place[1],
             }
         )
