@@ -31,6 +31,13 @@ def wait_for(server, count, *states):
     wait_until(there)
 
 
+def stop(server):
+    """Stop gunicorn as systemd does; return its log, which the next start overwrites."""
+    server.process.signal(signal.SIGTERM)
+    assert server.process.wait() == 0
+    return server.process.output
+
+
 @pytest.mark.parametrize("task", ["write_down", "sleep_in_place"])
 def test_a_job_that_ends_in_time_is_done_by_the_worker_that_stops(
     started, new_instance, service, task
@@ -42,12 +49,11 @@ def test_a_job_that_ends_in_time_is_done_by_the_worker_that_stops(
     pid = server.state()["pid"]
     submit(server, "one", task=task, args="[5.0]")
     wait_for(server, 1, "running")
-    server.process.signal(signal.SIGTERM)
-    assert server.process.wait() == 0
+    log = stop(server)
     found = books(started(folder=folder))
+    assert found.by == {"one": pid}, log
     found.check()
     found.check_that_no_attempt_was_lost()
-    assert found.by == {"one": pid}
 
 
 @pytest.mark.parametrize("task", ["write_down", "sleep_in_place"])
@@ -58,15 +64,14 @@ def test_a_job_that_takes_longer_is_done_by_the_next_start(started, new_instance
     server.post("@@jobs-prepare")
     submit(server, "long", task=task, args="[8.0]")
     wait_for(server, 1, "running")
-    server.process.signal(signal.SIGTERM)
-    server.process.wait()
+    log = stop(server)
     server = started(folder=folder)
     pid = server.state()["pid"]
     wait_for(server, 1, "done")
     found = books(server)
+    assert found.by == {"long": pid}, log
     found.check()
     found.check_that_no_attempt_was_lost()
-    assert found.by == {"long": pid}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
