@@ -85,13 +85,13 @@ def test_random_kills_lose_and_double_nothing(site, kills):
 def end_a_worker(site):
     pid = random.choice(site.children())
     os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: pid not in site.children(), 60)
+    wait_until(lambda: pid not in site.children(), 2 * START_SECONDS)
 
 
 def reload(site):
     old = set(site.children())
     site.server.process.signal(signal.SIGHUP)
-    wait_until(lambda: not old & set(site.children()), 60)
+    wait_until(lambda: not old & set(site.children()), 2 * START_SECONDS)
 
 
 def test_random_stops_and_reloads_lose_no_attempt(site):
