@@ -142,7 +142,7 @@ class Runner:
     # The loop
 
     def _loop(self) -> None:
-        while True:
+        while not _is_closed(self._database):
             self._wake.clear()
             seconds = self._look_safely()
             self._wake.wait(seconds)
@@ -151,7 +151,8 @@ class Runner:
         try:
             return self._look(time.time())
         except Exception:
-            logger.exception("The runner of jobs could not look for jobs; it looks again soon.")
+            if not _is_closed(self._database):
+                logger.exception("The runner could not look for jobs; it looks again soon.")
             self._last_tid = None
             return 5 * LOOK_EVERY
 
@@ -441,3 +442,8 @@ def _is_relational(storage: Any) -> bool:
     """Tell whether *storage* does not hear of what other processes commit."""
     *_, innermost = layers(storage)
     return type(innermost).__module__.startswith("relstorage.")
+
+
+def _is_closed(database: Any) -> bool:
+    """Tell whether *database* was closed, as waitress does before its threads have ended."""
+    return "storage" not in vars(database)
