@@ -220,3 +220,14 @@ def retry(store: Store, job: Job, now: float) -> None:
     with suppress(KeyError):
         del store.dead[job.id]
     store.line_up(job)
+
+
+def discard(store: Store, job: Job, now: float) -> None:
+    """Let nobody look after a dead *job* any more: it counts as cancelled, and is purged as such.
+
+    Raises:
+        NotInThatState: It is not dead.
+    """
+    job.discard(now)
+    with suppress(KeyError):
+        del store.dead[job.id]

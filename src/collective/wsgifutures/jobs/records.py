@@ -8,6 +8,7 @@ claim, a cancel and "done" exclude each other. That is all the locking there is.
        +--again-----------+--bury---> DEAD         (out of attempts, or nobody can do it)
        |                  +--cancel-> CANCELLED    (also from WAITING)
        +--retry------- DEAD, CANCELLED             (a person wants it)
+                       DEAD --discard--> CANCELLED (a person does not want it)
 
 Each claim has a number, ``generation``. A runner that lost its claim has an older number, and
 what it did is not committed.
@@ -178,6 +179,11 @@ class Job(Persistent):  # type: ignore[misc]
         self.side = Side()
         self._wanted = _Kept(self.wanted._replace(deadline=now + self._allowed()))
         self._enter(JobState.WAITING, now)
+
+    def discard(self, now: float) -> None:
+        """Let a dead job be cancelled: nobody wants it any more."""
+        self._leave(JobState.DEAD)
+        self._enter(JobState.CANCELLED, now)
 
     def _allowed(self) -> float:
         return self.wanted.deadline - self.wanted.submitted
