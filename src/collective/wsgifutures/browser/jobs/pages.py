@@ -270,7 +270,8 @@ class AcceptedViewlet(ViewletBase):  # type: ignore[misc]
         job = looking.get(id) if isinstance(id, str) and not api.user.is_anonymous() else None
         if job is not None:
             self.shown = Shown(job)
-            self.label = translate(self.shown.label, context=self.request)
+            label = translate(self.shown.label, context=self.request)
+            self.text = _("“${task}” was accepted.", mapping={"task": label})
 
     def render(self) -> str:
         """Render nothing where there is no such job."""

@@ -10,10 +10,9 @@ from ...jobs.records import Job
 from ...jobs.records import JobState
 from ...jobs.tasks import find_task
 from . import words
-from datetime import datetime
+from DateTime import DateTime
 from functools import cached_property
 from plone import api
-from plone.app.event.base import default_timezone
 from typing import Any
 from typing import NamedTuple
 from urllib.parse import quote
@@ -173,6 +172,5 @@ def site_url() -> str:
 
 
 def shown_time(seconds: float) -> str:
-    """Return a time in the format and the time zone of the site."""
-    time = datetime.fromtimestamp(seconds, default_timezone(as_tzinfo=True))
-    return str(api.portal.get_localized_time(time, long_format=True))
+    """Return a time as Plone shows those of content: in the format of the site."""
+    return str(api.portal.get_localized_time(DateTime(seconds), long_format=True))
