@@ -223,11 +223,13 @@ def retry(store: Store, job: Job, now: float) -> None:
 
 
 def discard(store: Store, job: Job, now: float) -> None:
-    """Let nobody look after a dead *job* any more: it counts as cancelled, and is purged as such.
+    """Let a dead *job* be forgotten, as one that was cancelled.
 
     Raises:
         NotInThatState: It is not dead.
     """
-    job.discard(now)
+    if job.state is not JobState.DEAD:
+        raise NotInThatState(job.id, job.state.value, ["dead"])
+    job.cancel(now)
     with suppress(KeyError):
         del store.dead[job.id]

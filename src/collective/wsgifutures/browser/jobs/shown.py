@@ -10,7 +10,8 @@ from ...jobs.records import Job
 from ...jobs.records import JobState
 from ...jobs.tasks import find_task
 from . import words
-from DateTime import DateTime
+from datetime import datetime
+from datetime import UTC
 from functools import cached_property
 from plone import api
 from typing import Any
@@ -173,4 +174,5 @@ def site_url() -> str:
 
 def shown_time(seconds: float) -> str:
     """Return a time as Plone shows those of content: in the format of the site."""
-    return str(api.portal.get_localized_time(DateTime(seconds), long_format=True))
+    time = datetime.fromtimestamp(seconds, UTC)  # aware, so Plone makes it the server's
+    return str(api.portal.get_localized_time(time, long_format=True))
