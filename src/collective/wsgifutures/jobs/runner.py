@@ -12,7 +12,11 @@ from ..kernel.runtime import current as current_runtime
 from ..kernel.runtime import Interrupted
 from ..wsgi.worker import Worker
 from . import desk
+from . import journal
 from .errors import ClaimLost
+from .figures import describe
+from .figures import Figures
+from .figures import Others
 from .index import Index
 from .index import Place
 from .neighbours import find_place
@@ -28,7 +32,6 @@ from .store import make_store
 from .submitting import listeners
 from .work import Attempt
 from .work import find_context
-from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -49,6 +52,12 @@ LOOK_EVERY = 1.0
 
 #: Seconds between two heartbeats, while jobs run.
 BEAT_EVERY = 6.0
+
+#: Seconds between two counts of what waits.
+COUNT_EVERY = 2.0
+
+#: How many times as long as a count takes the next one is put off, if that is longer.
+COUNT_SHARE = 100
 
 #: Seconds between two purges, more or less.
 PURGE_EVERY = 300.0
@@ -82,9 +91,11 @@ class Runner:
         kept: Kept | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
-        self.counts: Counter[str] = Counter()  #: what became of attempts: done, failed, lost, ...
+        self.figures = Figures()  #: what it sees and has done
         self.running: dict[str, Attempt] = {}  #: by the id of the job
-        self.index = Index(queues)
+        self._queues = frozenset(queues)
+        self.index = Index(self._queues)
+        self._others = Others(claims, self._queues)  # what waits, and is not for this runner
         self._worker = worker
         self._database = database
         self._most = most
@@ -102,6 +113,8 @@ class Runner:
         self._next_purge = 0.0
         self._kept = kept or Kept()
         self._alone = False
+        self._to_count = False  # whether something has changed since the last count
+        self._next_count = 0.0
 
     def start(self) -> None:
         """Begin to look."""
@@ -120,6 +133,19 @@ class Runner:
             attempt.stop()
         if self.running:
             self._change(self._let_go_of_all)
+
+    def report(self) -> dict[str, Any]:
+        """Return what the runner does, as plain data: see ``Figures.told``."""
+        attempts = list(self.running.values())
+        return {
+            "runner": self.id,
+            "claims": self._claims and not self._stopping,
+            "queues": sorted(self._queues),
+            "most": self._most,
+            "running": len(attempts),
+            "jobs": describe(attempts),
+            **self.figures.told(),
+        }
 
     # The loop
 
@@ -149,6 +175,8 @@ class Runner:
                 self._read()
                 while not self._stopping and self._claim_next(now):
                     pass
+            self._to_count = True
+        self._count(now)
         if self.running and time.monotonic() >= self._next_beat:
             self._beat()
         due = self.index.next_look()
@@ -165,6 +193,20 @@ class Runner:
 
     # Looks
 
+    def _count(self, now: float) -> None:
+        """Count what waits, for people, if something has changed: seldom if that takes long."""
+        began = time.monotonic()
+        if not self._to_count or began < self._next_count:
+            return
+        self._to_count = False
+        with desk.changing(self._database) as connection:
+            store = find_store(connection)
+            if store is not None:
+                self._others.read(store)
+                self.figures.look(store, self.index, self._others, now)
+        ended = time.monotonic()
+        self._next_count = ended + max(COUNT_EVERY, COUNT_SHARE * (ended - began))
+
     def _read(self) -> None:
         """Read what is new: jobs, what is asked of running ones, and which runners died."""
         with desk.changing(self._database) as connection:
@@ -176,7 +218,7 @@ class Runner:
                 self._look_at(connection.get(attempt.claim.oid), attempt)
             dead = self._neighbours.look(store, self._place)
         for id in dead:
-            self._change(partial(self._rescue, id=id))
+            self._rescue(id)
 
     def _look_at(self, job: Job, attempt: Attempt) -> None:
         if job.side.cancel or self._has_lost(job, attempt):
@@ -187,17 +229,23 @@ class Runner:
             return False
         return job.state is not JobState.RUNNING or job.generation != attempt.claim.generation
 
-    def _rescue(self, store: Store, id: str) -> bool:
+    def _rescue(self, id: str) -> None:
+        """Let the jobs of the dead runner *id* wait again."""
+        lines: list[tuple[JobState, journal.Line]] = []
+        self._change(partial(self._write_rescue, id, lines))
+        for state, line in lines:
+            self.figures.count("dead" if state is JobState.DEAD else "rescued")
+            line.log()
+
+    def _write_rescue(
+        self, id: str, lines: list[tuple[JobState, journal.Line]], store: Store
+    ) -> bool:
+        lines.clear()  # of a try that was in vain
         record = store.runners.get(id)
         if record is None:
             return False
         for job in desk.rescue(store, record, time.time()):
-            logger.warning(
-                "Job %s (%s) is %s: the process that ran it has ended.",
-                job.id,
-                job.wanted.task,
-                job.state.value,
-            )
+            lines.append((job.state, journal.rescued(job)))
         return True
 
     def _purge(self, now: float) -> None:
@@ -225,30 +273,41 @@ class Runner:
         if attempt is not None:
             self._alone = place.entry.alone
             self.running[attempt.claim.job] = attempt
+            self.figures.begins(attempt)
             self._begin(partial(self._run, attempt, place.entry.lock))
         return True
 
     def _claim(self, place: Place, now: float) -> Attempt | None:
         """Claim the job of *place*; None if it does not wait any more, or has to wait."""
         with self._lock, desk.changing(self._database) as connection:
-            store, job = make_store(connection), connection.get(place.oid)
-            if job.state is not JobState.WAITING or job.generation != place.entry.generation:
-                self.index.drop(place.entry.lock)
-                return None
-            names = desk.may_claim(store, job, self._limits)
-            if names is None:
-                self.index.put_off(place, now + LOOK_EVERY)
-                return None
-            try:
-                path = find_context(connection, job.wanted, now)
-            except desk.HOPELESS as error:
-                desk.bury(store, job, now, str(error))
-                self.index.drop(place.entry.lock)
-                return None
-            claim = desk.claim(store, job, self.id, names, now)
-            others = [connection.get(a.claim.oid) for a in self.running.values()]
-            desk.beat(store, self.id, self._place, (*others, job))
-            return Attempt(job, claim, path)
+            found = self._take(make_store(connection), connection.get(place.oid), place, now)
+        if isinstance(found, journal.Line):
+            self.figures.count("dead")
+            found.log()
+            return None
+        return found
+
+    def _take(
+        self, store: Store, job: Job, place: Place, now: float
+    ) -> Attempt | journal.Line | None:
+        """Claim *job*; return the line for the log if nobody can do it."""
+        if job.state is not JobState.WAITING or job.generation != place.entry.generation:
+            self.index.drop(place.entry.lock)
+            return None
+        names = desk.may_claim(store, job, self._limits)
+        if names is None:
+            self.index.put_off(place, now + LOOK_EVERY)
+            return None
+        try:
+            path = find_context(store._p_jar, job.wanted, now)
+        except desk.HOPELESS as error:
+            desk.bury(store, job, now, str(error))
+            self.index.drop(place.entry.lock)
+            return journal.hopeless(job, error)
+        claim = desk.claim(store, job, self.id, names, now)
+        others = [store._p_jar.get(a.claim.oid) for a in self.running.values()]
+        desk.beat(store, self.id, self._place, (*others, job))
+        return Attempt(job, claim, path)
 
     # One job
 
@@ -270,27 +329,46 @@ class Runner:
             logger.exception("The end of job %s is not written yet.", attempt.claim.job)
             self._unsettled.append((attempt, lock, error))
             return
-        self.counts["done" if error is None else "failed"] += 1
+        if error is None:
+            self._tell("done", journal.done(attempt, time.time() - attempt.since))
+        self.figures.ends(attempt)
         del self.running[attempt.claim.job]
         self._alone = False
         self.index.drop(lock)
 
     def _settle(self, attempt: Attempt, error: BaseException) -> None:
         """Write that nothing of an attempt is committed, unless it is another runner's job now."""
+        ends: list[tuple[str, journal.Line]] = []
         try:
-            self._change(partial(self._write_end, attempt, error))
-        except ClaimLost as lost:
-            error = lost
-        logger.warning("Job %s: %s", attempt.claim.job, error)
+            self._change(partial(self._write_end, attempt, error, ends))
+        except ClaimLost:
+            ends = [("lost", journal.lost(attempt, time.time() - attempt.since))]
+        for end in ends:
+            self._tell(*end)
 
-    def _write_end(self, attempt: Attempt, error: BaseException, store: Store) -> bool:
+    def _write_end(
+        self,
+        attempt: Attempt,
+        error: BaseException,
+        ends: list[tuple[str, journal.Line]],
+        store: Store,
+    ) -> bool:
         now, job = time.time(), store._p_jar.get(attempt.claim.oid)
         job.check(attempt.claim)
         if isinstance(error, Interrupted | TransientError):
             desk.let_go(store, job, now, desk.SOON)
+            what = "stopped" if isinstance(error, Interrupted) else "conflicts"
+            ends[:] = [(what, journal.let_go(attempt, error, now - attempt.since))]
         else:
             desk.settle(store, job, error, now)
+            what = job.state.value if job.state is not JobState.WAITING else "failed"
+            ends[:] = [(what, journal.failed(attempt, job, error, now - attempt.since))]
         return True
+
+    def _tell(self, what: str, line: journal.Line) -> None:
+        """Count and log the end of an attempt."""
+        self.figures.count(what)
+        line.log()
 
     # Changes
 
