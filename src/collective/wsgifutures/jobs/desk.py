@@ -217,6 +217,31 @@ def retry(store: Store, job: Job, now: float) -> None:
         NotInThatState: It is neither.
     """
     job.retry(now)
+    _rise(store, job)
+    store.line_up(job)
+
+
+def discard(store: Store, job: Job, now: float) -> None:
+    """Take a dead *job* from the list of dead ones: nobody wants it any more.
+
+    Raises:
+        NotInThatState: It is not dead.
+    """
+    job.discard(now)
+    _rise(store, job)
+
+
+def _rise(store: Store, job: Job) -> None:
     with suppress(KeyError):
         del store.dead[job.id]
-    store.line_up(job)
+
+
+def pause_queue(store: Store, queue: str, now: float) -> None:
+    """Let no job of *queue* begin until it is resumed; those that run go on."""
+    store.paused.setdefault(queue, now)
+
+
+def resume_queue(store: Store, queue: str) -> None:
+    """Let jobs of *queue* begin again."""
+    with suppress(KeyError):
+        del store.paused[queue]

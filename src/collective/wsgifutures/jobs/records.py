@@ -8,6 +8,7 @@ claim, a cancel and "done" exclude each other. That is all the locking there is.
        +--again-----------+--bury---> DEAD         (out of attempts, or nobody can do it)
        |                  +--cancel-> CANCELLED    (also from WAITING)
        +--retry------- DEAD, CANCELLED             (a person wants it)
+                       DEAD --discard--> CANCELLED (a person does not)
 
 Each claim has a number, ``generation``. A runner that lost its claim has an older number, and
 what it did is not committed.
@@ -168,6 +169,11 @@ class Job(Persistent):  # type: ignore[misc]
     def cancel(self, now: float) -> None:
         """End the job without its work."""
         self._leave(JobState.RUNNING, JobState.WAITING)
+        self._enter(JobState.CANCELLED, now)
+
+    def discard(self, now: float) -> None:
+        """Give up a dead job for good; it is kept for a while longer, with its error."""
+        self._leave(JobState.DEAD)
         self._enter(JobState.CANCELLED, now)
 
     def retry(self, now: float) -> None:
