@@ -1,6 +1,7 @@
 """The command ``wsgifutures``; also ``python -m collective.wsgifutures``."""
 
 from . import doctor
+from . import work
 
 import argparse
 import sys
@@ -13,6 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("wsgifutures", description=_DESCRIPTION, allow_abbrev=False)
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
     doctor.add_parser(commands)
+    work.add_parser(commands)
     options, others = parser.parse_known_args(arguments)
     status: int = options.run(options, others)
     return status

@@ -80,8 +80,8 @@ class Figures:
             return _waits(connection, place.oid, place.entry.generation)
 
         others.trim(lambda seen: _waits(connection, seen.oid, seen.generation))
-        self.waiting = {**index.waiting(), **others.waiting()}
-        self.oldest = {**index.oldest_of_each(now, waits), **others.oldest(now)}
+        self.waiting = {**{q: n for q, n in index.waiting.items() if n}, **others.count()}
+        self.oldest = {**index.oldest_of_each(now, waits), **others.first_due(now)}
         self.dead = len(store.dead)
 
     def told(self) -> dict[str, Any]:
@@ -189,11 +189,11 @@ class Others(Index):
                 else:
                     break
 
-    def waiting(self) -> dict[str, int]:
+    def count(self) -> dict[str, int]:
         """Return how many places there are in each queue."""
         return {queue: len(line) for queue, line in self._by_queue.items() if line}
 
-    def oldest(self, now: float) -> dict[str, float]:
+    def first_due(self, now: float) -> dict[str, float]:
         """Return since when the first job of each queue might have begun."""
         firsts = {queue: line[0].due for queue, line in self._by_queue.items() if line}
         return {queue: due for queue, due in firsts.items() if due <= now}

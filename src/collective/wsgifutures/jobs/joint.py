@@ -7,6 +7,7 @@ from ..wsgi.joints import Joint
 from ..wsgi.settings import Settings
 from ..wsgi.worker import Worker
 from .audit import of_jobs
+from .purge import Kept
 from .runner import Runner
 from typing import Any
 
@@ -27,7 +28,15 @@ class JobsJoint(Joint):
     def worker_starts(self, worker: Worker) -> None:
         """Start the runner of *worker*."""
         settings = worker.settings
-        runner = Runner(worker, self._database, most=settings.max_jobs, claims=settings.jobs)
+        runner = Runner(
+            worker,
+            self._database,
+            most=settings.max_jobs,
+            queues=settings.job_queues,
+            limits=dict(settings.job_limits),
+            kept=Kept(settings.jobs_kept, settings.dead_jobs_kept),
+            claims=settings.jobs,
+        )
         runners[:] = [runner]
         runner.start()
 
@@ -56,7 +65,8 @@ class JobsJoint(Joint):
     def describe(self, settings: Settings) -> str:
         """Return whether this process runs jobs."""
         if settings.jobs:
-            return f"Jobs run here: at most {settings.max_jobs} at a time."
+            of = f" of {', '.join(settings.job_queues)}" if settings.job_queues else ""
+            return f"Jobs{of} run here: at most {settings.max_jobs} at a time."
         return "Jobs are submitted here and run elsewhere."
 
     def report(self) -> dict[str, Any]:

@@ -280,8 +280,6 @@ class Runner(Persistent):  # type: ignore[misc]
 class Store(Persistent):  # type: ignore[misc]
     """The root of all jobs of a database."""
 
-    low_again = 0  #: no place below this number is of a job that waits
-
     def __init__(self) -> None:
         self.lanes = OOBTree()  #: by their ids
         self.again = LOBTree()  #: places of jobs that wait once more, by their numbers
