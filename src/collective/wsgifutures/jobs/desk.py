@@ -217,21 +217,20 @@ def retry(store: Store, job: Job, now: float) -> None:
         NotInThatState: It is neither.
     """
     job.retry(now)
-    _rise(store, job)
+    with suppress(KeyError):
+        del store.dead[job.id]
     store.line_up(job)
 
 
 def discard(store: Store, job: Job, now: float) -> None:
-    """Take a dead *job* from the list of dead ones: nobody wants it any more.
+    """Let a dead *job* be forgotten, as one that was cancelled.
 
     Raises:
         NotInThatState: It is not dead.
     """
-    job.discard(now)
-    _rise(store, job)
-
-
-def _rise(store: Store, job: Job) -> None:
+    if job.state is not JobState.DEAD:
+        raise NotInThatState(job.id, job.state.value, ["dead"])
+    job.cancel(now)
     with suppress(KeyError):
         del store.dead[job.id]
 

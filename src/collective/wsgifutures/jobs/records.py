@@ -6,9 +6,8 @@ claim, a cancel and "done" exclude each other. That is all the locking there is.
     WAITING --claim--> RUNNING --finish--> DONE
        ^                  |
        +--again-----------+--bury---> DEAD         (out of attempts, or nobody can do it)
-       |                  +--cancel-> CANCELLED    (also from WAITING)
+       |                  +--cancel-> CANCELLED    (also from WAITING and DEAD)
        +--retry------- DEAD, CANCELLED             (a person wants it)
-                       DEAD --discard--> CANCELLED (a person does not)
 
 Each claim has a number, ``generation``. A runner that lost its claim has an older number, and
 what it did is not committed.
@@ -167,13 +166,8 @@ class Job(Persistent):  # type: ignore[misc]
         self._enter(JobState.DEAD, now)
 
     def cancel(self, now: float) -> None:
-        """End the job without its work."""
-        self._leave(JobState.RUNNING, JobState.WAITING)
-        self._enter(JobState.CANCELLED, now)
-
-    def discard(self, now: float) -> None:
-        """Give up a dead job for good; it is kept for a while longer, with its error."""
-        self._leave(JobState.DEAD)
+        """End the job without its work; a dead one is not wanted any more."""
+        self._leave(JobState.RUNNING, JobState.WAITING, JobState.DEAD)
         self._enter(JobState.CANCELLED, now)
 
     def retry(self, now: float) -> None:

@@ -209,7 +209,7 @@ ASKED = {
     ),
     Verb.DISCARD: Asked(
         _("Discard this job?"),
-        _("Its work is given up. The job is kept for a day, and can be retried until then."),
+        _("Its work is given up. The job can be retried until it is forgotten."),
         _("Discard the job"),
     ),
     Verb.CANCEL: Asked(
@@ -227,7 +227,7 @@ ASKED = {
     ),
     Verb.DISCARD_ALL: Asked(
         _("Discard all of these dead jobs?"),
-        _("Their work is given up. The jobs are kept for a day, and can be retried until then."),
+        _("Their work is given up. The jobs can be retried until they are forgotten."),
         _("Discard these jobs"),
     ),
 }
