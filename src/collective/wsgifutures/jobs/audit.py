@@ -1,5 +1,6 @@
 """The checks before a worker may serve that are about jobs: does anybody run them?"""
 
+from ..publisher.joint import WAITING_STORAGES
 from ..publisher.zope_audit import layers
 from ..wsgi.findings import Finding
 from ..wsgi.findings import ok
@@ -29,18 +30,23 @@ LATE = 60.0
 
 def of_jobs(database: Any, settings: Settings) -> Iterator[Finding]:
     """Check that jobs of *database* which are submitted here are run, with these *settings*."""
-    *_, innermost = layers(database.storage)
     if settings.jobs:
         yield ok("jobs", f"Jobs run here: at most {settings.max_jobs} at a time.")
-    elif type(innermost).__name__ == "FileStorage":
+    elif not _is_served(database):
         yield warning(
             "jobs",
-            "jobs is off, and no other process can open a FileStorage: the jobs that are submitted "
-            "here wait for ever.",
+            "jobs is off, and no other process can open this database (FileStorage): the jobs that "
+            "are submitted here wait for ever.",
             "Leave out WSGIFUTURES_JOBS=off, or move the database to ZEO or RelStorage.",
         )
     else:
         yield _runners_elsewhere(database)
+
+
+def _is_served(database: Any) -> bool:
+    """Tell whether several processes can open *database*."""
+    packages = {type(layer).__module__.partition(".")[0] for layer in layers(database.storage)}
+    return not packages.isdisjoint(WAITING_STORAGES)
 
 
 def _runners_elsewhere(database: Any) -> Finding:
