@@ -1,6 +1,7 @@
 """What a runner reports of jobs, and what the log says of them."""
 
 from collective.wsgifutures.jobs import desk
+from collective.wsgifutures.jobs import joint
 from collective.wsgifutures.jobs.by_hand import _find_database
 from collective.wsgifutures.jobs.current import current_job
 from collective.wsgifutures.jobs.errors import Retry
@@ -9,7 +10,15 @@ from collective.wsgifutures.jobs.figures import Others
 from collective.wsgifutures.jobs.records import JobState
 from collective.wsgifutures.jobs.store import find_store
 from collective.wsgifutures.jobs.tasks import task
+from collective.wsgifutures.status import overview
+from collective.wsgifutures.status.snapshot import of_worker
+from collective.wsgifutures.status.snapshot import Sender
+from collective.wsgifutures.traces import ids
 from handrunners import HandRunner
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from plone import api
 from ZODB.POSException import ConflictError
 
@@ -48,6 +57,19 @@ def conflict(context, text):
 @task(queue="slow")
 def rest(context, text):
     pass
+
+
+@task
+def lose(context, text):
+    """Let somebody else have the job meanwhile."""
+    (attempt,) = Runners.last.running.values()
+    with desk.changing(_find_database()) as connection:
+        connection.get(attempt.claim.oid).generation += 1
+
+
+@task
+def trace_it(context, text):
+    seen.append(ids.current_id())
 
 
 def look_at_the_runner():
@@ -240,6 +262,63 @@ def test_recent_counts_are_those_of_ten_minutes():
     assert (figures.recent()["done"], figures.totals["done"]) == (1, 2)
     now[0] += 6000
     assert figures.recent()["done"] == 0
+
+
+def test_an_attempt_that_came_too_late_is_counted_as_lost(make, page, site):
+    """What it did is not committed, and nobody's fault."""
+    job = submit(page, lose)
+    report = make().go()
+    assert {k: n for k, n in report["totals"].items() if n} == {"lost": 1}
+    assert report["running"] == 0
+    ((level, text),) = lines(site)
+    assert level == "WARNING"
+    assert text.startswith(f"Job {job.id} ({__name__}.lose) is no longer this runner's.")
+
+
+def test_figures_are_told_in_the_snapshot_of_the_worker(make, page, monkeypatch):
+    """Of the process that has a runner."""
+    runner = make()
+    monkeypatch.setattr(joint, "runners", [runner])
+    snapshot = of_worker(Sender("0000000a", 1.0), runner._worker, 2.0, [])
+    assert snapshot["jobs"] == runner.report()
+    assert overview.of([{**snapshot, "stale": False}], 2.0)["jobs"]["runners"] == 1
+
+
+# Traces
+
+
+def test_a_job_is_a_span_that_links_to_the_request_that_submitted_it(make, page, site, monkeypatch):
+    """Its task, its log line and its span have one trace, which is not the request's."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    with provider.get_tracer("test").start_as_current_span("POST") as request:
+        job = submit(page, trace_it)
+    make().go()
+    span = next(s for s in exporter.get_finished_spans() if s.name == f"{__name__}.trace_it")
+    assert span.attributes["wsgifutures.job"] == job.id
+    (link,) = span.links
+    assert link.context.trace_id == request.get_span_context().trace_id
+    assert link.context.span_id == request.get_span_context().span_id
+    own = f"{span.context.trace_id:032x}"
+    (record,) = [r for r in site.log.records if r.name.endswith("jobs.journal")]
+    assert seen == [own] == [record.trace_id]
+    assert span.context.trace_id != request.get_span_context().trace_id
+    assert SECRET not in span.to_json()
+
+
+def test_the_span_of_a_failed_attempt_has_the_class_of_the_error(make, page, monkeypatch):
+    """Whether the page behind it answered or not."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    submit(page, fail)
+    make().go()
+    span = next(s for s in exporter.get_finished_spans() if s.name == f"{__name__}.fail")
+    assert span.attributes["error.type"] == "LookupError"
+    assert SECRET not in span.to_json()
 
 
 # The log
