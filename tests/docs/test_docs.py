@@ -416,7 +416,14 @@ def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():
     """No more, no less; a setting has its own page."""
     source = ROOT / "src" / "collective" / "wsgifutures"
     topics = set()
-    for module in ("wsgi/audit", "wsgi/variables", "publisher/zope_audit", "publisher/joint"):
+    modules = (
+        "wsgi/audit",
+        "wsgi/variables",
+        "publisher/zope_audit",
+        "publisher/joint",
+        "jobs/audit",
+    )
+    for module in modules:
         for node in ast.walk(ast.parse((source / f"{module}.py").read_text())):
             match node:
                 case ast.Call(ast.Name(name), [ast.Constant(topic), *_]) if name in FINDINGS:

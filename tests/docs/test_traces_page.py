@@ -2,8 +2,10 @@
 
 from collective.wsgifutures import future
 from collective.wsgifutures import Upstream
+from collective.wsgifutures.kernel.waiting import drive
 from collective.wsgifutures.wsgi import journal
 from collective.wsgifutures.wsgi import visit
+from collective.wsgifutures.wsgi.job_visit import JobVisit
 from collective.wsgifutures.wsgi.middleware import Middleware
 from collective.wsgifutures.wsgi.settings import Settings
 from collective.wsgifutures.wsgi.worker import Worker
@@ -42,6 +44,19 @@ def ask():
     return b"".join(Middleware(worker)(environ, lambda *start: None))
 
 
+def do_a_job():
+    """Publish a job that waits for nothing."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [b""]
+
+    environ = {}
+    setup_testing_defaults(environ)
+    with JobVisit(Worker(app, Settings()), environ, 1.0) as visit:
+        drive(visit.answer(None)).close()
+
+
 def names_in(rows):
     return {name for first, *_ in rows for name in re.findall(r"``([\w.]+)``", first)}
 
@@ -69,5 +84,6 @@ def test_attributes_of_spans_are_those_of_the_page(monkeypatch):
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
     ask()
+    do_a_job()
     recorded = {name for span in exporter.get_finished_spans() for name in span.attributes}
     assert recorded == names_in(rows_of(PAGE, "attributes"))

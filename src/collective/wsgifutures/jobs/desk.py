@@ -254,3 +254,14 @@ def discard(store: Store, job: Job, now: float) -> None:
     job.cancel(now)
     with suppress(KeyError):
         del store.dead[job.id]
+
+
+def pause_queue(store: Store, queue: str, now: float) -> None:
+    """Let no job of *queue* begin until it is resumed; those that run go on."""
+    store.paused.setdefault(queue, now)
+
+
+def resume_queue(store: Store, queue: str) -> None:
+    """Let jobs of *queue* begin again."""
+    with suppress(KeyError):
+        del store.paused[queue]

@@ -16,6 +16,7 @@ from .records import next_number
 from .records import Store
 from collections import Counter
 from collections import OrderedDict
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -28,6 +29,8 @@ import zlib
 #: How many places a runner looks at, for each runner there is: it prefers those of its share.
 WINDOW = 16
 
+#: Among how many of the first places in a line the oldest job is looked for.
+NEARLY = 63
 
 #: In a place's entry: the index keeps no objects of a database.
 _NOT_KEPT: Any = None
@@ -145,6 +148,22 @@ class Index:
     def oldest(self) -> float | None:
         """Return since when the first job of a queue might have begun; None: none is due."""
         return min((line[0].entry.due for line in self._ready.values()), default=None)
+
+    def oldest_of_each(self, now: float, waits: Callable[[Place], bool]) -> dict[str, float]:
+        """Return by queue since when the job that waits longest might have begun, nearly.
+
+        Args:
+            now: In seconds since the epoch.
+            waits: Tells whether the job of a place still waits.
+        """
+        later = sorted(place for _, place in self._later if place.entry.due <= now)
+        lines = [*self._ready.values(), *(behind for _, behind in self._locks.values())]
+        firsts = [place for line in lines for place in line[:NEARLY]] + later
+        found: dict[str, float] = {}
+        for place in sorted(firsts, key=lambda place: place.entry.due):
+            if place.entry.queue not in found and waits(place):
+                found[place.entry.queue] = place.entry.due
+        return found
 
     def _wake(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:

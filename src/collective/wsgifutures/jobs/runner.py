@@ -13,7 +13,11 @@ from ..kernel.runtime import Interrupted
 from ..publisher.zope_audit import layers
 from ..wsgi.worker import Worker
 from . import desk
+from . import journal
 from .errors import ClaimLost
+from .figures import describe
+from .figures import Figures
+from .figures import Others
 from .index import Index
 from .index import Place
 from .neighbours import find_place
@@ -29,7 +33,6 @@ from .store import make_store
 from .submitting import listeners
 from .work import Attempt
 from .work import find_context
-from collections import Counter
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -52,6 +55,12 @@ LOOK_EVERY = 1.0
 
 #: Seconds between two heartbeats, while jobs run.
 BEAT_EVERY = 6.0
+
+#: Seconds between two counts of what waits.
+COUNT_EVERY = 2.0
+
+#: How many times as long as a count takes the next one is put off, if that is longer.
+COUNT_SHARE = 100
 
 #: Seconds between two looks at what may be forgotten, more or less.
 PURGE_EVERY = 10.0
@@ -95,9 +104,11 @@ class Runner:
         kept: Kept | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
-        self.counts: Counter[str] = Counter()  #: what became of attempts: done, failed, lost, ...
+        self.figures = Figures()  #: what it sees and has done
         self.running: dict[str, Attempt] = {}  #: by the id of the job
-        self.index = Index(queues)
+        self._queues = frozenset(queues)
+        self.index = Index(self._queues)
+        self._others = Others(claims, self._queues)  # what waits, and is not for this runner
         self._worker = worker
         self._database = database
         self._most = most
@@ -109,7 +120,7 @@ class Runner:
         self._wake = self._runtime.signal()
         self._lock = threading.Lock()  # one change at a time
         self._unsettled: deque[_End] = deque()  # ends that are not written yet
-        self._ended: deque[_End] = deque()  # ends that the index does not know yet
+        self._ended: deque[tuple[Attempt, str]] = deque()  # ends that the index does not know yet
         self._stopping = False
         self._last_tid: Any = None
         self._next_beat = 0.0
@@ -118,6 +129,8 @@ class Runner:
         self._sees_all = not _is_relational(database.storage)
         self._alone = False
         self._kept_back: Place | None = None  # waits until nothing else runs
+        self._to_count = False  # whether something has changed since the last count
+        self._next_count = 0.0
 
     def start(self) -> None:
         """Begin to look."""
@@ -138,6 +151,19 @@ class Runner:
             has_some = bool(self.running)
         if has_some:
             self._change(self._let_go_of_all)
+
+    def report(self) -> dict[str, Any]:
+        """Return what the runner does, as plain data: see ``Figures.told``."""
+        attempts = list(self.running.values())
+        return {
+            "runner": self.id,
+            "claims": self._claims and not self._stopping,
+            "queues": sorted(self._queues),
+            "most": self._most,
+            "running": len(attempts),
+            "jobs": describe(attempts),
+            **self.figures.told(),
+        }
 
     # The loop
 
@@ -166,6 +192,8 @@ class Runner:
                 self._forget(now)
                 self._read()
                 self._claim_some(now)
+            self._to_count = True
+        self._count(now)
         if self.running and time.monotonic() >= self._next_beat:
             self._beat()
         return self._pause(now)
@@ -175,8 +203,7 @@ class Runner:
         for _ in range(len(self._unsettled)):
             self._note_end(*self._unsettled.popleft())
         while self._ended:
-            attempt, lock, error = self._ended.popleft()
-            self.counts["done" if error is None else "failed"] += 1
+            attempt, lock = self._ended.popleft()
             self.index.drop(lock)
             self.index.open(attempt.wanted.queue)
 
@@ -199,6 +226,20 @@ class Runner:
 
     # Looks
 
+    def _count(self, now: float) -> None:
+        """Count what waits, for people, if something has changed: seldom if that takes long."""
+        began = time.monotonic()
+        if not self._to_count or began < self._next_count:
+            return
+        self._to_count = False
+        with desk.changing(self._database) as connection:
+            store = find_store(connection)
+            if store is not None:
+                self._others.read(store)
+                self.figures.look(store, self.index, self._others, now)
+        ended = time.monotonic()
+        self._next_count = ended + max(COUNT_EVERY, COUNT_SHARE * (ended - began))
+
     def _read(self) -> None:
         """Read what is new: jobs, what is asked of running ones, and which runners died."""
         with desk.changing(self._database) as connection:
@@ -210,7 +251,7 @@ class Runner:
                 self._look_at(_find(connection, attempt.claim.oid), attempt)
             dead = self._neighbours.look(store, self._place)
         for id in dead:
-            self._change(partial(self._rescue, id=id))
+            self._rescue(id)
 
     def _look_at(self, job: Job | None, attempt: Attempt) -> None:
         if job is None or job.side.cancel or self._has_lost(job, attempt):
@@ -219,18 +260,24 @@ class Runner:
     def _has_lost(self, job: Job, attempt: Attempt) -> bool:
         return job.state is not JobState.DONE and not job.has(attempt.claim)  # done: it just ended
 
-    def _rescue(self, store: Store, id: str) -> bool:
+    def _rescue(self, id: str) -> None:
+        """Let the jobs of the dead runner *id* wait again."""
+        lines: list[tuple[JobState, journal.Line]] = []
+        self._change(partial(self._write_rescue, id, lines))
+        for state, line in lines:
+            self.figures.count("dead" if state is JobState.DEAD else "rescued")
+            line.log()
+
+    def _write_rescue(
+        self, id: str, lines: list[tuple[JobState, journal.Line]], store: Store
+    ) -> bool:
+        lines.clear()  # of a try that was in vain
         record = store.runners.get(id)
         if record is None or self._neighbours.has_moved(record):
             return False
         store._p_jar.readCurrent(record)  # a heartbeat meanwhile is a conflict
         for job in desk.rescue(store, record, time.time()):
-            logger.warning(
-                "Job %s (%s) is %s: the process that ran it has ended.",
-                job.id,
-                job.wanted.task,
-                job.state.value,
-            )
+            lines.append((job.state, journal.rescued(job)))
         return True
 
     def _forget(self, now: float) -> None:
@@ -249,6 +296,7 @@ class Runner:
             attempt = self._claim_safely(place, now)
             if attempt is not None:
                 self._alone = place.entry.alone
+                self.figures.begins(attempt)
                 self._begin_safely(attempt, place.entry.lock)
 
     def _has_room(self) -> bool:
@@ -284,8 +332,11 @@ class Runner:
         if self._stopping:
             self.index.put_off(place, now)
             return None
+        ends: list[tuple[str, journal.Line]] = []
         with desk.changing(self._database) as connection:
-            found = self._decide(connection, place, now)
+            found = self._decide(connection, place, now, ends)
+        for end in ends:
+            self._tell(*end)
         if isinstance(found, Attempt):
             if not self.running:  # the claim was a heartbeat, too
                 self._next_beat = time.monotonic() + BEAT_EVERY
@@ -297,7 +348,9 @@ class Runner:
             self.index.put_off(place, found)
         return None
 
-    def _decide(self, connection: Any, place: Place, now: float) -> Attempt | float | None:
+    def _decide(
+        self, connection: Any, place: Place, now: float, ends: list[tuple[str, journal.Line]]
+    ) -> Attempt | float | None:
         """Claim the job of *place*; or return when to look again, None if never."""
         store, job = make_store(connection), _find(connection, place.oid)
         if job is None:
@@ -311,13 +364,20 @@ class Runner:
             return now + LOOK_EVERY
         names = desk.may_claim(store, job, self._limits)
         if names is not None:
-            return self._take_over(store, job, names, now)
+            return self._take_over(store, job, names, now, ends)
         if desk.is_open(store, place.entry.queue, self._limits):
             return now + LOOK_EVERY
         self.index.close(place.entry.queue, now + LOOK_EVERY)
         return now
 
-    def _take_over(self, store: Store, job: Job, names: list[str], now: float) -> Attempt | None:
+    def _take_over(
+        self,
+        store: Store,
+        job: Job,
+        names: list[str],
+        now: float,
+        ends: list[tuple[str, journal.Line]],
+    ) -> Attempt | None:
         """Write the claim; None if the attempt has failed at once."""
         connection = store._p_jar
         claim = desk.claim(store, job, self.id, names, now)
@@ -327,6 +387,7 @@ class Runner:
             raise
         except Exception as error:  # gone, too late; or the site is broken, which people see so
             desk.settle(store, job, error, now)
+            ends.append((_told(job), journal.hopeless(job, error)))
             return None
         running = [_find(connection, attempt.claim.oid) for attempt in list(self.running.values())]
         claims = (*(one for one in running if one is not None), job)
@@ -359,29 +420,47 @@ class Runner:
             logger.exception("The end of job %s is not written yet.", attempt.claim.job)
             self._unsettled.append((attempt, lock, error))
             return
+        if error is None:
+            self._tell("done", journal.done(attempt, time.time() - attempt.since))
+        self.figures.ends(attempt)
         del self.running[attempt.claim.job]
         self._alone = False
-        self._ended.append((attempt, lock, error))  # only the loop changes the index
+        self._ended.append((attempt, lock))  # only the loop changes the index
 
     def _settle(self, attempt: Attempt, error: BaseException) -> None:
         """Write that nothing of an attempt is committed, unless it is another runner's job now."""
+        ends: list[tuple[str, journal.Line]] = []
         try:
-            self._change(partial(self._write_end, attempt, error))
-        except ClaimLost as lost:
-            error = lost
-        told, _ = desk.describe(attempt.wanted, error)
-        logger.warning("Job %s: %s", attempt.claim.job, told)
+            self._change(partial(self._write_end, attempt, error, ends))
+        except ClaimLost:
+            ends = [("lost", journal.lost(attempt, time.time() - attempt.since))]
+        for end in ends:
+            self._tell(*end)
 
-    def _write_end(self, attempt: Attempt, error: BaseException, store: Store) -> bool:
+    def _write_end(
+        self,
+        attempt: Attempt,
+        error: BaseException,
+        ends: list[tuple[str, journal.Line]],
+        store: Store,
+    ) -> bool:
         now, job = time.time(), _find(store._p_jar, attempt.claim.oid)
         if job is None:
             raise ClaimLost(attempt.claim.job, "gone")
         job.check(attempt.claim)
         if isinstance(error, Interrupted | TransientError):
             desk.let_go(store, job, now, desk.SOON)
+            what = "stopped" if isinstance(error, Interrupted) else "conflicts"
+            ends[:] = [(what, journal.let_go(attempt, error, now - attempt.since))]
         else:
             desk.settle(store, job, error, now)
+            ends[:] = [(_told(job), journal.failed(attempt, job, error, now - attempt.since))]
         return True
+
+    def _tell(self, what: str, line: journal.Line) -> None:
+        """Count and log the end of an attempt."""
+        self.figures.count(what)
+        line.log()
 
     # Changes
 
@@ -428,6 +507,11 @@ class Runner:
             if job is not None and job.has(attempt.claim):
                 desk.let_go(store, job, now)
         return True
+
+
+def _told(job: Job) -> str:
+    """Return what became of a *job* whose attempt has failed, as the figures have it."""
+    return "failed" if job.state is JobState.WAITING else job.state.value
 
 
 def _find(connection: Any, oid: bytes) -> Job | None:

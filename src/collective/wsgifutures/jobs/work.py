@@ -3,6 +3,7 @@
 from ..kernel.calls import pack_value
 from ..kernel.errors import ResultRefused
 from ..kernel.waiting import drive
+from ..traces.spans import JobSpan
 from ..wsgi.body import BytesBody
 from ..wsgi.job_visit import JobVisit
 from ..wsgi.worker import Worker
@@ -37,13 +38,15 @@ class Current:
     key: str
     attempt: int
     cancelled: bool = False
+    done: float = 0.0  #: how far it is, from 0 to 1
     told: tuple[float, str] | None = None  #: what the runner has not written yet
 
     def progress(self, done: float, words: str = "") -> None:
         """Tell people how far it is."""
         if not 0 <= check_seconds("done", done, zero=True) <= 1:
             raise ValueError(f"progress({done!r}): give a number from 0 to 1.")
-        self.told = (float(done), str(words)[:200])
+        self.done = float(done)
+        self.told = (self.done, str(words)[:200])
 
     def has_written(self, told: tuple[float, str] | None) -> None:
         """Forget what was *told*, unless something newer was meanwhile."""
@@ -65,6 +68,9 @@ class Attempt(Run):
         self.claim = claim
         self.path = path
         self.current = Current(job.id, job.key, job.attempt + 1)
+        self.since: float = job.since  #: when it was claimed, in seconds since the epoch
+        self.waited: float = job.since - job.due  #: how long it might have begun, in seconds
+        self.trace = ""  #: the id of its trace, once it is published
         self.visit: JobVisit | None = None  #: its visit, while it is published
         super().__init__(self.wanted.origin, self._write_done, function=self._work)
         self._until: float | None = None  # set by the first pass
@@ -76,18 +82,25 @@ class Attempt(Run):
         """Publish the job; return why nothing is committed, None if it is done."""
         try:
             environ, body = self._request()
-            with JobVisit(worker, environ, self.wanted.timeout) as visit:
-                self.visit = visit
+            with JobVisit(worker, environ, self.wanted.timeout, self._about()) as visit:
+                self.visit, self.trace = visit, visit.trace
                 response = drive(visit.answer(body))
                 visit.status = int(response.status[:3])
+                if not self.committed:
+                    visit.error = self.error or AttemptFailed(response.status)
             response.close()
+            return visit.error
         except BaseException as error:
             return error
         finally:
             self.visit = None
-        if self.committed:
-            return None
-        return self.error or AttemptFailed(response.status)
+
+    def _about(self) -> JobSpan:
+        """Return what the attempt's span says of it."""
+        wanted = self.wanted
+        return JobSpan(
+            wanted.task, wanted.queue, self.claim.job, self.current.attempt, wanted.trace
+        )
 
     def _request(self) -> tuple[dict[str, Any], BytesBody | None]:
         """Return the environ that is published, and its body."""
