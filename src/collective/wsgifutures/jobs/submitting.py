@@ -31,8 +31,11 @@ from typing import Any
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
 
+import logging
 import time
 import transaction
+
+logger = logging.getLogger(__name__)
 
 #: Called when a transaction with jobs was committed in this process.
 listeners: list[Callable[[], None]] = []
@@ -133,6 +136,14 @@ def _own_lane(store: Store) -> Lane:
     return lane
 
 
+def _tell(listener: Callable[[], None]) -> None:
+    """Tell *listener*; the jobs are committed, so an error is not their submitter's."""
+    try:
+        listener()
+    except Exception:
+        logger.exception("A runner could not be told of new jobs; it finds them by itself.")
+
+
 class _Submission:
     """What a transaction with jobs has to do at its end: an ``ISavepointDataManager``."""
 
@@ -155,7 +166,7 @@ class _Submission:
         """Tell this process's runner."""
         self.tpc_abort(txn)
         for listener in listeners:
-            listener()
+            _tell(listener)
 
     def tpc_abort(self, txn: Any) -> None:
         """Give the lane back, once."""

@@ -48,6 +48,7 @@ class Requested(NamedTuple):
     headers: Mapping[str, str] | None = None
     body: bytes | None = None  #: instead of the form
     path: str = ""  #: instead of that of the context
+    query: str = ""  #: instead of one that is made of the form
 
 
 class Task(Generic[P]):
