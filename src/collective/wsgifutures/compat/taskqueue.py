@@ -164,9 +164,7 @@ def _take_url(url: Any, params: Mapping[str, Any] | None) -> tuple[str, str]:
         raise _refuse("url", "it is empty. Give a path of this site, as /Plone/page/@@my-task.")
     parts = urlsplit(url)
     if parts.scheme or parts.netloc:
-        raise _refuse(
-            "url", "it has a host. Give the physical path alone, '/'.join(getPhysicalPath())."
-        )
+        raise _refuse("url", "it has a host. Give the physical path alone.")
     queries = [parts.query, urlencode(params or {}, doseq=True)]
     return _check_path(unquote(parts.path).rstrip("/")), "&".join(filter(None, queries))
 
@@ -191,7 +189,8 @@ def _take_method(method: Any) -> str:
 
 
 def _take_headers(headers: Mapping[str, Any] | None) -> dict[str, str]:
-    return {_check_header(name): _header_value(name, headers[name]) for name in headers or ()}
+    given = (headers or {}).items()
+    return {_check_header(name): _header_value(name, value) for name, value in given}
 
 
 def _check_header(name: Any) -> str:
