@@ -30,7 +30,7 @@ BELOW_ZOPE = ("kernel", "traces", "wsgi", "upstreams", "status")
 ZOPE = {"AccessControl", "Acquisition", "OFS", "Products", "ZODB", "ZPublisher", "plone", "zope"}
 
 #: The rooms that are only used in a Plone site, and what they ask plone.api for instead.
-IN_PLONE = ("browser", "controlpanel", "restapi")
+IN_PLONE = ("browser", "contentrules", "controlpanel", "restapi")
 PLONE_API_HAS = {"getSecurityManager", "getSite", "getToolByName", "IRegistry", "IStatusMessage"}
 
 #: The modules that ask Zope all the same; each says why.

@@ -124,6 +124,13 @@ class Task(Generic[P]):
         """
         return Submitter(self, Options(**options))
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of the arguments that must be given, without the context."""
+        kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        others = self._signature.parameters.values()
+        return tuple(p.name for p in others if p.default is p.empty and p.kind not in kinds)
+
     def take(self, args: Any, kwargs: Any) -> bytes:
         """Return the arguments of a job, packed.
 
