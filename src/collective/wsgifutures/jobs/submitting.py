@@ -8,6 +8,7 @@ rolled back takes the jobs with it, as everything else in the ZODB.
 from ..kernel.errors import ArgumentRefused
 from ..traces import ids
 from .allowed import check_may_submit
+from .chains import find_depth
 from .errors import ContextGone
 from .options import Options
 from .options import PRIORITIES
@@ -79,6 +80,7 @@ def submit(task: Any, options: Options, context: Any, arguments: bytes, lock: st
         then=options.then.name if options.then is not None else "",
         secret=task.secret,
         trace=ids.headers().get("traceparent", ""),
+        depth=find_depth((task.name, uid, arguments), options),
     )
     job = add_job(_own_lane(store), wanted, options.due(now))
     if unique:
