@@ -1,6 +1,8 @@
 """The command ``wsgifutures``; also ``python -m collective.wsgifutures``."""
 
 from . import doctor
+from . import jobs_command
+from . import work
 
 import argparse
 import sys
@@ -13,6 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("wsgifutures", description=_DESCRIPTION, allow_abbrev=False)
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
     doctor.add_parser(commands)
+    work.add_parser(commands)
+    jobs_command.add_parser(commands)
     options, others = parser.parse_known_args(arguments)
     status: int = options.run(options, others)
     return status

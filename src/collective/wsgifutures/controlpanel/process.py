@@ -114,4 +114,6 @@ def shown(value: object) -> str:
         return "on" if value else "off"
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, tuple):  # names of queues, or names with numbers
+        return ", ".join(one if isinstance(one, str) else "=".join(map(str, one)) for one in value)
     return "" if value is None else str(value)

@@ -56,18 +56,18 @@ class Index:
         self._later: list[tuple[float, Place]] = []  # by when they are looked at
         self._ready: OrderedDict[str, list[Place]] = OrderedDict()  # by queue
         self._locks: dict[str, tuple[int, list[Place]]] = {}  # number of the first, and the others
+        self.waiting: Counter[str] = Counter()  #: how many places there are, by queue
 
     def __len__(self) -> int:
         """Return how many places there are."""
-        return len(self._later) + sum(map(len, self._lines()))
+        return self.waiting.total()
 
     def read(self, store: Store) -> None:
         """Read what is new in all lanes."""
         for lane in store.lanes.values():
             first = self._seen.get(lane.id, lane.low)
             self._seen[lane.id] = first + self._add_all(lane.jobs, first)
-        first = max(self._seen_again, store.low_again)
-        self._seen_again = first + self._add_all(store.again, first)
+        self._seen_again += self._add_all(store.again, self._seen_again)
         for gone in [id for id in self._seen if id not in store.lanes]:
             del self._seen[gone]
 
@@ -88,7 +88,8 @@ class Index:
             self.put_off(place, entry.due)
 
     def put_off(self, place: Place, until: float) -> None:
-        """Look at *place* again at *until*, in seconds since the epoch."""
+        """Look at *place*, which was taken, again at *until*, in seconds since the epoch."""
+        self.waiting[place.entry.queue] += 1
         heapq.heappush(self._later, (until, place))
 
     def next_look(self) -> float | None:
@@ -112,6 +113,7 @@ class Index:
         for place in places:
             if place is not chosen:
                 self._push(place)
+        self.waiting[chosen.entry.queue] -= 1
         return chosen
 
     def drop(self, lock: str) -> None:
@@ -122,18 +124,9 @@ class Index:
             self._locks[lock] = first.number, behind
             self._push(first)
 
-    def waiting(self) -> dict[str, int]:
-        """Return how many places there are in each queue."""
-        lines = (*self._lines(), [place for _, place in self._later])
-        return dict(Counter(place.entry.queue for line in lines for place in line))
-
     def oldest(self) -> float | None:
-        """Return since when the job that waits longest might have begun; None: none waits."""
-        return min((p.entry.due for line in self._ready.values() for p in line), default=None)
-
-    def _lines(self) -> Iterator[list[Place]]:
-        yield from self._ready.values()
-        yield from (behind for _, behind in self._locks.values())
+        """Return since when the first job of a queue might have begun; None: none is due."""
+        return min((line[0].entry.due for line in self._ready.values()), default=None)
 
     def _wake(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:

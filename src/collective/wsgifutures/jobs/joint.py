@@ -3,6 +3,7 @@
 from ..wsgi.joints import join
 from ..wsgi.joints import Joint
 from ..wsgi.worker import Worker
+from .purge import Kept
 from .runner import Runner
 from typing import Any
 
@@ -23,7 +24,15 @@ class JobsJoint(Joint):
     def worker_starts(self, worker: Worker) -> None:
         """Start the runner of *worker*."""
         settings = worker.settings
-        runner = Runner(worker, self._database, most=settings.max_jobs, claims=settings.jobs)
+        runner = Runner(
+            worker,
+            self._database,
+            most=settings.max_jobs,
+            queues=settings.job_queues,
+            limits=dict(settings.job_limits),
+            kept=Kept(settings.jobs_kept, settings.dead_jobs_kept),
+            claims=settings.jobs,
+        )
         runners[:] = [runner]
         runner.start()
 

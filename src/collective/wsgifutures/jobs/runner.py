@@ -10,6 +10,7 @@ in the transaction of its work. Between two looks the runner has no connection t
 
 from ..kernel.runtime import current as current_runtime
 from ..kernel.runtime import Interrupted
+from ..publisher.zope_audit import layers
 from ..wsgi.worker import Worker
 from . import desk
 from .errors import ClaimLost
@@ -18,7 +19,7 @@ from .index import Place
 from .neighbours import find_place
 from .neighbours import Neighbours
 from .purge import Kept
-from .purge import purge
+from .purge import Purge
 from .records import Job
 from .records import JobState
 from .records import Store
@@ -35,6 +36,7 @@ from collections.abc import Mapping
 from functools import partial
 from transaction.interfaces import TransientError
 from typing import Any
+from ZODB.POSException import POSKeyError
 
 import logging
 import random
@@ -50,8 +52,11 @@ LOOK_EVERY = 1.0
 #: Seconds between two heartbeats, while jobs run.
 BEAT_EVERY = 6.0
 
-#: Seconds between two purges, more or less.
-PURGE_EVERY = 300.0
+#: Seconds between two looks at what may be forgotten, more or less.
+PURGE_EVERY = 10.0
+
+#: Seconds until the next look while more jobs wait than may begin.
+SOON = 0.1
 
 #: How often a change is tried that somebody else may make at the same time.
 TRIES = 20
@@ -100,7 +105,8 @@ class Runner:
         self._last_tid: Any = None
         self._next_beat = 0.0
         self._next_purge = 0.0
-        self._kept = kept or Kept()
+        self._purge = Purge(kept or Kept())
+        self._sees_all = not _is_relational(database.storage)
         self._alone = False
 
     def start(self) -> None:
@@ -143,21 +149,23 @@ class Runner:
         for end in unsettled:
             self._note_end(*end)
         if self._has_changed() or self._is_due(now):
-            self._change(lambda store: lanes.renew(store, now), lanes.renewed)
+            if lanes.need_some(now):
+                self._change(lambda store: lanes.renew(store, now), lanes.renewed)
             if self._claims:
-                self._purge(now)
+                self._forget(now)
                 self._read()
-                while not self._stopping and self._claim_next(now):
-                    pass
+                self._claim_some(now)
         if self.running and time.monotonic() >= self._next_beat:
             self._beat()
         due = self.index.next_look()
+        if self._claims and self.index.oldest() is not None and len(self.running) < self._most:
+            due = now + SOON
         return LOOK_EVERY if due is None else max(0.01, min(LOOK_EVERY, due - now))
 
     def _has_changed(self) -> bool:
         """Tell whether somebody has committed something since the last look, as far as known."""
         last, self._last_tid = self._last_tid, self._database.lastTransaction()
-        return last != self._last_tid or not hasattr(self._database.storage, "lastTransaction")
+        return last != self._last_tid or not self._sees_all
 
     def _is_due(self, now: float) -> bool:
         due = self.index.next_look()
@@ -200,33 +208,46 @@ class Runner:
             )
         return True
 
-    def _purge(self, now: float) -> None:
+    def _forget(self, now: float) -> None:
         if now >= self._next_purge:
             self._next_purge = now + random.uniform(0.5, 1.5) * PURGE_EVERY  # noqa: S311
-            self._change(lambda store: purge(store, self._kept, now))
+            self._change(lambda store: self._purge.look(store, now))
 
     # Claims
 
-    def _claim_next(self, now: float) -> bool:
-        """Claim a job and let it run; tell whether another one may be claimed, too."""
-        if len(self.running) >= self._most or self._alone:
-            return False
-        place = self.index.take(now, *self._neighbours.share)
-        if place is None:
-            return False
-        if place.entry.alone and self.running:
-            self.index.put_off(place, now + LOOK_EVERY)
-            return False
+    def _claim_some(self, now: float) -> None:
+        """Claim as many jobs as may begin."""
+        while not self._stopping and self._has_room():
+            place = self.index.take(now, *self._neighbours.share)
+            if place is None:
+                return
+            if place.entry.alone and self.running:  # it waits until it is alone, and others too
+                self.index.put_off(place, now)
+                return
+            attempt = self._claim_safely(place, now)
+            if attempt is not None:
+                self._alone = place.entry.alone
+                self.running[attempt.claim.job] = attempt
+                self._begin(partial(self._run, attempt, place.entry.lock))
+
+    def _has_room(self) -> bool:
+        """Tell whether one more job may run: it should get a slot soon, too."""
+        gate, begun = self._worker.gate, [a for a in self.running.values() if a.has_begun]
+        in_line = gate.jobs_waiting + len(self.running) - len(begun)
+        return len(self.running) < self._most and not self._alone and in_line < gate.slots
+
+    def _claim_safely(self, place: Place, now: float) -> Attempt | None:
+        """Claim the job of *place*; put the place back if that cannot be written now."""
         try:
-            attempt = self._claim(place, now)
-        except TransientError:  # another runner was faster, or it was cancelled
+            return self._claim(place, now)
+        except POSKeyError:  # its submission was undone
             self.index.drop(place.entry.lock)
-            return True
-        if attempt is not None:
-            self._alone = place.entry.alone
-            self.running[attempt.claim.job] = attempt
-            self._begin(partial(self._run, attempt, place.entry.lock))
-        return True
+        except TransientError:  # somebody else was faster with it, or with what it takes
+            self.index.put_off(place, now + SOON)
+        except Exception:
+            self.index.put_off(place, now)
+            raise
+        return None
 
     def _claim(self, place: Place, now: float) -> Attempt | None:
         """Claim the job of *place*; None if it does not wait any more, or has to wait."""
@@ -335,3 +356,9 @@ class Runner:
             if not self._has_lost(job, attempt) and job.state is JobState.RUNNING:
                 desk.let_go(store, job, now)
         return True
+
+
+def _is_relational(storage: Any) -> bool:
+    """Tell whether *storage* does not hear of what other processes commit."""
+    *_, innermost = layers(storage)
+    return type(innermost).__module__.startswith("relstorage.")

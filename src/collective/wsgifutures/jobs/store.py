@@ -93,6 +93,7 @@ class Lanes:
         self._in_use = 0
         self._made: list[str] = []
         self._missed = False  # whether somebody found none
+        self._next_look = 0.0
         self._lock = threading.Lock()
 
     def take(self) -> str:
@@ -111,6 +112,10 @@ class Lanes:
                 self._in_use -= 1
                 self._free.append(id)
 
+    def need_some(self, now: float) -> bool:
+        """Tell whether ``renew`` should be called: somebody found none, or it is a while ago."""
+        return self._missed or now >= self._next_look
+
     def renew(self, store: Store, now: float, first: bool = False) -> bool:
         """Make the lanes that are wanted, in place of those that are full or old.
 
@@ -122,6 +127,7 @@ class Lanes:
             now: In seconds since the epoch.
             first: Make them although nobody has asked for one yet.
         """
+        self._next_look = now + 60.0
         with self._lock:
             spent = [id for id in self._free if is_spent(store.lanes.get(id), now)]
             self._free = [id for id in self._free if id not in spent]

@@ -107,6 +107,11 @@ class Attempt(Run):
         body = environ["wsgi.input"].read()
         return environ, BytesBody(body) if body else None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a slot has begun to publish it."""
+        return self._until is not None
+
     def cancel(self) -> None:
         """Ask the task to end; what it waits for is cancelled."""
         self.current.cancelled = True

@@ -43,6 +43,20 @@ def _folder(text: str) -> str:
     return text
 
 
+def _queues(text: str) -> tuple[str, ...]:
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+
+
+def _limits(text: str) -> tuple[tuple[str, int], ...]:
+    limits = [part.split("=") for part in _queues(text)]
+    found = tuple((name.strip(), int(count)) for name, count in limits)
+    if not all(count > 0 for _, count in found):
+        raise ValueError
+    return found
+
+
+_QUEUES = (_queues, _("names of queues with commas between"))
+_LIMITS = (_limits, _("names of queues, each with a whole number: texts=2, mail=1"))
 _PATH = (_path, "a path that begins with /, or nothing")
 _FOLDER = (_folder, "a folder that begins with /, off, or nothing")
 
@@ -103,6 +117,20 @@ class Settings:
     jobs: bool = setting(True, SWITCH, _("Run jobs in this process."))
     max_jobs: int = setting(
         10, COUNT, _("How many jobs run in this process at a time, held ones included.")
+    )
+    job_queues: tuple[str, ...] = setting(
+        (), _QUEUES, _("The queues whose jobs run in this process. Default: all.")
+    )
+    job_limits: tuple[tuple[str, int], ...] = setting(
+        (),
+        _LIMITS,
+        _("How many jobs of a queue run at a time in all processes. Default: any number."),
+    )
+    jobs_kept: float = setting(
+        86400.0, SECONDS, _("How many seconds jobs are kept that are done or cancelled.")
+    )
+    dead_jobs_kept: float = setting(
+        30 * 86400.0, SECONDS, _("How many seconds dead jobs are kept.")
     )
     liveness_path: str = setting(
         "", _PATH, _("A path that is answered without a slot. Default: none.")

@@ -29,6 +29,7 @@ from .processes import Asking
 from .processes import Child
 from .processes import unpack_outcome
 from .threads import Line
+from .threads import Turn
 from collections.abc import Callable
 from typing import Any
 
@@ -110,9 +111,15 @@ class HelperThreads:
 
     def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Let *call* run there, or stand in line."""
-        job = _InLine(call, done, self._helper, self._line)
+        context = contextvars.copy_context()
+        job = Turn(call.name, self._line, lambda: self._ask(call, context), done)
         self._line.enter(job)
         return job
+
+    def _ask(self, call: Call, context: contextvars.Context) -> Outcome:
+        box = Inbox(current().signal())
+        context.run(self._helper.ask, self.name, call, box.put)
+        return wait_for_items(box)[0]  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """End the helper: what asks again starts another."""
@@ -164,37 +171,6 @@ class Asked:
         self._done = None
         if self.life is not None:
             self.life.cancel(self.number)
-
-
-class _InLine:
-    """A call for a thread: runs when it is its turn, and waits here for what came of it."""
-
-    def __init__(self, call: Call, done: Callable[[Any], None], helper: Helper, line: Line) -> None:
-        self.name = call.name
-        self._call = call
-        self._context = contextvars.copy_context()
-        self._done: Callable[[Any], None] | None = done
-        self._helper = helper
-        self._line = line
-
-    def run(self) -> None:
-        if self._done is None:
-            return
-        outcome = self._ask()
-        if self._done is not None:
-            self._done(outcome)
-
-    def _ask(self) -> Outcome:
-        box = Inbox(current().signal())
-        try:
-            self._context.run(self._helper.ask, "threads", self._call, box.put)
-        except Exception as error:  # no process can be started, say
-            return Raised(error)
-        return wait_for_items(box)[0]  # type: ignore[no-any-return]
-
-    def cancel(self) -> None:
-        self._done = None
-        self._line.leave(self)
 
 
 class _Life:

@@ -18,6 +18,7 @@ from .channel import CALL
 from .channel import frames
 from .channel import pack_frame
 from .threads import Line
+from .threads import Turn
 from collections.abc import Callable
 from typing import Any
 
@@ -59,7 +60,7 @@ class Processes:
     def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Send *call* to a process, or let it stand in line."""
         message = pickle.dumps((pack(call), take_carried()))
-        job = _ProcessJob(call.name, message, done, self)
+        job = _ProcessJob(call.name, self._line, message, done, self)
         self._line.enter(job)
         return job
 
@@ -71,10 +72,6 @@ class Processes:
             child.kill()
         for child in idle:
             self.drop(child)
-
-    def leave(self, job: "_ProcessJob") -> None:
-        """Take *job* out of the line."""
-        self._line.leave(job)
 
     def take(self) -> "Child":
         """Return a process that waits for a call."""
@@ -101,33 +98,21 @@ class Processes:
         return child.end()
 
 
-class _ProcessJob:
+class _ProcessJob(Turn):
     def __init__(
-        self, name: str, message: bytes, done: Callable[[Any], None], pool: Processes
+        self, name: str, line: Line, message: bytes, done: Callable[[Any], None], pool: Processes
     ) -> None:
-        self.name = name
+        super().__init__(name, line, self._ask, done)
         self._message = message
-        self._done = done
         self._pool = pool
         self._child: Child | None = None
-        self._cancelled = False
         self._lock = current().lock()
 
-    def run(self) -> None:
-        if self._cancelled:
-            return
-        try:
-            outcome = self._run()
-        except Exception as error:  # no process can be started, say
-            outcome = Raised(error)
-        if not self._cancelled:
-            self._done(outcome)
-
-    def _run(self) -> Outcome:
+    def _ask(self) -> Outcome:
         child = self._pool.take()
         with self._lock:
             self._child = child
-            cancelled = self._cancelled
+            cancelled = self._done is None
         answer = None if cancelled else child.ask(self._message)
         with self._lock:
             self._child = None
@@ -137,8 +122,7 @@ class _ProcessJob:
         return unpack_outcome(answer)
 
     def cancel(self) -> None:
-        self._cancelled = True
-        self._pool.leave(self)
+        super().cancel()
         with self._lock:
             if self._child is not None:
                 self._child.kill()

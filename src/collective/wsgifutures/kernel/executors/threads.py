@@ -4,6 +4,8 @@ There are only so many: the others stand in a line, which processes and the help
 """
 
 from ..calls import Call
+from ..calls import Outcome
+from ..calls import Raised
 from ..errors import ExecutorBusy
 from ..gate import Full
 from ..gate import Places
@@ -12,7 +14,6 @@ from ..runtime import Startable
 from .base import Job
 from collections.abc import Callable
 from typing import Any
-from typing import Protocol
 
 import contextvars
 import logging
@@ -24,13 +25,41 @@ logger = logging.getLogger(__name__)
 LOG_EVERY = 10.0
 
 
-class Queued(Protocol):
-    """What stands in a line."""
+class Turn:
+    """A call that runs when it is its turn, unless it is cancelled by then.
 
-    name: str  #: of its future
+    Args:
+        name: The name of its future.
+        line: Where it stands.
+        work: Runs the call and waits for its outcome.
+        done: Gets the outcome.
+    """
+
+    def __init__(
+        self, name: str, line: "Line", work: Callable[[], Outcome], done: Callable[[Outcome], None]
+    ) -> None:
+        self.name = name
+        self._line = line
+        self._work: Callable[[], Outcome] | None = work
+        self._done: Callable[[Outcome], None] | None = done
 
     def run(self) -> None:
-        """Run, and raise nothing."""
+        """Run the call, and tell its outcome if somebody waits for it."""
+        work, self._work = self._work, None
+        if work is None:
+            return
+        try:
+            outcome = work()
+        except Exception as error:  # for example, no process can be started
+            outcome = Raised(error)
+        done = self._done
+        if done is not None:
+            done(outcome)
+
+    def cancel(self) -> None:
+        """Never run a call that waits; drop the outcome of a call that runs."""
+        self._work = self._done = None
+        self._line.leave(self)
 
 
 class Line:
@@ -49,9 +78,9 @@ class Line:
         self._kind = kind
         self._thread = thread
         self._logged_at = -LOG_EVERY
-        self.places = Places[Queued](limit, max_waiting)
+        self.places = Places[Turn](limit, max_waiting)
 
-    def enter(self, job: Queued) -> None:
+    def enter(self, job: Turn) -> None:
         """Run *job*, now or when it is its turn.
 
         Raises:
@@ -67,7 +96,7 @@ class Line:
         else:
             self._log()
 
-    def leave(self, job: Queued) -> None:
+    def leave(self, job: Turn) -> None:
         """Take *job* out, where it waits."""
         self.places.leave(job)
 
@@ -77,14 +106,14 @@ class Line:
             self._logged_at = now
             logger.warning("All %d %s for futures are busy.", self.places.limit, self._kind)
 
-    def _begin(self, job: Queued) -> None:
+    def _begin(self, job: Turn) -> None:
         try:
             self._thread(target=lambda: self._work(job)).start()
         except BaseException:  # the system has no thread left
             self.places.pass_on()
             raise
 
-    def _work(self, job: Queued | None) -> None:
+    def _work(self, job: Turn | None) -> None:
         while job is not None:
             job.run()
             job = self.places.pass_on()
@@ -108,27 +137,10 @@ class Threads:
 
     def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Start a thread for *call*, or let it stand in line."""
-        job = _ThreadJob(call, done, self._line)
+        context, work = contextvars.copy_context(), call.work
+        job = Turn(call.name, self._line, lambda: context.run(work), done)
         self._line.enter(job)
         return job
 
     def close(self) -> None:
         """They are daemons: the process does not wait for them."""
-
-
-class _ThreadJob:
-    def __init__(self, call: Call, done: Callable[[Any], None], line: Line) -> None:
-        self.name = call.name
-        self._work: Callable[[], Any] | None = call.work
-        self._context = contextvars.copy_context()
-        self._done = done
-        self._line = line
-
-    def run(self) -> None:
-        work = self._work
-        if work is not None:
-            self._done(self._context.run(work))
-
-    def cancel(self) -> None:
-        self._work = None
-        self._line.leave(self)  # one that stands in line never runs
