@@ -30,7 +30,7 @@ def find_depth(work: tuple[str, str, bytes], options: Options) -> int:
     depth: int = wanted.depth + 1
     if depth >= DEEP and _is_watched():
         warn_once(
-            f"{work[0]} seems to submit itself for ever: {depth} jobs in a row did the same, each "
+            f"{work[0]} seems to submit itself for ever: {DEEP} jobs in a row did the same, each "
             "submitted by the one before. Submit it with key=, so that it is not submitted while "
             "it runs; with delay=, if it is meant to come again; or under a condition that ends."
         )
