@@ -6,6 +6,7 @@ Only its import lines are others.
 from AccessControl import getSecurityManager
 from AccessControl import Unauthorized
 from collective.wsgifutures import ArgumentRefused
+from collective.wsgifutures import compat
 from collective.wsgifutures import jobs
 from collective.wsgifutures.compat import taskqueue
 from collective.wsgifutures.compat.taskqueue import ITaskQueueLayer
@@ -15,8 +16,11 @@ from collective.wsgifutures.jobs.errors import SubmitRefused
 from collective.wsgifutures.jobs.interfaces import ITaskLayer
 from collective.wsgifutures.jobs.records import JobState
 from collective.wsgifutures.jobs.store import find_store
+from collective.wsgifutures.jobs.tasks import find_task
+from collective.wsgifutures.jobs.tasks import tasks
 from collective.wsgifutures.wsgi.settings import Settings
 from dataclasses import fields
+from five.localsitemanager.registry import PersistentComponents
 from holdsite import ADMIN
 from pathlib import Path
 from plone import api
@@ -25,6 +29,7 @@ from plone.protect.interfaces import IDisableCSRFProtection
 from Products.Five import BrowserView
 from zExceptions import Redirect
 from ZODB.POSException import ConflictError
+from zope.component.hooks import site as in_site
 from zope.interface import alsoProvides
 from zope.interface import Interface
 from ZPublisher.interfaces import IPubBeforeCommit
@@ -32,6 +37,7 @@ from ZPublisher.interfaces import IPubBeforeCommit
 import json
 import pytest
 import re
+import sys
 import time
 import transaction
 
@@ -388,6 +394,24 @@ def test_q10_views_on_the_layer_are_found_by_tasks_alone(site, heard):
     assert (job.state, heard[0]["layer"]) == (JobState.DONE, True)
 
 
+class OnlyTasks(BrowserView):
+    def __call__(self):
+        return "for tasks"
+
+
+def test_q10_the_layer_is_named_in_zcml_as_before(site, heard):
+    """But for its package."""
+    site.zcml(
+        f"""<browser:page name="by-zcml" for="*" class="{__name__}.OnlyTasks"
+            layer="collective.wsgifutures.compat.taskqueue.ITaskQueueLayer"
+            permission="zope2.View" />"""
+    )
+    assert site.get("page/@@by-zcml", user=ADMIN).status == 404
+    taskqueue.add("/plone/page/@@by-zcml")
+    (job,) = run()
+    assert job.state is JobState.DONE
+
+
 def test_q10_a_manager_publishes_a_document_by_a_task(site, heard):
     """As in its tests."""
     api.portal.get_tool("portal_workflow").setDefaultChain("simple_publication_workflow")
@@ -492,6 +516,28 @@ def test_q13_what_waits_is_in_the_database(site, heard):
         job = find_store(other).lanes[lane].jobs[int(number)][0]
         assert job.state is JobState.WAITING
         assert job.wanted.origin.user == TEST_USER_ID
+
+
+def test_q13_another_process_knows_what_to_do(site, heard, monkeypatch):
+    """It finds the task by its name, whoever imported what there."""
+    monkeypatch.setattr(compat, "taskqueue", taskqueue)
+    monkeypatch.delitem(sys.modules, taskqueue.__name__)
+    monkeypatch.delitem(tasks, taskqueue.added.name)
+    found = find_task(taskqueue.added.name)
+    assert found is not taskqueue.added
+    assert found.name == "collective.wsgifutures.compat.taskqueue.add"
+
+
+def test_q13_a_site_inside_of_the_site_is_the_sites(site, heard):
+    """The job is about the site, wherever its components are registered."""
+    folder = api.content.create(site.portal, "Folder", "folder")
+    manager = PersistentComponents(__name__)
+    manager.__bases__ = (site.portal.getSiteManager(),)
+    folder.setSiteManager(manager)
+    with in_site(folder):
+        taskqueue.add("/plone/folder/hear")
+    (job,) = run()
+    assert (job.state, heard[0]["context"]) == (JobState.DONE, "/plone/folder")
 
 
 def test_q14_who_cannot_be_told_is_no_failure_of_the_visitor(site, heard, monkeypatch):

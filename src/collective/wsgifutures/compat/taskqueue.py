@@ -35,6 +35,7 @@ from typing import Any
 from urllib.parse import unquote
 from urllib.parse import urlencode
 from urllib.parse import urlsplit
+from zope.component.hooks import getSite
 
 import re
 import time
@@ -118,7 +119,7 @@ def add(
     path, query = _take_url(url, params)
     check_name("queue", queue)
     arguments = (path, query, _take_method(method), _take_headers(headers), _take_payload(payload))
-    return added.using(queue=queue).submit(api.portal.get(), *arguments).id
+    return added.using(queue=queue).submit(getSite(), *arguments).id
 
 
 def count(queue: str = "default") -> dict[str, int]:
