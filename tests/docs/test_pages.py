@@ -6,6 +6,7 @@ from blocks import files_of
 from blocks import PAGES
 from collective.wsgifutures import compat
 from collective.wsgifutures import testing
+from collective.wsgifutures.compat import taskqueue
 from collective.wsgifutures.upstreams.upstream import Method
 from packaging.requirements import Requirement
 from test_docs import rows_of
@@ -118,7 +119,12 @@ def test_page_of_the_api_has_every_public_name():
 
 
 @pytest.mark.parametrize(
-    ("title", "module"), [("Test", testing), ("The names of collective.futures", compat)]
+    ("title", "module"),
+    [
+        ("Test", testing),
+        ("The names of collective.futures", compat),
+        ("The names of collective.taskqueue", taskqueue),
+    ],
 )
 def test_page_of_the_api_has_every_name_of_a_module(title, module):
     """No more, no less."""

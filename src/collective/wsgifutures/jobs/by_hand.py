@@ -67,7 +67,7 @@ def run(now: float | None = None) -> list[Any]:
     part = join_zope()
     before = getSecurityManager(), getSite(), getRequest()
     try:
-        worker = Worker(HTTPExceptionHandler(publish_module), Settings())
+        worker = Worker(HTTPExceptionHandler(publish_module), Settings(debug=True))
         runner = _RunnerInPlace(worker, _find_database(), most=1)
         ids: list[str] = []
         while found := runner.run_due(time.time() if now is None else now):

@@ -60,6 +60,7 @@ class Wanted(NamedTuple):
     then: str = ""  #: the name of the task that gets the result
     secret: bool = False  #: whether its arguments are kept out of what people see
     trace: str = ""  #: the ``traceparent`` of the request that submitted it
+    depth: int = 0  #: how many jobs before it were the same, each submitted by the one before
 
     @property
     def label(self) -> str:

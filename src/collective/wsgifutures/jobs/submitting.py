@@ -8,6 +8,7 @@ rolled back takes the jobs with it, as everything else in the ZODB.
 from ..kernel.errors import ArgumentRefused
 from ..traces import ids
 from .allowed import check_may_submit
+from .chains import find_depth
 from .errors import ContextGone
 from .options import Options
 from .options import PRIORITIES
@@ -30,8 +31,11 @@ from typing import Any
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
 
+import logging
 import time
 import transaction
+
+logger = logging.getLogger(__name__)
 
 #: Called when a transaction with jobs was committed in this process.
 listeners: list[Callable[[], None]] = []
@@ -83,6 +87,7 @@ def _wanted(task: Any, options: Options, uid: str, arguments: bytes, now: float)
         then=options.then.name if options.then is not None else "",
         secret=task.secret,
         trace=ids.headers().get("traceparent", ""),
+        depth=find_depth((task.name, uid, arguments), options),
     )
 
 
@@ -135,6 +140,14 @@ def _own_lane() -> str:
     return str(submission.lane)
 
 
+def _tell(listener: Callable[[], None]) -> None:
+    """Tell *listener*; the jobs are committed, so an error is not their submitter's."""
+    try:
+        listener()
+    except Exception:
+        logger.exception("A runner could not be told of new jobs; it finds them by itself.")
+
+
 class _Submission:
     """What a transaction with jobs has to do at its end: an ``ISavepointDataManager``."""
 
@@ -157,7 +170,7 @@ class _Submission:
         """Tell this process's runner."""
         self.tpc_abort(txn)
         for listener in listeners:
-            listener()
+            _tell(listener)
 
     def tpc_abort(self, txn: Any) -> None:
         """Give the lane back, once."""

@@ -35,6 +35,9 @@ P = ParamSpec("P")
 #: By their names, the tasks that were declared in this process.
 tasks: dict[str, "Task[Any]"] = {}
 
+#: Called in place of each submission, with what would record it: for tests.
+stand_ins: list[Callable[..., Job]] = []
+
 #: The longest pause between two attempts, in seconds.
 LONGEST_PAUSE = 3600.0
 
@@ -48,6 +51,7 @@ class Requested(NamedTuple):
     headers: Mapping[str, str] | None = None
     body: bytes | None = None  #: instead of the form
     path: str = ""  #: instead of that of the context
+    query: str = ""  #: instead of one that is made of the form
 
 
 class Task(Generic[P]):
@@ -125,6 +129,26 @@ class Task(Generic[P]):
         """
         return Submitter(self, Options(**options))
 
+    def bind(self, args: Any, kwargs: Any) -> dict[str, Any]:
+        """Return the arguments by their names, with defaults, and without the context.
+
+        Raises:
+            TypeError: They do not fit the function.
+        """
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}") from None
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of the arguments that must be given, without the context."""
+        kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        others = self._signature.parameters.values()
+        return tuple(p.name for p in others if p.default is p.empty and p.kind not in kinds)
+
     def take(self, args: Any, kwargs: Any) -> bytes:
         """Return the arguments of a job, packed.
 
@@ -185,25 +209,27 @@ class Submitter(Generic[P]):
     """A task with options for one submission."""
 
     def __init__(self, task: Task[P], options: Options) -> None:
-        self._task = task
+        self.task = task
         self._options = options
 
     def __repr__(self) -> str:
-        return f"<task {self._task.name}, {self._options}>"
+        return f"<task {self.task.name}, {self._options}>"
 
     def using(self, **options: Any) -> "Submitter[P]":
         """Return the same with more options."""
-        return Submitter(self._task, dataclasses.replace(self._options, **options))
+        return Submitter(self.task, dataclasses.replace(self._options, **options))
 
     def submit(self, context: Any, *args: P.args, **kwargs: P.kwargs) -> Job:
         """Record a job with these options; see ``Task.submit``."""
-        return _submit(self._task, self._options, context, args, kwargs)
+        return _submit(self.task, self._options, context, args, kwargs)
 
 
 def _submit(task: Task[Any], options: Options, context: Any, args: Any, kwargs: Any) -> Job:
-    return submit(
-        task, options, context, task.take(args, kwargs), task.lock_of(context, args, kwargs)
-    )
+    def record() -> Job:
+        packed, lock = task.take(args, kwargs), task.lock_of(context, args, kwargs)
+        return submit(task, options, context, packed, lock)
+
+    return stand_ins[-1](record, task, context, args, kwargs) if stand_ins else record()
 
 
 def find_task(name: str) -> Task[Any]:

@@ -26,6 +26,9 @@ from zope.component.hooks import site as in_site
 
 import time
 
+#: The header of a job's request that has its id, as collective.taskqueue had it.
+ID_HEADER = "X-Task-Id"
+
 #: The largest result that is kept, in bytes.
 LARGEST_RESULT = 256 * 1024
 
@@ -114,8 +117,9 @@ class Attempt(Run):
             view=wanted.view,
             method=wanted.method,
             form=wanted.form,
-            headers=wanted.headers,
+            headers={**(wanted.headers or {}), ID_HEADER: self.claim.job},
             body=wanted.body,
+            query=wanted.query,
         )
         environ[JOB] = self
         body = environ["wsgi.input"].read()
