@@ -64,6 +64,7 @@ WITH_A_SITE = {"make_site.py", "testing.py", "tests/test_page.py", "acme/testing
 WORDS = {
     *("future", "pending", "settled", "hold", "pass", "suspend", "slot", "gate"),
     *("executor", "fragment", "upstream", "visit", "runtime"),
+    *("task", "job", "queue", "attempt", "claim", "dead", "runner"),
 }
 
 
