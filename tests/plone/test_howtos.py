@@ -428,17 +428,15 @@ def test_service_of_the_docs_submits_a_job(acme, site, folder, browser):
 
 def test_script_and_task_of_the_docs_submit_jobs(acme, site, folder):
     """As somebody; and a job for each folder."""
-    acme("jobs-submit.rst", "tasks")
+    module = acme("jobs-submit.rst", "tasks")
     script, others = [
         b for b in blocks("jobs-submit.rst") if "setSite(" in b.text or "tag_all" in b.text
     ]
     names = {"__name__": "submit_jobs", "app": SimpleNamespace(Plone=site.portal)}
     exec(compile(script.text, script.place, "exec"), names)
     assert run_jobs(site) == [("done", "editor", "")]
-    names = {"__name__": "acme.tasks"}
-    exec(compile(others.text, others.place, "exec"), names)
-    sys.modules["acme.tasks"].tag_all = names["tag_all"]
-    names["tag_all"].submit(site.portal, "hot")
+    exec(compile(others.text, others.place, "exec"), vars(module))
+    module.tag_all.submit(site.portal, "hot")
     transaction.commit()
     assert [state for state, *_ in run_jobs(site)] == ["done", "done"]
     assert subjects(folder) == {("hot", "tea")}
