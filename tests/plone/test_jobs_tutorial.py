@@ -1,22 +1,16 @@
 """The tutorial of jobs: each version of its files does what the page says."""
 
 from collective.wsgifutures import jobs
-from collective.wsgifutures.jobs.tasks import tasks
+from docsaddon import Addon
+from docsaddon import DOCS
 from holdsite import ADMIN
-from pathlib import Path
 from plone import api
-from zope.component import hooks
-from zope.configuration import xmlconfig
 
-import importlib
 import pytest
-import runpy
-import sys
 import transaction
 
-DOCS = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "blocks.py"))
-FILES = DOCS["files_of"](DOCS["DOCS"] / "jobs-tutorial.rst")
-PACKAGE = "acme/src/acme_export"
+PAGE = DOCS["files_of"](DOCS["DOCS"] / "jobs-tutorial.rst")
+FILES = {name.removeprefix("acme/"): blocks for name, blocks in PAGE.items()}
 
 #: The version of each file, in the order of the page.
 VERSIONS = [
@@ -33,25 +27,21 @@ pytest_plugins = ["collective.wsgifutures.testing.fixtures"]
 @pytest.fixture
 def load(site, functional, tmp_path, monkeypatch):
     """Load the add-on of the page in some version."""
-    monkeypatch.syspath_prepend(str(tmp_path / "acme" / "src"))
+    addon = Addon("acme_export", tmp_path / "acme", functional, monkeypatch)
 
     def load(*names):
-        for file, blocks in FILES.items():
-            named = [b for b in blocks if b.options.get("name") in names]
-            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / file).write_text((named or blocks)[-1].text)
-        importlib.invalidate_caches()
-        package = importlib.import_module("acme_export")
-        with hooks.site(None):
-            xmlconfig.file("configure.zcml", package, context=functional["configurationContext"])
-        module = importlib.import_module("acme_export.tasks")
+        addon.write({file: version_of(file, names) for file in FILES})
+        module = addon.load("tasks")
         monkeypatch.setattr(module, "time", Hurry)
-        return module
 
     yield load
-    for known in (sys.modules, tasks):  # the next version has the same names
-        for name in [name for name in known if name.startswith("acme_export")]:
-            del known[name]
+    addon.forget()
+
+
+def version_of(file, names):
+    """Return the block of *file* that has one of these names, the last one if there is none."""
+    named = [block for block in FILES[file] if block.options.get("name") in names]
+    return (named or FILES[file])[-1]
 
 
 class Hurry:
@@ -124,5 +114,5 @@ def test_the_export_can_be_done_again(load, site, teas, press):
 def test_versions_of_the_page_are_all_tested():
     """No more, no less."""
     for number, file in enumerate(("tasks.py", "views.py")):
-        names = [block.options["name"] for block in FILES[f"{PACKAGE}/{file}"]]
+        names = [block.options["name"] for block in FILES[f"src/acme_export/{file}"]]
         assert names == [versions[number] for versions in VERSIONS]
