@@ -54,16 +54,24 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page, "python")]
 FOREIGN = {"sentry_sdk"}
 
 #: The add-ons that the pages have their readers write.
-WRITTEN = {"acme", "acme_first", "acme_summary"}
+WRITTEN = {"acme", "acme_export", "acme_first", "acme_summary"}
 
 #: Files that need a Plone site. A test of their own runs them, in another process; the site of
 #: the tutorial is made by whoever follows it.
-WITH_A_SITE = {"make_site.py", "testing.py", "tests/test_page.py", "acme/testing.py"}
+WITH_A_SITE = {
+    "make_site.py",
+    "make_pages.py",
+    "submit_jobs.py",
+    "testing.py",
+    "tests/test_page.py",
+    "acme/testing.py",
+}
 
 #: The words of the project, and no others.
 WORDS = {
     *("future", "pending", "settled", "hold", "pass", "suspend", "slot", "gate"),
     *("executor", "fragment", "upstream", "visit", "runtime"),
+    *("task", "job", "queue", "attempt", "claim", "dead", "runner"),
 }
 
 

@@ -84,6 +84,20 @@ def test_test_of_the_first_future_passes(first_future):
     assert (status, "1 passed" in output) == (0, True), output
 
 
+# The tutorial of jobs
+
+
+def test_tests_of_the_tutorial_of_jobs_pass(tmp_path):
+    """As many as its page says, in a Plone site."""
+    for name, blocks in files_of(DOCS / "jobs-tutorial.rst").items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(blocks[-1].text)
+    options = ("-q", "-p", "no:cacheprovider")
+    status, output = run_python(tmp_path, "-m", "pytest", *options, "acme/tests")
+    assert (status, "3 passed" in output) == (0, True), output
+
+
 # The cookbook
 
 
