@@ -18,7 +18,9 @@ from wsgiref.util import setup_testing_defaults
 
 import inspect
 import logging
+import pytest
 import re
+import sys
 
 PAGE = "howto/traces.rst"
 
@@ -28,6 +30,12 @@ nowhere = Upstream("nowhere", "http://127.0.0.1:1", retries=1)
 @future(key="fails")
 def fails():
     raise ValueError
+
+
+@pytest.fixture(autouse=True)
+def no_zope(monkeypatch):
+    """Forget that other pages' code has loaded Zope: here a plain application is served."""
+    monkeypatch.delitem(sys.modules, "ZPublisher.WSGIPublisher", raising=False)
 
 
 def ask():
