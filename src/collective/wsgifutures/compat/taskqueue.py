@@ -60,6 +60,8 @@ _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")
 
 
 class _Add(Task[Any]):
+    has_result = False
+
     def request(self, args: Any, kwargs: Any) -> Requested:
         """Return what the job publishes."""
         return _requested(*args, **kwargs)

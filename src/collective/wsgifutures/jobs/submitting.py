@@ -59,11 +59,13 @@ def submit(task: Any, options: Options, context: Any, arguments: bytes, lock: st
     site = _find_site(task.name)
     uid = uid_of(context, task.name)
     store = make_store(main_connection(site._p_jar))
-    unique = f"{task.name} {options.key}" if options.key else ""
+    origin = _origin(options)
+    of_site = f"{origin.site} {task.name}"  # another site has other jobs
+    unique = f"{of_site} {options.key}" if options.key else ""
     if unique and (known := _find_unique(store, unique, now)):
         return known
-    wanted = _wanted(task, options, uid, arguments, now)._replace(
-        lock=lock and f"{task.name} {lock}", unique=unique
+    wanted = _wanted(task, options, uid, arguments, origin, now)._replace(
+        lock=lock and f"{of_site} {lock}", unique=unique
     )
     job = add_job(open_lane(store, _own_lane(), now), wanted, options.due(now))
     if unique:
@@ -71,13 +73,15 @@ def submit(task: Any, options: Options, context: Any, arguments: bytes, lock: st
     return job
 
 
-def _wanted(task: Any, options: Options, uid: str, arguments: bytes, now: float) -> Wanted:
+def _wanted(
+    task: Any, options: Options, uid: str, arguments: bytes, origin: Origin, now: float
+) -> Wanted:
     return Wanted(
         task=task.name,
         title=task.title,
         arguments=arguments,
         context=uid,
-        origin=_origin(options),
+        origin=origin,
         queue=options.queue or task.queue,
         priority=PRIORITIES[options.priority],
         attempts=task.attempts,

@@ -57,6 +57,8 @@ class Requested(NamedTuple):
 class Task(Generic[P]):
     """A function declared with ``@task``. ``submit`` asks for its work; a call just calls it."""
 
+    has_result = True  #: whether it returns something
+
     def __init__(
         self,
         function: Callable[Concatenate[Any, P], Any],
@@ -127,7 +129,7 @@ class Task(Generic[P]):
         Raises:
             TypeError, ValueError: There is no such option, or it does not take that value.
         """
-        return Submitter(self, Options(**options))
+        return Submitter(self, _check_then(self, Options(**options)))
 
     def bind(self, args: Any, kwargs: Any) -> dict[str, Any]:
         """Return the arguments by their names, with defaults, and without the context.
@@ -217,11 +219,20 @@ class Submitter(Generic[P]):
 
     def using(self, **options: Any) -> "Submitter[P]":
         """Return the same with more options."""
-        return Submitter(self.task, dataclasses.replace(self._options, **options))
+        more = dataclasses.replace(self._options, **options)
+        return Submitter(self.task, _check_then(self.task, more))
 
     def submit(self, context: Any, *args: P.args, **kwargs: P.kwargs) -> Job:
         """Record a job with these options; see ``Task.submit``."""
         return _submit(self.task, self._options, context, args, kwargs)
+
+
+def _check_then(task: Task[Any], options: Options) -> Options:
+    if options.then is not None and not isinstance(options.then, Task):
+        raise TypeError(f"then={options.then!r} is not a task, as @task makes one of a function.")
+    if options.then is not None and not task.has_result:
+        raise TypeError(f"{task.name} publishes a view and has no result for then={options.then}.")
+    return options
 
 
 def _submit(task: Task[Any], options: Options, context: Any, args: Any, kwargs: Any) -> Job:
