@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from plone import api
+from zExceptions import NotFound
 from ZODB.POSException import ConflictError
 
 import json
@@ -65,6 +66,11 @@ def lose(context, text):
     (attempt,) = Runners.last.running.values()
     with desk.changing(_find_database()) as connection:
         connection.get(attempt.claim.oid).generation += 1
+
+
+@task
+def miss(context, text):
+    raise NotFound(text)
 
 
 @task
@@ -308,16 +314,19 @@ def test_a_job_is_a_span_that_links_to_the_request_that_submitted_it(make, page,
     assert SECRET not in span.to_json()
 
 
-def test_the_span_of_a_failed_attempt_has_the_class_of_the_error(make, page, monkeypatch):
-    """Whether the page behind it answered or not."""
+@pytest.mark.parametrize(("a_task", "kind"), [(fail, "LookupError"), (miss, "NotFound")])
+def test_the_span_of_a_failed_attempt_has_the_class_of_the_error(
+    make, page, monkeypatch, a_task, kind
+):
+    """Whether a filter has made an answer of it or not."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
-    submit(page, fail)
+    submit(page, a_task)
     make().go()
-    span = next(s for s in exporter.get_finished_spans() if s.name == f"{__name__}.fail")
-    assert span.attributes["error.type"] == "LookupError"
+    span = next(s for s in exporter.get_finished_spans() if s.name == a_task.name)
+    assert span.attributes["error.type"] == kind
     assert SECRET not in span.to_json()
 
 

@@ -61,7 +61,7 @@ class JobsView(StatusView):
 
     @cached_property
     def handling(self) -> Handling:
-        """The jobs of the database, for the current user."""
+        """The jobs of the database, for the current user, who has to see the status, too."""
         return Handling(self.context, self.seen.place)
 
     @property
@@ -259,7 +259,6 @@ class Act(JobsView):
             Forbidden: The form was posted without the authenticator of the page.
         """
         self.request.response.setHeader("Cache-Control", "no-store")
-        self.seen  # noqa: B018  the permission to handle jobs does not include that to see all
         if self.request.method != "POST":
             return str(self.index())
         CheckAuthenticator(self.request)
