@@ -484,6 +484,23 @@ def raising(error):
     return application
 
 
+def test_an_error_after_the_commit_changes_nothing(database, place, caplog):
+    """A filter of the site's pipeline may raise it: the job is done."""
+    jobs, own = submit(place), ByHand(database)
+    publish = own._worker.application
+
+    def application(environ, start_response):
+        publish(environ, start_response)
+        raise LookupError("too late")
+
+    own._worker.application = application
+    own.look()
+    own.end_all()
+    own.look()
+    assert (states(place, jobs), own.counts) == ([DONE], {"done": 1})
+    assert caplog.messages == ["<Attempt 1 at a-0> raised LookupError after it was done."]
+
+
 def test_the_log_tells_nothing_of_a_secret_task(database, place, caplog):
     """Its error's text may have what it was given."""
     submit(place, 1, "tests.fail", "lookup", secret=True)
@@ -595,6 +612,17 @@ def test_progress_is_written_with_a_heartbeat(database, place):
     place.look()
     assert (job.side.progress, job.side.words) == (0.4, "40 of 100")
     assert attempt_of(own).current.told is None
+
+
+@pytest.mark.parametrize("done", [-0.1, 1.1, float("nan"), None, "half"], ids=str)
+def test_progress_is_a_number_from_0_to_1(database, place, done):
+    """The message says so."""
+    submit(place)
+    own = ByHand(database)
+    own.look()
+    with pytest.raises(ValueError) as caught:
+        attempt_of(own).current.progress(done)
+    assert str(caught.value) == f"progress({done!r}): give a number from 0 to 1."
 
 
 def test_progress_that_is_told_while_it_is_written_is_written_next(database, place, monkeypatch):

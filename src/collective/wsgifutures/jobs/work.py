@@ -10,7 +10,6 @@ from .errors import AttemptFailed
 from .errors import AttemptTimeout
 from .errors import ContextGone
 from .errors import TooLate
-from .options import check_seconds
 from .origin import make_environ
 from .publishing import JOB
 from .publishing import Run
@@ -23,7 +22,10 @@ from plone.uuid.interfaces import IUUID
 from typing import Any
 from zope.component.hooks import site as in_site
 
+import logging
 import time
+
+logger = logging.getLogger(__name__)
 
 #: The largest result that is kept, in bytes.
 LARGEST_RESULT = 256 * 1024
@@ -41,7 +43,7 @@ class Current:
 
     def progress(self, done: float, words: str = "") -> None:
         """Tell people how far it is."""
-        if not 0 <= check_seconds("done", done, zero=True) <= 1:
+        if not isinstance(done, int | float) or not 0 <= done <= 1:
             raise ValueError(f"progress({done!r}): give a number from 0 to 1.")
         self.told = (float(done), str(words)[:200])
 
@@ -82,12 +84,12 @@ class Attempt(Run):
                 visit.status = int(response.status[:3])
             response.close()
         except BaseException as error:
-            return error
+            if not self.committed:
+                return error
+            logger.warning("%s raised %s after it was done.", self, type(error).__qualname__)
         finally:
             self.visit = None
-        if self.committed:
-            return None
-        return self.error or AttemptFailed(response.status)
+        return None if self.committed else self.error or AttemptFailed(response.status)
 
     def _request(self) -> tuple[dict[str, Any], BytesBody | None]:
         """Return the environ that is published, and its body."""
