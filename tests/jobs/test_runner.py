@@ -464,6 +464,18 @@ def test_a_failed_attempt_is_settled(database, place):
     assert (own.running, own.counts) == ({}, {"failed": 1})
 
 
+def test_only_a_look_changes_the_index(database, place, monkeypatch):
+    """An attempt ends in a thread of its own, beside a look."""
+    submit(place, lock="l")
+    own, dropped = ByHand(database), []
+    own.look()
+    monkeypatch.setattr(own.index, "drop", dropped.append)
+    own.end_all()
+    assert dropped == []
+    own.look()
+    assert dropped == ["l"]
+
+
 @pytest.mark.parametrize("error", ["conflict", "stop"])
 def test_a_conflict_and_a_stop_are_no_attempt(database, place, error):
     """It comes again soon."""
