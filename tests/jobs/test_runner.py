@@ -464,6 +464,18 @@ def test_a_failed_attempt_is_settled(database, place):
     assert (own.running, own.counts) == ({}, {"failed": 1})
 
 
+def test_only_a_look_changes_the_index(database, place, monkeypatch):
+    """An attempt ends in a thread of its own, beside a look."""
+    submit(place, lock="l")
+    own, dropped = ByHand(database), []
+    own.look()
+    monkeypatch.setattr(own.index, "drop", dropped.append)
+    own.end_all()
+    assert dropped == []
+    own.look()
+    assert dropped == ["l"]
+
+
 @pytest.mark.parametrize("error", ["conflict", "stop"])
 def test_a_conflict_and_a_stop_are_no_attempt(database, place, error):
     """It comes again soon."""
@@ -482,6 +494,23 @@ def raising(error):
         raise error
 
     return application
+
+
+def test_an_error_after_the_commit_changes_nothing(database, place, caplog):
+    """A filter of the site's pipeline may raise it: the job is done."""
+    jobs, own = submit(place), ByHand(database)
+    publish = own._worker.application
+
+    def application(environ, start_response):
+        publish(environ, start_response)
+        raise LookupError("too late")
+
+    own._worker.application = application
+    own.look()
+    own.end_all()
+    own.look()
+    assert (states(place, jobs), own.counts) == ([DONE], {"done": 1})
+    assert caplog.messages == ["<Attempt 1 at a-0> raised LookupError after it was done."]
 
 
 def test_the_log_tells_nothing_of_a_secret_task(database, place, caplog):
@@ -597,6 +626,17 @@ def test_progress_is_written_with_a_heartbeat(database, place):
     assert attempt_of(own).current.told is None
 
 
+@pytest.mark.parametrize("done", [-0.1, 1.1, float("nan"), None, "half"], ids=str)
+def test_progress_is_a_number_from_0_to_1(database, place, done):
+    """The message says so."""
+    submit(place)
+    own = ByHand(database)
+    own.look()
+    with pytest.raises(ValueError) as caught:
+        attempt_of(own).current.progress(done)
+    assert str(caught.value) == f"progress({done!r}): give a number from 0 to 1."
+
+
 def test_progress_that_is_told_while_it_is_written_is_written_next(database, place, monkeypatch):
     """It is the newer one."""
     (job,), own = submit(place), ByHand(database)
@@ -621,9 +661,9 @@ def test_a_claim_is_a_heartbeat(database, place):
     submit(place)
     own = ByHand(database)
     own.look()
-    last = database.lastTransaction()
     own.look()
-    assert database.lastTransaction() == last
+    place.look()
+    assert place.store.runners[own.id].beat == 1
     assert 0 < own._next_beat - time.monotonic() <= BEAT_EVERY
 
 

@@ -11,7 +11,6 @@ from .errors import AttemptFailed
 from .errors import AttemptTimeout
 from .errors import ContextGone
 from .errors import TooLate
-from .options import check_seconds
 from .origin import make_environ
 from .publishing import JOB
 from .publishing import Run
@@ -24,7 +23,10 @@ from plone.uuid.interfaces import IUUID
 from typing import Any
 from zope.component.hooks import site as in_site
 
+import logging
 import time
+
+logger = logging.getLogger(__name__)
 
 #: The header of a job's request that has its id, as collective.taskqueue had it.
 ID_HEADER = "X-Task-Id"
@@ -46,7 +48,7 @@ class Current:
 
     def progress(self, done: float, words: str = "") -> None:
         """Tell people how far it is."""
-        if not 0 <= check_seconds("done", done, zero=True) <= 1:
+        if not isinstance(done, int | float) or not 0 <= done <= 1:
             raise ValueError(f"progress({done!r}): give a number from 0 to 1.")
         self.done = float(done)
         self.told = (self.done, str(words)[:200])
@@ -92,11 +94,13 @@ class Attempt(Run):
                 if not self.committed:
                     visit.error = self.error or AttemptFailed(response.status)
             response.close()
-            return visit.error
         except BaseException as error:
-            return error
+            if not self.committed:
+                return error
+            logger.warning("%s raised %s after it was done.", self, type(error).__qualname__)
         finally:
             self.visit = None
+        return None if self.committed else self.error or AttemptFailed(response.status)
 
     def _about(self) -> JobSpan:
         """Return what the attempt's span says of it."""
