@@ -398,7 +398,7 @@ names = runpy.run_path("gunicorn.conf.py")
 cfg = Config()
 cfg.set("worker_class", names["worker_class"])
 log = SimpleNamespace(info=lambda *args: None, warning=lambda *args: None, error=print)
-worker = SimpleNamespace(wsgi=print, handle=print, log=log, cfg=cfg, alive=True)
+worker = SimpleNamespace(wsgi=print, handle=print, run=print, log=log, cfg=cfg, alive=True)
 names["post_worker_init"](worker)
 print(type(worker.wsgi.__self__).__name__, cfg.worker_class_str)
 """

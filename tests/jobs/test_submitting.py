@@ -268,7 +268,7 @@ def test_a_job_may_begin_at_a_time(books):
 
 def test_the_task_names_the_lock(books):
     """A function gets all arguments."""
-    assert locked.submit(getSite(), "de").wanted.lock == "tests.locked de"
+    assert locked.submit(getSite(), "de").wanted.lock == " tests.locked de"  # below the site's path
     assert locked.submit(getSite(), "").wanted.lock == ""
 
 
@@ -323,7 +323,7 @@ def test_two_who_submit_with_a_key_at_once_conflict(books, client):
     transaction.begin()
     client.look()
     first = submit(key="k")
-    client.store.unique["tests.submitted k"] = (client.add("b"), 0.0)
+    client.store.unique[" tests.submitted k"] = (client.add("b"), 0.0)
     client.commit()
     with pytest.raises(ConflictError):
         transaction.commit()

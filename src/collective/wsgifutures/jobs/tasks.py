@@ -285,8 +285,9 @@ def task(function: Any = None, /, *, name: str = "", **options: Any) -> Any:
         timeout: How long an attempt may take, in seconds.
         backoff: The pause after the first failed attempt, in seconds; each further one is
             twice as long, up to an hour, more or less.
-        lock: Jobs with the same lock do not run side by side, and run in order. A text, or a
-            function that gets all arguments and returns one.
+        lock: Jobs of this task in one site with the same lock do not run side by side. They run in
+            order; one that fails goes behind the others. A text, or a function that gets all
+            arguments and returns one.
         secret: Its arguments are told to nobody, and errors are told without their text.
         goes_to: Where the page that follows a job goes at its end, a path below the context.
             Default: the context.
