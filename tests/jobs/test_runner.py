@@ -5,6 +5,7 @@ from .publisher import ByHand
 from .publisher import make_site
 from .publisher import tried
 from collective.wsgifutures import current_job
+from collective.wsgifutures.jobs import changes
 from collective.wsgifutures.jobs import desk
 from collective.wsgifutures.jobs import neighbours
 from collective.wsgifutures.jobs import runner as running
@@ -424,7 +425,7 @@ def test_a_runner_that_gives_a_sign_of_life_is_not_rescued(database, place, when
     else:
         desk.rescue = lambda *args: (beat(first), rescue(*args))[1]
     try:
-        second._rescue(first.id)
+        second._ends.rescue(first.id, second._neighbours)
     finally:
         desk.rescue = rescue
     assert states(place, jobs) == [RUNNING]
@@ -528,7 +529,7 @@ def test_the_log_tells_no_text_of_an_error(database, place, caplog):
 @pytest.mark.parametrize("error", [ConflictError(), StorageError("gone"), OSError("gone")])
 def test_an_end_that_cannot_be_written_is_written_later(database, place, monkeypatch, error):
     """The database is away for a minute. Meanwhile the job is this runner's."""
-    monkeypatch.setattr(running, "TRIES", 2)
+    monkeypatch.setattr(changes, "TRIES", 2)
     (job,), own = submit(place, 1, "tests.fail", "lookup"), ByHand(database)
     own.look()
     with trouble(monkeypatch, error):

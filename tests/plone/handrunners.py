@@ -43,5 +43,5 @@ class HandRunner(_RunnerInPlace):
 
     def count_now(self, later=0.0):
         """Count what waits, however short ago that was done."""
-        self._to_count, self._next_count = True, 0.0
-        self._count(time.time() + later)
+        self._counting.is_due, self._counting._next = True, 0.0
+        self._counting.count(self._database, time.time() + later)

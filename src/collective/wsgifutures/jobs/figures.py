@@ -5,11 +5,13 @@ looks into an index that changes meanwhile.
 """
 
 from ..kernel.durations import Durations
+from .desk import changing
 from .index import Index
 from .records import Entry
 from .records import Job
 from .records import JobState
 from .records import Store
+from .store import find_store
 from .work import Attempt
 from collections import Counter
 from collections import deque
@@ -31,6 +33,12 @@ RECENT = 10
 
 #: How many running jobs are listed.
 MOST = 50
+
+#: Seconds between two counts of what waits.
+COUNT_EVERY = 2.0
+
+#: How many times as long as a count takes the next one is put off, if that is longer.
+COUNT_SHARE = 100
 
 
 class Figures:
@@ -197,3 +205,34 @@ class Others(Index):
         """Return since when the first job of each queue might have begun."""
         firsts = {queue: line[0].due for queue, line in self._by_queue.items() if line}
         return {queue: due for queue, due in firsts.items() if due <= now}
+
+
+class Counting:
+    """Counts what waits, for people, if something has changed: seldom if that takes long.
+
+    Args:
+        figures: Where the counts go.
+        index: The jobs that wait for this runner.
+        others: Those that wait for others.
+    """
+
+    def __init__(self, figures: Figures, index: Index, others: Others) -> None:
+        self.is_due = False  #: whether something has changed since the last count
+        self._figures = figures
+        self._index = index
+        self._others = others
+        self._next = 0.0
+
+    def count(self, database: Any, now: float) -> None:
+        """Count, if it is time."""
+        began = time.monotonic()
+        if not self.is_due or began < self._next:
+            return
+        self.is_due = False
+        with changing(database) as connection:
+            store = find_store(connection)
+            if store is not None:
+                self._others.read(store)
+                self._figures.look(store, self._index, self._others, now)
+        ended = time.monotonic()
+        self._next = ended + max(COUNT_EVERY, COUNT_SHARE * (ended - began))

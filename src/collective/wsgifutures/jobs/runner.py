@@ -6,15 +6,20 @@ database did not change, a look costs nothing, and nothing is written while noth
 A job runs as a visit of its own, in a greenlet or thread of its own, behind all visitors at the
 gate. Only the runner's loop claims jobs and tells of their progress; the end of a job is written
 in the transaction of its work. Between two looks the runner has no connection to the database.
+
+The module is long because the order of a look is read with what it looks at.
 """
 
 from ..kernel.runtime import current as current_runtime
-from ..kernel.runtime import Interrupted
 from ..publisher.zope_audit import layers
 from ..wsgi.worker import Worker
 from . import desk
-from . import journal
-from .errors import ClaimLost
+from .changes import Changes
+from .changes import find
+from .ends import Ends
+from .ends import fail_at_once
+from .ends import Told
+from .figures import Counting
 from .figures import describe
 from .figures import Figures
 from .figures import Others
@@ -40,11 +45,9 @@ from collections.abc import Mapping
 from functools import partial
 from transaction.interfaces import TransientError
 from typing import Any
-from ZODB.POSException import POSKeyError
 
 import logging
 import random
-import threading
 import time
 import uuid
 
@@ -56,12 +59,6 @@ LOOK_EVERY = 1.0
 #: Seconds between two heartbeats, while jobs run.
 BEAT_EVERY = 6.0
 
-#: Seconds between two counts of what waits.
-COUNT_EVERY = 2.0
-
-#: How many times as long as a count takes the next one is put off, if that is longer.
-COUNT_SHARE = 100
-
 #: Seconds between two looks at what may be forgotten, more or less.
 PURGE_EVERY = 10.0
 
@@ -70,9 +67,6 @@ SOON = 0.1
 
 #: Seconds until a job is looked at again that could not be claimed, for whatever reason.
 BROKEN = 60.0
-
-#: How often a change is tried that somebody else may make at the same time.
-TRIES = 20
 
 
 #: An attempt, its lock, and why nothing of it is committed.
@@ -108,7 +102,7 @@ class Runner:
         self.running: dict[str, Attempt] = {}  #: by the id of the job
         self._queues = frozenset(queues)
         self.index = Index(self._queues)
-        self._others = Others(claims, self._queues)  # what waits, and is not for this runner
+        self._counting = Counting(self.figures, self.index, Others(claims, self._queues))
         self._worker = worker
         self._database = database
         self._most = most
@@ -118,9 +112,10 @@ class Runner:
         self._place = find_place()
         self._runtime = current_runtime()
         self._wake = self._runtime.signal()
-        self._lock = threading.Lock()  # one change at a time
+        self._changes = Changes(database)
+        self._ends = Ends(self._changes, self.figures)
         self._unsettled: deque[_End] = deque()  # ends that are not written yet
-        self._ended: deque[tuple[Attempt, str]] = deque()  # ends that the index does not know yet
+        self._known: deque[tuple[Attempt, str]] = deque()  # ends that the index does not know yet
         self._stopping = False
         self._last_tid: Any = None
         self._next_beat = 0.0
@@ -129,8 +124,6 @@ class Runner:
         self._sees_all = not _is_relational(database.storage)
         self._alone = False
         self._kept_back: Place | None = None  # waits until nothing else runs
-        self._to_count = False  # whether something has changed since the last count
-        self._next_count = 0.0
 
     def start(self) -> None:
         """Begin to look."""
@@ -147,10 +140,10 @@ class Runner:
         self._stopping = True
         for attempt in list(self.running.values()):
             attempt.stop()
-        with self._lock:  # what is being claimed is claimed
+        with self._changes.lock:  # what is being claimed is claimed
             has_some = bool(self.running)
         if has_some:
-            self._change(self._let_go_of_all)
+            self._changes.commit(self._let_go_of_all)
 
     def report(self) -> dict[str, Any]:
         """Return what the runner does, as plain data: see ``Figures.told``."""
@@ -187,13 +180,13 @@ class Runner:
         self._look_at_ends()
         if self._has_changed() or self._is_due(now):
             if lanes.need_some(now):
-                self._change(lambda store: lanes.renew(store, now), lanes.renewed)
+                self._changes.commit(lambda store: lanes.renew(store, now), lanes.renewed)
             if self._claims:
                 self._forget(now)
                 self._read()
                 self._claim_some(now)
-            self._to_count = True
-        self._count(now)
+            self._counting.is_due = True
+        self._counting.count(self._database, now)
         if self.running and time.monotonic() >= self._next_beat:
             self._beat()
         return self._pause(now)
@@ -202,8 +195,8 @@ class Runner:
         """Write the ends that could not be written, and tell the index of those that are."""
         for _ in range(len(self._unsettled)):
             self._note_end(*self._unsettled.popleft())
-        while self._ended:
-            attempt, lock = self._ended.popleft()
+        while self._known:
+            attempt, lock = self._known.popleft()
             self.index.drop(lock)
             self.index.open(attempt.wanted.queue)
 
@@ -226,20 +219,6 @@ class Runner:
 
     # Looks
 
-    def _count(self, now: float) -> None:
-        """Count what waits, for people, if something has changed: seldom if that takes long."""
-        began = time.monotonic()
-        if not self._to_count or began < self._next_count:
-            return
-        self._to_count = False
-        with desk.changing(self._database) as connection:
-            store = find_store(connection)
-            if store is not None:
-                self._others.read(store)
-                self.figures.look(store, self.index, self._others, now)
-        ended = time.monotonic()
-        self._next_count = ended + max(COUNT_EVERY, COUNT_SHARE * (ended - began))
-
     def _read(self) -> None:
         """Read what is new: jobs, what is asked of running ones, and which runners died."""
         with desk.changing(self._database) as connection:
@@ -248,10 +227,10 @@ class Runner:
                 return
             self.index.read(store)
             for attempt in list(self.running.values()):
-                self._look_at(_find(connection, attempt.claim.oid), attempt)
+                self._look_at(find(connection, attempt.claim.oid), attempt)
             dead = self._neighbours.look(store, self._place)
         for id in dead:
-            self._rescue(id)
+            self._ends.rescue(id, self._neighbours)
 
     def _look_at(self, job: Job | None, attempt: Attempt) -> None:
         if job is None or job.side.cancel or self._has_lost(job, attempt):
@@ -260,30 +239,10 @@ class Runner:
     def _has_lost(self, job: Job, attempt: Attempt) -> bool:
         return job.state is not JobState.DONE and not job.has(attempt.claim)  # done: it just ended
 
-    def _rescue(self, id: str) -> None:
-        """Let the jobs of the dead runner *id* wait again."""
-        lines: list[tuple[JobState, journal.Line]] = []
-        self._change(partial(self._write_rescue, id, lines))
-        for state, line in lines:
-            self.figures.count("dead" if state is JobState.DEAD else "rescued")
-            line.log()
-
-    def _write_rescue(
-        self, id: str, lines: list[tuple[JobState, journal.Line]], store: Store
-    ) -> bool:
-        lines.clear()  # of a try that was in vain
-        record = store.runners.get(id)
-        if record is None or self._neighbours.has_moved(record):
-            return False
-        store._p_jar.readCurrent(record)  # a heartbeat meanwhile is a conflict
-        for job in desk.rescue(store, record, time.time()):
-            lines.append((job.state, journal.rescued(job)))
-        return True
-
     def _forget(self, now: float) -> None:
         if now >= self._next_purge:
             self._next_purge = now + random.uniform(0.5, 1.5) * PURGE_EVERY  # noqa: S311
-            self._change(lambda store: self._purge.look(store, now))
+            self._changes.commit(lambda store: self._purge.look(store, now))
 
     # Claims
 
@@ -318,7 +277,7 @@ class Runner:
     def _claim_safely(self, place: Place, now: float) -> Attempt | None:
         """Claim the job of *place*; put the place back if that cannot be written now."""
         try:
-            with self._lock:
+            with self._changes.lock:
                 return self._claim(place, now)
         except TransientError:  # somebody else was faster with it, or with what it takes
             self.index.put_off(place, now + SOON)
@@ -332,11 +291,10 @@ class Runner:
         if self._stopping:
             self.index.put_off(place, now)
             return None
-        ends: list[tuple[str, journal.Line]] = []
+        told: Told = []
         with desk.changing(self._database) as connection:
-            found = self._decide(connection, place, now, ends)
-        for end in ends:
-            self._tell(*end)
+            found = self._decide(connection, place, now, told)
+        self._ends.tell(told)
         if isinstance(found, Attempt):
             if not self.running:  # the claim was a heartbeat, too
                 self._next_beat = time.monotonic() + BEAT_EVERY
@@ -349,10 +307,10 @@ class Runner:
         return None
 
     def _decide(
-        self, connection: Any, place: Place, now: float, ends: list[tuple[str, journal.Line]]
+        self, connection: Any, place: Place, now: float, told: Told
     ) -> Attempt | float | None:
         """Claim the job of *place*; or return when to look again, None if never."""
-        store, job = make_store(connection), _find(connection, place.oid)
+        store, job = make_store(connection), find(connection, place.oid)
         if job is None:
             return None
         if job.state is JobState.RUNNING and job.runner == self.id and job.id not in self.running:
@@ -364,7 +322,7 @@ class Runner:
             return now + LOOK_EVERY
         names = desk.may_claim(store, job, self._limits)
         if names is not None:
-            return self._take_over(store, job, names, now, ends)
+            return self._take_over(store, job, names, now, told)
         if desk.is_open(store, place.entry.queue, self._limits):
             return now + LOOK_EVERY
         self.index.close(place.entry.queue, now + LOOK_EVERY)
@@ -376,7 +334,7 @@ class Runner:
         job: Job,
         names: list[str],
         now: float,
-        ends: list[tuple[str, journal.Line]],
+        told: Told,
     ) -> Attempt | None:
         """Write the claim; None if the attempt has failed at once."""
         connection = store._p_jar
@@ -386,10 +344,9 @@ class Runner:
         except TransientError:
             raise
         except Exception as error:  # gone, too late; or the site is broken, which people see so
-            desk.settle(store, job, error, now)
-            ends.append((_told(job), journal.hopeless(job, error)))
+            told += fail_at_once(store, job, error, now)
             return None
-        running = [_find(connection, attempt.claim.oid) for attempt in list(self.running.values())]
+        running = [find(connection, attempt.claim.oid) for attempt in list(self.running.values())]
         claims = (*(one for one in running if one is not None), job)
         desk.beat(store, self.id, self._place, claims)
         return Attempt(job, claim, path)
@@ -415,79 +372,26 @@ class Runner:
     def _note_end(self, attempt: Attempt, lock: str, error: BaseException | None) -> None:
         try:
             if error is not None:
-                self._settle(attempt, error)
+                self._ends.settle(attempt, error)
         except Exception:  # the database is away: until then the job is this runner's
             logger.exception("The end of job %s is not written yet.", attempt.claim.job)
             self._unsettled.append((attempt, lock, error))
             return
         if error is None:
-            self._tell("done", journal.done(attempt, time.time() - attempt.since))
+            self._ends.done(attempt)
         self.figures.ends(attempt)
         del self.running[attempt.claim.job]
         self._alone = False
-        self._ended.append((attempt, lock))  # only the loop changes the index
-
-    def _settle(self, attempt: Attempt, error: BaseException) -> None:
-        """Write that nothing of an attempt is committed, unless it is another runner's job now."""
-        ends: list[tuple[str, journal.Line]] = []
-        try:
-            self._change(partial(self._write_end, attempt, error, ends))
-        except ClaimLost:
-            ends = [("lost", journal.lost(attempt, time.time() - attempt.since))]
-        for end in ends:
-            self._tell(*end)
-
-    def _write_end(
-        self,
-        attempt: Attempt,
-        error: BaseException,
-        ends: list[tuple[str, journal.Line]],
-        store: Store,
-    ) -> bool:
-        now, job = time.time(), _find(store._p_jar, attempt.claim.oid)
-        if job is None:
-            raise ClaimLost(attempt.claim.job, "gone")
-        job.check(attempt.claim)
-        if isinstance(error, Interrupted | TransientError):
-            desk.let_go(store, job, now, desk.SOON)
-            what = "stopped" if isinstance(error, Interrupted) else "conflicts"
-            ends[:] = [(what, journal.let_go(attempt, error, now - attempt.since))]
-        else:
-            desk.settle(store, job, error, now)
-            ends[:] = [(_told(job), journal.failed(attempt, job, error, now - attempt.since))]
-        return True
-
-    def _tell(self, what: str, line: journal.Line) -> None:
-        """Count and log the end of an attempt."""
-        self.figures.count(what)
-        line.log()
+        self._known.append((attempt, lock))  # only the loop changes the index
 
     # Changes
-
-    def _change(
-        self, change: Callable[[Store], bool], then: Callable[[], None] = lambda: None
-    ) -> None:
-        """Commit what *change* does, if it does something; again after a conflict."""
-        for again in range(TRIES, 0, -1):
-            try:
-                with self._lock, desk.changing(self._database) as connection:
-                    store = find_store(connection)
-                    if store is None or not change(store):
-                        return
-            except TransientError:
-                if again == 1:
-                    raise
-                time.sleep(0.01)
-            else:
-                then()
-                return
 
     def _beat(self) -> None:
         self._next_beat = time.monotonic() + BEAT_EVERY
         told = {attempt: attempt.current.told for attempt in list(self.running.values())}
 
         def beat(store: Store) -> bool:
-            jobs = {attempt: _find(store._p_jar, attempt.claim.oid) for attempt in told}
+            jobs = {attempt: find(store._p_jar, attempt.claim.oid) for attempt in told}
             claims = tuple(job for job in jobs.values() if job is not None)
             desk.beat(store, self.id, self._place, claims)
             for attempt, job in jobs.items():
@@ -496,30 +400,17 @@ class Runner:
                     job.side.progress, job.side.words = written
             return True
 
-        self._change(beat)
+        self._changes.commit(beat)
         for attempt, written in told.items():
             attempt.current.has_written(written)
 
     def _let_go_of_all(self, store: Store) -> bool:
         now = time.time()
         for attempt in list(self.running.values()):
-            job = _find(store._p_jar, attempt.claim.oid)
+            job = find(store._p_jar, attempt.claim.oid)
             if job is not None and job.has(attempt.claim):
                 desk.let_go(store, job, now)
         return True
-
-
-def _told(job: Job) -> str:
-    """Return what became of a *job* whose attempt has failed, as the figures have it."""
-    return "failed" if job.state is JobState.WAITING else job.state.value
-
-
-def _find(connection: Any, oid: bytes) -> Job | None:
-    """Return the job of a record; None if its submission was undone, or it was purged."""
-    try:
-        return connection.get(oid)  # type: ignore[no-any-return]
-    except POSKeyError:
-        return None
 
 
 def _is_relational(storage: Any) -> bool:
