@@ -104,7 +104,14 @@ class JobSite(Site):
         return books
 
     def tell(self, id):
-        return self.server.get("@@jobs-tell-one", id=id).json()
+        """Return what the database has of a job, as soon as there is an answer."""
+        until = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return self.server.get("@@jobs-tell-one", id=id).json()
+            except requests.RequestException:
+                assert time.monotonic() < until
+                time.sleep(0.1)
 
     def end_at(self, point):
         """Let the next process end that comes to *point*; return what tells whether it did."""
