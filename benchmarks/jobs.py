@@ -68,10 +68,9 @@ BESIDE = {
 # Submitting
 
 
-def measure_submit(make, options):
+def measure_submit(site, options):
     """Yield the rows of a POST that creates a page, with a job and without."""
     found = defaultdict(list)
-    site = make()
     site.serve()
     for side in ("off", "on", "off", "on"):
         _create(site, side, 2 * options.requests)
@@ -100,9 +99,8 @@ def _create(site, side, requests):
 # Growth
 
 
-def measure_growth(make, options):
+def measure_growth(site, options):
     """Yield the rows of how the database grows by jobs that change nothing."""
-    site = make()
     site.serve()
     Jobs(site.url).rate(50)
     _pack(site)
@@ -141,9 +139,8 @@ def _wait_until_none_waits(site):
 # The start of a job
 
 
-def measure_start(make, options):
+def measure_start(site, options):
     """Yield the rows of how long a job waits where nothing else is to do."""
-    site = make()
     site.serve()
     found = Jobs(site.url).starts(options.starts)
     yield ["from the commit to the start of a job", "p50", "p99"]
@@ -164,11 +161,12 @@ def measure_waiting(make, options):
         "the worker's memory",
         "from its start to its first job",
     ]
-    for title in options.beside or BESIDE:
-        few, many = _Beside(make(), title, FEW), _Beside(make(), title, options.waiting)
-        for number in range(options.rounds):
-            for side in (few, many) if number % 2 else (many, few):
-                side.measure(options)
+    for title in options.beside:
+        with make() as site, make() as other:
+            few, many = _Beside(site, title, FEW), _Beside(other, title, options.waiting)
+            for number in range(options.rounds):
+                for side in (few, many) if number % 2 else (many, few):
+                    side.measure(options)
         say(f"{title}: {dict(few.found)}, {dict(many.found)}")
         yield [title, *_compare(few.found, many.found)]
 
@@ -233,18 +231,18 @@ class _Beside:
 
 def measure_idle(make, options):
     """Yield the rows of workers that do nothing, one of which runs jobs."""
-    sides = {"on": make(), "off": make()}
-    for side, site in sides.items():
-        site.serve(jobs=side)
-        Jobs(site.url).submit(1)
-    time.sleep(5)
-    last = ask(sides["on"].url, "runner")["last"]
-    used = defaultdict(float)
-    before = {side: site.cpu() for side, site in sides.items()}
-    time.sleep(options.idle)
-    used = {side: (site.cpu() - before[side]) / options.idle for side, site in sides.items()}
-    writes = "no" if ask(sides["on"].url, "runner")["last"] == last else "some"
     yield ["an idle worker", "CPU", "writes"]
+    with make() as site, make() as other:
+        sides = {"on": site, "off": other}
+        for side, site in sides.items():
+            site.serve(jobs=side)
+            Jobs(site.url).submit(1)
+        time.sleep(10)
+        last = ask(sides["on"].url, "runner")["last"]
+        before = {side: site.cpu() for side, site in sides.items()}
+        time.sleep(options.idle)
+        used = {side: (site.cpu() - before[side]) / options.idle for side, site in sides.items()}
+        writes = "no" if ask(sides["on"].url, "runner")["last"] == last else "some"
     yield ["that runs jobs", f"{used['on']:.3%}", writes]
     yield ["that does not", f"{used['off']:.3%}", ""]
     yield ["the difference", f"{used['on'] - used['off']:.3%} (at most {IDLE:.1%})", ""]
@@ -253,9 +251,8 @@ def measure_idle(make, options):
 # Visitors
 
 
-def measure_visitors(make, options):
+def measure_visitors(site, options):
     """Yield the rows of a fast view, while jobs always wait and while there are none."""
-    site = make()
     site.serve()
     study = _Visitors(site, options)
     yield ["a fast view", "no jobs", "jobs always wait", "times longer", "jobs per second"]
@@ -335,13 +332,23 @@ class _Visitors:
         return sum(map(bool, told["done"]))
 
 
+def _in_a_site(measure):
+    """Return *measure* as a function that makes its site."""
+
+    def measure_in_a_site(make, options):
+        with make() as site:
+            yield from measure(site, options)
+
+    return measure_in_a_site
+
+
 PARTS = {
-    "submit": measure_submit,
-    "growth": measure_growth,
-    "start": measure_start,
+    "submit": _in_a_site(measure_submit),
+    "growth": _in_a_site(measure_growth),
+    "start": _in_a_site(measure_start),
     "waiting": measure_waiting,
     "idle": measure_idle,
-    "visitors": measure_visitors,
+    "visitors": _in_a_site(measure_visitors),
 }
 
 

@@ -5,7 +5,6 @@ that run its jobs. The jobs and the views that submit them are in ``holdtests/lo
 """
 
 from contextlib import contextmanager
-from contextlib import ExitStack
 from pathlib import Path
 from serving import a_site
 from serving import BIN
@@ -95,6 +94,7 @@ class Site:
         self._cores = cores
         self._environment = {
             "HOLDTESTS_CONFLICTS": str(self.folder),
+            "HOLDTESTS_HUEY": str(self.folder / "huey.db"),
             "HOLDTESTS_SERVICE": "http://127.0.0.1:9",  # no job calls it
             "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
         }
@@ -126,9 +126,9 @@ class Site:
         command += ["--slots", slots]
         return self._start(command, f"work-{number}.log", **settings)
 
-    def run(self, program, *arguments, log):
-        """Start a Python program beside the site; return its process."""
-        return self._start([BIN / "python", ROOT / "benchmarks" / program, *arguments], log)
+    def run(self, command, log):
+        """Start a program beside the site; return its process."""
+        return self._start(command, log)
 
     def conflicts(self):
         """Return how many transactions could not be committed up to now."""
@@ -157,19 +157,19 @@ class Site:
 
 
 @contextmanager
-def sites(storage="filestorage", cores=None):
-    """Give a function that makes a site in *storage*; all end with the context."""
-    with a_site("collective.wsgifutures:default") as template, ExitStack() as stack:
+def sites(cores=None):
+    """Make a template; give a context manager that makes a site in the storage that is named."""
+    with a_site("collective.wsgifutures:default") as template:
 
         @contextmanager
-        def make():
+        def make(storage="filestorage"):
             site = Site(template, storage, cores)
             try:
                 yield site
             finally:
                 site.stop()
 
-        yield lambda: stack.enter_context(make())
+        yield make
 
 
 def children(process):

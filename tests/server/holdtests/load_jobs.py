@@ -49,12 +49,16 @@ def notes(context):
 @task(attempts=100, backoff=0.5)
 def note(context, number, seconds=0.0):
     """Note when the job was done, after so many seconds of work."""
+    work_on(notes(context), number, seconds)
+
+
+def work_on(kept, number, seconds):
+    """Work for so many seconds, and note that."""
     began = time.time()
     until = time.thread_time() + seconds
     while time.thread_time() < until:
         pass
-    kept = notes(context)[number]
-    kept.done = (*kept.done, began)
+    kept[number].done = (*kept[number].done, began)
 
 
 @task
@@ -125,20 +129,25 @@ def _note_commit(success, numbers):
 class Ask(Change):
     """Submits one job, and notes that in the same transaction."""
 
-    def change(self, number):
+    def change(self, number, seconds):
         notes(self.context)[int(number)].asked = True
-        note.submit(self.context, int(number))
+        note.submit(self.context, int(number), float(seconds))
 
 
 class AskAfterwards(Change):
     """Notes the same, and tells huey after the commit."""
 
-    def change(self, number):
-        from holdtests.load_huey import note as by_huey
-
+    def change(self, number, seconds):
         notes(self.context)[int(number)].asked = True
-        hook = lambda success: success and by_huey(int(number))  # noqa: E731
-        transaction.get().addAfterCommitHook(hook)
+        arguments = (int(number), float(seconds))
+        transaction.get().addAfterCommitHook(_tell_huey, arguments)
+
+
+def _tell_huey(success, number, seconds):
+    from holdtests.load_huey import note as by_huey
+
+    if success:
+        by_huey(number, seconds)
 
 
 class Tell(View):
