@@ -36,7 +36,7 @@ NEW = 0.2
 SETTLE = 3
 
 #: The largest allowed memory of a held response, in KB.
-BUDGET = 30
+BUDGET = 33
 
 
 class HeldStudy(Study):

@@ -29,7 +29,7 @@ def serve(line):
         ("aaaaabc", "abacaaa"),
         ("aaaabb", "ababaa"),
         ("abcdef", "abcdef"),
-        ("abcabc", "acbabc"),
+        ("abcabc", "acbacb"),
         ("abbbbb", "abbbbb"),
     ],
 )
@@ -40,6 +40,18 @@ def test_crowd_in_one_lane_does_not_keep_the_other_lanes_waiting(waiting, served
         line.append(ticket(lane))
     assert "".join(serve(line)) == served
     assert line._lanes == {}  # nothing is kept of a lane that is empty
+
+
+def test_one_that_comes_alone_has_the_next_turn():
+    """However many turns the crowd had before."""
+    for served in range(1, 6):
+        line = Arrivals(1000, 10)
+        for _ in range(10):
+            line.append(ticket("crowd"))
+        for _ in range(served):
+            line.popleft()
+        line.append(ticket("alone"))
+        assert line.popleft().lane == "alone"
 
 
 def test_crowd_waits_at_most_twice_as_long_for_the_other_lanes():
@@ -71,14 +83,18 @@ def test_one_that_leaves_the_line_takes_nobodys_turn():
 EARLY = SOON - 0.5
 
 
-def line_of(number, *, rate, stands, max_wait=45.0, burst=1000):
-    """Return a line in which so many wait, which stands for so long and moves at that rate."""
+def line_of(number, *, rate, stands, max_wait=45.0, burst=1000, came=0):
+    """Return a line in which so many wait, which stands for so long and moves at that rate.
+
+    So many *came* in each of the last seconds.
+    """
     line = Arrivals(1000, max_wait)
     for _ in range(number):
         line.append(ticket())
     line._since -= stands
     line._burst = burst
-    line._rate.best = lambda now: rate
+    line._served.best = line._served.last = lambda now: rate
+    line._came.last = lambda now: came
     return line
 
 
@@ -91,9 +107,10 @@ def line_of(number, *, rate, stands, max_wait=45.0, burst=1000):
         (337, 10, 44, 1000, False),
         (200, 10, 11, 201, False),
         (200, 10, 11, 200, True),  # it grows
-        (100, 10, 11, 100, False),
-        (100, 10, 46, 1000, False),
-        (101, 10, 46, 1000, True),
+        (75, 10, 11, 75, False),
+        (76, 10, 11, 76, True),
+        (75, 10, 46, 1000, False),
+        (76, 10, 46, 1000, True),
         (1, 0, 11, 1000, True),
     ],
 )
@@ -101,6 +118,29 @@ def test_new_one_is_refused_when_it_would_wait_for_too_long(number, rate, stands
     """Most of max_wait in a burst; ten seconds where a line grows, or does not end."""
     line = line_of(number, rate=rate, stands=stands, burst=burst)
     assert isinstance(raised_by_or_none(line.check), Refused) is refused
+
+
+@pytest.mark.parametrize(
+    ("number", "came", "refused"),
+    [(337, 15, False), (75, 16, False), (76, 16, True), (76, 15, False)],
+)
+def test_new_one_is_refused_soon_when_far_more_come_than_are_served(number, came, refused):
+    """That is an overload. A crowd that asks again comes as fast as it is served."""
+    line = line_of(number, rate=10, stands=11, came=came)
+    assert isinstance(raised_by_or_none(line.check), Refused) is refused
+
+
+def test_who_is_refused_came_too():
+    """Once each; and who may wait, when it begins to."""
+    line = line_of(1, rate=0, stands=11)
+    counts = line._came._counts
+    before = counts[-1]
+    assert isinstance(raised_by_or_none(line.check), Refused)
+    assert counts[-1] == before + 1
+    line = Arrivals(1000, 45)
+    line.check()
+    line.append(ticket())
+    assert sum(line._came._counts) == 1
 
 
 @pytest.mark.parametrize(
@@ -130,9 +170,9 @@ def test_burst_is_what_came_soon():
 
 def test_short_max_wait_is_kept_to():
     """The line is judged after that time already, and nobody is let in for longer."""
-    assert raised_by_or_none(line_of(19, rate=10, stands=2.1, max_wait=2).check) is None
+    assert raised_by_or_none(line_of(15, rate=10, stands=2.1, max_wait=2).check) is None
     assert isinstance(
-        raised_by_or_none(line_of(21, rate=10, stands=2.1, max_wait=2).check), Refused
+        raised_by_or_none(line_of(16, rate=10, stands=2.1, max_wait=2).check), Refused
     )
 
 
@@ -151,6 +191,15 @@ def test_rate_is_that_of_the_best_of_the_last_seconds():
     assert rate.best(106.1) == 1.5
     assert rate.best(110.1) == 0.5  # the best period was ten seconds ago
     assert rate.best(1000) == 0
+
+
+def test_rate_of_the_last_seconds_is_that_of_periods_that_are_over():
+    """The present one has only begun."""
+    rate = _Rate()
+    for now in (100, 101, 102, 103, 104):
+        rate.count(now)
+    assert rate.last(104.1) == 1.0
+    assert rate.last(106.1) == 0.75
 
 
 def test_line_that_was_empty_begins_a_new_burst():

@@ -235,6 +235,17 @@ def test_after_the_commit_it_is_refused(site, tried, held, waits):
     assert tried == [None] * (1 + twice) + [Refusal.COMMITTED] * 2
 
 
+def test_after_the_request_is_closed_it_is_refused_too(site, tried):
+    """Zope calls what a response wants to be called after it; no request is current then."""
+
+    def view(self):
+        self.request.response.after_list += (tried.submit,)
+
+    site.view("after", view)
+    send(site, "POST", name="after")
+    assert tried == [Refusal.COMMITTED]
+
+
 @pytest.mark.parametrize("held", [True, False])
 def test_after_a_failure_it_is_refused(site, tried, held):
     """What is written there is gone."""

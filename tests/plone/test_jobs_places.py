@@ -136,6 +136,13 @@ def test_a_job_that_a_job_submits_has_its_origin(placed, jobs):
     assert jobs.run(work, origin, "/plone/en/page").result == origin
 
 
+@pytest.mark.parametrize("url", ["http://a:b:c", "http://[::1", "http://", "ftp://a", "http://a/b"])
+def test_a_job_with_no_host_runs_all_the_same(site, jobs, url):
+    """Clients may send any ``Host``."""
+    origin = dataclasses.replace(origin_of("test_user_1_"), server_url=url)
+    assert jobs.run(lambda c, r: c.absolute_url(), origin).result == "http://localhost/plone"
+
+
 @pytest.mark.parametrize(
     ("headers", "language"),
     [

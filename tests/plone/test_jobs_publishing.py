@@ -191,6 +191,12 @@ def aborts(context, request):
     transaction.abort()
 
 
+def aborts_and_commits(context, request):
+    transaction.abort()
+    add(context)
+    transaction.commit()
+
+
 def begins(context, request):
     add(context)
     transaction.begin()
@@ -212,6 +218,7 @@ def dooms_in_a_hook(context, request):
         (commits, "committed"),
         (commits_in_silence, "committed"),
         (aborts, "ended"),
+        (aborts_and_commits, "ended"),
         (begins, "ended"),
         (dooms, "doomed"),
         (dooms_in_a_hook, "doomed"),
@@ -224,6 +231,14 @@ def test_a_job_that_ends_its_own_transaction_is_not_done(site, jobs, work, how):
     assert caught.value.how == how
     assert (effects(site, jobs), jobs.done, site.commits) == ((0, 0), [], 0)
     assert jobs.left_over == []
+
+
+def test_a_published_view_that_aborts_is_not_done(site, jobs):
+    """It is not a task, and may be anybody's; it is refused at its end."""
+    site.view("aborts", lambda self: aborts(self.context, self.request))
+    with pytest.raises(TransactionChanged, match="@@aborts"):
+        jobs.publish(USER, view="@@aborts")
+    assert (effects(site, jobs), jobs.done) == ((0, 0), [])
 
 
 @pytest.mark.parametrize(

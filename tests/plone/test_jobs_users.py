@@ -1,9 +1,15 @@
 """A job runs as who submitted it, with the rights that they have when it runs."""
 
 from AccessControl import getSecurityManager
+from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.SpecialUsers import nobody
 from AccessControl.SpecialUsers import system
+from AccessControl.users import UnrestrictedUser
 from Acquisition import aq_parent
+from collective.wsgifutures.jobs.allowed import check_may_submit
 from collective.wsgifutures.jobs.errors import NotItsUser
+from collective.wsgifutures.jobs.errors import Refusal
+from collective.wsgifutures.jobs.errors import SubmitRefused
 from collective.wsgifutures.jobs.errors import UserGone
 from collective.wsgifutures.jobs.origin import Origin
 from collective.wsgifutures.jobs.origin import run_as
@@ -118,6 +124,34 @@ def test_a_users_origin_is_the_id_and_the_folder(site, people):
     assert take_origin(None, root).folder == ""
 
 
+class Powerful(UnrestrictedUser):
+    """As code of Plone makes one, to do what its user may not."""
+
+    def getId(self):
+        return self.getUserName()
+
+
+@pytest.mark.parametrize("name", ["editor", "root"])
+def test_a_user_with_more_rights_for_a_while_is_the_same_user(site, people, name):
+    """The job has the rights of the user, and finds the user where the user is."""
+    powerful = Powerful(name, "", ["Manager"], "").__of__(site.portal.acl_users)
+    taken = take_origin(None, powerful)
+    assert (taken.user, taken.folder) == (name, people[name])
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_user_without_an_id_submits_nothing(site, jobs, wrapped):
+    """The job could only run as somebody else; and if there is one, it does not run."""
+    user = UnrestrictedUser("emergency", "", ["manage"], "")
+    user = user.__of__(site.portal.acl_users) if wrapped else user
+    newSecurityManager(None, user)
+    with pytest.raises(SubmitRefused, match="has no id") as caught:
+        check_may_submit(None)
+    assert caught.value.reason is Refusal.NO_USER
+    with pytest.raises(UserGone):
+        jobs.run(lambda *_: 1, take_origin(None, user))
+
+
 @pytest.mark.parametrize("permission", ["zope2.View", "cmf.ManagePortal"])
 def test_a_job_may_do_what_its_user_may_do(site, jobs, people, permission):
     """Views with permissions are checked, with the roles of the user."""
@@ -174,6 +208,9 @@ def test_a_user_of_one_folder_is_not_looked_for_in_another(site, jobs, people, f
 def test_an_anonymous_job_runs_as_anonymous(site, jobs, people):
     """With the rights of a visitor."""
     seen = []
+    for visitor in (None, nobody, nobody.__of__(site.portal.acl_users)):
+        assert take_origin(None, visitor) == take_origin(None, None)
+    assert take_origin(None, None).user_name == "Anonymous User"
     assert jobs.run(lambda context, request: seen.append(api.user.is_anonymous())).committed
     assert seen == [True]
     with pytest.raises(Unauthorized):

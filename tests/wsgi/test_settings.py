@@ -13,6 +13,7 @@ import sys
 SECONDS = "a number of seconds above 0"
 COUNT = "a whole number, 1 or more"
 BYTES = "a whole number of bytes, 0 or more"
+LIMITS = "names of queues, each with a whole number: texts=2, mail=1"
 SWITCH = "on or off"
 PATH = "a path that begins with /, or nothing"
 FOLDER = "a folder that begins with /, off, or nothing"
@@ -37,6 +38,10 @@ def test_the_defaults():
         "max_queued": 1000,
         "jobs": True,
         "max_jobs": 10,
+        "job_queues": (),
+        "job_limits": (),
+        "jobs_kept": 86400.0,
+        "dead_jobs_kept": 30 * 86400.0,
         "liveness_path": "",
         "slow_pass": 5.0,
         "slow_request": 10.0,
@@ -89,6 +94,7 @@ def test_the_environment_is_that_of_the_process_where_none_is_given(monkeypatch)
         *[("status_folder", value, FOLDER) for value in ["var/status", "none"]],
         *[(name, value, SWITCH) for name in ["debug", "jobs"] for value in ["maybe", "2", ""]],
         *[("max_jobs", value, COUNT) for value in ["0", "x"]],
+        *[("job_limits", value, LIMITS) for value in ["texts", "texts=0", "texts=1=2", "=x"]],
     ],
 )
 def test_a_bad_value_is_refused_with_its_setting_and_what_it_takes(source, name, value, takes):
@@ -114,6 +120,8 @@ def test_a_bad_value_is_refused_with_its_setting_and_what_it_takes(source, name,
         *[("status_folder", text, text) for text in ["", "/var/lib/status"]],
         *[("jobs", text, text == "on") for text in ["on", "off"]],
         ("max_jobs", "3", 3),
+        ("job_queues", " texts, mail,", ("texts", "mail")),
+        ("job_limits", "texts=2, mail=1", (("texts", 2), ("mail", 1))),
         *[("debug", text, True) for text in ["on", "ON", "true", "yes", "1"]],
         *[("debug", text, False) for text in ["off", "False", "no", "0"]],
     ],
@@ -137,8 +145,8 @@ def test_an_option_that_there_is_none_of_is_refused_with_those_that_there_are(th
         "The setting slot is '3'; it takes nothing: there is none of that name (slots, "
         "deadline, grace, max_passes, max_held, max_held_per_client, max_waiting, max_wait, "
         "max_bodies, body_in_memory, body_timeout, max_threads, max_processes, max_queued, "
-        "jobs, max_jobs, liveness_path, slow_pass, slow_request, blocked, status_folder, "
-        "debug)."
+        "jobs, max_jobs, job_queues, job_limits, jobs_kept, dead_jobs_kept, liveness_path, "
+        "slow_pass, slow_request, blocked, status_folder, debug)."
     )
 
 

@@ -1,6 +1,7 @@
 """The command ``wsgifutures``; also ``python -m collective.wsgifutures``."""
 
 from . import doctor
+from . import jobs_command
 from . import work
 
 import argparse
@@ -15,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
     doctor.add_parser(commands)
     work.add_parser(commands)
+    jobs_command.add_parser(commands)
     options, others = parser.parse_known_args(arguments)
     status: int = options.run(options, others)
     return status

@@ -1,6 +1,14 @@
-"""What the Add-ons control panel does not list."""
+"""What the Add-ons control panel does not list, and what it says of jobs at the uninstall."""
 
+from .interfaces import _
+from .jobs.records import JobState
+from .jobs.store import find_store
+from .jobs.store import jobs_of
+from .jobs.store import main_connection
+from plone import api
 from plone.base.interfaces.installable import INonInstallable
+from typing import Any
+from zope.globalrequest import getRequest
 from zope.interface import implementer
 
 
@@ -11,3 +19,23 @@ class HiddenProfiles:
     def getNonInstallableProfiles(self) -> list[str]:
         """Return the ids of those profiles."""
         return ["collective.wsgifutures:uninstall"]
+
+
+def tell_of_jobs(tool: Any) -> None:
+    """Say what becomes of the jobs of the site that wait or run, when the add-on is uninstalled."""
+    portal = api.portal.get()
+    site = "/".join(portal.getPhysicalPath())
+    states = (JobState.WAITING, JobState.RUNNING)
+    jobs = [entry.job for entry in jobs_of(find_store(main_connection(portal._p_jar)))]
+    left = [job for job in jobs if job.state in states and job.wanted.origin.site == site]
+    if left:
+        api.portal.show_message(
+            _(
+                "Jobs of this site that wait or run: ${count}. They are done all the same, as long "
+                "as the package is installed in the server. Cancel them in the live status, or "
+                "with the command wsgifutures jobs.",
+                mapping={"count": len(left)},
+            ),
+            request=getRequest(),
+            type="warning",
+        )

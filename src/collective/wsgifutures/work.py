@@ -8,18 +8,18 @@ Nothing of Zope is imported here at the top: the command has to say what is wron
 """
 
 from .kernel.settings import SettingRefused
+from .loading import add_paste
+from .loading import load_site
+from .loading import SiteRefused
 from .wsgi.joints import joints
 from .wsgi.settings import Settings
 from .wsgi.settings import variable_of
 from .wsgi.worker import Worker
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import argparse
-import configparser
 import logging
-import logging.config
 import os
 import signal
 import sys
@@ -53,12 +53,7 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--paste",
-        metavar="FILE",
-        default="etc/zope.ini",
-        help="the paste file of the site (default: etc/zope.ini)",
-    )
+    add_paste(parser)
     parser.add_argument("--queues", metavar="NAME,...", help="the queues to serve (default: all)")
     parser.add_argument(
         "--slots",
@@ -81,15 +76,13 @@ def run(options: argparse.Namespace, others: list[str]) -> int:
     """Run jobs until the process is told to end; return the exit status."""
     if others:
         options.parser.error(f"unknown: {' '.join(others)}")
-    if not Path(options.paste).is_file():
-        options.parser.error(f"there is no file {options.paste}; name the paste file with --paste")
     if options.slots < 1:
         options.parser.error(f"--slots is {options.slots}; it takes a whole number, 1 or more")
     try:
         settings = _settings(options)
-        application = _load(options.paste)
+        application = load_site(options.paste)
         worker = Worker(application, settings)
-    except (SettingRefused, _Refused) as refused:
+    except (SettingRefused, SiteRefused) as refused:
         print(f"wsgifutures work does not start. {refused}", file=sys.stderr)
         return 1
     with _Stop() as stop:
@@ -97,10 +90,6 @@ def run(options: argparse.Namespace, others: list[str]) -> int:
         stop.first.wait()
         _end(stop.second, options.graceful)
     return 0
-
-
-class _Refused(Exception):
-    """The site cannot be loaded here; ``str`` says why."""
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -112,32 +101,6 @@ def _settings(options: argparse.Namespace) -> Settings:
     settings = replace(Settings.read(), slots=options.slots + 1)
     os.environ[variable_of("jobs")] = "off"
     return settings
-
-
-def _load(paste: str) -> Any:
-    from paste.deploy import loadapp
-
-    _set_up_logging(Path(paste).absolute())
-    try:
-        return loadapp(f"config:{Path(paste).absolute()}")
-    except Exception as failed:
-        if type(failed).__name__ == "LockError":  # zc.lockfile's
-            raise _Refused(
-                f"{failed}: another process has this FileStorage, and only one can. Let the server "
-                "run the jobs, as it does by default, or serve the database by ZEO or RelStorage."
-            ) from None
-        raise
-
-
-def _set_up_logging(paste: Path) -> None:
-    """Log as the paste file says, as a server does; to standard error if it does not say."""
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read(paste)
-    if parser.has_section("loggers"):
-        names = {"__file__": str(paste), "here": str(paste.parent)}
-        logging.config.fileConfig(paste, names, disable_existing_loggers=False)
-    else:
-        logging.basicConfig(level=logging.INFO)
 
 
 class _Stop:

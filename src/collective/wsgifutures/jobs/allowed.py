@@ -9,6 +9,8 @@ same question is asked where the job is submitted, and asked of each method.
 from ..kernel.passes import current_pass
 from .errors import Refusal
 from .errors import SubmitRefused
+from .origin import NO_ID
+from .origin import take_origin
 from .publishing import find_run
 from AccessControl import getSecurityManager
 from AccessControl.SecurityManagement import newSecurityManager
@@ -56,6 +58,8 @@ def check_may_submit(request: Any) -> None:
     method = environ.get("REQUEST_METHOD", "")
     if _is_committed(environ):
         raise SubmitRefused(Refusal.COMMITTED, method)
+    if take_origin(None, getSecurityManager().getUser()).user == NO_ID:
+        raise SubmitRefused(Refusal.NO_USER, method)
     if _IS_OVER not in environ or find_run(request) is not None:
         return
     if IDisableCSRFProtection.providedBy(request):

@@ -220,3 +220,16 @@ def retry(store: Store, job: Job, now: float) -> None:
     with suppress(KeyError):
         del store.dead[job.id]
     store.line_up(job)
+
+
+def discard(store: Store, job: Job, now: float) -> None:
+    """Let a dead *job* be forgotten, as one that was cancelled.
+
+    Raises:
+        NotInThatState: It is not dead.
+    """
+    if job.state is not JobState.DEAD:
+        raise NotInThatState(job.id, job.state.value, ["dead"])
+    job.cancel(now)
+    with suppress(KeyError):
+        del store.dead[job.id]

@@ -179,6 +179,10 @@ class Refusal(Enum):
         "page send a form by POST. If the request is meant to change something all the same, "
         "say so before submit: alsoProvides(request, IDisableCSRFProtection)."
     )
+    NO_USER = (
+        "the user has no id, as the emergency user has none, so no job could run as that user. "
+        "Log in as a user of the site or of Zope's root."
+    )
 
 
 class SubmitRefused(JobError):
@@ -251,9 +255,9 @@ _CHANGED = {
         'does is committed together with "done", once. Leave the commit to the runner.'
     ),
     "ended": (
-        "called transaction.abort(), or commit() after it, so what it did is not all in the "
-        'transaction in which "done" is recorded. The job is not done. Leave the transaction to '
-        "the runner; to undo a part, use a savepoint."
+        "called transaction.abort() or begin(), so what it did is not in the transaction in which "
+        '"done" is recorded. The job is not done. Leave the transaction to the runner; to undo a '
+        "part, use a savepoint."
     ),
     "doomed": (
         "doomed the transaction, so nothing is committed, and the job is not done. Raise an "

@@ -5,6 +5,7 @@ An origin is plain data and has no secret: no cookie but the language's, no pass
 
 from .errors import UserGone
 from AccessControl import SpecialUsers
+from AccessControl.users import UnrestrictedUser
 from Acquisition import aq_base
 from Acquisition import aq_chain
 from Acquisition import aq_inner
@@ -17,7 +18,6 @@ from Products.CMFCore.interfaces import ISiteRoot
 from typing import Any
 from urllib.parse import unquote
 from urllib.parse import urlencode
-from urllib.parse import urlsplit
 from zope.component.hooks import getSite
 from ZPublisher.HTTPRequest import default_port
 from ZPublisher.HTTPRequest import HTTPRequest
@@ -28,14 +28,18 @@ import sys
 
 #: The cookie of plone.i18n.
 _LANGUAGE_COOKIE = "I18N_LANGUAGE"
+_URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[^\[\]:/@\s]+)(?::([0-9]{1,5}))?")
 _LANGUAGE = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+#: The emergency user has no id, and nobody is found by this one.
+NO_ID = ""
 
 
 @dataclass(frozen=True)
 class Origin:
     """Who submitted a job, and where. Paths are physical ones; that of Zope's root is empty."""
 
-    user: str | None = None  #: the user's id; None: nobody was logged in
+    user: str | None = None  #: the user's id, or ``NO_ID``; None: nobody was logged in
     folder: str = ""  #: the path of what has the user's ``acl_users``
     is_system: bool = False  #: whether it was Zope's own user ``System Processes``
     server_url: str = ""  #: as ``https://example.com:8443``; empty: submitted by a script
@@ -59,17 +63,29 @@ def take_origin(request: Any, user: Any) -> Origin:
         request: The request; None in a script, whose jobs do not know the public URL.
         user: The user, from the security manager.
     """
-    base = aq_base(user)
     site = _site()
     origin = Origin(
-        user=None if user is None else user.getId(),
-        folder=_folder(user),
-        is_system=base is not None and base is aq_base(SpecialUsers.system),
+        **_describe(user),
         site=_path(site),
         site_uid=str(IUUID(site, None) or "") if site is not None else "",
     )
     is_real = isinstance(request, HTTPRequest)  # and not None, or one that a test made
     return replace(origin, **_seen_in(request)) if is_real else origin
+
+
+def _describe(user: Any) -> dict[str, Any]:
+    """Return what an origin has of a user."""
+    base = aq_base(user)
+    if base is None or user.getUserName() == SpecialUsers.nobody.getUserName():
+        return {}
+    if base is aq_base(SpecialUsers.system):
+        return {"is_system": True}
+    name, container = user.getId(), aq_parent(aq_parent(aq_inner(user)))
+    if name is None:
+        return {"user": NO_ID}
+    if isinstance(base, UnrestrictedUser):  # stands for somebody, with more rights for a while
+        container = _find_holder(name, container)
+    return {"user": name, "folder": _path(container)}
 
 
 def run_as(origin: Origin, user_id: str) -> Origin:
@@ -78,11 +94,23 @@ def run_as(origin: Origin, user_id: str) -> Origin:
     Raises:
         UserGone: There is no such user.
     """
-    for container in aq_chain(aq_inner(_site())):
-        folder = getattr(aq_base(container), "acl_users", None)
-        if folder is not None and container.acl_users.getUserById(user_id, None) is not None:
-            return replace(origin, user=user_id, folder=_path(container), is_system=False)
-    raise UserGone(user_id, origin.site)
+    holder = _find_holder(user_id, _site())
+    if holder is None:
+        raise UserGone(user_id, origin.site)
+    return replace(origin, user=user_id, folder=_path(holder), is_system=False)
+
+
+def _find_holder(user_id: str, start: Any) -> Any:
+    """Return what has the user folder that knows the user, from *start* up to Zope's root."""
+    chain = aq_chain(aq_inner(start))
+    return next((each for each in chain if _find_in(each, user_id) is not None), None)
+
+
+def _find_in(container: Any, user_id: str) -> Any:
+    """Return the user of a user folder that *container* has itself, and does not acquire."""
+    if getattr(aq_base(container), "acl_users", None) is None:
+        return None
+    return container.acl_users.getUserById(user_id, None)
 
 
 def find_user(origin: Origin, root: Any) -> Any:
@@ -95,8 +123,7 @@ def find_user(origin: Origin, root: Any) -> Any:
         special = SpecialUsers.system if origin.is_system else SpecialUsers.nobody
         return aq_base(special).__of__(root.acl_users)
     container = root.unrestrictedTraverse(origin.folder, None) if origin.folder else root
-    has_users = getattr(aq_base(container), "acl_users", None) is not None  # of its own
-    user = container.acl_users.getUserById(origin.user, None) if has_users else None
+    user = _find_in(container, origin.user)
     if user is None:
         raise UserGone(origin.user, origin.folder)
     return aq_base(user).__of__(container.acl_users)
@@ -197,9 +224,11 @@ def _common(root: str, path: str) -> str:
 
 
 def _host(origin: Origin) -> tuple[str, int | None, str]:
-    url = urlsplit(origin.server_url or "http://localhost")
-    host = url.hostname or "localhost"
-    return f"[{host}]" if ":" in host else host, url.port, url.scheme
+    found = _URL.fullmatch(origin.server_url)
+    if found is None:  # of a script, or a client's Host header was no host
+        return "localhost", None, "http"
+    scheme, host, port = found.groups()
+    return host, int(port) if port else None, scheme
 
 
 def _join(host: str, port: int | None) -> str:
@@ -214,10 +243,6 @@ def _wire(path: str) -> str:
 def _site() -> Any:
     chain = aq_chain(aq_inner(getSite())) if getSite() is not None else ()
     return next((one for one in chain if ISiteRoot.providedBy(one)), None)
-
-
-def _folder(user: Any) -> str:
-    return _path(aq_parent(aq_parent(aq_inner(user))))
 
 
 def _path(found: Any) -> str:

@@ -91,6 +91,7 @@ class Run(Work):
         self.status = 0  #: of the response, when the transaction was about to be committed
         self.error: BaseException | None = None  #: what ended the last pass
         self.transaction: Any = None  #: the one in which all has to happen
+        self.is_in_task = False  #: whether the function is being called
         self.is_at_end = False  #: whether the view has returned
         self._doomed_by = "doomed"
 
@@ -100,15 +101,30 @@ class Run(Work):
         return self.transaction is not None and self.transaction.status is Status.COMMITTED
 
     def watch(self, txn: Any) -> None:
-        """Remember the transaction, and let the view commit it by no means."""
+        """Remember the transaction, and let nothing but Zope end it."""
         self.transaction = txn
         txn.addBeforeCommitHook(self._refuse_the_views_commit)
+        txn.addAfterAbortHook(self._refuse_the_tasks_abort)
 
     def _refuse_the_views_commit(self) -> None:
         if not self.is_at_end:
             self._doomed_by = "committed"
             self.transaction.doom()  # also if the view swallows the error
             raise TransactionChanged(self.view, self._doomed_by)
+
+    def _refuse_the_tasks_abort(self) -> None:
+        if self.is_in_task:  # else Zope aborts, or a published view, which is refused at its end
+            raise TransactionChanged(self.view, "ended")
+
+    def call(self, context: Any, request: Any) -> None:
+        """Do the work of a task, and keep the result."""
+        if self.function is None:
+            raise NotFound(TASK_VIEW)
+        self.is_in_task = True
+        try:
+            self.result = self.function(context, request)
+        finally:
+            self.is_in_task = False
 
     def is_about_to_commit(self) -> None:
         """Refuse a transaction that is doomed or another one."""
@@ -226,9 +242,9 @@ class TaskView(BrowserView):  # type: ignore[misc]
     def __call__(self) -> str:
         """Keep the result."""
         run = find_run(self.request)
-        if run is None or run.function is None or self.request["PUBLISHED"] is not self:
+        if run is None or self.request["PUBLISHED"] is not self:
             raise NotFound(TASK_VIEW)
-        run.result = run.function(self.context, self.request)
+        run.call(self.context, self.request)
         return ""
 
 

@@ -6,7 +6,7 @@ claim, a cancel and "done" exclude each other. That is all the locking there is.
     WAITING --claim--> RUNNING --finish--> DONE
        ^                  |
        +--again-----------+--bury---> DEAD         (out of attempts, or nobody can do it)
-       |                  +--cancel-> CANCELLED    (also from WAITING)
+       |                  +--cancel-> CANCELLED    (also from WAITING and DEAD)
        +--retry------- DEAD, CANCELLED             (a person wants it)
 
 Each claim has a number, ``generation``. A runner that lost its claim has an older number, and
@@ -166,8 +166,8 @@ class Job(Persistent):  # type: ignore[misc]
         self._enter(JobState.DEAD, now)
 
     def cancel(self, now: float) -> None:
-        """End the job without its work."""
-        self._leave(JobState.RUNNING, JobState.WAITING)
+        """End the job without its work; a dead one is not wanted any more."""
+        self._leave(JobState.RUNNING, JobState.WAITING, JobState.DEAD)
         self._enter(JobState.CANCELLED, now)
 
     def retry(self, now: float) -> None:

@@ -15,8 +15,12 @@ import time
 #: Seconds that a visitor would rather wait than be refused. No line is judged before that.
 SOON = 10.0
 
-#: The share of ``max_wait`` that one may be predicted to wait: a prediction may be too short.
+#: The share of these limits that one may be predicted to wait: by the best rate, that is too short.
 SAFE = 0.75
+
+#: How many times as many come in an overload as are served. A crowd of which each asks again when
+#: it is served comes as fast as it is served.
+SWELLS = 1.5
 
 
 class Refused(Exception):
@@ -45,14 +49,15 @@ class Ticket:
 class Arrivals(OrderedDict[Ticket, None]):
     """The line of new requests that wait for a slot. It refuses those that would wait too long.
 
-    Every other turn goes to the request that has waited longest. The turns between go round the
-    lanes: a crowd in one keeps no other waiting, and nobody waits more than twice as long.
+    Every other turn, at least, goes to the request that has waited longest. The turns between go
+    round the lanes: a crowd in one keeps no other waiting, and nobody waits more than twice as
+    long. Whoever comes alone while a crowd is served has the next turn.
 
     The best rate of the last seconds tells how long one more would wait; the average is too low
     while a burst is accepted. Whoever comes soon after the line began is of the burst, and waits.
-    After that no line may grow, and if it has not been empty for all of ``max_wait``, this is an
-    overload: then only who is served ``SOON`` may wait, since a longer line would serve nobody
-    better, and a short one is soon empty when that is over.
+    After that no line may grow. If more go on coming than are served, or the line has not been
+    empty for all of ``max_wait``, this is an overload: then only who is served ``SOON`` may wait,
+    since a longer line would serve nobody better, and a short one is soon empty when that is over.
 
     Args:
         max_waiting: How many requests may wait.
@@ -67,21 +72,34 @@ class Arrivals(OrderedDict[Ticket, None]):
         self._lanes: OrderedDict[Hashable, OrderedDict[Ticket, None]] = OrderedDict()
         self._since = 0.0  # when the line last stopped being empty
         self._burst = 0  # the most that waited soon after that
-        self._rate = _Rate()
+        self._served = _Rate()
+        self._came = _Rate()
         self._turn_of_lanes = False
 
     def check(self, lane: Hashable = None) -> None:
         """Raise ``Refused`` if one more request may not wait in *lane*."""
-        if len(self) >= self._max_waiting:
-            raise Refused("max_waiting")
         now = time.monotonic()
+        limit = self._limit(lane, now)
+        if limit is not None:
+            self._came.count(now)
+            raise Refused(limit)
+
+    def _limit(self, lane: Hashable, now: float) -> str | None:
+        """Return the limit that keeps one more from waiting in *lane*."""
+        if len(self) >= self._max_waiting:
+            return "max_waiting"
         stands = now - self._since
         if not self or stands < self._soon:
-            return
-        turns, rate = self._turns_before(lane), self._rate.best(now)
-        is_burst = stands < self._max_wait and len(self) < self._burst
-        if turns > rate * (SAFE * self._max_wait if is_burst else self._soon):
-            raise Refused("max_wait")
+            return None
+        turns, rate = self._turns_before(lane), self._served.best(now)
+        is_burst = stands < self._max_wait and len(self) < self._burst and not self._swells(now)
+        if turns > rate * SAFE * (self._max_wait if is_burst else self._soon):
+            return "max_wait"
+        return None
+
+    def _swells(self, now: float) -> bool:
+        """Tell whether far more requests came in the last seconds than were served."""
+        return self._came.last(now) > SWELLS * self._served.last(now)
 
     def _turns_before(self, lane: Hashable) -> int:
         """Return how many are served before one more in *lane*, at most; None: in any lane."""
@@ -93,6 +111,7 @@ class Arrivals(OrderedDict[Ticket, None]):
     def append(self, ticket: Ticket) -> None:
         """Put *ticket* at the end of the line, and of its lane."""
         now = time.monotonic()
+        self._came.count(now)
         if not self:
             self._since, self._burst = now, 0
         self[ticket] = None
@@ -102,11 +121,11 @@ class Arrivals(OrderedDict[Ticket, None]):
 
     def popleft(self) -> Ticket:
         """Return the ticket that gets a slot now."""
-        ticket = next(iter(self))
+        ticket = oldest = next(iter(self))
         if self._turn_of_lanes:
-            ticket = next(iter(self._next_lane(ticket)))
-        self._turn_of_lanes = not self._turn_of_lanes
-        self._rate.count(time.monotonic())
+            ticket = next(iter(self._next_lane(oldest)))
+        self._turn_of_lanes = ticket is oldest
+        self._served.count(time.monotonic())
         self.remove(ticket)
         return ticket
 
@@ -128,7 +147,7 @@ class Arrivals(OrderedDict[Ticket, None]):
 
 
 class _Rate:
-    """How many requests were served in each of the last few periods."""
+    """How many requests there were in each of the last few periods."""
 
     _PERIOD = 2.0  # seconds
 
@@ -137,14 +156,19 @@ class _Rate:
         self._period = 0
 
     def count(self, now: float) -> None:
-        """Count one that is served *now*, in seconds of ``time.monotonic``."""
+        """Count one *now*, in seconds of ``time.monotonic``."""
         self._turn(now)
         self._counts[-1] += 1
 
     def best(self, now: float) -> float:
-        """Return how many were served in a second of the best period."""
+        """Return how many there were in a second of the best period."""
         self._turn(now)
         return max(self._counts) / self._PERIOD
+
+    def last(self, now: float) -> float:
+        """Return how many there were in a second of the last two periods that are over."""
+        self._turn(now)
+        return (self._counts[-2] + self._counts[-3]) / (2 * self._PERIOD)
 
     def _turn(self, now: float) -> None:
         period = int(now / self._PERIOD)
