@@ -8,6 +8,7 @@ import sys
 
 def main():
     make_wsgi_app({}, sys.argv[1])
+    print("Ready to handle requests", flush=True)
     huey.create_consumer(workers=2, worker_type="thread", check_worker_health=False).run()
 
 

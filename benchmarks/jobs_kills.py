@@ -30,6 +30,9 @@ import time
 #: How many requests are made at a time.
 CLIENTS = 4
 
+#: What a process logs that has loaded the site.
+READY = "Ready to handle requests"
+
 #: Seconds without a change after which nothing more will be done.
 QUIET = 45.0
 
@@ -67,7 +70,7 @@ class Way:
         with ThreadPoolExecutor(CLIENTS) as clients:
             for number in range(self._options.jobs):
                 clients.submit(self._ask, number)
-        told = self._wait(done=0.9)  # the last ones are done without kills
+        self._wait(done=0.9)  # the last ones are done without kills
         self._over.set()
         killer.join()
         told = self._wait()
@@ -88,7 +91,10 @@ class Way:
             time.sleep(0.5)
 
     def _kill(self):
-        while not self._over.wait(self._random.uniform(0.5, 1.5) * self._options.every):
+        while not self._over.is_set():
+            self._wait_until_both_run()
+            if self._over.wait(self._random.uniform(0.0, 2.0) * self._options.every):
+                return
             if self._random.random() < 0.5:
                 for pid in children(self._site.server):
                     os.kill(pid, signal.SIGKILL)
@@ -98,6 +104,11 @@ class Way:
                 self._process.wait()
                 self.kills["process that works"] += 1
                 self._process = self.start(self._site)
+
+    def _wait_until_both_run(self):
+        while READY not in self._process.output:
+            time.sleep(0.2)
+        self._tell()
 
     def _wait(self, done=1.0):
         """Wait until that share is done, or nothing changes; return what is known."""
@@ -137,7 +148,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--work", type=float, default=0.05, help="seconds that a job computes")
-    parser.add_argument("--every", type=float, default=10.0, help="seconds between two kills")
+    parser.add_argument(
+        "--every", type=float, default=3.0, help="seconds until one that runs is killed"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     options = parser.parse_args()
     found = {}
