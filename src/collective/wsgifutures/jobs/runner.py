@@ -11,6 +11,7 @@ in the transaction of its work. Between two looks the runner has no connection t
 from ..kernel.runtime import current as current_runtime
 from ..kernel.runtime import Interrupted
 from ..publisher.zope_audit import layers
+from ..wsgi.job_visit import GIVE_WAY
 from ..wsgi.worker import Worker
 from . import desk
 from .errors import ClaimLost
@@ -132,6 +133,7 @@ class Runner:
     def _loop(self) -> None:
         while True:
             self._wake.clear()
+            self._runtime.give_way(GIVE_WAY)
             seconds = self._look_safely()
             self._wake.wait(seconds)
 
@@ -224,6 +226,7 @@ class Runner:
             if place.entry.alone and self.running:  # it waits until it is alone, and others too
                 self.index.put_off(place, now)
                 return
+            self._runtime.give_way(GIVE_WAY)
             attempt = self._claim_safely(place, now)
             if attempt is not None:
                 self._alone = place.entry.alone

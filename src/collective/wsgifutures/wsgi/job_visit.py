@@ -6,6 +6,7 @@ decided elsewhere.
 """
 
 from ..kernel.hold import Hold
+from ..kernel.runtime import current
 from ..kernel.runtime import WorkerStops
 from ..kernel.sites import SiteSettings
 from ..kernel.waiting import Steps
@@ -16,6 +17,10 @@ from .visit import Visit
 from .worker import Environ
 from .worker import Worker
 from typing import Self
+
+#: For how long jobs let visitors go first who are not in line at the gate yet, in seconds. Where
+#: visitors always come, jobs get their share at the gate after that.
+GIVE_WAY = 0.5
 
 
 class JobVisit(Visit):
@@ -73,6 +78,7 @@ class JobVisit(Visit):
 
     def _publish(self, body: Body | None) -> Steps[Response | None]:
         attempt = Attempt(self, body)
+        current().give_way(GIVE_WAY)
         return self.worker.gate.run_job(lambda: None if self._stops else attempt())
 
     def _wait(self) -> Steps[None]:
