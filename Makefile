@@ -120,7 +120,7 @@ docs: $(READY)  ## Build the docs into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
 
 .PHONY: benchmarks
-benchmarks: $(READY)  ## Make the figures of the docs anew, in three quarters of an hour
+benchmarks: $(READY) $(STORAGES)/.ready  ## Make the figures of the docs anew, in two hours
 	$(BIN)/python benchmarks/run_all.py
 
 .PHONY: screenshots

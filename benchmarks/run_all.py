@@ -1,6 +1,6 @@
 """Makes all figures of the docs anew, one program after the other.
 
-    make benchmarks                                           # 50 minutes
+    make benchmarks                                           # two hours
     .venv/bin/python benchmarks/run_all.py --only held cpu
 
 Each program's tables go to ``docs/benchmarks-<name>.txt``, with when and on what they were made.
@@ -39,14 +39,17 @@ class Figures:
     Args:
         program: With its options, as the docs show it.
         minutes: How long it takes, more or less.
+        environment: The folder of the Python that runs it; empty: the one that runs this.
     """
 
     program: str
     minutes: float
+    environment: str = ""
 
     def make(self, file: Path) -> bool:
         """Run the program and write its tables to *file*; tell whether it ran to its end."""
-        command = [sys.executable, *self.program.split()]
+        python = ROOT / self.environment / "bin/python" if self.environment else sys.executable
+        command = [str(python), *self.program.split()]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         if done.returncode == 0:
             made = f"One run of ``{self.program}``, {describe_machine()}"
@@ -55,6 +58,9 @@ class Figures:
             )
         return done.returncode == 0
 
+
+#: The environment with RelStorage and huey: ``make .venv-storages/.ready``.
+STORAGES = ".venv-storages"
 
 #: By the name in the docs.
 ALL = {
@@ -74,6 +80,11 @@ ALL = {
     "monitor": Figures("benchmarks/monitor.py --rounds 2", 2),
     "status": Figures("benchmarks/status.py", 6),
     "faults": Figures("benchmarks/faults.py", 4),
+    "jobs": Figures("benchmarks/jobs.py --only submit growth start idle", 7),
+    "jobs-waiting": Figures("benchmarks/jobs.py --only waiting", 15),
+    "jobs-visitors": Figures("benchmarks/jobs.py --only visitors", 6),
+    "jobs-storages": Figures("benchmarks/jobs_storages.py", 15, STORAGES),
+    "jobs-kills": Figures("benchmarks/jobs_kills.py", 15, STORAGES),
 }
 
 

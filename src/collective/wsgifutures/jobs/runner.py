@@ -12,6 +12,7 @@ The module is long because the order of a look is read with what it looks at.
 
 from ..kernel.runtime import current as current_runtime
 from ..publisher.zope_audit import layers
+from ..wsgi.job_visit import GIVE_WAY
 from ..wsgi.worker import Worker
 from . import desk
 from .changes import Changes
@@ -163,6 +164,7 @@ class Runner:
     def _loop(self) -> None:
         while not _is_closed(self._database):
             self._wake.clear()
+            self._runtime.give_way(GIVE_WAY)
             seconds = self._look_safely()
             self._wake.wait(seconds)
 
@@ -249,6 +251,7 @@ class Runner:
     def _claim_some(self, now: float) -> None:
         """Claim as many jobs as may begin."""
         while self._has_room():
+            self._runtime.give_way(GIVE_WAY)
             place = self._next_place(now)
             if place is None:
                 return

@@ -6,6 +6,7 @@ decided elsewhere.
 """
 
 from ..kernel.hold import Hold
+from ..kernel.runtime import current
 from ..kernel.runtime import WorkerStops
 from ..kernel.sites import SiteSettings
 from ..kernel.waiting import Steps
@@ -23,6 +24,10 @@ from typing import Self
 
 #: What the span of a job says that nobody has named.
 NAMELESS = JobSpan("job", "", "", 1)
+
+#: For how long jobs let visitors go first who are not in line at the gate yet, in seconds. Where
+#: visitors always come, jobs get their share at the gate after that.
+GIVE_WAY = 0.5
 
 
 class JobVisit(Visit):
@@ -91,6 +96,7 @@ class JobVisit(Visit):
 
     def _publish(self, body: Body | None) -> Steps[Response | None]:
         attempt = Attempt(self, body)
+        current().give_way(GIVE_WAY)
         return self.worker.gate.run_job(lambda: None if self._stops else attempt())
 
     def _wait(self) -> Steps[None]:

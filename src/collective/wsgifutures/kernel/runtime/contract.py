@@ -91,6 +91,13 @@ class Runtime(Protocol):
     def time_limit(self, seconds: float, error: Exception) -> AbstractContextManager[Any]:
         """Return a context that raises *error* in code that waits longer inside, if it can."""
 
+    def give_way(self, seconds: float) -> None:
+        """Let everything run first that is ready to run in this thread, but for *seconds* at most.
+
+        Greenlets run one after the other, and each wait of a request puts it at the end of their
+        line. Whoever has time calls this, so that nobody stands in line behind it again and again.
+        """
+
     def spawn(self, function: Callable[[], None]) -> None:
         """Call *function*, which raises nothing, beside what runs here, in a context of its own.
 

@@ -185,6 +185,10 @@ class _Greenlets:
 
     thread = _HubThread
 
+    def give_way(self, seconds: float) -> None:
+        with gevent.Timeout(seconds, False):
+            gevent.idle()
+
     def spawn(self, function: Callable[[], None]) -> None:
         gevent.spawn(function)
 

@@ -47,6 +47,9 @@ class _Threads:
     def interrupts(self) -> Interrupts:
         return _NoInterrupts()  # type: ignore[return-value]  # nullcontext takes any argument
 
+    def give_way(self, seconds: float) -> None:
+        """Do nothing: threads take turns."""
+
     def spawn(self, function: Callable[[], None]) -> None:
         threading.Thread(target=function, daemon=True, name="beside").start()
 
