@@ -81,7 +81,7 @@ class JobSite(Site):
         return {
             **super().environment(),
             "HOLDTESTS_KILLS": str(self.kills),
-            "HOLDTESTS_CONFLICTS": str(self.conflicts),
+            "HOLDTESTS_CONFLICTS_LOG": str(self.conflicts),
         }
 
     def submit(self, *names, **form):
