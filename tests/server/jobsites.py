@@ -31,9 +31,7 @@ class Books:
 
     @property
     def unsettled(self):
-        return {
-            name for name, id in self.asked.items() if self._state(id) in ("waiting", "running")
-        }
+        return {id for id, (state, *_) in self.jobs.items() if state in UNSETTLED}
 
     @property
     def twice(self):
