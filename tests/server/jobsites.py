@@ -60,7 +60,8 @@ class Books:
     def check_that_no_attempt_was_lost(self, but_for=()):
         """No job failed, and none is said to have killed its process."""
         new = {id: job for id, job in self.jobs.items() if id not in but_for}
-        assert {id: job for id, job in new.items() if job[1:3] != [0, 0]} == {}
+        lost = {id: job for id, job in new.items() if job[1:3] != [0, 0]}
+        assert not lost, lost
 
 
 class JobSite(Site):

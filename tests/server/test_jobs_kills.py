@@ -145,7 +145,12 @@ def test_a_runner_that_slept_through_its_claim_changes_nothing(site, task):
         assert books.by[name] != runner
     finally:
         os.kill(runner, signal.SIGCONT)
-    wait_until(lambda: f"Job {id}: " in site.server.process.output)
+    wait_until(
+        lambda: (
+            f"Job {id} (holdtests.jobs.{task}) is no longer this runner's"
+            in site.server.process.output
+        )
+    )
     assert runner in site.children()
     assert site.books().jobs[id] == ["done", 0, 1, ""]
     assert site.books().by[name] != runner

@@ -18,6 +18,7 @@ from ..wsgi.joints import join
 from ..wsgi.joints import Joint
 from ..wsgi.variables import changes_nothing
 from . import in_place
+from .leftovers import always_roll_back
 from .zope_audit import layers
 from .zope_audit import of_zope
 from AccessControl.SecurityManagement import noSecurityManager
@@ -94,6 +95,8 @@ def _tree(kind: type[FuturesError]) -> Iterator[type[FuturesError]]:
 def zope_has_started(event: Any) -> None:
     """Join the middleware with this Zope."""
     join(ZopeJoint(event.database))
+    for database in event.database.databases.values():
+        always_roll_back(database.storage)
     futures.watcher = in_place.call_starts
     for name, status in statuses().items():
         status_codes.setdefault(name, status)  # a package's own error may be called NotFound
