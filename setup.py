@@ -53,11 +53,13 @@ setup(
         "packaging",
         "persistent",
         "plone.api",  # the site and its users, as add-on authors ask for them
+        "plone.app.contentrules",  # an action that runs a task
         "plone.app.layout",  # the title of a page
         "plone.app.registry",
         "plone.autoform",
         "plone.autoinclude",
         "plone.base",
+        "plone.contentrules",
         "plone.keyring",
         "plone.portlets",
         "plone.protect",
@@ -81,6 +83,7 @@ setup(
         "zope.i18n",
         "zope.i18nmessageid",
         "zope.interface",
+        "zope.lifecycleevent",
         "zope.processlifetime",
         "zope.publisher",
         "zope.schema",

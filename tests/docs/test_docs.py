@@ -54,16 +54,24 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page, "python")]
 FOREIGN = {"sentry_sdk"}
 
 #: The add-ons that the pages have their readers write.
-WRITTEN = {"acme", "acme_first", "acme_summary"}
+WRITTEN = {"acme", "acme_export", "acme_first", "acme_summary"}
 
 #: Files that need a Plone site. A test of their own runs them, in another process; the site of
 #: the tutorial is made by whoever follows it.
-WITH_A_SITE = {"make_site.py", "testing.py", "tests/test_page.py", "acme/testing.py"}
+WITH_A_SITE = {
+    "make_site.py",
+    "make_pages.py",
+    "submit_jobs.py",
+    "testing.py",
+    "tests/test_page.py",
+    "acme/testing.py",
+}
 
 #: The words of the project, and no others.
 WORDS = {
     *("future", "pending", "settled", "hold", "pass", "suspend", "slot", "gate"),
     *("executor", "fragment", "upstream", "visit", "runtime"),
+    *("task", "job", "queue", "attempt", "claim", "dead", "runner"),
 }
 
 
@@ -310,6 +318,7 @@ from OFS.SimpleItem import SimpleItem
 context = xmlconfig.file("meta.zcml", Products.Five)
 xmlconfig.file("meta.zcml", Products.Five.viewlet, context=context)
 xmlconfig.file("permissions.zcml", AccessControl, context=context)
+xmlconfig.file("permissions.zcml", Products.CMFCore, context=context)
 xmlconfig.file("configure.zcml", acme_summary, context=context)
 page = implementer(IDocument)(type("Page", (SimpleItem,), {}))()
 request = TestRequest()
@@ -390,7 +399,7 @@ names = runpy.run_path("gunicorn.conf.py")
 cfg = Config()
 cfg.set("worker_class", names["worker_class"])
 log = SimpleNamespace(info=lambda *args: None, warning=lambda *args: None, error=print)
-worker = SimpleNamespace(wsgi=print, handle=print, log=log, cfg=cfg, alive=True)
+worker = SimpleNamespace(wsgi=print, handle=print, run=print, log=log, cfg=cfg, alive=True)
 names["post_worker_init"](worker)
 print(type(worker.wsgi.__self__).__name__, cfg.worker_class_str)
 """
@@ -416,7 +425,14 @@ def test_page_of_the_doctor_explains_each_topic_that_is_refused_or_warned_of():
     """No more, no less; a setting has its own page."""
     source = ROOT / "src" / "collective" / "wsgifutures"
     topics = set()
-    for module in ("wsgi/audit", "wsgi/variables", "publisher/zope_audit", "publisher/joint"):
+    modules = (
+        "wsgi/audit",
+        "wsgi/variables",
+        "publisher/zope_audit",
+        "publisher/joint",
+        "jobs/audit",
+    )
+    for module in modules:
         for node in ast.walk(ast.parse((source / f"{module}.py").read_text())):
             match node:
                 case ast.Call(ast.Name(name), [ast.Constant(topic), *_]) if name in FINDINGS:

@@ -6,6 +6,7 @@ from blocks import files_of
 from blocks import PAGES
 from collective.wsgifutures import compat
 from collective.wsgifutures import testing
+from collective.wsgifutures.compat import taskqueue
 from collective.wsgifutures.upstreams.upstream import Method
 from packaging.requirements import Requirement
 from test_docs import rows_of
@@ -83,6 +84,20 @@ def test_test_of_the_first_future_passes(first_future):
     assert (status, "1 passed" in output) == (0, True), output
 
 
+# The tutorial of jobs
+
+
+def test_tests_of_the_tutorial_of_jobs_pass(tmp_path):
+    """As many as its page says, in a Plone site."""
+    for name, blocks in files_of(DOCS / "jobs-tutorial.rst").items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(blocks[-1].text)
+    options = ("-q", "-p", "no:cacheprovider")
+    status, output = run_python(tmp_path, "-m", "pytest", *options, "acme/tests")
+    assert (status, "3 passed" in output) == (0, True), output
+
+
 # The cookbook
 
 
@@ -118,7 +133,12 @@ def test_page_of_the_api_has_every_public_name():
 
 
 @pytest.mark.parametrize(
-    ("title", "module"), [("Test", testing), ("The names of collective.futures", compat)]
+    ("title", "module"),
+    [
+        ("Test", testing),
+        ("The names of collective.futures", compat),
+        ("The names of collective.taskqueue", taskqueue),
+    ],
 )
 def test_page_of_the_api_has_every_name_of_a_module(title, module):
     """No more, no less."""

@@ -2,8 +2,10 @@
 
 from collective.wsgifutures import future
 from collective.wsgifutures import Upstream
+from collective.wsgifutures.kernel.waiting import drive
 from collective.wsgifutures.wsgi import journal
 from collective.wsgifutures.wsgi import visit
+from collective.wsgifutures.wsgi.job_visit import JobVisit
 from collective.wsgifutures.wsgi.middleware import Middleware
 from collective.wsgifutures.wsgi.settings import Settings
 from collective.wsgifutures.wsgi.worker import Worker
@@ -16,7 +18,9 @@ from wsgiref.util import setup_testing_defaults
 
 import inspect
 import logging
+import pytest
 import re
+import sys
 
 PAGE = "howto/traces.rst"
 
@@ -26,6 +30,12 @@ nowhere = Upstream("nowhere", "http://127.0.0.1:1", retries=1)
 @future(key="fails")
 def fails():
     raise ValueError
+
+
+@pytest.fixture(autouse=True)
+def no_zope(monkeypatch):
+    """Forget that other pages' code has loaded Zope: here a plain application is served."""
+    monkeypatch.delitem(sys.modules, "ZPublisher.WSGIPublisher", raising=False)
 
 
 def ask():
@@ -40,6 +50,19 @@ def ask():
     setup_testing_defaults(environ)
     worker = Worker(app, Settings(slow_request=0.0))
     return b"".join(Middleware(worker)(environ, lambda *start: None))
+
+
+def do_a_job():
+    """Publish a job that waits for nothing."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [b""]
+
+    environ = {}
+    setup_testing_defaults(environ)
+    with JobVisit(Worker(app, Settings()), environ, 1.0) as visit:
+        drive(visit.answer(None)).close()
 
 
 def names_in(rows):
@@ -69,5 +92,6 @@ def test_attributes_of_spans_are_those_of_the_page(monkeypatch):
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
     ask()
+    do_a_job()
     recorded = {name for span in exporter.get_finished_spans() for name in span.attributes}
     assert recorded == names_in(rows_of(PAGE, "attributes"))

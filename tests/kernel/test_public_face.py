@@ -28,7 +28,7 @@ def test_the_public_names_are_those_of_the_package():
         *("ArgumentRefused", "ResultRefused", "Suspended", "ExecutorBusy", "ProcessEnded"),
         *("Upstream", "Answer", "UpstreamError", "UpstreamTimeout", "UpstreamFailed"),
         *("UpstreamRefused", "keep_pass"),
-        *("task", "publish", "current_job", "Retry", "JobError", "SubmitRefused"),
+        *("task", "publish", "accepted", "current_job", "Retry", "JobError", "SubmitRefused"),
         *("UpstreamTooLarge", "UpstreamStatus", "UpstreamBusy", "UpstreamOff", "SettingRefused"),
     }
     assert set(testing.__all__) == {

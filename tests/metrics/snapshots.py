@@ -12,6 +12,24 @@ def upstream(name, host="example.com", **changes):
     }
 
 
+def jobs(**changes):
+    """Return what the runner of a worker does."""
+    return {
+        **{"runner": "abc", "claims": True, "queues": [], "most": 10, "running": 2},
+        "jobs": [
+            {"id": "aa-1", "task": "pkg.secret-task", "label": "Secret task", "user": "jane"},
+        ],
+        **{"waiting": {"default": 4, "texts": 5}, "oldest": {"texts": 170.0}, "dead": 3},
+        "totals": {
+            **{"done": 11, "failed": 12, "dead": 13, "cancelled": 14, "rescued": 15},
+            **{"lost": 16, "conflicts": 17, "stopped": 18},
+        },
+        **{"recent": {"done": 1}, "delay_seconds": 21.5, "run_seconds": 22.5},
+        **{"delay_buckets": {"1": 6, "+Inf": 8}, "run_buckets": {"1": 7, "+Inf": 9}},
+        **changes,
+    }
+
+
 def snapshot(worker="0000000a", **changes):
     """Return what a worker tells."""
     return {
@@ -32,5 +50,6 @@ def snapshot(worker="0000000a", **changes):
         "upstreams": [upstream("llm", "llm.internal"), upstream("weather")],
         "last": [],
         "history": [],
+        "jobs": jobs(),
         **changes,
     }

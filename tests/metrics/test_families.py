@@ -1,5 +1,6 @@
 """The metrics: what Prometheus reads, of all workers, and what is not told."""
 
+from .snapshots import jobs
 from .snapshots import snapshot
 from .snapshots import upstream
 from collective.wsgifutures.metrics.families import families
@@ -30,13 +31,13 @@ def samples_of(*snapshots):
 
 
 def _values(labels):
-    order = ["worker", "upstream", "limit", "le"]
+    order = ["worker", "upstream", "queue", "limit", "le"]
     return [labels[name] for name in sorted(labels, key=order.index)]
 
 
 def test_metrics_of_a_worker_have_its_numbers():
     """Each of them another one here, so that none is another's."""
-    samples = samples_of(snapshot(upstreams=[]))
+    samples = samples_of(snapshot(upstreams=[], jobs=None))
     refused = {("refused_total", "0000000a", limit): 0.0 for limit in LIMITS}
     assert samples == {
         ("worker_start_time_seconds", "0000000a"): 100.0,
@@ -123,7 +124,69 @@ def test_a_worker_that_holds_nothing_has_an_oldest_of_no_age():
 def test_no_path_user_or_host_is_told():
     """Each would be a series of its own, and not everybody's to know."""
     text = text_of(snapshot())
-    assert not re.search("secret-path|jane|example.com|internal|pkg", text)
+    assert not re.search("secret-path|jane|example.com|internal|pkg|aa-1|[Ss]ecret", text)
+
+
+def test_metrics_of_jobs_have_the_numbers_of_the_runner():
+    """Each of them another one here; what waits is by queue."""
+    samples = samples_of(snapshot(upstreams=[]))
+    worker = "0000000a"
+    assert {name: value for name, value in samples.items() if name[0].startswith("jobs")} == {
+        ("jobs_runner", worker): 1.0,
+        ("jobs_running", worker): 2.0,
+        ("jobs_running_limit", worker): 10.0,
+        ("jobs_dead", worker): 3.0,
+        ("jobs_done_total", worker): 11.0,
+        ("jobs_failed_total", worker): 12.0,
+        ("jobs_died_total", worker): 13.0,
+        ("jobs_cancelled_total", worker): 14.0,
+        ("jobs_rescued_total", worker): 15.0,
+        ("jobs_lost_total", worker): 16.0,
+        ("jobs_conflicts_total", worker): 17.0,
+        ("jobs_stopped_total", worker): 18.0,
+        ("jobs_waiting", worker, "default"): 4.0,
+        ("jobs_waiting", worker, "texts"): 5.0,
+        ("jobs_oldest_seconds", worker, "default"): 0.0,
+        ("jobs_oldest_seconds", worker, "texts"): 30.0,
+        ("jobs_served", worker, "default"): 1.0,
+        ("jobs_served", worker, "texts"): 1.0,
+        ("jobs_delay_seconds_bucket", worker, "1"): 6.0,
+        ("jobs_delay_seconds_bucket", worker, "+Inf"): 8.0,
+        ("jobs_delay_seconds_count", worker): 8.0,
+        ("jobs_delay_seconds_sum", worker): 21.5,
+        ("jobs_run_seconds_bucket", worker, "1"): 7.0,
+        ("jobs_run_seconds_bucket", worker, "+Inf"): 9.0,
+        ("jobs_run_seconds_count", worker): 9.0,
+        ("jobs_run_seconds_sum", worker): 22.5,
+    }
+
+
+def test_a_queue_is_served_by_a_worker_that_runs_its_jobs():
+    """Not by one that only submits some, nor by one for other queues."""
+    off = snapshot("0000000a", jobs=jobs(claims=False))
+    texts = snapshot("0000000b", jobs=jobs(queues=["texts", "mail"], waiting={"default": 1}))
+    samples = samples_of(off, texts)
+    assert {name[1:]: n for name, n in samples.items() if name[0] == "jobs_served"} == {
+        ("0000000a", "default"): 0.0,
+        ("0000000a", "texts"): 0.0,
+        ("0000000b", "default"): 0.0,
+        ("0000000b", "texts"): 1.0,
+        ("0000000b", "mail"): 1.0,
+    }
+    assert samples["jobs_runner", "0000000a"] == 0.0
+
+
+def test_a_worker_without_plone_has_no_metrics_of_jobs():
+    """It has no jobs."""
+    one = snapshot()
+    del one["jobs"]
+    assert not [name for name in samples_of(one) if name[0].startswith("jobs")]
+
+
+def test_the_oldest_job_is_never_younger_than_nothing():
+    """Clocks of hosts differ."""
+    early = snapshot(jobs=jobs(oldest={"texts": 205.0}))
+    assert samples_of(early)["jobs_oldest_seconds", "0000000a", "texts"] == 0.0
 
 
 def test_the_text_is_openmetrics_too():

@@ -48,8 +48,8 @@ def selectors(query):
 
 def test_there_are_queries_to_check():
     """A walk that finds nothing would pass everything below."""
-    assert len(ALERTS) == 10
-    assert len(dashboard_queries()) > 30
+    assert len(ALERTS) == 15
+    assert len(dashboard_queries()) > 45
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)

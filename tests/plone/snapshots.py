@@ -52,6 +52,46 @@ def happened(what, why, path, held_as=0):
     return {"at": time.time() - 2, "what": what, "why": why, "path": path, "held_as": held_as}
 
 
+def running(id, **changes):
+    """Return a job that runs."""
+    told = {
+        "id": id,
+        "task": "acme.report",
+        "label": "Make a report",
+        "queue": "texts",
+        "user": "walter",
+        "site": "/plone",
+        "since": time.time() - 10,
+        "attempt": 1,
+        "attempts": 5,
+        "progress": 0.0,
+    }
+    return {**told, **changes}
+
+
+def jobs(**changes):
+    """Return what the runner of a worker does."""
+    counts = dict.fromkeys(("cancelled", "rescued", "lost", "conflicts", "stopped"), 0)
+    told = {
+        "runner": "0123456789ab",
+        "claims": True,
+        "queues": [],
+        "most": 10,
+        "running": 1,
+        "jobs": [running("aa-1")],
+        "waiting": {"slow": 1, "texts": 4},
+        "oldest": {"texts": time.time() - 90.5},
+        "dead": 1,
+        "totals": {"done": 40, "failed": 4, "dead": 1, **counts},
+        "recent": {"done": 3, "failed": 1, "dead": 1, **counts},
+        "delay_seconds": 1.0,
+        "delay_buckets": {"+Inf": 40},
+        "run_seconds": 1.0,
+        "run_buckets": {"+Inf": 40},
+    }
+    return {**told, **changes}
+
+
 def snapshot(worker, *holds, **changes):
     """Return what *worker* does: it holds *holds*."""
     now = time.time()

@@ -61,6 +61,7 @@ def kept(portal):
         "permissions": sorted(name for name, *_ in portal.ac_inherited_permissions(1)),
         "roles": sorted(portal.valid_roles()),
         "actions": sorted(portal.portal_actions.objectIds()),
+        "user menu": portal.portal_actions.user.objectIds(),
         "control panels": sorted(a.id for a in portal.portal_controlpanel.listActions()),
         "types": sorted(portal.portal_types.objectIds()),
         "indexes": sorted(portal.portal_catalog.indexes()),
@@ -129,6 +130,7 @@ def make_old(portal):
     for name in [name for name in registry.records if name.startswith("wsgifutures.")]:
         del registry.records[name]
     portal.portal_controlpanel.unregisterConfiglet("wsgifutures")
+    portal.portal_actions.user.manage_delObjects(["wsgifutures-my-jobs"])
     setup.setLastVersionForProfile(f"{PRODUCT}:default", "1000")
     transaction.commit()
 
@@ -148,7 +150,7 @@ def test_the_add_on_when_upgraded_has_what_a_new_one_has(panel, site):
     form.getControl(name="form.submitted").click()
     site.sync()
     assert kept(site.portal) == new
-    assert new["installed"] == ("1001",)
+    assert new["installed"] == ("1002",)
 
 
 def test_the_upgrade_when_run_again_keeps_what_was_set(site):

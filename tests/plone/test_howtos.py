@@ -1,5 +1,6 @@
 """The how-tos on places in Plone: their files make an add-on, which does what they say."""
 
+from collective.wsgifutures import jobs
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures.testing import answer
 from holdsite import ADMIN
@@ -7,22 +8,29 @@ from holdsite import ask
 from lxml.html import fromstring
 from pathlib import Path
 from places import register
+from plone import api
 from plone.app.blocks.interfaces import IBlocksTransformEnabled
 from plone.app.layout.viewlets import ViewletBase
 from plone.app.testing import applyProfile
 from plone.app.testing import SITE_OWNER_NAME
+from plone.app.textfield.value import RichTextValue
+from plone.contentrules.engine.interfaces import IRuleStorage
 from plone.portlets.interfaces import IPortletAssignmentMapping
 from plone.portlets.interfaces import IPortletManager
 from plone.restapi.interfaces import IExpandableElement
 from Products.Five import BrowserView
+from Products.GenericSetup.context import TarballExportContext
+from Products.GenericSetup.interfaces import IBody
 from Products.PluggableAuthService.interfaces.plugins import IAuthenticationPlugin
 from Products.PluggableAuthService.interfaces.plugins import IExtractionPlugin
 from zope.component import getMultiAdapter
 from zope.component import getUtility
 from zope.component import hooks
 from zope.configuration import xmlconfig
+from zope.event import notify
 from zope.interface import implementer
 from zope.interface import Interface
+from zope.lifecycleevent import ObjectModifiedEvent
 
 import importlib
 import json
@@ -30,6 +38,7 @@ import math
 import pytest
 import runpy
 import sys
+import time
 import transaction
 
 DOCS = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "blocks.py"))
@@ -342,3 +351,39 @@ def test_plugin_of_the_docs_lets_nobody_in_where_the_token_is_bad(plugin, future
         futures.settle(plugin.provider.post, ..., **said)
         browser.open(f"{url}/@@who")
         assert (browser.contents, futures.passes) == ("None", 2)
+
+
+# jobs from events
+
+
+def test_subscribers_of_the_docs_submit_one_job_for_ten_changes(acme, site):
+    """One when the page is added, and one for what was changed since."""
+    previews = acme("jobs_from_events.rst", "previews")
+    page = api.content.create(site.portal, "Document", "page", text=RichTextValue("<p>Tea</p>"))
+    transaction.commit()
+    assert [job.wanted.title for job in jobs.run()] == ["Render the preview"]
+    assert page.preview == b"<p>Tea</p>"
+    for number in range(10):
+        page.text = RichTextValue(f"<p>{number}</p>")
+        notify(ObjectModifiedEvent(page))
+        transaction.commit()
+    assert jobs.run() == []
+    assert len(jobs.run(time.time() + 31)) == 1
+    assert page.preview == b"<p>9</p>"
+    assert previews.render_preview.title == "Render the preview"
+
+
+def test_profile_of_the_docs_has_a_rule_that_runs_the_task(acme, site):
+    """It is imported, and runs for what is added then."""
+    acme("jobs_from_events.rst", "previews")
+    (block,) = DOCS["files_of"](DOCS["DOCS"] / "howto" / "jobs_from_events.rst")[
+        "profiles/default/contentrules.xml"
+    ]
+    context = TarballExportContext(site.portal.portal_setup)
+    importer = getMultiAdapter((site.portal, context), IBody, "plone.contentrules")
+    importer.body = block.text.encode()
+    getUtility(IRuleStorage).active = True
+    api.content.create(site.portal, "News Item", "news", text=RichTextValue("<p>News</p>"))
+    transaction.commit()
+    assert [job.state.value for job in jobs.run()] == ["done"]
+    assert site.portal.news.preview == b"<p>News</p>"

@@ -7,7 +7,9 @@ from collective.wsgifutures.jobs import run
 from collective.wsgifutures.jobs.records import JobState
 from collective.wsgifutures.jobs.tasks import task
 from collective.wsgifutures.jobs.tasks import tasks
+from collective.wsgifutures.testing import Futures
 from holdsite import ask
+from holdsite import calls
 from holdsite import hang_on
 from plone import api
 
@@ -225,3 +227,36 @@ def test_a_view_that_does_not_exist_fails_the_attempt(page):
     run()
     assert (job.state, job.attempt) == (JobState.WAITING, 1)
     assert "NotFound" in job.error
+
+
+def test_futures_of_a_job_give_what_the_test_has_settled(page):
+    """Nothing is asked of the outside world."""
+    with Futures() as futures:
+        futures.settle(ask, "loud", value="settled")
+        job = ask_and_write.submit(page, "loud")
+        other = ask_and_write.submit(page, "not settled")
+        transaction.commit()
+        run()
+        assert (job.state, page.title) == (JobState.DONE, "settled")
+        assert other.error.startswith("UnexpectedCall: ")
+        futures.unexpected.clear()
+    assert calls == []
+
+
+@pytest.mark.parametrize("then", [write_title.using(delay=5), "write_title"])
+def test_what_is_no_task_gets_no_result(then):
+    """It is refused where it is written."""
+    with pytest.raises(TypeError, match="is not a task"):
+        give_title.using(then=then)
+
+
+def test_a_published_view_has_no_result_for_another_task():
+    """Nor is it lost in silence."""
+    with pytest.raises(TypeError, match="has no result"):
+        publish.using(then=write_title)
+
+
+def test_a_key_and_a_lock_are_of_their_site(page):
+    """Another site in the same database has other jobs."""
+    job = write_title.using(key="a").submit(page, "New")
+    assert job.wanted.unique.startswith("/plone ")

@@ -2,10 +2,10 @@
 
 from AccessControl import getSecurityManager
 from collective.wsgifutures import future
+from collective.wsgifutures.publisher import layers
 from collective.wsgifutures.publisher.layers import NotLoaded
 from collective.wsgifutures.testing import HELD
 from collective.wsgifutures.testing import HeldRequest
-from collective.wsgifutures.testing import publication
 from collective.wsgifutures.testing import UnexpectedCall
 from collective.wsgifutures.wsgi.joints import joints
 from holdsite import count
@@ -109,7 +109,7 @@ def test_a_test_leaves_no_joint_behind(page, browser, request):
 def test_a_layer_without_our_zcml_is_told_what_to_load(functional, futures, monkeypatch):
     """A held request would be committed in each pass."""
     empty = BaseGlobalComponents("empty")
-    monkeypatch.setattr(publication, "getGlobalSiteManager", lambda: empty)
+    monkeypatch.setattr(layers, "getGlobalSiteManager", lambda: empty)
     with pytest.raises(NotLoaded, match=r"self.loadZCML\(package=collective.wsgifutures\)"):
         futures.browser(functional["app"])
 

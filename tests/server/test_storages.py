@@ -3,6 +3,8 @@
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 from processes import Server
+from sites import open_site
+from sites import Site
 from storages import Storage
 from storages import STORAGES
 from urllib.parse import quote
@@ -17,55 +19,14 @@ import time
 OTHERS = [name for name in STORAGES if name != Storage.page]
 
 
-class Site:
-    """A site in a storage, and the server on it, which can be stopped and started again."""
-
-    def __init__(self, storage, folder, start):
-        self.storage = storage
-        self.folder = folder
-        self.published = folder / "published"
-        self._start = start
-        self.start()
-
-    def start(self):
-        flags = ("-w", str(self.storage.workers))
-        env = {"HOLDTESTS_PUBLISHED": str(self.published)}
-        self.server = Server(*self._start(*flags, env=env, folder=self.folder))
-        self.pids = self.once_on_each_worker(self._pids)
-
-    def stop(self):
-        self.server.process.stop()
-
-    def once_on_each_worker(self, ask):
-        """Call *ask*, which returns what workers answered, until each has; return them."""
-        until = time.monotonic() + 45
-        workers = set()
-        while len(workers) < self.storage.workers:
-            assert time.monotonic() < until, f"only {workers} answered"
-            workers.update(ask())
-        return workers
-
-    def _pids(self):
-        return self.server.together([lambda s: s.state()["pid"]] * 10)
-
-
 @pytest.fixture(
     scope="module",
     params=[Storage.page, *(pytest.param(name, marks=pytest.mark.storages) for name in OTHERS)],
 )
 def site(request, new_instance, start_gunicorn):
     """A site in each storage."""
-    storage = STORAGES[request.param]()
-    site = None
-    try:
-        folder = new_instance()
-        storage.put(folder)
-        site = Site(storage, folder, start_gunicorn)
+    with open_site(Site, request.param, new_instance(), start_gunicorn) as site:
         yield site
-    finally:
-        if site is not None:
-            site.stop()
-        storage.stop()
 
 
 @pytest.fixture

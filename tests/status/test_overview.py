@@ -209,3 +209,73 @@ def test_one_site_sees_its_own_by_where_zope_gets_to():
     through = "/VirtualHostBase/http/a.example:80/a/VirtualHostRoot/x"
     one = snapshot("a", holds=[hold(through), hold("/a/../b/y", number="2")])
     assert [one["path"] for one in overview.of([one], NOW, "/a")["holds"]] == ["/a/x"]
+
+
+# Jobs
+
+
+def runner(**changes):
+    told = {
+        **{"runner": "abc", "claims": True, "queues": [], "most": 10, "running": 1, "jobs": []},
+        **{"waiting": {}, "oldest": {}, "dead": 0, "totals": {"done": 1}, "recent": {"done": 1}},
+    }
+    return {**told, **changes}
+
+
+def running(site="/Plone", since=NOW - 5):
+    return {"id": "aa-1", "label": "Tidy", "site": site, "since": since}
+
+
+def jobs_of(*runners, site="/"):
+    told = [snapshot(chr(97 + n), jobs=one) for n, one in enumerate(runners)]
+    return overview.of([*told, snapshot("z")], NOW, site)["jobs"]
+
+
+def test_jobs_without_a_runner_have_their_whole_form():
+    """A page may ask for any of it."""
+    assert jobs_of() == {
+        **{"runners": 0, "most": 0, "running": 0, "jobs": [], "more_jobs": 0, "waiting": {}},
+        **{"oldest": {}, "unserved": [], "dead": 0, "totals": {}, "recent": {}},
+    }
+
+
+def test_what_runners_do_is_added_up_and_what_all_of_them_see_is_not():
+    """Each of them counts the jobs of the same database."""
+    one = runner(waiting={"a": 3, "b": 1}, oldest={"a": NOW - 9}, dead=2)
+    two = runner(waiting={"a": 4}, oldest={"a": NOW - 7, "b": NOW + 3}, dead=1, claims=False)
+    told = jobs_of(one, two)
+    assert (told["runners"], told["most"], told["running"]) == (1, 10, 2)
+    assert (told["waiting"], told["dead"]) == ({"a": 4, "b": 1}, 2)
+    assert told["oldest"] == {"a": 9.0, "b": 0.0}
+    assert (told["totals"], told["recent"]) == ({"done": 2}, {"done": 2})
+
+
+def test_running_jobs_of_other_sites_are_counted_and_not_listed():
+    """Who sees all sites sees all of them, the oldest first."""
+    young, old = running(since=NOW - 1), running("/Plone/sub", NOW - 20)
+    one = runner(running=3, jobs=[young, running("/Other"), old])
+    told = jobs_of(one, site="/Plone")
+    assert [(job["age"], job["worker"]) for job in told["jobs"]] == [(20.0, "a"), (1.0, "a")]
+    assert told["more_jobs"] == 1
+    assert [job["age"] for job in jobs_of(one)["jobs"]] == [20.0, 5.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("runners", "unserved"),
+    [
+        ([{"queues": ["a"]}, {"claims": False}], ["b"]),
+        ([{"queues": ["a"]}, {"queues": ["b"]}], []),
+        ([{"claims": False}], ["a", "b"]),
+        ([{"queues": ["a"]}, {}], []),
+    ],
+)
+def test_a_queue_is_served_by_a_runner_that_takes_its_jobs(runners, unserved):
+    """One without queues takes all."""
+    waiting = {"a": 1, "b": 1}
+    assert jobs_of(*(runner(waiting=waiting, **one) for one in runners))["unserved"] == unserved
+
+
+def test_runner_of_a_stale_worker_counts_nowhere():
+    """Nobody knows what it does now."""
+    old = snapshot("a", stale=True, at=NOW - 60, jobs=runner(running=4, jobs=[running()]))
+    assert overview.of([old], NOW)["jobs"]["running"] == 0

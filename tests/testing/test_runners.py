@@ -59,6 +59,54 @@ class Test(unittest.TestCase):
 """
 
 
+JOBS = """
+from collective.wsgifutures import task
+
+@task(name="shop.mail")
+def mail(context, to):
+    raise RuntimeError("nothing runs")
+
+def bare():
+    try:
+        mail.submit(None, "somebody")
+    except:
+        return "without"
+"""
+
+JOBS_WITH_PYTEST = """
+from jobs import bare, mail
+
+def test_refused(submitted_jobs):
+    mail.submit(None, "somebody")
+
+def test_lost(submitted_jobs):
+    assert bare() == "without"
+
+def test_without_a_site(submitted_jobs):
+    submitted_jobs.allow(mail)
+    try:
+        mail.submit(None, "somebody")
+    except Exception as error:
+        assert "no site" in str(error)
+"""
+
+JOBS_WITH_A_LAYER = """
+from jobs import mail
+from collective.wsgifutures.testing.layers import SUBMITTED_JOBS
+from plone.testing import Layer
+import unittest
+
+class Test(unittest.TestCase):
+    layer = Layer(bases=(SUBMITTED_JOBS,), name="mine")
+
+    def test_begins_anew(self):
+        self.assertEqual(self.layer["submitted_jobs"].all, [])
+
+    def test_refused(self):
+        mail.submit(None, "somebody")
+"""
+
+
 @pytest.fixture
 def run(tmp_path):
     """Write files; return what runs a module of Python on them and gives its output."""
@@ -69,7 +117,7 @@ def run(tmp_path):
         done = subprocess.run(
             [sys.executable, "-m", *arguments],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
             capture_output=True,
             text=True,
             timeout=120,
@@ -94,3 +142,20 @@ def test_layer_of_zope_testrunner_settles_and_refuses(run):
     output = run(files, "zope.testrunner", "--path", ".", "--tests-pattern", "test_it")
     assert "Ran 2 tests with 0 failures, 1 errors" in output, output
     assert "UnexpectedCall: shop.price was asked for" in output
+
+
+def test_fixture_of_pytest_refuses_jobs(run):
+    """Where they are submitted, and at the end if that was swallowed."""
+    files = {"conftest.py": CONFTEST, "jobs.py": JOBS, "test_it.py": JOBS_WITH_PYTEST}
+    output = run(files, "pytest", "-q", "-p", "no:plone", "-p", "no:cacheprovider")
+    assert re.search("1 failed, 2 passed,.* 1 error", output), output
+    assert "submitted_jobs.allow(mail, ..., to=...)" in output
+    assert "ERROR test_it.py::test_lost" in output
+
+
+def test_layer_of_zope_testrunner_refuses_jobs(run):
+    """Where they are submitted."""
+    files = {"jobs.py": JOBS, "test_it.py": JOBS_WITH_A_LAYER}
+    output = run(files, "zope.testrunner", "--path", ".", "--tests-pattern", "test_it")
+    assert "Ran 2 tests with 0 failures, 1 errors" in output, output
+    assert "A job of shop.mail was submitted" in output

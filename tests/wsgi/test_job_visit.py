@@ -18,6 +18,7 @@ from collective.wsgifutures.kernel.sites import SiteSettings
 from collective.wsgifutures.kernel.waiting import drive
 from collective.wsgifutures.wsgi.body import BytesBody
 from collective.wsgifutures.wsgi.job_visit import JobVisit
+from collective.wsgifutures.wsgi.job_visit import NAMELESS
 from collective.wsgifutures.wsgi.settings import Settings
 from collective.wsgifutures.wsgi.visit import Visit
 from collective.wsgifutures.wsgi.worker import Worker
@@ -46,8 +47,11 @@ def takes_long():
 class Job:
     """A job that runs beside the test."""
 
-    def __init__(self, worker, deadline=SECONDS, body=None, **environ):
-        self.visit = JobVisit(worker, make_environ(**environ), deadline)
+    def __init__(
+        self, worker, deadline=SECONDS, body=None, *, about=NAMELESS, error=None, **environ
+    ):
+        self.visit = JobVisit(worker, make_environ(**environ), deadline, about)
+        self._error = error
         self.result = None
         self._body = body
         self._began = threading.Event()
@@ -61,6 +65,7 @@ class Job:
                 self._began.set()
                 response = drive(visit.answer(self._body))
                 visit.status = int(response.status[:3])
+                visit.error = self._error
                 self.result = b"".join(response.send(lambda *start: None)).decode()
                 response.close()
         except BaseException as error:

@@ -39,6 +39,9 @@ pytestmark = pytest.mark.concurrency
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+OTHER = f"00-{'ab' * 16}-{'cd' * 8}-01"
+
+ABOUT = spans.JobSpan("pkg.tidy", "texts", "aa-1", 2, PARENT)
 
 KINDS = KINDS if under_gevent() else list(KINDS)[1:]
 
@@ -125,10 +128,56 @@ def test_a_request_that_is_not_held_has_one_pass(recorded):
 
 
 def test_a_job_is_a_span_like_a_held_request(recorded):
-    """With its passes and futures."""
-    assert Job(worker_of(lambda environ: echo("x"))).end() == "x"
-    assert drawn(recorded) == [("GET", [("pass", []), ("echo", []), ("pass", [])])]
-    assert one(recorded, "GET").attributes["wsgifutures.ended"] == "answered"
+    """With its passes and futures, under the name of its task."""
+    job = Job(worker_of(lambda environ: echo("x")), about=ABOUT)
+    assert job.end() == "x"
+    assert drawn(recorded) == [("pkg.tidy", [("pass", []), ("echo", []), ("pass", [])])]
+    span = one(recorded, "pkg.tidy")
+    assert dict(span.attributes) == {
+        **{"wsgifutures.task": "pkg.tidy", "wsgifutures.queue": "texts"},
+        **{"wsgifutures.job": "aa-1", "wsgifutures.attempt": 2, "wsgifutures.passes": 2},
+        **{"wsgifutures.waited": span.attributes["wsgifutures.waited"]},
+        "wsgifutures.ended": "answered",
+    }
+    assert span.kind is SpanKind.CONSUMER
+    assert job.visit.trace == f"{span.context.trace_id:032x}"
+
+
+def test_a_job_links_to_the_request_that_submitted_it_and_is_no_part_of_it(recorded):
+    """That request has its answer; and it may have submitted thousands."""
+    Job(worker_of(lambda environ: "text"), about=ABOUT, HTTP_TRACEPARENT=OTHER).end()
+    span = one(recorded, "pkg.tidy")
+    assert span.parent is None
+    (link,) = span.links
+    assert f"{link.context.trace_id:032x}" == TRACE
+    assert f"{link.context.span_id:016x}" == PARENT.split("-")[2]
+    assert f"{span.context.trace_id:032x}" not in (TRACE, OTHER.split("-")[1])
+
+
+@pytest.mark.parametrize("submitted_in", ["", "no traceparent"])
+def test_a_job_that_no_trace_submitted_has_no_link(recorded, submitted_in):
+    """A script's, say."""
+    about = ABOUT._replace(submitted_in=submitted_in)
+    Job(worker_of(lambda environ: "text"), about=about).end()
+    assert one(recorded, "pkg.tidy").links == ()
+
+
+def test_a_job_that_failed_is_an_error_by_its_class(recorded):
+    """Its page may have answered 200; its text may have an argument."""
+    job = Job(worker_of(lambda environ: "text"), about=ABOUT, error=LookupError("s3cret"))
+    job.end()
+    span = one(recorded, "pkg.tidy")
+    assert (span.status.is_ok, span.attributes["error.type"]) == (False, "LookupError")
+    assert "http.response.status_code" not in span.attributes
+    assert "s3cret" not in span.to_json()
+
+
+def test_a_job_without_an_sdk_has_a_trace_of_its_own():
+    """For its lines in the log."""
+    first, second = (Job(worker_of(lambda environ: "text"), about=ABOUT) for _ in range(2))
+    assert (first.end(), second.end()) == ("text", "text")
+    assert len(first.visit.trace) == len(second.visit.trace) == 32
+    assert len({first.visit.trace, second.visit.trace, TRACE}) == 3
 
 
 class Named(Publisher):

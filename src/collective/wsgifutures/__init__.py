@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING
 import importlib
 
 if TYPE_CHECKING:
+    from .browser.jobs.accepted import accepted
     from .jobs.current import current_job
     from .jobs.errors import JobError
     from .jobs.errors import Retry
@@ -70,6 +71,7 @@ __all__ = [
     "UpstreamStatus",
     "UpstreamTimeout",
     "UpstreamTooLarge",
+    "accepted",
     "current_job",
     "fragment",
     "future",
@@ -86,6 +88,7 @@ _HOMES = {
     "JobError": ".jobs.errors",
     "Retry": ".jobs.errors",
     "SubmitRefused": ".jobs.errors",
+    "accepted": ".browser.jobs.accepted",
     "current_job": ".jobs.current",
     "publish": ".jobs.publish",
     "task": ".jobs.tasks",

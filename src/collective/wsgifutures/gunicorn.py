@@ -152,6 +152,7 @@ def post_worker_init(worker: Any) -> None:
         _end(worker, refused)
     worker.wsgi = hold.__call__  # a method is called with less of the C stack than an instance
     worker.handle = Door(worker.handle, hold.worker)
+    worker.run = functools.partial(_run, worker, worker.run)
     hold.worker.start(worker.log.info)
     gevent.spawn(stop_in_time, worker, hold.worker.interrupts)
 
@@ -180,17 +181,27 @@ def worker_int(worker: Any) -> None:
 
 
 def worker_exit(arbiter: Any, worker: Any) -> None:
-    """Let jobs end that run when the last client has its answer, within ``graceful_timeout``."""
-    until = time.monotonic() + (0 if hasattr(worker, "quits") else _time_left(worker))
-    while any(joint.is_busy() for joint in joints) and time.monotonic() < until:
-        worker.notify()
-        time.sleep(audit.LOOK_EVERY)
+    """Let go of the jobs that still run."""
     for joint in joints:
         joint.worker_ends()
 
 
+def _run(worker: Any, run: Callable[[], None]) -> None:
+    """Serve, and then let jobs end that still run, within ``graceful_timeout``.
+
+    ``worker_exit`` would be too late for that: gunicorn has closed the file by which the worker
+    tells that it lives, and would kill it after ``timeout`` seconds.
+    """
+    run()
+    while any(joint.is_busy() for joint in joints) and _time_left(worker) > 0:
+        worker.notify()
+        time.sleep(audit.LOOK_EVERY)
+
+
 def _time_left(worker: Any) -> float:
     """Return for how long jobs may run on, in seconds, until gunicorn kills the worker."""
+    if hasattr(worker, "quits"):
+        return 0.0
     stopped = getattr(worker, "stops_since", time.monotonic())
     return float(worker.cfg.graceful_timeout - (time.monotonic() - stopped) - LET_GO_SECONDS)
 

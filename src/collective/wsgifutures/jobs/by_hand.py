@@ -3,6 +3,9 @@
 Each job is published in the test's own process, as its user, through Zope's whole publication.
 """
 
+from ..kernel.calls import Call
+from ..kernel.calls import Outcome
+from ..kernel.futures import stand_ins
 from ..publisher.layers import join_zope
 from ..wsgi.settings import Settings
 from ..wsgi.worker import Worker
@@ -33,8 +36,6 @@ MOST = 1_000
 class _RunnerInPlace(Runner):
     """Runs each job where it is claimed, one after the other."""
 
-    clock_goes_ahead = 0.0
-
     def run_due(self, now: float) -> list[str]:
         """Run what is due; return the ids of the jobs."""
         self._due: list[Callable[[], None]] = []
@@ -49,11 +50,26 @@ class _RunnerInPlace(Runner):
         self._due.append(run)
 
 
+class _StandIn:
+    """Stands for all executors: what the test settled is there at once."""
+
+    name = "stand-in"
+
+    def start(self, call: Call, done: Callable[[Outcome], None]) -> "_StandIn":
+        done(stand_ins[-1](call))
+        return self
+
+    def cancel(self) -> None:
+        """Do nothing: it has ended."""
+
+    close = cancel
+
+
 def run(now: float | None = None) -> list[Any]:
     """Run the jobs that are committed and due, and those that they submit; return them.
 
-    A job that fails waits for its next attempt, as on a
-    server: give a later *now* to run it.
+    A job that fails waits for its next attempt, as on a server: give a later *now* to run it.
+    Futures give what the test has settled, if it uses the fixture ``futures``.
 
     Args:
         now: What time it is, in seconds since the epoch. Default: now.
@@ -67,7 +83,9 @@ def run(now: float | None = None) -> list[Any]:
     part = join_zope()
     before = getSecurityManager(), getSite(), getRequest()
     try:
-        worker = Worker(HTTPExceptionHandler(publish_module), Settings())
+        worker = Worker(HTTPExceptionHandler(publish_module), Settings(debug=True))
+        if stand_ins:  # the test says what futures give
+            worker.executor_of = lambda name: _StandIn()
         runner = _RunnerInPlace(worker, _find_database(), most=1)
         ids: list[str] = []
         while found := runner.run_due(time.time() if now is None else now):

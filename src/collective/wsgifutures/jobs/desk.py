@@ -18,6 +18,7 @@ from .records import Job
 from .records import JobState
 from .records import Runner
 from .records import Store
+from .records import Wanted
 from .tasks import find_task
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,13 @@ def changing(database: Any) -> Iterator[Any]:
 # Claims
 
 
+def is_open(store: Store, queue: str, limits: dict[str, int]) -> bool:
+    """Tell whether jobs of *queue* may begin: it is neither paused nor full."""
+    if queue in store.paused:
+        return False
+    return queue not in limits or bool(_free_places(store, queue, limits[queue]))
+
+
 def may_claim(store: Store, job: Job, limits: dict[str, int]) -> list[str] | None:
     """Return the names of what *job* takes while it runs; None if it has to wait for one.
 
@@ -75,19 +83,25 @@ def may_claim(store: Store, job: Job, limits: dict[str, int]) -> list[str] | Non
         limits: How many jobs of a queue may run at a time, by queue.
     """
     wanted, names = job.wanted, []
-    if wanted.queue in store.paused:
+    if not is_open(store, wanted.queue, limits):
         return None
     if wanted.lock:
-        if holds(store.taken.get(lock := f"lock {wanted.lock}")):
+        if holds(store.taken.get(lock_name(wanted))):
             return None
-        names.append(lock)
+        names.append(lock_name(wanted))
     if wanted.queue in limits:
-        places = [f"place {n} {wanted.queue}" for n in range(limits[wanted.queue])]
-        free = next((place for place in places if not holds(store.taken.get(place))), None)
-        if free is None:
-            return None
-        names.append(free)
+        names += _free_places(store, wanted.queue, limits[wanted.queue])[:1]
     return names
+
+
+def lock_name(wanted: Wanted) -> str:
+    """Return the name of the lock of a job in ``Store.taken``."""
+    return f"lock {wanted.lock}"
+
+
+def _free_places(store: Store, queue: str, limit: int) -> list[str]:
+    places = [f"place {number} {queue}" for number in range(limit)]
+    return [place for place in places if not holds(store.taken.get(place))]
 
 
 def claim(store: Store, job: Job, runner: str, names: list[str], now: float) -> Claim:
@@ -102,7 +116,7 @@ def claim(store: Store, job: Job, runner: str, names: list[str], now: float) -> 
 
 def settle(store: Store, job: Job, error: BaseException, now: float) -> None:
     """Note that an attempt failed: the job waits for another one, or is dead."""
-    told, trace = describe(job, error)
+    told, trace = describe(job.wanted, error)
     if job.side.cancel:
         job.cancel(now)
     elif isinstance(error, HOPELESS):
@@ -137,22 +151,29 @@ def bury(store: Store, job: Job, now: float, error: str, trace: str = "") -> Non
 def pause(job: Job, error: BaseException) -> float:
     """Return the seconds until the next attempt at *job*."""
     if isinstance(error, Retry):
-        return max(0.0, float(error.after))
+        return error.after
     try:
         return float(find_task(job.wanted.task).pause(job.attempt))
     except TaskUnknown:  # another process may know it
         return float(10 * 2 ** min(job.attempt, 8))
 
 
-def describe(job: Job, error: BaseException) -> tuple[str, str]:
+def describe(wanted: Wanted, error: BaseException) -> tuple[str, str]:
     """Return *error* in a line, and its traceback; a secret task's without values."""
     kind = type(error).__qualname__
-    if job.wanted.secret:
+    if wanted.secret:
         frames = traceback.format_tb(error.__traceback__)
         return f"{kind} (the task is secret)", "".join(frames)[-LONGEST_TRACEBACK:]
-    text = str(error) if isinstance(error, _TOLD) else f"{kind}: {error}"
+    text = _text(error) if isinstance(error, _TOLD) else f"{kind}: {_text(error)}"
     lines = traceback.format_exception(error)
     return text[:LONGEST_ERROR], "".join(lines)[-LONGEST_TRACEBACK:]
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "(its text cannot be read)"
 
 
 # Runners
@@ -233,3 +254,14 @@ def discard(store: Store, job: Job, now: float) -> None:
     job.cancel(now)
     with suppress(KeyError):
         del store.dead[job.id]
+
+
+def pause_queue(store: Store, queue: str, now: float) -> None:
+    """Let no job of *queue* begin until it is resumed; those that run go on."""
+    store.paused.setdefault(queue, now)
+
+
+def resume_queue(store: Store, queue: str) -> None:
+    """Let jobs of *queue* begin again."""
+    with suppress(KeyError):
+        del store.paused[queue]

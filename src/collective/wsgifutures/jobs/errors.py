@@ -17,6 +17,7 @@ An error carries its facts as attributes and survives pickling.
 """
 
 from ..kernel.errors import FuturesError
+from .options import check_seconds
 from collections.abc import Sequence
 from enum import Enum
 
@@ -31,11 +32,14 @@ class Retry(Exception):
     Args:
         after: Seconds until the next attempt.
         reason: What people see meanwhile.
+
+    Raises:
+        ValueError: *after* is not a number of 0 or more.
     """
 
     def __init__(self, after: float, reason: str = "") -> None:
         super().__init__(after, reason)
-        self.after = after
+        self.after = check_seconds("after", after, zero=True)
         self.reason = reason
 
     def __str__(self) -> str:

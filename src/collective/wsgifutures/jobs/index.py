@@ -12,9 +12,11 @@ want the same one.
 """
 
 from .records import Entry
+from .records import next_number
 from .records import Store
 from collections import Counter
 from collections import OrderedDict
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -27,6 +29,8 @@ import zlib
 #: How many places a runner looks at, for each runner there is: it prefers those of its share.
 WINDOW = 16
 
+#: Among how many of the first places in a line the oldest job is looked for.
+NEARLY = 63
 
 #: In a place's entry: the index keeps no objects of a database.
 _NOT_KEPT: Any = None
@@ -56,6 +60,7 @@ class Index:
         self._later: list[tuple[float, Place]] = []  # by when they are looked at
         self._ready: OrderedDict[str, list[Place]] = OrderedDict()  # by queue
         self._locks: dict[str, tuple[int, list[Place]]] = {}  # number of the first, and the others
+        self._closed: dict[str, float] = {}  # by queue, until when
         self.waiting: Counter[str] = Counter()  #: how many places there are, by queue
 
     def __len__(self) -> int:
@@ -65,18 +70,22 @@ class Index:
     def read(self, store: Store) -> None:
         """Read what is new in all lanes."""
         for lane in store.lanes.values():
-            first = self._seen.get(lane.id, lane.low)
-            self._seen[lane.id] = first + self._add_all(lane.jobs, first)
-        self._seen_again += self._add_all(store.again, self._seen_again)
+            self._seen[lane.id] = self._add_all(lane.jobs, self._seen.get(lane.id), lane.low)
+        self._seen_again = self._add_all(store.again, self._seen_again, 0)
         for gone in [id for id in self._seen if id not in store.lanes]:
             del self._seen[gone]
 
-    def _add_all(self, line: Any, first: int) -> int:
-        """Add the places from number *first* on; return how many numbers that are."""
-        found = list(line.items(first))
-        for _, value in found:
-            self.add(Entry(*value))
-        return int(found[-1][0]) + 1 - first if found else 0
+    def _add_all(self, line: Any, seen: int | None, low: int) -> int:
+        """Add the places from number *seen* on; return the number of the next one.
+
+        If an undo has taken numbers back, they are given once more: all from *low* on are read.
+        """
+        following = next_number(line)
+        first = low if seen is None or seen > following else seen
+        if following > first:
+            for entry in [Entry(*value) for value in line.values(first)]:
+                self.add(entry)
+        return following
 
     def add(self, entry: Entry) -> None:
         """Add a place."""
@@ -92,9 +101,21 @@ class Index:
         self.waiting[place.entry.queue] += 1
         heapq.heappush(self._later, (until, place))
 
+    def close(self, queue: str, until: float) -> None:
+        """Offer no job of *queue* until then, in seconds since the epoch: it is full or paused."""
+        self._closed[queue] = until
+
+    def open(self, queue: str) -> None:
+        """Offer jobs of *queue* again: one of them has ended."""
+        self._closed.pop(queue, None)
+
     def next_look(self) -> float | None:
         """Return when a place is to be looked at that is not ready yet; None if there is none."""
         return self._later[0][0] if self._later else None
+
+    def offers(self, now: float) -> bool:
+        """Tell whether ``take`` would return a place, of those that were ready at the last one."""
+        return self._whose_turn(now) is not None
 
     def take(self, now: float, share: int = 0, shares: int = 1) -> Place | None:
         """Take out the place of the job to claim now; None if no job may begin.
@@ -105,7 +126,7 @@ class Index:
             shares: How many runners there are.
         """
         self._wake(now)
-        places = list(itertools.islice(self._pop(), WINDOW * shares if shares > 1 else 1))
+        places = list(itertools.islice(self._pop(now), WINDOW * shares if shares > 1 else 1))
         if not places:
             return None
         mine = (place for place in places if zlib.crc32(place.oid) % shares == share)
@@ -128,25 +149,51 @@ class Index:
         """Return since when the first job of a queue might have begun; None: none is due."""
         return min((line[0].entry.due for line in self._ready.values()), default=None)
 
+    def oldest_of_each(self, now: float, waits: Callable[[Place], bool]) -> dict[str, float]:
+        """Return by queue since when the job that waits longest might have begun, nearly.
+
+        Args:
+            now: In seconds since the epoch.
+            waits: Tells whether the job of a place still waits.
+        """
+        later = sorted(place for _, place in self._later if place.entry.due <= now)
+        lines = [*self._ready.values(), *(behind for _, behind in self._locks.values())]
+        firsts = [place for line in lines for place in line[:NEARLY]] + later
+        found: dict[str, float] = {}
+        for place in sorted(firsts, key=lambda place: place.entry.due):
+            if place.entry.queue not in found and waits(place):
+                found[place.entry.queue] = place.entry.due
+        return found
+
     def _wake(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:
             _, place = heapq.heappop(self._later)
-            lock = place.entry.lock
-            first, behind = self._locks.setdefault(lock, (place.number, []))
-            if lock and first != place.number:
-                heapq.heappush(behind, place)
-            else:
+            if self._is_first(place):
                 self._push(place)
+
+    def _is_first(self, place: Place) -> bool:
+        """Tell whether *place* is the first one with its lock; if not, it stands behind it."""
+        lock = place.entry.lock
+        if not lock:
+            return True
+        first, behind = self._locks.setdefault(lock, (place.number, []))
+        if first != place.number:
+            heapq.heappush(behind, place)
+        return first == place.number
 
     def _push(self, place: Place) -> None:
         heapq.heappush(self._ready.setdefault(place.entry.queue, []), place)
 
-    def _pop(self) -> Iterator[Place]:
+    def _pop(self, now: float) -> Iterator[Place]:
         """Take places out, one of each queue in turn."""
-        while self._ready:
-            queue, line = next(iter(self._ready.items()))
+        while (queue := self._whose_turn(now)) is not None:
+            line = self._ready[queue]
             place = heapq.heappop(line)
             self._ready.move_to_end(queue)
             if not line:
                 del self._ready[queue]
             yield place
+
+    def _whose_turn(self, now: float) -> str | None:
+        is_open = (queue for queue in self._ready if self._closed.get(queue, 0.0) <= now)
+        return next(is_open, None)

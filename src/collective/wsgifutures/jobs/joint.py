@@ -1,8 +1,12 @@
 """Gives each worker of this process its runner."""
 
+from ..kernel.settings import SettingRefused
+from ..wsgi.findings import Finding
 from ..wsgi.joints import join
 from ..wsgi.joints import Joint
+from ..wsgi.settings import Settings
 from ..wsgi.worker import Worker
+from .audit import of_jobs
 from .purge import Kept
 from .runner import Runner
 from typing import Any
@@ -49,6 +53,25 @@ class JobsJoint(Joint):
         """Let other runners have the jobs that still run."""
         for runner in runners:
             runner.let_go()
+
+    def findings(self, workers: int) -> list[Finding]:
+        """Return whether somebody runs the jobs of this database."""
+        try:
+            settings = Settings.read()
+        except SettingRefused:  # others refuse it
+            settings = Settings()
+        return list(of_jobs(self._database, settings))
+
+    def describe(self, settings: Settings) -> str:
+        """Return whether this process runs jobs."""
+        if settings.jobs:
+            of = f" of {', '.join(settings.job_queues)}" if settings.job_queues else ""
+            return f"Jobs{of} run here: at most {settings.max_jobs} at a time."
+        return "Jobs are submitted here and run elsewhere."
+
+    def report(self) -> dict[str, Any]:
+        """Return what the runner does."""
+        return {"jobs": runners[0].report()} if runners else {}
 
 
 def zope_has_started(event: Any) -> None:

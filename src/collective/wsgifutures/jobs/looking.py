@@ -2,6 +2,7 @@
 
 from .origin import take_origin
 from .records import Job
+from .records import JobState
 from .records import user_key
 from .store import find_job
 from .store import find_store
@@ -35,6 +36,28 @@ def mine(most: int = 50) -> list[Job]:
     site = "/".join(api.portal.get().getPhysicalPath())
     entries = itertools.islice(jobs_of(_store(), {own}), FAR)
     found = [entry.job for entry in entries if entry.job.wanted.origin.site == site]
+    return sorted(found, key=lambda job: -job.wanted.submitted)[:most]
+
+
+def of_site(
+    *, state: JobState | None = None, queue: str = "", task: str = "", most: int = 1_000
+) -> list[Job]:
+    """Return the jobs of this site, the newest first, at most so many; for who manages them.
+
+    Args:
+        state: Only those in this state.
+        queue: Only those of this queue.
+        task: Only those of the task of this name.
+        most: How many are returned; the oldest are left out.
+    """
+    site = "/".join(api.portal.get().getPhysicalPath())
+    entries = (
+        entry
+        for entry in itertools.islice(jobs_of(_store()), FAR)
+        if queue in ("", entry.queue) and task in ("", entry.task)
+    )
+    jobs = (entry.job for entry in entries if state in (None, entry.job.state))
+    found = [job for job in jobs if job.wanted.origin.site == site]
     return sorted(found, key=lambda job: -job.wanted.submitted)[:most]
 
 

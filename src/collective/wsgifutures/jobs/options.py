@@ -28,20 +28,27 @@ class Options:
     then: Any = None
 
     def __post_init__(self) -> None:
-        check_seconds("delay", self.delay, zero=True)
-        check_seconds("deadline", self.deadline)
-        if self.unique_for is not None:
-            check_seconds("unique_for", self.unique_for)
-        if self.at is not None:
-            check_seconds("at", self.at)
-        if self.at is not None and self.delay:
-            raise ValueError("Give delay= or at=, not both.")
+        self._check_times()
+        for name in ("key", "run_as"):
+            check_text(name, getattr(self, name))
         if self.queue:
             check_name("queue", self.queue)
         if self.priority not in PRIORITIES:
             raise ValueError(f"priority={self.priority!r} is none of: {', '.join(PRIORITIES)}.")
         if self.unique_for is not None and not self.key:
             raise ValueError("unique_for= says how long key= is unique: give key=, too.")
+        if self.then is not None and not hasattr(self.then, "take"):
+            raise TypeError(f"then={self.then!r} is not a task: declare it with @task.")
+
+    def _check_times(self) -> None:
+        check_seconds("delay", self.delay, zero=True)
+        check_seconds("deadline", self.deadline)
+        for name in ("unique_for", "at"):
+            value = getattr(self, name)
+            if value is not None:
+                check_seconds(name, value)
+        if self.at is not None and self.delay:
+            raise ValueError("Give delay= or at=, not both.")
 
     def due(self, now: float) -> float:
         """Return when a job that is submitted *now* may begin, in seconds since the epoch."""
@@ -80,4 +87,15 @@ def check_name(what: str, value: Any) -> str:
     """
     if not isinstance(value, str) or not value.isprintable() or not value or "," in value:
         raise ValueError(f"{what}={value!r} is not a name: a text without commas.")
+    return value
+
+
+def check_text(what: str, value: Any) -> str:
+    """Return *value* as a text, which may be empty.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{what}={value!r} is not a text.")
     return value

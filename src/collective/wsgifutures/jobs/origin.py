@@ -138,6 +138,7 @@ def make_environ(
     form: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
+    query: str = "",
 ) -> dict[str, Any]:
     """Return a WSGI environ that publishes a view as if its request came the public way.
 
@@ -149,6 +150,7 @@ def make_environ(
         form: Names and values; several values in a list.
         headers: Further ones, by their names.
         body: Sent in place of the form, which is in the query string then.
+        query: A query string, in place of one that is made of the form.
     """
     fields = urlencode(form or {}, doseq=True)
     sends_form = method == "POST" and body is None
@@ -157,7 +159,7 @@ def make_environ(
     host, port, scheme = _host(origin)
     environ = {
         "REQUEST_METHOD": method,
-        "QUERY_STRING": "" if method == "POST" else fields,
+        "QUERY_STRING": query or ("" if sends_form else fields),
         "SERVER_NAME": host,
         "SERVER_PORT": str(port or default_port[scheme]),
         "SERVER_PROTOCOL": "HTTP/1.1",
@@ -177,7 +179,7 @@ def make_environ(
     if body:
         environ["CONTENT_LENGTH"] = str(len(body))
     if origin.accept_language:
-        environ["HTTP_ACCEPT_LANGUAGE"] = origin.accept_language
+        environ.setdefault("HTTP_ACCEPT_LANGUAGE", origin.accept_language)
     if origin.language:
         environ["HTTP_COOKIE"] = f"{_LANGUAGE_COOKIE}={origin.language}"
     return environ

@@ -12,6 +12,8 @@ from typing import Any
 
 
 class _Publish(Task[Any]):
+    has_result = False
+
     def request(self, args: Any, kwargs: Any) -> Requested:
         """Return what the job publishes."""
         return _requested(*args, **kwargs)

@@ -83,9 +83,13 @@ class Run(Work):
         self.done = done
         self.function = function
         self.view = view
-        self.begin()
+        self._forget()
 
     def begin(self) -> None:
+        """Begin a pass."""
+        self._forget()
+
+    def _forget(self) -> None:
         """Forget what an earlier pass left."""
         self.result: Any = None  #: what the function returned
         self.status = 0  #: of the response, when the transaction was about to be committed

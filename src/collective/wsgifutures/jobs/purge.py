@@ -1,10 +1,12 @@
-"""Keeps the database small: forgets jobs that are over, and finds those that nobody runs.
+"""Keeps the database small: forgets jobs that are over, and ends those that nobody will run.
 
 It looks at one lane at a time, and only at those to which nobody adds, so no submission ever
 conflicts with it. A lane is looked at again when the first of its jobs may be forgotten.
 """
 
 from .desk import bury
+from .desk import lock_name
+from .errors import TooLate
 from .records import Entry
 from .records import Job
 from .records import JobState
@@ -15,7 +17,9 @@ from .store import is_closed
 from contextlib import suppress
 from dataclasses import dataclass
 
-#: How many places one look takes out of ``again``.
+import itertools
+
+#: How many places of ``again`` one look looks at.
 AT_ONCE = 500
 
 #: How many of the last jobs of the common lane are left alone: somebody may add just now.
@@ -57,6 +61,8 @@ class Purge:
 
     def look(self, store: Store, now: float) -> bool:
         """Look at one lane; tell whether there is something to commit."""
+        for gone in [id for id in self._again_at if id not in store.lanes]:
+            del self._again_at[gone]
         changed = _trim_again(store)
         lane = self._next(store, now)
         return changed if lane is None else self._look_at(store, lane, now) or changed
@@ -69,22 +75,30 @@ class Purge:
         return None
 
     def _look_at(self, store: Store, lane: Lane, now: float) -> bool:
-        changed, low, again_at = False, None, now + AGAIN
+        self._again_at[lane.id] = now + AGAIN  # if it cannot be read, others come first
+        changed, low, times = False, None, [now + AGAIN]
         last = lane.next() - (LEFT_ALONE if lane.id == COMMON else 0)
         for number, value in list(lane.jobs.items()):
             entry = Entry(*value)
-            if low is None and waits(entry):
-                low = number
-            until = self._kept.until(entry.job)
+            until = self._until(store, entry.job)
             if until is None:
-                changed |= _bury_if_nobody_runs_it(store, entry.job, now)
+                changed |= _bury_if_nobody_will_run_it(store, entry.job, now)
+                times.append(entry.job.wanted.deadline)
             elif until > now:
-                again_at = min(again_at, until)
+                times.append(until)
             elif number < last:
                 _forget(store, lane, number)
                 changed = True
-        self._again_at[lane.id] = again_at
+            if low is None and waits(entry):
+                low = number
+        self._again_at[lane.id] = min(time for time in times if time > now)
         return _move_on(store, lane, lane.next() if low is None else low) or changed
+
+    def _until(self, store: Store, job: Job) -> float | None:
+        """Return when *job* may be forgotten: not while ``submit`` still returns it."""
+        until = self._kept.until(job)
+        latest, unique_until = store.unique.get(job.wanted.unique, (None, 0.0))
+        return until if until is None or latest is not job else max(until, unique_until)
 
 
 def waits(entry: Entry) -> bool:
@@ -98,22 +112,32 @@ def _forget(store: Store, lane: Lane, number: int) -> None:
         del store.dead[job.id]
     if job.wanted.unique and store.unique.get(job.wanted.unique, (None,))[0] is job:
         del store.unique[job.wanted.unique]
+    if store.taken.get(lock_name(job.wanted), (None,))[0] is job:
+        del store.taken[lock_name(job.wanted)]
 
 
-def _bury_if_nobody_runs_it(store: Store, job: Job, now: float) -> bool:
-    """Bury a job that an undo has brought back as running."""
-    if job.state is not JobState.RUNNING or now - job.since < AGAIN:
+def _bury_if_nobody_will_run_it(store: Store, job: Job, now: float) -> bool:
+    wanted = job.wanted
+    if job.state is JobState.WAITING and now > wanted.deadline:
+        bury(store, job, now, str(TooLate(wanted.deadline - wanted.submitted)))
+    elif job.state is JobState.RUNNING and _was_undone(store, job, now):
+        bury(store, job, now, _UNDONE)
+    else:
         return False
-    runner = store.runners.get(job.runner)
-    if runner is not None and any(claimed is job for claimed in runner.claims):
-        return False
-    bury(store, job, now, _UNDONE)
     return True
+
+
+def _was_undone(store: Store, job: Job, now: float) -> bool:
+    """Tell whether an undo has brought *job* back as running: no runner has it."""
+    runner = store.runners.get(job.runner)
+    has_it = runner is not None and any(claimed is job for claimed in runner.claims)
+    return now - job.since >= AGAIN and not has_it
 
 
 def _move_on(store: Store, lane: Lane, low: int) -> bool:
     """Let those who begin to read begin at *low*; drop an empty lane."""
     if not lane.jobs and lane.id != COMMON:
+        lane.jobs._p_changed = True  # conflicts with a long transaction that adds a job to it
         del store.lanes[lane.id]
         return True
     if low > lane.low:
@@ -123,12 +147,11 @@ def _move_on(store: Store, lane: Lane, low: int) -> bool:
 
 
 def _trim_again(store: Store) -> bool:
-    """Take places of jobs out of ``again`` that do not wait there any more, from its start."""
-    gone: list[int] = []
-    for number, value in store.again.items():
-        if waits(Entry(*value)) or len(gone) >= AT_ONCE:
-            break
-        gone.append(number)
-    for number in gone[:-1]:  # the last number is never given twice
+    """Take places of jobs out of ``again`` that do not wait there any more."""
+    places = itertools.islice(store.again.items(), AT_ONCE)
+    gone = [number for number, value in places if not waits(Entry(*value))]
+    if gone and gone[-1] == store.again.maxKey():  # its number is never given twice
+        gone.pop()
+    for number in gone:
         del store.again[number]
-    return len(gone) > 1
+    return bool(gone)

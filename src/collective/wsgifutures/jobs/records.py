@@ -60,6 +60,7 @@ class Wanted(NamedTuple):
     then: str = ""  #: the name of the task that gets the result
     secret: bool = False  #: whether its arguments are kept out of what people see
     trace: str = ""  #: the ``traceparent`` of the request that submitted it
+    depth: int = 0  #: how many jobs before it were the same, each submitted by the one before
 
     @property
     def label(self) -> str:
@@ -98,7 +99,7 @@ class Job(Persistent):  # type: ignore[misc]
         self._wanted = _Kept(wanted)
         self.side = Side()
         self.due = due
-        self.since = wanted.submitted
+        self.since = self._counts_from = wanted.submitted
         self._state = JobState.WAITING.value
 
     def __repr__(self) -> str:
@@ -139,9 +140,13 @@ class Job(Persistent):  # type: ignore[misc]
         self._enter(JobState.RUNNING, now)
         return Claim(self.id, self._p_oid, self.generation)
 
+    def has(self, claim: Claim) -> bool:
+        """Tell whether the job runs, and *claim* is its last one."""
+        return self.state is JobState.RUNNING and self.generation == claim.generation
+
     def check(self, claim: Claim) -> None:
         """Raise ``ClaimLost`` if *claim* is not the last one, or the job is not running."""
-        if self.state is not JobState.RUNNING or self.generation != claim.generation:
+        if not self.has(claim):
             raise ClaimLost(self.id, self._state)
 
     def finish(self, claim: Claim, result: bytes, now: float) -> None:
@@ -171,16 +176,15 @@ class Job(Persistent):  # type: ignore[misc]
         self._enter(JobState.CANCELLED, now)
 
     def retry(self, now: float) -> None:
-        """Let a dead or cancelled job wait again, with all of its attempts."""
+        """Let a dead or cancelled job wait again, with all of its attempts and its time."""
         self._leave(JobState.DEAD, JobState.CANCELLED)
         self.attempt = self.deaths = 0
         self.due = now
         self.side = Side()
-        self._wanted = _Kept(self.wanted._replace(deadline=now + self._allowed()))
+        allowed = self.wanted.deadline - self._counts_from
+        self._counts_from = now
+        self._wanted = _Kept(self.wanted._replace(deadline=now + allowed))
         self._enter(JobState.WAITING, now)
-
-    def _allowed(self) -> float:
-        return self.wanted.deadline - self.wanted.submitted
 
     def _leave(self, *states: JobState) -> None:
         if self.state not in states:

@@ -6,15 +6,24 @@ database did not change, a look costs nothing, and nothing is written while noth
 A job runs as a visit of its own, in a greenlet or thread of its own, behind all visitors at the
 gate. Only the runner's loop claims jobs and tells of their progress; the end of a job is written
 in the transaction of its work. Between two looks the runner has no connection to the database.
+
+The module is long because the order of a look is read with what it looks at.
 """
 
 from ..kernel.runtime import current as current_runtime
-from ..kernel.runtime import Interrupted
 from ..publisher.zope_audit import layers
 from ..wsgi.job_visit import GIVE_WAY
 from ..wsgi.worker import Worker
 from . import desk
-from .errors import ClaimLost
+from .changes import Changes
+from .changes import find
+from .ends import Ends
+from .ends import fail_at_once
+from .ends import Told
+from .figures import Counting
+from .figures import describe
+from .figures import Figures
+from .figures import Others
 from .index import Index
 from .index import Place
 from .neighbours import find_place
@@ -30,18 +39,16 @@ from .store import make_store
 from .submitting import listeners
 from .work import Attempt
 from .work import find_context
-from collections import Counter
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from functools import partial
 from transaction.interfaces import TransientError
 from typing import Any
-from ZODB.POSException import POSKeyError
 
 import logging
 import random
-import threading
 import time
 import uuid
 
@@ -59,8 +66,12 @@ PURGE_EVERY = 10.0
 #: Seconds until the next look while more jobs wait than may begin.
 SOON = 0.1
 
-#: How often a change is tried that somebody else may make at the same time.
-TRIES = 20
+#: Seconds until a job is looked at again that could not be claimed, for whatever reason.
+BROKEN = 60.0
+
+
+#: An attempt, its lock, and why nothing of it is committed.
+_End = tuple[Attempt, str, BaseException | None]
 
 
 class Runner:
@@ -88,9 +99,11 @@ class Runner:
         kept: Kept | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
-        self.counts: Counter[str] = Counter()  #: what became of attempts: done, failed, lost, ...
+        self.figures = Figures()  #: what it sees and has done
         self.running: dict[str, Attempt] = {}  #: by the id of the job
-        self.index = Index(queues)
+        self._queues = frozenset(queues)
+        self.index = Index(self._queues)
+        self._counting = Counting(self.figures, self.index, Others(claims, self._queues))
         self._worker = worker
         self._database = database
         self._most = most
@@ -100,8 +113,10 @@ class Runner:
         self._place = find_place()
         self._runtime = current_runtime()
         self._wake = self._runtime.signal()
-        self._lock = threading.Lock()  # one change at a time
-        self._unsettled: list[tuple[Attempt, str, BaseException | None]] = []
+        self._changes = Changes(database)
+        self._ends = Ends(self._changes, self.figures)
+        self._unsettled: deque[_End] = deque()  # ends that are not written yet
+        self._known: deque[tuple[Attempt, str]] = deque()  # ends that the index does not know yet
         self._stopping = False
         self._last_tid: Any = None
         self._next_beat = 0.0
@@ -109,6 +124,7 @@ class Runner:
         self._purge = Purge(kept or Kept())
         self._sees_all = not _is_relational(database.storage)
         self._alone = False
+        self._kept_back: Place | None = None  # waits until nothing else runs
 
     def start(self) -> None:
         """Begin to look."""
@@ -125,13 +141,28 @@ class Runner:
         self._stopping = True
         for attempt in list(self.running.values()):
             attempt.stop()
-        if self.running:
-            self._change(self._let_go_of_all)
+        with self._changes.lock:  # what is being claimed is claimed
+            has_some = bool(self.running)
+        if has_some:
+            self._changes.commit(self._let_go_of_all)
+
+    def report(self) -> dict[str, Any]:
+        """Return what the runner does, as plain data: see ``Figures.told``."""
+        attempts = list(self.running.values())
+        return {
+            "runner": self.id,
+            "claims": self._claims and not self._stopping,
+            "queues": sorted(self._queues),
+            "most": self._most,
+            "running": len(attempts),
+            "jobs": describe(attempts),
+            **self.figures.told(),
+        }
 
     # The loop
 
     def _loop(self) -> None:
-        while True:
+        while not _is_closed(self._database):
             self._wake.clear()
             self._runtime.give_way(GIVE_WAY)
             seconds = self._look_safely()
@@ -141,26 +172,39 @@ class Runner:
         try:
             return self._look(time.time())
         except Exception:
-            logger.exception("The runner of jobs could not look for jobs; it looks again soon.")
+            if not _is_closed(self._database):
+                logger.exception("The runner could not look for jobs; it looks again soon.")
             self._last_tid = None
             return 5 * LOOK_EVERY
 
     def _look(self, now: float) -> float:
         """Do what is to be done *now*; return for how long nothing is, in seconds."""
-        unsettled, self._unsettled = self._unsettled, []
-        for end in unsettled:
-            self._note_end(*end)
+        self._look_at_ends()
         if self._has_changed() or self._is_due(now):
             if lanes.need_some(now):
-                self._change(lambda store: lanes.renew(store, now), lanes.renewed)
+                self._changes.commit(lambda store: lanes.renew(store, now), lanes.renewed)
             if self._claims:
                 self._forget(now)
                 self._read()
                 self._claim_some(now)
+            self._counting.is_due = True
+        self._counting.count(self._database, now)
         if self.running and time.monotonic() >= self._next_beat:
             self._beat()
+        return self._pause(now)
+
+    def _look_at_ends(self) -> None:
+        """Write the ends that could not be written, and tell the index of those that are."""
+        for _ in range(len(self._unsettled)):
+            self._note_end(*self._unsettled.popleft())
+        while self._known:
+            attempt, lock = self._known.popleft()
+            self.index.drop(lock)
+            self.index.open(attempt.wanted.queue)
+
+    def _pause(self, now: float) -> float:
         due = self.index.next_look()
-        if self._claims and self.index.oldest() is not None and len(self.running) < self._most:
+        if self._claims and self.index.offers(now) and len(self.running) < self._most:
             due = now + SOON
         return LOOK_EVERY if due is None else max(0.01, min(LOOK_EVERY, due - now))
 
@@ -171,7 +215,9 @@ class Runner:
 
     def _is_due(self, now: float) -> bool:
         due = self.index.next_look()
-        return bool(self.running or len(self._neighbours) or (due is not None and due <= now))
+        if self.index.offers(now) or self._kept_back or (due is not None and due <= now):
+            return True
+        return bool(self.running or len(self._neighbours))
 
     # Looks
 
@@ -183,98 +229,138 @@ class Runner:
                 return
             self.index.read(store)
             for attempt in list(self.running.values()):
-                self._look_at(connection.get(attempt.claim.oid), attempt)
+                self._look_at(find(connection, attempt.claim.oid), attempt)
             dead = self._neighbours.look(store, self._place)
         for id in dead:
-            self._change(partial(self._rescue, id=id))
+            self._ends.rescue(id, self._neighbours)
 
-    def _look_at(self, job: Job, attempt: Attempt) -> None:
-        if job.side.cancel or self._has_lost(job, attempt):
+    def _look_at(self, job: Job | None, attempt: Attempt) -> None:
+        if job is None or job.side.cancel or self._has_lost(job, attempt):
             attempt.cancel()
 
     def _has_lost(self, job: Job, attempt: Attempt) -> bool:
-        if job.state is JobState.DONE:  # it just ended
-            return False
-        return job.state is not JobState.RUNNING or job.generation != attempt.claim.generation
-
-    def _rescue(self, store: Store, id: str) -> bool:
-        record = store.runners.get(id)
-        if record is None:
-            return False
-        for job in desk.rescue(store, record, time.time()):
-            logger.warning(
-                "Job %s (%s) is %s: the process that ran it has ended.",
-                job.id,
-                job.wanted.task,
-                job.state.value,
-            )
-        return True
+        return job.state is not JobState.DONE and not job.has(attempt.claim)  # done: it just ended
 
     def _forget(self, now: float) -> None:
         if now >= self._next_purge:
             self._next_purge = now + random.uniform(0.5, 1.5) * PURGE_EVERY  # noqa: S311
-            self._change(lambda store: self._purge.look(store, now))
+            self._changes.commit(lambda store: self._purge.look(store, now))
 
     # Claims
 
     def _claim_some(self, now: float) -> None:
         """Claim as many jobs as may begin."""
-        while not self._stopping and self._has_room():
-            place = self.index.take(now, *self._neighbours.share)
+        while self._has_room():
+            self._runtime.give_way(GIVE_WAY)
+            place = self._next_place(now)
             if place is None:
                 return
-            if place.entry.alone and self.running:  # it waits until it is alone, and others too
-                self.index.put_off(place, now)
-                return
-            self._runtime.give_way(GIVE_WAY)
             attempt = self._claim_safely(place, now)
             if attempt is not None:
                 self._alone = place.entry.alone
-                self.running[attempt.claim.job] = attempt
-                self._begin(partial(self._run, attempt, place.entry.lock))
+                self.figures.begins(attempt)
+                self._begin_safely(attempt, place.entry.lock)
 
     def _has_room(self) -> bool:
         """Tell whether one more job may run: it should get a slot soon, too."""
-        gate, begun = self._worker.gate, [a for a in self.running.values() if a.has_begun]
-        in_line = gate.jobs_waiting + len(self.running) - len(begun)
-        return len(self.running) < self._most and not self._alone and in_line < gate.slots
+        running = list(self.running.values())
+        in_line = self._worker.gate.jobs_waiting + sum(not one.has_begun for one in running)
+        has_slot = in_line < self._worker.gate.slots
+        return has_slot and len(running) < self._most and not self._alone and not self._stopping
+
+    def _next_place(self, now: float) -> Place | None:
+        """Take the next place; None if no job may begin."""
+        place = self._kept_back or self.index.take(now, *self._neighbours.share)
+        self._kept_back = None
+        if place is not None and place.entry.alone and self.running:
+            self._kept_back = place  # and the others wait for it: else its turn never comes
+            return None
+        return place
 
     def _claim_safely(self, place: Place, now: float) -> Attempt | None:
         """Claim the job of *place*; put the place back if that cannot be written now."""
         try:
-            return self._claim(place, now)
-        except POSKeyError:  # its submission was undone
-            self.index.drop(place.entry.lock)
+            with self._changes.lock:
+                return self._claim(place, now)
         except TransientError:  # somebody else was faster with it, or with what it takes
             self.index.put_off(place, now + SOON)
-        except Exception:
-            self.index.put_off(place, now)
+        except Exception:  # others come first then
+            self.index.put_off(place, now + BROKEN)
             raise
         return None
 
     def _claim(self, place: Place, now: float) -> Attempt | None:
         """Claim the job of *place*; None if it does not wait any more, or has to wait."""
-        with self._lock, desk.changing(self._database) as connection:
-            store, job = make_store(connection), connection.get(place.oid)
-            if job.state is not JobState.WAITING or job.generation != place.entry.generation:
-                self.index.drop(place.entry.lock)
-                return None
-            names = desk.may_claim(store, job, self._limits)
-            if names is None:
-                self.index.put_off(place, now + LOOK_EVERY)
-                return None
-            try:
-                path = find_context(connection, job.wanted, now)
-            except desk.HOPELESS as error:
-                desk.bury(store, job, now, str(error))
-                self.index.drop(place.entry.lock)
-                return None
-            claim = desk.claim(store, job, self.id, names, now)
-            others = [connection.get(a.claim.oid) for a in self.running.values()]
-            desk.beat(store, self.id, self._place, (*others, job))
-            return Attempt(job, claim, path)
+        if self._stopping:
+            self.index.put_off(place, now)
+            return None
+        told: Told = []
+        with desk.changing(self._database) as connection:
+            found = self._decide(connection, place, now, told)
+        self._ends.tell(told)
+        if isinstance(found, Attempt):
+            if not self.running:  # the claim was a heartbeat, too
+                self._next_beat = time.monotonic() + BEAT_EVERY
+            self.running[found.claim.job] = found
+            return found
+        if found is None:
+            self.index.drop(place.entry.lock)
+        else:
+            self.index.put_off(place, found)
+        return None
+
+    def _decide(
+        self, connection: Any, place: Place, now: float, told: Told
+    ) -> Attempt | float | None:
+        """Claim the job of *place*; or return when to look again, None if never."""
+        store, job = make_store(connection), find(connection, place.oid)
+        if job is None:
+            return None
+        if job.state is JobState.RUNNING and job.runner == self.id and job.id not in self.running:
+            desk.let_go(store, job, now)  # a claim was committed after all, whose commit failed
+            return None
+        if job.state is not JobState.WAITING or job.generation != place.entry.generation:
+            return None
+        if job.id in self.running:  # an attempt that has lost its claim has to end first
+            return now + LOOK_EVERY
+        names = desk.may_claim(store, job, self._limits)
+        if names is not None:
+            return self._take_over(store, job, names, now, told)
+        if desk.is_open(store, place.entry.queue, self._limits):
+            return now + LOOK_EVERY
+        self.index.close(place.entry.queue, now + LOOK_EVERY)
+        return now
+
+    def _take_over(
+        self,
+        store: Store,
+        job: Job,
+        names: list[str],
+        now: float,
+        told: Told,
+    ) -> Attempt | None:
+        """Write the claim; None if the attempt has failed at once."""
+        connection = store._p_jar
+        claim = desk.claim(store, job, self.id, names, now)
+        try:
+            path = find_context(connection, job.wanted, now)
+        except TransientError:
+            raise
+        except Exception as error:  # gone, too late; or the site is broken, which people see so
+            told += fail_at_once(store, job, error, now)
+            return None
+        running = [find(connection, attempt.claim.oid) for attempt in list(self.running.values())]
+        claims = (*(one for one in running if one is not None), job)
+        desk.beat(store, self.id, self._place, claims)
+        return Attempt(job, claim, path)
 
     # One job
+
+    def _begin_safely(self, attempt: Attempt, lock: str) -> None:
+        try:
+            self._begin(partial(self._run, attempt, lock))
+        except Exception as error:  # there are too many threads
+            self._note_end(attempt, lock, error)
 
     def _begin(self, run: Callable[[], None]) -> None:
         """Let *run* run beside."""
@@ -289,74 +375,43 @@ class Runner:
     def _note_end(self, attempt: Attempt, lock: str, error: BaseException | None) -> None:
         try:
             if error is not None:
-                self._settle(attempt, error)
+                self._ends.settle(attempt, error)
         except Exception:  # the database is away: until then the job is this runner's
             logger.exception("The end of job %s is not written yet.", attempt.claim.job)
             self._unsettled.append((attempt, lock, error))
             return
-        self.counts["done" if error is None else "failed"] += 1
+        if error is None:
+            self._ends.done(attempt)
+        self.figures.ends(attempt)
         del self.running[attempt.claim.job]
         self._alone = False
-        self.index.drop(lock)
-
-    def _settle(self, attempt: Attempt, error: BaseException) -> None:
-        """Write that nothing of an attempt is committed, unless it is another runner's job now."""
-        try:
-            self._change(partial(self._write_end, attempt, error))
-        except ClaimLost as lost:
-            error = lost
-        logger.warning("Job %s: %s", attempt.claim.job, error)
-
-    def _write_end(self, attempt: Attempt, error: BaseException, store: Store) -> bool:
-        now, job = time.time(), store._p_jar.get(attempt.claim.oid)
-        job.check(attempt.claim)
-        if isinstance(error, Interrupted | TransientError):
-            desk.let_go(store, job, now, desk.SOON)
-        else:
-            desk.settle(store, job, error, now)
-        return True
+        self._known.append((attempt, lock))  # only the loop changes the index
 
     # Changes
 
-    def _change(
-        self, change: Callable[[Store], bool], then: Callable[[], None] = lambda: None
-    ) -> None:
-        """Commit what *change* does, if it does something; again after a conflict."""
-        for again in range(TRIES, 0, -1):
-            try:
-                with self._lock, desk.changing(self._database) as connection:
-                    store = find_store(connection)
-                    if store is None or not change(store):
-                        return
-            except TransientError:
-                if again == 1:
-                    raise
-                time.sleep(0.01)
-            else:
-                then()
-                return
-
     def _beat(self) -> None:
         self._next_beat = time.monotonic() + BEAT_EVERY
-        attempts = list(self.running.values())
+        told = {attempt: attempt.current.told for attempt in list(self.running.values())}
 
         def beat(store: Store) -> bool:
-            jobs = [store._p_jar.get(attempt.claim.oid) for attempt in attempts]
-            desk.beat(store, self.id, self._place, tuple(jobs))
-            for job, attempt in zip(jobs, attempts, strict=True):
-                if attempt.current.told is not None:
-                    job.side.progress, job.side.words = attempt.current.told
+            jobs = {attempt: find(store._p_jar, attempt.claim.oid) for attempt in told}
+            claims = tuple(job for job in jobs.values() if job is not None)
+            desk.beat(store, self.id, self._place, claims)
+            for attempt, job in jobs.items():
+                written = told[attempt]
+                if job is not None and written is not None:
+                    job.side.progress, job.side.words = written
             return True
 
-        self._change(beat)
-        for attempt in attempts:
-            attempt.current.told = None
+        self._changes.commit(beat)
+        for attempt, written in told.items():
+            attempt.current.has_written(written)
 
     def _let_go_of_all(self, store: Store) -> bool:
         now = time.time()
         for attempt in list(self.running.values()):
-            job = store._p_jar.get(attempt.claim.oid)
-            if not self._has_lost(job, attempt) and job.state is JobState.RUNNING:
+            job = find(store._p_jar, attempt.claim.oid)
+            if job is not None and job.has(attempt.claim):
                 desk.let_go(store, job, now)
         return True
 
@@ -365,3 +420,8 @@ def _is_relational(storage: Any) -> bool:
     """Tell whether *storage* does not hear of what other processes commit."""
     *_, innermost = layers(storage)
     return type(innermost).__module__.startswith("relstorage.")
+
+
+def _is_closed(database: Any) -> bool:
+    """Tell whether *database* was closed, as waitress does before its threads have ended."""
+    return "storage" not in vars(database)

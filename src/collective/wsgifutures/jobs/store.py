@@ -57,8 +57,8 @@ def find_job(store: Store | None, id: str) -> Job | None:
     lane = None if store is None else store.lanes.get(lane_id)
     if lane is None or not number.isascii() or not number.isdigit() or len(number) > 18:
         return None
-    found = lane.jobs.get(int(number))
-    return None if found is None else found[0]
+    job, *_ = lane.jobs.get(int(number), (None,))
+    return job if job is not None and job.id == id else None
 
 
 def add_job(lane: Lane, wanted: Wanted, due: float) -> Job:
@@ -67,6 +67,16 @@ def add_job(lane: Lane, wanted: Wanted, due: float) -> Job:
     job = Job(f"{lane.id}-{number}", wanted, due)
     lane.jobs[number] = tuple(entry_of(job))
     return job
+
+
+def open_lane(store: Store, id: str, now: float) -> Lane:
+    """Return the lane of that id, or the common one.
+
+    It may be gone, closed after hours in which nobody submitted, or not seen by a transaction
+    that began before it was made.
+    """
+    lane: Lane | None = store.lanes.get(id)
+    return lane if lane is not None and not is_closed(lane, now) else store.lanes[COMMON]
 
 
 def is_closed(lane: Lane, now: float) -> bool:
@@ -116,7 +126,7 @@ class Lanes:
         """Tell whether ``renew`` should be called: somebody found none, or it is a while ago."""
         return self._missed or now >= self._next_look
 
-    def renew(self, store: Store, now: float, first: bool = False) -> bool:
+    def renew(self, store: Store, now: float) -> bool:
         """Make the lanes that are wanted, in place of those that are full or old.
 
         It is called in a transaction of its own, so that no submission has to do it; after the
@@ -125,14 +135,13 @@ class Lanes:
         Args:
             store: The store.
             now: In seconds since the epoch.
-            first: Make them although nobody has asked for one yet.
         """
         self._next_look = now + 60.0
         with self._lock:
             spent = [id for id in self._free if is_spent(store.lanes.get(id), now)]
             self._free = [id for id in self._free if id not in spent]
             missing = self.wanted - len(self._free) - self._in_use
-        asked = self._missed or first or spent
+        asked = self._missed or spent
         self._made = [uuid.uuid4().hex[:10] for _ in range(missing if asked else 0)]
         store.lanes.update({id: Lane(id, now) for id in self._made})
         return bool(self._made)

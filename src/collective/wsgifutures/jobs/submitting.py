@@ -8,6 +8,7 @@ rolled back takes the jobs with it, as everything else in the ZODB.
 from ..kernel.errors import ArgumentRefused
 from ..traces import ids
 from .allowed import check_may_submit
+from .chains import find_depth
 from .errors import ContextGone
 from .options import Options
 from .options import PRIORITIES
@@ -15,14 +16,13 @@ from .origin import Origin
 from .origin import run_as
 from .origin import take_origin
 from .records import Job
-from .records import Lane
 from .records import Store
 from .records import Wanted
 from .store import add_job
-from .store import COMMON
 from .store import lanes
 from .store import main_connection
 from .store import make_store
+from .store import open_lane
 from AccessControl import getSecurityManager
 from Acquisition import aq_base
 from collections.abc import Callable
@@ -31,8 +31,11 @@ from typing import Any
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
 
+import logging
 import time
 import transaction
+
+logger = logging.getLogger(__name__)
 
 #: Called when a transaction with jobs was committed in this process.
 listeners: list[Callable[[], None]] = []
@@ -56,31 +59,40 @@ def submit(task: Any, options: Options, context: Any, arguments: bytes, lock: st
     site = _find_site(task.name)
     uid = uid_of(context, task.name)
     store = make_store(main_connection(site._p_jar))
-    unique = f"{task.name} {options.key}" if options.key else ""
+    origin = _origin(options)
+    of_site = f"{origin.site} {task.name}"  # another site has other jobs
+    unique = f"{of_site} {options.key}" if options.key else ""
     if unique and (known := _find_unique(store, unique, now)):
         return known
-    wanted = Wanted(
+    wanted = _wanted(task, options, uid, arguments, origin, now)._replace(
+        lock=lock and f"{of_site} {lock}", unique=unique
+    )
+    job = add_job(open_lane(store, _own_lane(), now), wanted, options.due(now))
+    if unique:
+        store.unique[unique] = (job, now + (options.unique_for or 0.0))
+    return job
+
+
+def _wanted(
+    task: Any, options: Options, uid: str, arguments: bytes, origin: Origin, now: float
+) -> Wanted:
+    return Wanted(
         task=task.name,
         title=task.title,
         arguments=arguments,
         context=uid,
-        origin=_origin(options),
+        origin=origin,
         queue=options.queue or task.queue,
         priority=PRIORITIES[options.priority],
         attempts=task.attempts,
         timeout=task.timeout,
         submitted=now,
         deadline=options.due(now) + options.deadline,
-        lock=lock and f"{task.name} {lock}",
-        unique=unique,
         then=options.then.name if options.then is not None else "",
         secret=task.secret,
         trace=ids.headers().get("traceparent", ""),
+        depth=find_depth((task.name, uid, arguments), options),
     )
-    job = add_job(_own_lane(store), wanted, options.due(now))
-    if unique:
-        store.unique[unique] = (job, now + (options.unique_for or 0.0))
-    return job
 
 
 def _find_site(name: str) -> Any:
@@ -118,7 +130,8 @@ def _find_unique(store: Store, unique: str, now: float) -> Job | None:
 # The transaction
 
 
-def _own_lane(store: Store) -> Lane:
+def _own_lane() -> str:
+    """Return the id of the lane of this transaction."""
     txn = transaction.get()
     try:
         submission = txn.data(_Submission)
@@ -128,9 +141,15 @@ def _own_lane(store: Store) -> Lane:
         submission = _Submission()
         txn.set_data(_Submission, submission)
         txn.join(submission)
-    # A transaction that began before the lane was made does not see it.
-    lane: Lane = store.lanes.get(submission.lane) or store.lanes[COMMON]
-    return lane
+    return str(submission.lane)
+
+
+def _tell(listener: Callable[[], None]) -> None:
+    """Tell *listener*; the jobs are committed, so an error is not their submitter's."""
+    try:
+        listener()
+    except Exception:
+        logger.exception("A runner could not be told of new jobs; it finds them by itself.")
 
 
 class _Submission:
@@ -155,7 +174,7 @@ class _Submission:
         """Tell this process's runner."""
         self.tpc_abort(txn)
         for listener in listeners:
-            listener()
+            _tell(listener)
 
     def tpc_abort(self, txn: Any) -> None:
         """Give the lane back, once."""

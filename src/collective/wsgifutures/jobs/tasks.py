@@ -35,6 +35,9 @@ P = ParamSpec("P")
 #: By their names, the tasks that were declared in this process.
 tasks: dict[str, "Task[Any]"] = {}
 
+#: Called in place of each submission, with what would record it: for tests.
+stand_ins: list[Callable[..., Job]] = []
+
 #: The longest pause between two attempts, in seconds.
 LONGEST_PAUSE = 3600.0
 
@@ -48,10 +51,13 @@ class Requested(NamedTuple):
     headers: Mapping[str, str] | None = None
     body: bytes | None = None  #: instead of the form
     path: str = ""  #: instead of that of the context
+    query: str = ""  #: instead of one that is made of the form
 
 
 class Task(Generic[P]):
     """A function declared with ``@task``. ``submit`` asks for its work; a call just calls it."""
+
+    has_result = True  #: whether it returns something
 
     def __init__(
         self,
@@ -77,6 +83,8 @@ class Task(Generic[P]):
         self.backoff = check_seconds("backoff", backoff)
         self.secret = secret
         self.goes_to = goes_to
+        if not isinstance(lock, str) and not callable(lock):
+            raise TypeError(f"lock={lock!r} is neither a text nor a function.")
         self._lock = lock
         _, *others = inspect.signature(function).parameters.values()
         self._signature = inspect.Signature(others)
@@ -121,7 +129,27 @@ class Task(Generic[P]):
         Raises:
             TypeError, ValueError: There is no such option, or it does not take that value.
         """
-        return Submitter(self, Options(**options))
+        return Submitter(self, _check_then(self, Options(**options)))
+
+    def bind(self, args: Any, kwargs: Any) -> dict[str, Any]:
+        """Return the arguments by their names, with defaults, and without the context.
+
+        Raises:
+            TypeError: They do not fit the function.
+        """
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}") from None
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of the arguments that must be given, without the context."""
+        kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        others = self._signature.parameters.values()
+        return tuple(p.name for p in others if p.default is p.empty and p.kind not in kinds)
 
     def take(self, args: Any, kwargs: Any) -> bytes:
         """Return the arguments of a job, packed.
@@ -161,8 +189,16 @@ class Task(Generic[P]):
         return Requested(TASK_VIEW)
 
     def lock_of(self, context: Any, args: Any, kwargs: Any) -> str:
-        """Return what no two jobs hold side by side; empty if there is nothing."""
-        name = self._lock(context, *args, **kwargs) if callable(self._lock) else self._lock
+        """Return what no two jobs hold side by side; empty if there is nothing.
+
+        Raises:
+            TypeError: ``lock=`` gave something else than a text.
+        """
+        if isinstance(self._lock, str):
+            return self._lock
+        name = self._lock(context, *args, **kwargs)
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{self.name}: lock= gave {name!r}, which is not a text.")
         return name or ""
 
     def pause(self, failed: int) -> float:
@@ -175,25 +211,36 @@ class Submitter(Generic[P]):
     """A task with options for one submission."""
 
     def __init__(self, task: Task[P], options: Options) -> None:
-        self._task = task
+        self.task = task
         self._options = options
 
     def __repr__(self) -> str:
-        return f"<task {self._task.name}, {self._options}>"
+        return f"<task {self.task.name}, {self._options}>"
 
     def using(self, **options: Any) -> "Submitter[P]":
         """Return the same with more options."""
-        return Submitter(self._task, dataclasses.replace(self._options, **options))
+        more = dataclasses.replace(self._options, **options)
+        return Submitter(self.task, _check_then(self.task, more))
 
     def submit(self, context: Any, *args: P.args, **kwargs: P.kwargs) -> Job:
         """Record a job with these options; see ``Task.submit``."""
-        return _submit(self._task, self._options, context, args, kwargs)
+        return _submit(self.task, self._options, context, args, kwargs)
+
+
+def _check_then(task: Task[Any], options: Options) -> Options:
+    if options.then is not None and not isinstance(options.then, Task):
+        raise TypeError(f"then={options.then!r} is not a task, as @task makes one of a function.")
+    if options.then is not None and not task.has_result:
+        raise TypeError(f"{task.name} publishes a view and has no result for then={options.then}.")
+    return options
 
 
 def _submit(task: Task[Any], options: Options, context: Any, args: Any, kwargs: Any) -> Job:
-    return submit(
-        task, options, context, task.take(args, kwargs), task.lock_of(context, args, kwargs)
-    )
+    def record() -> Job:
+        packed, lock = task.take(args, kwargs), task.lock_of(context, args, kwargs)
+        return submit(task, options, context, packed, lock)
+
+    return stand_ins[-1](record, task, context, args, kwargs) if stand_ins else record()
 
 
 def find_task(name: str) -> Task[Any]:
@@ -207,7 +254,7 @@ def find_task(name: str) -> Task[Any]:
         module = module.rpartition(".")[0]
         try:
             importlib.import_module(module)
-        except ImportError:
+        except (ImportError, TypeError, ValueError):  # it is no name of a module
             continue
         break
     try:
@@ -238,8 +285,9 @@ def task(function: Any = None, /, *, name: str = "", **options: Any) -> Any:
         timeout: How long an attempt may take, in seconds.
         backoff: The pause after the first failed attempt, in seconds; each further one is
             twice as long, up to an hour, more or less.
-        lock: Jobs with the same lock do not run side by side, and run in order. A text, or a
-            function that gets all arguments and returns one.
+        lock: Jobs of this task in one site with the same lock do not run side by side. They run in
+            order; one that fails goes behind the others. A text, or a function that gets all
+            arguments and returns one.
         secret: Its arguments are told to nobody, and errors are told without their text.
         goes_to: Where the page that follows a job goes at its end, a path below the context.
             Default: the context.
@@ -259,12 +307,16 @@ def check_function(function: Any, name: str) -> None:
     """Refuse a *function* that cannot be a task.
 
     Raises:
-        TypeError: It is ``async def``, has no first argument, or has no name and no *name*.
+        TypeError: It is ``async def`` or a generator, has no first argument, or has no name and
+            no *name*.
     """
     if not callable(function):
         raise TypeError(f"@task is for a function, not for {function!r}.")
     check_not_async(function)
-    if not inspect.signature(function).parameters:
+    if inspect.isgeneratorfunction(function):
+        raise TypeError(f"{dotted_name(function)} is a generator, which nobody would iterate.")
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None or first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
         raise TypeError(
             f"{dotted_name(function)} takes no argument. The first argument of a task is its "
             "context: the object that the job is about."

@@ -3,6 +3,7 @@
 from ..kernel.calls import pack_value
 from ..kernel.errors import ResultRefused
 from ..kernel.waiting import drive
+from ..traces.spans import JobSpan
 from ..wsgi.body import BytesBody
 from ..wsgi.job_visit import JobVisit
 from ..wsgi.worker import Worker
@@ -10,7 +11,6 @@ from .errors import AttemptFailed
 from .errors import AttemptTimeout
 from .errors import ContextGone
 from .errors import TooLate
-from .options import check_seconds
 from .origin import make_environ
 from .publishing import JOB
 from .publishing import Run
@@ -23,7 +23,13 @@ from plone.uuid.interfaces import IUUID
 from typing import Any
 from zope.component.hooks import site as in_site
 
+import logging
 import time
+
+logger = logging.getLogger(__name__)
+
+#: The header of a job's request that has its id, as collective.taskqueue had it.
+ID_HEADER = "X-Task-Id"
 
 #: The largest result that is kept, in bytes.
 LARGEST_RESULT = 256 * 1024
@@ -37,13 +43,20 @@ class Current:
     key: str
     attempt: int
     cancelled: bool = False
+    done: float = 0.0  #: how far it is, from 0 to 1
     told: tuple[float, str] | None = None  #: what the runner has not written yet
 
     def progress(self, done: float, words: str = "") -> None:
         """Tell people how far it is."""
-        if not 0 <= check_seconds("done", done, zero=True) <= 1:
+        if not isinstance(done, int | float) or not 0 <= done <= 1:
             raise ValueError(f"progress({done!r}): give a number from 0 to 1.")
-        self.told = (float(done), str(words)[:200])
+        self.done = float(done)
+        self.told = (self.done, str(words)[:200])
+
+    def has_written(self, told: tuple[float, str] | None) -> None:
+        """Forget what was *told*, unless something newer was meanwhile."""
+        if self.told is told:
+            self.told = None
 
 
 class Attempt(Run):
@@ -60,6 +73,9 @@ class Attempt(Run):
         self.claim = claim
         self.path = path
         self.current = Current(job.id, job.key, job.attempt + 1)
+        self.since: float = job.since  #: when it was claimed, in seconds since the epoch
+        self.waited: float = job.since - job.due  #: how long it might have begun, in seconds
+        self.trace = ""  #: the id of its trace, once it is published
         self.visit: JobVisit | None = None  #: its visit, while it is published
         super().__init__(self.wanted.origin, self._write_done, function=self._work)
         self._until: float | None = None  # set by the first pass
@@ -71,18 +87,27 @@ class Attempt(Run):
         """Publish the job; return why nothing is committed, None if it is done."""
         try:
             environ, body = self._request()
-            with JobVisit(worker, environ, self.wanted.timeout) as visit:
-                self.visit = visit
+            with JobVisit(worker, environ, self.wanted.timeout, self._about()) as visit:
+                self.visit, self.trace = visit, visit.trace
                 response = drive(visit.answer(body))
                 visit.status = int(response.status[:3])
+                if not self.committed:
+                    visit.error = self.error or AttemptFailed(response.status)
             response.close()
         except BaseException as error:
-            return error
+            if not self.committed:
+                return error
+            logger.warning("%s raised %s after it was done.", self, type(error).__qualname__)
         finally:
             self.visit = None
-        if self.committed:
-            return None
-        return self.error or AttemptFailed(response.status)
+        return None if self.committed else self.error or AttemptFailed(response.status)
+
+    def _about(self) -> JobSpan:
+        """Return what the attempt's span says of it."""
+        wanted = self.wanted
+        return JobSpan(
+            wanted.task, wanted.queue, self.claim.job, self.current.attempt, wanted.trace
+        )
 
     def _request(self) -> tuple[dict[str, Any], BytesBody | None]:
         """Return the environ that is published, and its body."""
@@ -96,8 +121,9 @@ class Attempt(Run):
             view=wanted.view,
             method=wanted.method,
             form=wanted.form,
-            headers=wanted.headers,
+            headers={**(wanted.headers or {}), ID_HEADER: self.claim.job},
             body=wanted.body,
+            query=wanted.query,
         )
         environ[JOB] = self
         body = environ["wsgi.input"].read()
@@ -124,7 +150,7 @@ class Attempt(Run):
     def begin(self) -> None:
         """Begin a pass. The time in line behind visitors is none of the job's."""
         super().begin()
-        if getattr(self, "_until", 0.0) is None:
+        if self._until is None:
             self._until = time.monotonic() + self.wanted.timeout
 
     def _work(self, context: Any, request: Any) -> Any:

@@ -5,6 +5,7 @@ There is no lock: if two threads count in the same instant, one duration may be 
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Sequence
 from itertools import accumulate
 
 import math
@@ -17,27 +18,32 @@ RECENT = 500
 
 
 class Durations:
-    """Durations of one kind, in seconds."""
+    """Durations of one kind, in seconds.
 
-    def __init__(self) -> None:
+    Args:
+        bounds: The upper bounds of the counts.
+    """
+
+    def __init__(self, bounds: Sequence[float] = BOUNDS) -> None:
+        self._bounds = bounds
         self.total = 0.0  #: the sum of all durations
         self.recent: deque[float] = deque(maxlen=RECENT)
-        self._counts = [0] * (len(BOUNDS) + 1)
+        self._counts = [0] * (len(bounds) + 1)
 
     def add(self, seconds: float) -> None:
         """Count a duration of *seconds*."""
-        self._counts[bisect_left(BOUNDS, seconds)] += 1
+        self._counts[bisect_left(self._bounds, seconds)] += 1
         self.total += seconds
         self.recent.append(seconds)
 
     def buckets(self) -> dict[str, int]:
         """Return how many durations are within each bound; the last bound is ``+Inf``."""
-        return buckets(self._counts)
+        return buckets(self._counts, self._bounds)
 
 
-def buckets(counts: list[int]) -> dict[str, int]:
+def buckets(counts: list[int], bounds: Sequence[float] = BOUNDS) -> dict[str, int]:
     """Return how many are up to each bound, ``+Inf`` the last; *counts* has those in between."""
-    names = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+    names = [*(f"{bound:g}" for bound in bounds), "+Inf"]
     return dict(zip(names, accumulate(counts), strict=True))
 
 

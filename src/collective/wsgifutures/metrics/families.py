@@ -78,6 +78,44 @@ OF_UPSTREAM = (
 )
 
 
+def _in_jobs(name: str) -> Callable[[dict[str, Any]], float]:
+    return lambda jobs: float(jobs[name])
+
+
+def _in_totals(name: str) -> Callable[[dict[str, Any]], float]:
+    return lambda jobs: float(jobs["totals"][name])
+
+
+def _ended(name: str, what: str) -> Number:
+    return Number(f"jobs_{name}", Kind.COUNTER, _in_totals(name), what)
+
+
+#: Metrics of the runner of jobs in a worker, each read from its part of the snapshot.
+OF_RUNNER = (
+    Number(
+        *("jobs_runner", Kind.GAUGE, _in_jobs("claims")),
+        "1 if the worker runs jobs, 0 if jobs are only submitted there",
+    ),
+    Number("jobs_running", Kind.GAUGE, _in_jobs("running"), "Jobs that run now"),
+    Number("jobs_running_limit", Kind.GAUGE, _in_jobs("most"), "How many jobs may run (max_jobs)"),
+    Number(
+        *("jobs_dead", Kind.GAUGE, _in_jobs("dead")),
+        "Dead jobs of the database, the same for all its workers",
+    ),
+    _ended("done", "Jobs that were done"),
+    _ended("failed", "Attempts at jobs that failed and are tried again"),
+    Number(
+        *("jobs_died", Kind.COUNTER, _in_totals("dead")),
+        "Jobs that ran out of attempts, or that nobody could do",
+    ),
+    _ended("cancelled", "Running jobs that were cancelled"),
+    _ended("rescued", "Jobs whose process had ended, and that wait again"),
+    _ended("lost", "Attempts that came too late: the job was another worker's by then"),
+    _ended("conflicts", "Attempts that ended with a conflict in the database"),
+    _ended("stopped", "Attempts that the stop of the worker ended"),
+)
+
+
 def families(snapshots: Iterable[Snapshot]) -> Iterator[Metric]:
     """Yield the metrics of all workers that the *snapshots* are of."""
     snapshots = list(snapshots)
@@ -91,6 +129,7 @@ def families(snapshots: Iterable[Snapshot]) -> Iterator[Metric]:
     ]
     yield from _of_each(OF_UPSTREAM, ["worker", "upstream"], upstreams)
     yield _attempts(upstreams)
+    yield from _of_runners([one for one in snapshots if one.get("jobs")])
 
 
 def _of_each(
@@ -137,4 +176,47 @@ def _attempts(upstreams: list[tuple[list[str], list[dict[str, Any]]]]) -> Metric
         bounds = hosts[0]["buckets"]
         buckets = [(bound, sum(host["buckets"][bound] for host in hosts)) for bound in bounds]
         family.add_metric(labels, buckets, sum(host["seconds"] for host in hosts))
+    return family
+
+
+def _of_runners(snapshots: list[Snapshot]) -> Iterator[Metric]:
+    runners = [([one["worker"]], one["jobs"]) for one in snapshots]
+    yield from _of_each(OF_RUNNER, ["worker"], runners)
+    yield from _waiting(snapshots)
+    yield _jobs_took("jobs_delay_seconds", "From when jobs might begin until they began", runners)
+    yield _jobs_took("jobs_run_seconds", "How long attempts at jobs took", runners)
+
+
+def _waiting(snapshots: list[Snapshot]) -> Iterator[Metric]:
+    """Yield how many jobs wait in each queue, for how long, and whether the worker serves it."""
+    names = ("jobs_waiting", "jobs_oldest_seconds", "jobs_served")
+    waiting, oldest, served = (
+        GaugeMetricFamily(PREFIX + name, what, labels=["worker", "queue"])
+        for name, what in zip(names, _OF_QUEUES, strict=True)
+    )
+    for one in snapshots:
+        jobs = one["jobs"]
+        for queue in sorted({*jobs["waiting"], *jobs["oldest"], *jobs["queues"]}):
+            labels = [one["worker"], queue]
+            due = jobs["oldest"].get(queue, one["at"])
+            serves = jobs["claims"] and (not jobs["queues"] or queue in jobs["queues"])
+            waiting.add_metric(labels, jobs["waiting"].get(queue, 0))
+            oldest.add_metric(labels, max(0.0, one["at"] - due))
+            served.add_metric(labels, float(serves))
+    yield from (waiting, oldest, served)
+
+
+_OF_QUEUES = (
+    "Jobs of the queue that wait, the same for all workers of a database",
+    "How long the oldest job of the queue might have begun",
+    "1 if the worker runs jobs of the queue",
+)
+
+
+def _jobs_took(name: str, what: str, runners: list[tuple[list[str], Any]]) -> Metric:
+    family = HistogramMetricFamily(PREFIX + name, what, labels=["worker"])
+    part = name.removeprefix("jobs_").removesuffix("_seconds")
+    for labels, jobs in runners:
+        buckets = list(jobs[f"{part}_buckets"].items())
+        family.add_metric(labels, buckets, jobs[f"{part}_seconds"])
     return family

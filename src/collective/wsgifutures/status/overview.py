@@ -12,6 +12,7 @@ from .history import EACH
 from .history import POINTS
 from .snapshot import NUMBERS
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -48,6 +49,7 @@ def of(snapshots: Sequence[Snapshot], now: float, site: str = "/") -> dict[str, 
         "upstreams": _upstreams(fresh),
         "last": _last(fresh, site),
         "history": _history(fresh, now),
+        "jobs": _jobs(fresh, now, site),
     }
 
 
@@ -88,6 +90,55 @@ def _holds(fresh: Iterable[Snapshot], now: float, site: str) -> Iterable[dict[st
 def _worker(snapshot: Snapshot, now: float) -> dict[str, Any]:
     names = ("worker", "pid", "started", "at", "stale", "counts", "totals")
     return {**{name: snapshot[name] for name in names}, "age": max(0.0, now - snapshot["at"])}
+
+
+def _jobs(fresh: Iterable[Snapshot], now: float, site: str) -> dict[str, Any]:
+    """Return what the runners do.
+
+    All runners see the same jobs wait. So these numbers are the largest of all runners, and those
+    of what a runner does are sums.
+    """
+    found = [(snapshot["worker"], snapshot["jobs"]) for snapshot in fresh if "jobs" in snapshot]
+    runners = [jobs for _, jobs in found]
+    listed = [{**job, "worker": name} for name, jobs in found for job in jobs["jobs"]]
+    visible = [job for job in listed if is_below(job["site"], site)]
+    running = sum(jobs["running"] for jobs in runners)
+    oldest = _merge(min, (jobs["oldest"] for jobs in runners))
+    return {
+        "runners": sum(jobs["claims"] for jobs in runners),
+        "most": sum(jobs["most"] for jobs in runners if jobs["claims"]),
+        "running": running,
+        "jobs": sorted(
+            ({**job, "age": max(0.0, now - job["since"])} for job in visible), key=_since
+        ),
+        "more_jobs": max(0, running - len(visible)),
+        "waiting": _merge(max, (jobs["waiting"] for jobs in runners)),
+        "oldest": {queue: max(0.0, now - due) for queue, due in oldest.items()},
+        "unserved": _unserved(runners),
+        "dead": max((jobs["dead"] for jobs in runners), default=0),
+        "totals": _sum(jobs["totals"] for jobs in runners),
+        "recent": _sum(jobs["recent"] for jobs in runners),
+    }
+
+
+def _since(job: Mapping[str, Any]) -> float:
+    return float(job["since"])
+
+
+def _merge(choose: Callable[..., Any], each: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return for each name the value to *choose* of those that *each* has."""
+    found: dict[str, list[Any]] = {}
+    for mapping in each:
+        for name, value in mapping.items():
+            found.setdefault(name, []).append(value)
+    return {name: choose(found[name]) for name in sorted(found)}
+
+
+def _unserved(runners: list[Mapping[str, Any]]) -> list[str]:
+    """Return the queues that wait, and that no runner of this host serves."""
+    served = [set(jobs["queues"]) for jobs in runners if jobs["claims"]]
+    queues = {queue for jobs in runners for queue in jobs["waiting"]}
+    return sorted(q for q in queues if not any(not each or q in each for each in served))
 
 
 def _sum(numbers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ..kernel.numbers import Kind
 from ..kernel.numbers import Number
 from ..traces.paths import render_path
 from ..upstreams.figures import all_figures
+from ..wsgi.joints import joints
 from ..wsgi.record import COUNTERS
 from ..wsgi.record import Happened
 from ..wsgi.record import Held
@@ -79,6 +80,7 @@ def of_worker(sender: Sender, worker: Worker, at: float, history: list[list[floa
         "upstreams": all_figures(),
         "last": [_event(one) for one in list(worker.record.last)[::-1]],
         "history": history,
+        **{name: part for joint in joints for name, part in joint.report().items()},
     }
 
 

@@ -1,12 +1,14 @@
-"""The fixture ``futures`` for pytest. In ``conftest.py``::
+"""The fixtures ``futures`` and ``submitted_jobs`` for pytest. In ``conftest.py``::
 
     pytest_plugins = ["collective.wsgifutures.testing.fixtures"]
 
-It imports nothing of Zope: a test that publishes with Zope brings its own layer.
+It imports nothing of Zope, as long as no test asks for ``submitted_jobs``: a test that publishes
+with Zope brings its own layer.
 """
 
 from .futures import Futures
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,18 @@ def futures(request: pytest.FixtureRequest) -> Iterator[Futures]:
     """All futures of the test. ``futures.settle`` says what each of them gives."""
     failed_before = request.session.testsfailed
     with Futures() as made:
+        yield made
+        if request.session.testsfailed != failed_before:
+            made.unexpected.clear()  # the test's own failure is reported already
+
+
+@pytest.fixture
+def submitted_jobs(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """All jobs that the test submits: ``submitted_jobs.allow`` says which ones it may."""
+    from .jobs import SubmittedJobs
+
+    failed_before = request.session.testsfailed
+    with SubmittedJobs() as made:
         yield made
         if request.session.testsfailed != failed_before:
             made.unexpected.clear()  # the test's own failure is reported already

@@ -1,6 +1,7 @@
-"""A layer for zope.testrunner, which gives each test of a class ``self.layer["futures"]``.
+"""Layers for zope.testrunner, which give each test of a class ``self.layer["futures"]``, and
+``self.layer["submitted_jobs"]``.
 
-It has no site and no ZCML. Put it beside the layer that has them::
+They have no site and no ZCML. Put them beside the layer that has them::
 
     ACME_FUNCTIONAL = FunctionalTesting(bases=(ACME_FIXTURE, FUTURES), name="Acme:Functional")
 """
@@ -29,3 +30,27 @@ class FuturesLayer(Layer):  # type: ignore[misc]
 
 #: The layer to use.
 FUTURES = FuturesLayer()
+
+
+class SubmittedJobsLayer(Layer):  # type: ignore[misc]
+    """Lets no job be submitted that the test does not allow."""
+
+    defaultBases = ()
+
+    def testSetUp(self) -> None:
+        """Begin without any job."""
+        from .jobs import SubmittedJobs
+
+        self["submitted_jobs"] = SubmittedJobs().__enter__()
+
+    def testTearDown(self) -> None:
+        """Let all jobs be submitted again."""
+        submitted_jobs = self["submitted_jobs"]
+        del self["submitted_jobs"]
+        # An error here would not fail a test, but end the run.
+        submitted_jobs.unexpected.clear()
+        submitted_jobs.__exit__(None, None, None)
+
+
+#: The layer to use.
+SUBMITTED_JOBS = SubmittedJobsLayer()

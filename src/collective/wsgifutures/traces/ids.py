@@ -54,6 +54,16 @@ def begin(environ: Mapping[str, Any]) -> tuple[Trace, spans.Span]:
     return of(environ), span
 
 
+def begin_job(about: spans.JobSpan) -> tuple[Trace, spans.Span]:
+    """Return the trace of an attempt at a job, and its span, which is the current one now.
+
+    The trace is the attempt's own; its span links to the one of the request that submitted it.
+    """
+    span = spans.of_job(about)
+    span.__enter__()
+    return Trace(_current_span() if span is not spans.NONE else uuid.uuid4().hex), span
+
+
 def of(environ: Mapping[str, Any]) -> Trace:
     """Return the trace of an incoming request whose span is the current one."""
     header = environ.get("HTTP_TRACEPARENT")

@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry: one for each request, in it one for each pass and each future.
+"""Spans of OpenTelemetry: one for each request or job, in it one for each pass and each future.
 
 OpenTelemetry's API is optional. If it is installed, nothing is done before the SDK, which
 records spans, is set up. A request that is not sampled has one span, which is not recorded, and
@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import contextvars
@@ -105,6 +106,9 @@ class Span:
     def answered(self, status: int) -> None:
         """Add the status of the answer."""
 
+    def failed(self, error: BaseException) -> None:
+        """Note an error that is not raised, by the name of its class."""
+
 
 NONE = Span()
 
@@ -136,6 +140,9 @@ class _Span(Span):
         self._span.set_attribute("http.response.status_code", status)
         if status >= self._errors:
             fail(self._span, str(status))
+
+    def failed(self, error: BaseException) -> None:
+        fail(self._span, type(error).__qualname__)
 
 
 class _PassSpan(_Span):
@@ -181,6 +188,41 @@ def of_request(environ: Mapping[str, Any]) -> Span:
         "HTTP" if method == "_OTHER" else method, context, trace.SpanKind.SERVER, attributes
     )
     return _Span(span)
+
+
+class JobSpan(NamedTuple):
+    """What the span of an attempt at a job says: no argument, and no user."""
+
+    task: str  #: the name of the task
+    queue: str
+    job: str  #: the id of the job
+    attempt: int  #: its number, from 1
+    submitted_in: str = ""  #: the ``traceparent`` of the request that submitted the job
+
+
+def of_job(about: JobSpan) -> Span:
+    """Return the span of an attempt at a job, which begins a trace.
+
+    It links to the span of the request that submitted the job: that one has ended, and one
+    request may submit thousands of jobs, which run for days.
+    """
+    maker = tracer()
+    if maker is None:
+        return NONE
+    trace = api().trace
+    attributes = {
+        "wsgifutures.task": about.task,
+        "wsgifutures.queue": about.queue,
+        "wsgifutures.job": about.job,
+        "wsgifutures.attempt": about.attempt,
+    }
+    submitter = api().w3c.extract({"traceparent": about.submitted_in}, api().context.Context())
+    span = trace.get_current_span(submitter).get_span_context()
+    links = [trace.Link(span)] if span.is_valid else None
+    root = api().context.Context()
+    return _Span(
+        maker.start_span(about.task, root, trace.SpanKind.CONSUMER, attributes, links), context=root
+    )
 
 
 def of_pass(number: int, view: Callable[[], str]) -> Span:

@@ -10,6 +10,10 @@ from ..kernel.runtime import current
 from ..kernel.runtime import WorkerStops
 from ..kernel.sites import SiteSettings
 from ..kernel.waiting import Steps
+from ..traces.ids import begin_job
+from ..traces.ids import Trace
+from ..traces.spans import JobSpan
+from ..traces.spans import Span
 from .body import Body
 from .visit import Attempt
 from .visit import Response
@@ -17,6 +21,9 @@ from .visit import Visit
 from .worker import Environ
 from .worker import Worker
 from typing import Self
+
+#: What the span of a job says that nobody has named.
+NAMELESS = JobSpan("job", "", "", 1)
 
 #: For how long jobs let visitors go first who are not in line at the gate yet, in seconds. Where
 #: visitors always come, jobs get their share at the gate after that.
@@ -32,12 +39,18 @@ class JobVisit(Visit):
         worker: The worker whose slots publish the job.
         environ: The WSGI environ of each pass, ``CONTENT_LENGTH`` too.
         deadline: Seconds from the begin of the first pass until the last pass, if it waits.
+        about: What its span says of the job.
     """
 
-    __slots__ = ("_deadline", "_stops")
+    __slots__ = ("_about", "_deadline", "_stops", "error")
 
-    def __init__(self, worker: Worker, environ: Environ, deadline: float) -> None:
+    def __init__(
+        self, worker: Worker, environ: Environ, deadline: float, about: JobSpan = NAMELESS
+    ) -> None:
         super().__init__(worker, environ)
+        #: Why nothing of the job is committed, though it was answered; for its span.
+        self.error: BaseException | None = None
+        self._about = about
         self._deadline = deadline
         self._stops = False
 
@@ -45,6 +58,11 @@ class JobVisit(Visit):
         super().__enter__()
         self._prepare(_JobHold, self._deadline)
         return self
+
+    @property
+    def trace(self) -> str:
+        """The id of its trace."""
+        return self._trace.id
 
     def stop(self) -> None:
         """Let ``answer`` raise ``WorkerStops`` before its next pass. May be called in any thread.
@@ -89,6 +107,14 @@ class JobVisit(Visit):
                 yield from self.waiter.wait()
         if self._stops:
             raise WorkerStops
+
+    def _begin_trace(self) -> tuple[Trace, Span]:
+        return begin_job(self._about)
+
+    def _note_answer(self) -> None:
+        """Note an error; a job has no answer that anybody gets."""
+        if self.error is not None:
+            self.span.failed(self.error)
 
     def _log(self) -> None:
         """Log nothing: a job that takes long is no slow request."""

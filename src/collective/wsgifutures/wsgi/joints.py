@@ -40,6 +40,14 @@ class Joint:
         """Return the folder in which the instance keeps files, None if there is none."""
         return None
 
+    def describe(self, settings: Any) -> str:
+        """Return what the worker's first line in the log says of the room; empty: nothing."""
+        return ""
+
+    def report(self) -> dict[str, Any]:
+        """Return what the worker's snapshot has of the room: parts by their names, for JSON."""
+        return {}
+
     def clean_up(self) -> None:
         """Drop what the publisher keeps per thread of a request, after each pass."""
 

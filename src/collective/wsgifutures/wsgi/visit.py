@@ -98,9 +98,12 @@ class Visit:
         self._is_held = False
 
     def __enter__(self) -> Self:
-        self._trace, self.span = ids.begin(self.environ)
+        self._trace, self.span = self._begin_trace()
         self._token = ids.current.set(self._trace)
         return self
+
+    def _begin_trace(self) -> tuple[ids.Trace, spans.Span]:
+        return ids.begin(self.environ)
 
     def __exit__(self, kind: type[BaseException] | None, *raised: Any) -> None:
         self._failed = kind is not None
@@ -203,8 +206,12 @@ class Visit:
             self.span.tell(waited=self.hold.waited, ended=self._describe_end())
         if self._call_spans is not None:
             self._call_spans.end()
-        self.span.answered(self.status)
+        self._note_answer()
         self.span.__exit__(*raised)
+
+    def _note_answer(self) -> None:
+        """Note in the span how the request was answered."""
+        self.span.answered(self.status)
 
     def _describe_end(self) -> str:
         """Return how the visit ended, in one word."""

@@ -101,7 +101,8 @@ class Worker:
         if self._started:
             return
         self._started = True
-        tell("%s", self._describe())
+        told = (self._describe(), *(joint.describe(self.settings) for joint in joints))
+        tell("%s", " ".join(filter(None, told)))
         self.monitor.start()
         for joint in joints:
             joint.worker_starts(self)

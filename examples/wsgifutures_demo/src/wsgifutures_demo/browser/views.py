@@ -9,7 +9,10 @@ from ..calls import too_slow
 from ..query import BadQuery
 from ..query import seconds
 from ..query import whole_number
+from ..tasks import EXPORT
+from ..tasks import export
 from .parts import Part
+from collective.wsgifutures import accepted
 from collective.wsgifutures import fragment
 from collective.wsgifutures import FutureTimeout
 from collective.wsgifutures import gather
@@ -177,6 +180,26 @@ class HoldTimeout(Page):
                 raise
             answer = f"The view caught this error: {error}"
         return self.index(answers=[answer])
+
+
+class JobExport(Page):
+    title = "A long export"
+    lead = "The button submits a job. It is done after the answer, and a page shows how far it is."
+    sources = (export,)
+
+    def render(self):
+        if self.request.method != "POST":
+            return self.index(button="Export the catalogue")
+        job = export.submit(self.context, self.seconds)
+        return accepted(job)
+
+
+class JobExported(Page):
+    title = "The exported catalogue"
+    lead = "The job has written it into the ZODB, together with “done”."
+
+    def render(self):
+        return self.index(answers=IAnnotations(self.context).get(EXPORT, ()))
 
 
 class Demo(BrowserView):

@@ -78,7 +78,7 @@
     fresh.innerHTML = html;
     const focused = parts.contains(document.activeElement) ? document.activeElement : null;
     morphNamed(parts, fresh);
-    if (focused && !focused.isConnected) document.getElementById("futures-held")?.focus();
+    if (focused && !focused.isConnected) parts.querySelector("h2[tabindex]")?.focus();
     renewed = performance.now();
   }
 

@@ -20,6 +20,8 @@ class Page(Parts):
     """The page of the live status."""
 
     page_title = _("Live status")
+    name = "@@futures-status"
+    lead: Any = _("What visitors wait for right now, in all workers of this host.")
 
     index = ViewPageTemplateFile("page.pt")
 
@@ -43,12 +45,21 @@ class Page(Parts):
     @property
     def refresh_url(self) -> str:
         """The address of the refresh."""
-        return self.url("@@futures-status-data", **self.kept)
+        return self.url(f"{self.name}-data", **self.kept)
+
+    @property
+    def tabs(self) -> list[dict[str, Any]]:
+        """The tabs of the status."""
+        tabs = {"@@futures-status": _("Responses"), "@@futures-jobs": _("Jobs")}
+        return [
+            {"title": title, "url": self.url(name), "is_open": name == self.name}
+            for name, title in tabs.items()
+        ]
 
     @property
     def here_url(self) -> str:
         """The address of the page, with its query."""
-        return self.url(**self.kept)
+        return self.url(self.name, **self.kept)
 
     @property
     def login_url(self) -> str:

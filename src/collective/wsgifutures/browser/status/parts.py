@@ -77,6 +77,7 @@ class Tile(NamedTuple):
     value: int
     most: int | None
     note: Any
+    may_warn: bool = True
 
     @property
     def share(self) -> int:
@@ -86,6 +87,8 @@ class Tile(NamedTuple):
     @property
     def level(self) -> str:
         """How the tile looks."""
+        if not self.may_warn:
+            return "calm"
         if self.most is None:
             return "much" if self.value else "calm"
         return "much" if self.share >= NEARLY else "calm"
@@ -145,6 +148,8 @@ class Parts(StatusView):
     """The parts, and what their template asks for."""
 
     parts = ViewPageTemplateFile("parts.pt")
+    empty = ViewPageTemplateFile("empty.pt")  #: why there is nothing to show
+    above = ViewPageTemplateFile("above.pt")  #: silent workers, and the tiles
     age = staticmethod(words.age)
     upstream_labels = NUMBERS
 

@@ -1,6 +1,7 @@
 """The status in words: the texts for a number, a limit and the state of a breaker."""
 
 from ...interfaces import _
+from ...jobs.records import JobState
 
 #: The icon, the colour and the words for each state of a breaker. The words stand on the page,
 #: since not everybody can tell the colours apart.
@@ -26,6 +27,27 @@ LIMITS = {
     "max_waiting": _("the limit of requests that wait for a slot is reached"),
     "max_wait": _("the wait for a slot was too long"),
     "max_bodies": _("the space for uploads is full"),
+}
+
+#: How attempts at jobs ended.
+JOB_ENDS = {
+    "done": _("done"),
+    "failed": _("failed, and tried again"),
+    "dead": _("dead"),
+    "cancelled": _("cancelled while they ran"),
+    "rescued": _("rescued: their process had ended"),
+    "lost": _("too late: another process had the job"),
+    "conflicts": _("conflicts in the database"),
+    "stopped": _("broken off by a stop of the server"),
+}
+
+#: The states of a job.
+JOB_STATES = {
+    JobState.WAITING: _("waiting"),
+    JobState.RUNNING: _("running"),
+    JobState.DONE: _("done"),
+    JobState.DEAD: _("dead"),
+    JobState.CANCELLED: _("cancelled"),
 }
 
 

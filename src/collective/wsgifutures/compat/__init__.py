@@ -26,26 +26,26 @@ submitted, and its outcome is kept with the request that Zope publishes.
 One module, since views and ``except`` clauses take all of these names from one.
 """
 
-from .kernel.arguments import foreign
-from .kernel.arguments import take
-from .kernel.arguments import take_closure
-from .kernel.arguments import Unfit
-from .kernel.calls import Call
-from .kernel.calls import CallState
-from .kernel.calls import Outcome
-from .kernel.calls import Returned
-from .kernel.errors import ArgumentRefused
-from .kernel.errors import FuturesError
-from .kernel.errors import ResultRefused
-from .kernel.errors import StandsForSuspension
-from .kernel.executors import kind_of
-from .kernel.futures import Future
-from .kernel.futures import gives_default
-from .kernel.futures import settle_in_place
-from .kernel.names import dotted_name
-from .kernel.passes import holding_pass
-from .kernel.passes import Pass
-from .traces import ids
+from ..kernel.arguments import foreign
+from ..kernel.arguments import take
+from ..kernel.arguments import take_closure
+from ..kernel.arguments import Unfit
+from ..kernel.calls import Call
+from ..kernel.calls import CallState
+from ..kernel.calls import Outcome
+from ..kernel.calls import Returned
+from ..kernel.errors import ArgumentRefused
+from ..kernel.errors import FuturesError
+from ..kernel.errors import ResultRefused
+from ..kernel.errors import StandsForSuspension
+from ..kernel.executors import kind_of
+from ..kernel.futures import Future
+from ..kernel.futures import gives_default
+from ..kernel.futures import settle_in_place
+from ..kernel.names import dotted_name
+from ..kernel.passes import holding_pass
+from ..kernel.passes import Pass
+from ..traces import ids
 from collections.abc import Callable
 from collections.abc import Hashable
 from types import FunctionType

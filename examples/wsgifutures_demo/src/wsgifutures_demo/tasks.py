@@ -1,0 +1,20 @@
+"""The tasks of the demo: work that is done after the answer."""
+
+from .calls import slow
+from collective.wsgifutures import current_job
+from collective.wsgifutures import task
+from zope.annotation.interfaces import IAnnotations
+
+EXPORT = "wsgifutures_demo.export"
+SHELVES = 15
+
+
+@task(title="Export the catalogue", goes_to="@@job-exported")
+def export(context, seconds):
+    """Ask the slow service for each shelf, and write down what it says."""
+    shelves = []
+    for n in range(SHELVES):
+        current_job().progress(n / SHELVES, f"{n} of {SHELVES} shelves")
+        shelves.append(slow(seconds, f"Shelf {n + 1}"))  # held: no slot meanwhile
+    IAnnotations(context)[EXPORT] = tuple(shelves)
+    return f"{len(shelves)} shelves"

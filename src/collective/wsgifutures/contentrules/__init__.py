@@ -1,0 +1,1 @@
+"""The action of content rules that submits a task."""

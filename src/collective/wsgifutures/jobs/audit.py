@@ -1,0 +1,80 @@
+"""The checks before a worker may serve that are about jobs: does anybody run them?"""
+
+from ..publisher.joint import WAITING_STORAGES
+from ..publisher.zope_audit import layers
+from ..wsgi.findings import Finding
+from ..wsgi.findings import ok
+from ..wsgi.findings import warning
+from ..wsgi.settings import Settings
+from . import desk
+from .neighbours import find_place
+from .neighbours import is_dead
+from .records import Entry
+from .records import JobState
+from .records import Store
+from .store import find_store
+from .store import jobs_of
+from collections.abc import Iterator
+from itertools import chain
+from itertools import islice
+from typing import Any
+
+import time
+
+#: How many of the newest places in the lines are looked at.
+FAR = 1_000
+
+#: Seconds that a job may wait until its queue counts as forgotten.
+LATE = 60.0
+
+
+def of_jobs(database: Any, settings: Settings) -> Iterator[Finding]:
+    """Check that jobs of *database* which are submitted here are run, with these *settings*."""
+    if settings.jobs:
+        yield ok("jobs", f"Jobs run here: at most {settings.max_jobs} at a time.")
+    elif not _is_served(database):
+        yield warning(
+            "jobs",
+            "jobs is off, and no other process can open this database (FileStorage): the jobs that "
+            "are submitted here wait for ever.",
+            "Leave out WSGIFUTURES_JOBS=off, or move the database to ZEO or RelStorage.",
+        )
+    else:
+        yield _runners_elsewhere(database)
+
+
+def _is_served(database: Any) -> bool:
+    """Tell whether several processes can open *database*."""
+    packages = {type(layer).__module__.partition(".")[0] for layer in layers(database.storage)}
+    return not packages.isdisjoint(WAITING_STORAGES)
+
+
+def _runners_elsewhere(database: Any) -> Finding:
+    with desk.changing(database) as connection:
+        store, now = find_store(connection), time.time()
+        late = [] if store is None or _somebody_runs_jobs(store) else list(_late(store, now))
+    if not late:
+        return ok("jobs", "Jobs are submitted here and run elsewhere.")
+    seconds = now - min(entry.due for entry in late)
+    queues = ", ".join(sorted({entry.queue for entry in late}))
+    return warning(
+        "jobs",
+        f"No process runs jobs now: {len(late)} wait, the oldest for {seconds:.0f} s (queues: "
+        f"{queues}).",
+        "Start a process that runs jobs, or leave out WSGIFUTURES_JOBS=off in one that serves.",
+    )
+
+
+def _somebody_runs_jobs(store: Store) -> bool:
+    here = find_place()
+    return any(not is_dead(runner, 0.0, here) for runner in store.runners.values())
+
+
+def _late(store: Store, now: float) -> Iterator[Entry]:
+    """Yield the places of jobs that wait although they might have begun a while ago."""
+    again = (Entry(*value) for value in reversed(store.again.values()))
+    for entry in islice(chain(again, jobs_of(store)), FAR):
+        job = entry.job
+        waits = job.state is JobState.WAITING and job.generation == entry.generation
+        if waits and entry.due < now - LATE and entry.queue not in store.paused:
+            yield entry
