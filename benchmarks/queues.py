@@ -14,6 +14,7 @@ from serving import ROOT
 import base64
 import json
 import os
+import random
 import shutil
 import signal
 import sys
@@ -232,6 +233,7 @@ class Jobs:
         self.rate(20)
         first = self.take(count)
         for number in range(first, first + count):
+            time.sleep(random.random())  # at any time between two looks of a runner
             ask(self.site, "submit", first=number)
             self.wait(number, 1)
         told = ask(self.site, "tell", first=first, count=count)

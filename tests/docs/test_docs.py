@@ -318,6 +318,7 @@ from OFS.SimpleItem import SimpleItem
 context = xmlconfig.file("meta.zcml", Products.Five)
 xmlconfig.file("meta.zcml", Products.Five.viewlet, context=context)
 xmlconfig.file("permissions.zcml", AccessControl, context=context)
+xmlconfig.file("permissions.zcml", Products.CMFCore, context=context)
 xmlconfig.file("configure.zcml", acme_summary, context=context)
 page = implementer(IDocument)(type("Page", (SimpleItem,), {}))()
 request = TestRequest()

@@ -7,6 +7,7 @@ from .test_gate import free_slots
 from .test_gate import Lines
 from .test_gate import run_new
 from .test_gate import wait_until
+from collective.wsgifutures.kernel import gate as gate_of_kernel
 from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import JOB_SHARE
 from collective.wsgifutures.kernel.gate import NoAnswer
@@ -17,6 +18,12 @@ import threading
 import time
 
 pytestmark = pytest.mark.concurrency
+
+
+@pytest.fixture(autouse=True)
+def visitors_are_gone_at_once(monkeypatch):
+    """Tests of the time after a visitor set it themselves."""
+    monkeypatch.setattr(gate_of_kernel, "QUIET", 0.001)
 
 
 def run_job(gate, function, until=None):
@@ -175,7 +182,7 @@ def test_jobs_are_none_of_the_visitors_that_wait():
     assert (gate.waiting, gate.jobs_waiting) == (0, 3)
     gate.check()
     lines.open()
-    assert gate.new._rate.best(time.monotonic()) == 0
+    assert gate.new._served.best(time.monotonic()) == 0
 
 
 def test_job_is_not_refused_where_a_visitor_would_be():
@@ -194,8 +201,9 @@ def test_job_that_finds_no_slot_in_time_leaves_its_line():
     assert (free_slots(lines.gate), lines.gate.jobs_running) == (1, 0)
 
 
-def test_job_that_is_served_at_the_moment_it_gives_up_gives_the_slot_back():
+def test_job_that_is_served_at_the_moment_it_gives_up_gives_the_slot_back(monkeypatch):
     """And is none of the jobs that run."""
+    monkeypatch.setattr(gate_of_kernel, "QUIET", 0)
     lines = LinesWithJobs()
     gate = lines.gate
     leave = gate._leave
@@ -220,3 +228,30 @@ def test_exception_of_a_job_arrives_and_its_place_is_free_again():
     for _ in range(2):
         assert isinstance(raised_by(run_job, gate, fails), ValueError)
     assert (free_slots(gate), gate.jobs_running) == (1, 0)
+
+
+def test_job_waits_until_no_visitor_came_for_a_while(monkeypatch):
+    """Whoever comes next would have to wait for it."""
+    monkeypatch.setattr(gate_of_kernel, "QUIET", 0.2)
+    gate = Gate(2)
+    assert run_job(gate, lambda: "at once") == "at once"  # nobody came yet
+    began = time.monotonic()
+    run_new(gate, lambda: None)
+    run_job(gate, lambda: None)
+    assert 0.2 <= time.monotonic() - began < SECONDS
+
+
+def test_job_gets_its_share_beside_visitors_who_come_one_after_the_other(monkeypatch):
+    """A slot is free all the time, and visitors are there."""
+    monkeypatch.setattr(gate_of_kernel, "QUIET", 60)
+    gate, ran = Gate(2), []
+    run_new(gate, lambda: None)
+    thread = threading.Thread(target=run_job, args=(gate, lambda: ran.append(1)), daemon=True)
+    thread.start()
+    wait_until(lambda: gate.jobs_waiting)
+    for _ in range(JOB_SHARE - 2):
+        run_new(gate, lambda: None)
+    assert not ran
+    run_new(gate, lambda: None)
+    wait_until(lambda: ran)
+    thread.join(SECONDS)

@@ -174,7 +174,7 @@ class Runner(View):
             {
                 "waiting": len(runner.index),
                 "running": len(runner.running),
-                "counts": runner.counts,
+                "counts": runner.figures.totals,
                 "pid": os.getpid(),
                 "last": database.lastTransaction().hex(),
                 "size": database.getSize(),

@@ -38,6 +38,10 @@ SHARE = 3
 #: visitors wait 5 % longer for that; of ten passes a second, jobs get one every two seconds.
 JOB_SHARE = 20
 
+#: Visitors are there until so many seconds after the last one came. A pass of a job lets nobody
+#: else run under gevent while it computes, so whoever comes next would wait for it.
+QUIET = 0.025
+
 
 class NoAnswer(Exception):
     """No slot was free in time, or the pass did not end in time."""
@@ -110,9 +114,9 @@ class Gate:
     The number of held responses limits the resumed passes. ``Arrivals`` limits the new ones:
     how many may wait, and for how long. Nothing limits how many passes of jobs wait.
 
-    Visitors come first: a job's pass gets a slot when no visitor waits. If visitors always wait,
-    it gets its share, but then only one job runs at a time. Of several slots, jobs leave one to
-    visitors, whether visitors wait or not: whoever comes next need not wait for a job.
+    Visitors come first: a job's pass gets a slot when no visitor waits, and none came just now. If
+    visitors always come, it gets its share, but then only one job runs at a time. Of several
+    slots, jobs leave one to visitors, whether visitors wait or not.
 
     Args:
         slots: How many passes run at a time.
@@ -133,6 +137,7 @@ class Gate:
         self._jobs: deque[Ticket] = deque()
         self._most_jobs = max(1, slots - 1)
         self._let_pass = 0  # how many visitors went before the jobs that wait
+        self._last_visitor = -math.inf  # when the last one came
         self.jobs_running = 0  #: how many passes of jobs run now
         self._lock = threading.Lock()
 
@@ -212,29 +217,46 @@ class Gate:
 
     def _enter(self, line: "_Line", lane: Hashable = None) -> Ticket:
         ticket = Ticket(self._runtime.signal(), lane)
-        if self._free and (line is not self._jobs or self._may_run_job()):
+        if line is not self._jobs:
+            self._last_visitor = time.monotonic()
+        if self._free and (line is not self._jobs or (not line and self._may_run_job())):
             self._serve(ticket, line, self._free.popleft())
         else:
             line.append(ticket)
         return ticket
 
     def _may_run_job(self) -> bool:
+        """Tell whether a job may run: no visitor is there, or it has let enough of them pass."""
+        if self.waiting or time.monotonic() < self._last_visitor + QUIET:
+            return self._let_pass >= JOB_SHARE - 1 and not self.jobs_running
         return self.jobs_running < self._most_jobs
 
     def _serve(self, ticket: Ticket, line: "_Line", slot: Slot) -> None:
         if line is self._jobs:
             self.jobs_running += 1
             self._let_pass = 0
+        elif self._jobs:
+            self._let_pass += 1
         ticket.serve(slot)
 
     def _wait(self, ticket: Ticket, line: "_Line", until: float) -> Steps[Slot]:
         try:
-            if ticket.served.is_set() or (yield Wait(ticket.served, _seconds(until))):
-                return ticket.slot
-            raise NoAnswer("no slot was free in time")
+            longest = QUIET if line is self._jobs else math.inf
+            while not ticket.served.is_set():
+                yield Wait(ticket.served, _seconds(min(until, time.monotonic() + longest)))
+                if time.monotonic() >= until and not ticket.served.is_set():
+                    raise NoAnswer("no slot was free in time")
+                self._serve_jobs()
+            return ticket.slot
         except BaseException:  # out of time, or this request is interrupted
             self._leave(ticket, line)
             raise
+
+    def _serve_jobs(self) -> None:
+        """Give free slots to jobs, if visitors do not come any more."""
+        with self._lock:
+            while self._free and self._jobs and self._may_run_job():
+                self._serve(self._jobs.popleft(), self._jobs, self._free.popleft())
 
     def _leave(self, ticket: Ticket, line: "_Line") -> None:
         with self._lock:
@@ -262,21 +284,16 @@ class Gate:
 
     def _next_line(self) -> "_Line | None":
         """Return the line whose turn it is, None if nobody may have the slot."""
-        if not self.waiting:
-            return self._jobs if self._jobs and self._may_run_job() else None
-        if self._is_turn_of_jobs():
+        if self._jobs and self._may_run_job():
             return self._jobs
-        self._let_pass += 1 if self._jobs else 0
+        if not self.waiting:
+            return None
         turn_of_new = self._resumed_in_a_row >= SHARE - 1
         if self._resumed and not (self.new and turn_of_new):
             self._resumed_in_a_row += 1
             return self._resumed
         self._resumed_in_a_row = 0
         return self.new
-
-    def _is_turn_of_jobs(self) -> bool:
-        """Tell whether it is a job's turn although visitors wait."""
-        return bool(self._jobs) and self._let_pass >= JOB_SHARE - 1 and not self.jobs_running
 
 
 _Line = Arrivals | deque[Ticket]

@@ -27,7 +27,7 @@ NAMELESS = JobSpan("job", "", "", 1)
 
 #: For how long jobs let visitors go first who are not in line at the gate yet, in seconds. Where
 #: visitors always come, jobs get their share at the gate after that.
-GIVE_WAY = 0.5
+GIVE_WAY = 0.1
 
 
 class JobVisit(Visit):
