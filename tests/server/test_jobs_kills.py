@@ -121,7 +121,7 @@ def test_a_job_that_kills_its_process_is_dead_after_three_and_its_neighbours_are
     names = [f"neighbour-{n}" for n in range(8)]
     site.submit(*names, args="[0.5]")
     (id,) = site.server.post("@@jobs-crash").json()
-    wait_until(lambda: site.tell(id)["state"] == "dead", 120)
+    wait_until(lambda: site.tell(id)["state"] == "dead", 3 * START_SECONDS)
     told = site.tell(id)
     assert (told["deaths"], told["attempt"]) == (3, 0)
     assert "ended 3 times without a word" in told["error"]
