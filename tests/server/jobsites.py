@@ -31,9 +31,7 @@ class Books:
 
     @property
     def unsettled(self):
-        return {
-            name for name, id in self.asked.items() if self._state(id) in ("waiting", "running")
-        }
+        return {id for id, (state, *_) in self.jobs.items() if state in UNSETTLED}
 
     @property
     def twice(self):
@@ -81,7 +79,7 @@ class JobSite(Site):
         return {
             **super().environment(),
             "HOLDTESTS_KILLS": str(self.kills),
-            "HOLDTESTS_CONFLICTS": str(self.conflicts),
+            "HOLDTESTS_CONFLICTS_LOG": str(self.conflicts),
         }
 
     def submit(self, *names, **form):

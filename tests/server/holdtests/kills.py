@@ -97,7 +97,7 @@ def publication_fails(event):
 
 def note_conflict(who, error):
     """Write down who had a conflict about an object of which class."""
-    if file := os.environ.get("HOLDTESTS_CONFLICTS"):
+    if file := os.environ.get("HOLDTESTS_CONFLICTS_LOG"):
         with open(file, "a") as out:
             out.write(f"{who} {getattr(error, 'class_name', None)} {type(error).__name__}\n")
 
