@@ -40,6 +40,9 @@ POINTS = {
     "done-finished": True,
 }
 
+#: Where storages differ most: between the two phases.
+BETWEEN = [point for point in POINTS if point.endswith("-voted")]
+
 
 @pytest.fixture(scope="module", params=map(on, STORAGES))
 def site(request, new_instance, start_gunicorn):
@@ -48,16 +51,17 @@ def site(request, new_instance, start_gunicorn):
         yield site
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_a_kill_at_a_point_loses_and_doubles_nothing(site, point):
+def test_a_kill_at_any_point_loses_and_doubles_nothing(site):
     """Before the commit, between its two phases, after it; of submission, claim, and end."""
-    wait_until(site.server.serves, START_SECONDS)
-    is_dead = site.end_at(point)
-    site.submit(point)
-    wait_until(is_dead)
-    books = site.settled_books()
-    assert (point in books.asked) == POINTS[point]
-    books.check()
+    everywhere = site.storage.page in ("filestorage", "zeo")
+    for point in POINTS if everywhere else BETWEEN:
+        wait_until(site.server.serves, START_SECONDS)
+        is_dead = site.end_at(point)
+        site.submit(point)
+        wait_until(is_dead)
+        books = site.settled_books()
+        assert (point in books.asked) == POINTS[point], point
+        books.check()
 
 
 def kill_a_worker(site):

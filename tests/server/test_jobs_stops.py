@@ -5,6 +5,7 @@ from processes import BIN
 from processes import Process
 from processes import Server
 from processes import wait_until
+from subprocess import TimeoutExpired
 
 import pytest
 import signal
@@ -74,19 +75,29 @@ def test_a_job_that_takes_longer_is_done_by_the_next_start(started, new_instance
     found.check_that_no_attempt_was_lost()
 
 
+def wait_for_end(process):
+    """Wait until it ends; if it does not, tell where its threads are."""
+    try:
+        process.wait()
+    except TimeoutExpired:
+        process.signal(signal.SIGABRT)
+        process.wait()
+        pytest.fail(f"the server did not end:\n{process.output[-8000:]}")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_waitress_leaves_jobs_to_the_next_start(
     start_waitress, new_instance, environment, running, number
 ):
     """It waits for no job: nothing of it is committed, and the next start does it, once."""
     folder = new_instance()
-    process, port = start_waitress(folder=folder)
+    process, port = start_waitress(folder=folder, env={"PYTHONFAULTHANDLER": "1"})
     server = Server(process, port)
     server.post("@@jobs-prepare")
     submit(server, "one", args="[3.0]")
     wait_for(server, 1, "running")
     process.signal(number)
-    process.wait()
+    wait_for_end(process)
     again = Process([BIN / "runwsgi", folder / "etc" / "zope.ini"], process.log, environment)
     running.append(again)
     server = Server(again, port)
