@@ -155,7 +155,7 @@ def test_jobs_of_the_docs_with_a_lock_or_a_key(acme, site, folder):
     """The second click is the first one's job."""
     module = acme("jobs-order.rst", "tasks")
     job = module.rebuild_report.submit(folder, 2026)
-    assert job.wanted.lock == f"acme.tasks.rebuild_report {folder.UID()} 2026"
+    assert job.wanted.lock == f"/plone acme.tasks.rebuild_report {folder.UID()} 2026"
     once = module.rebuild_report.using(key="report")
     assert once.submit(folder, 2025) is once.submit(folder, 2024)
     module.send_newsletter.submit(folder)

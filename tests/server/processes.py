@@ -10,6 +10,7 @@ import pytest
 import re
 import requests
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -38,6 +39,11 @@ def wait_until(true, seconds=30):
         time.sleep(0.02)
 
 
+def hear_ctrl_c():
+    """Let a process end at SIGINT, which whoever runs the tests in the background ignores."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Process:
     """A server process; its output goes to a file, for the message of a failure."""
 
@@ -50,6 +56,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
                 cwd=cwd,
+                preexec_fn=hear_ctrl_c,
                 **options,
             )
         self.pid = self._process.pid
