@@ -140,8 +140,9 @@ class Lanes:
         with self._lock:
             spent = [id for id in self._free if is_spent(store.lanes.get(id), now)]
             self._free = [id for id in self._free if id not in spent]
+            has_none = not self._free and not self._in_use  # as when the process has begun
             missing = self.wanted - len(self._free) - self._in_use
-        asked = self._missed or spent
+        asked = self._missed or spent or has_none
         self._made = [uuid.uuid4().hex[:10] for _ in range(missing if asked else 0)]
         store.lanes.update({id: Lane(id, now) for id in self._made})
         return bool(self._made)
