@@ -40,7 +40,7 @@ JOB_SHARE = 20
 
 #: Visitors are there until so many seconds after the last one came. A pass of a job lets nobody
 #: else run under gevent while it computes, so whoever comes next would wait for it.
-QUIET = 0.025
+QUIET = 0.01
 
 
 class NoAnswer(Exception):
