@@ -1,10 +1,11 @@
-"""What the Add-ons control panel does not list, and what it says of jobs at the uninstall."""
+"""What the Add-ons control panel does not list, and what profiles cannot say in files."""
 
 from .interfaces import _
 from .jobs.records import JobState
 from .jobs.store import find_store
 from .jobs.store import jobs_of
 from .jobs.store import main_connection
+from .pas.install import remove_plugins
 from plone import api
 from plone.base.interfaces.installable import INonInstallable
 from typing import Any
@@ -19,6 +20,12 @@ class HiddenProfiles:
     def getNonInstallableProfiles(self) -> list[str]:
         """Return the ids of those profiles."""
         return ["collective.wsgifutures:uninstall"]
+
+
+def uninstalled(tool: Any) -> None:
+    """Let nobody read our tokens any more, and say what becomes of jobs."""
+    remove_plugins(tool)
+    tell_of_jobs(tool)
 
 
 def tell_of_jobs(tool: Any) -> None:
