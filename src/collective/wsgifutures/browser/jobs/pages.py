@@ -12,6 +12,8 @@ from ...jobs.records import Job
 from ...jobs.store import find_store
 from ...jobs.store import main_connection
 from ..title import ITitled
+from ..views import asked
+from ..views import View
 from . import following
 from .accepted import ACCEPTED
 from .accepted import FOLLOW
@@ -23,17 +25,14 @@ from functools import cached_property
 from plone import api
 from plone.app.layout.viewlets.common import ViewletBase
 from plone.protect import CheckAuthenticator
-from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from zExceptions import MethodNotAllowed
 from zExceptions import NotFound
-from zope.component import getMultiAdapter
 from zope.i18n import translate
 from zope.interface import implementer
 from zope.publisher.interfaces import IPublishTraverse
 
-import json
 import time
 
 #: Seconds that people have to read the end of a job before they are led on.
@@ -46,25 +45,13 @@ RELOAD = 5
 MOST = 50
 
 
-class JobsView(BrowserView):  # type: ignore[misc]
+class JobsView(View):
     """What the pages have in common."""
+
+    icon_class = "wsgifutures-icon"
 
     site_url = property(lambda self: site_url())
     list_url = property(lambda self: f"{site_url()}/{LIST}")
-
-    def prepare(self) -> None:
-        """Let no cache keep the page, and give it the whole width."""
-        self.request.response.setHeader("Cache-Control", "no-store")
-        for column in ("plone.leftcolumn", "plone.rightcolumn"):
-            self.request.set(f"disable_{column}", 1)
-
-    def icon(self, name: str) -> str:
-        """Return an icon of Plone, hidden from screen readers: words beside it say the same."""
-        resolver = getMultiAdapter((self.context, self.request), name="iconresolver")
-        svg = resolver.tag(name, tag_class="wsgifutures-icon")
-        if isinstance(svg, bytes):  # Plone 6.1
-            svg = svg.decode()
-        return f'<span aria-hidden="true">{svg}</span>'
 
 
 @implementer(IPublishTraverse)
@@ -148,7 +135,7 @@ class Page(JobView):
     @property
     def leads_on(self) -> bool:
         """Whether the page leads on also if the job is done already: it was just submitted."""
-        return bool(self.request.form.get(FOLLOW) == "1")
+        return self.asked(FOLLOW) == "1"
 
     @property
     def refresh(self) -> str:
@@ -165,11 +152,9 @@ class Data(JobView):
 
     def __call__(self) -> str:
         """Return JSON; wait before if the page has ``since`` already."""
-        response, job = self.request.response, self.shown.job
-        response.setHeader("Cache-Control", "no-store")
-        response.setHeader("Content-Type", "application/json; charset=utf-8")
-        following.wait_for_change(job, str(self.request.form.get("since", "")))
-        return json.dumps(
+        job = self.shown.job
+        following.wait_for_change(job, self.asked("since"))
+        return self.answer_json(
             {
                 "version": self.version,
                 "html": self.part(),
@@ -266,8 +251,8 @@ class AcceptedViewlet(ViewletBase):  # type: ignore[misc]
     def update(self) -> None:
         """Find the job that the address names."""
         super().update()
-        id = self.request.form.get(ACCEPTED)
-        job = looking.get(id) if isinstance(id, str) and not api.user.is_anonymous() else None
+        id = asked(self.request, ACCEPTED)
+        job = looking.get(id) if id and not api.user.is_anonymous() else None
         if job is not None:
             self.shown = Shown(job)
             label = translate(self.shown.label, context=self.request)

@@ -12,8 +12,6 @@ from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from zope.interface import implementer
 
-import json
-
 
 @implementer(ITitled)
 class Page(Parts):
@@ -27,9 +25,7 @@ class Page(Parts):
 
     def __call__(self) -> str:
         """Render the page over the whole width."""
-        self.request.response.setHeader("Cache-Control", "no-store")
-        for column in ("plone.leftcolumn", "plone.rightcolumn"):
-            self.request.set(f"disable_{column}", 1)
+        self.prepare()
         return str(self.index())
 
     @property
@@ -71,11 +67,8 @@ class Data(Parts):
     """The refresh that the page fetches every two seconds."""
 
     def __call__(self) -> str:
-        """Return JSON: no transform takes JSON for a page to decorate."""
-        response = self.request.response
-        response.setHeader("Cache-Control", "no-store")
-        response.setHeader("Content-Type", "application/json; charset=utf-8")
-        return json.dumps({"at": self.overview["at"], "html": self.parts()})
+        """Return JSON."""
+        return self.answer_json({"at": self.overview["at"], "html": self.parts()})
 
 
 @implementer(ITitled)
