@@ -19,6 +19,7 @@ from ..browser.jobs.pages import find_job
 from ..browser.jobs.pages import store_of
 from ..browser.jobs.shown import Shown
 from ..browser.jobs.shown import site_url
+from ..browser.times import iso
 from ..jobs import desk
 from ..jobs import looking
 from ..jobs.errors import NotInThatState
@@ -26,8 +27,6 @@ from ..jobs.records import Job
 from ..jobs.records import JobState
 from AccessControl import Unauthorized
 from collections.abc import Callable
-from datetime import datetime
-from datetime import UTC
 from plone import api
 from plone.protect.interfaces import IDisableCSRFProtection
 from plone.restapi.batching import HypermediaBatch
@@ -236,8 +235,3 @@ class Post(Change):
         if len(self.names) != 2 or self.names[1] not in acts:
             raise NotFound("/".join(["@jobs", *self.names]))
         return self.change(acts[self.names[1]])
-
-
-def iso(seconds: float) -> str:
-    """Return a time as JSON has it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -9,9 +9,8 @@ from ...jobs.errors import TaskUnknown
 from ...jobs.records import Job
 from ...jobs.records import JobState
 from ...jobs.tasks import find_task
+from ..times import local
 from . import words
-from datetime import datetime
-from datetime import UTC
 from functools import cached_property
 from plone import api
 from typing import Any
@@ -77,7 +76,7 @@ class Shown:
     @property
     def submitted(self) -> str:
         """When it was submitted."""
-        return shown_time(self.job.wanted.submitted)
+        return local(self.job.wanted.submitted)
 
     # How far it is
 
@@ -117,10 +116,10 @@ class Shown:
         return [
             Fact(_("Submitted"), self.submitted),
             Fact(_("Submitted by"), self.may_manage and wanted.origin.user_name),
-            Fact(_("Not before"), not job.attempt and self.due and shown_time(self.due)),
-            Fact(_("Next attempt"), job.attempt and self.due and shown_time(self.due)),
+            Fact(_("Not before"), not job.attempt and self.due and local(self.due)),
+            Fact(_("Next attempt"), job.attempt and self.due and local(self.due)),
             Fact(_("Attempt"), self._attempts),
-            Fact(_("Ended"), job.ended and shown_time(job.since)),
+            Fact(_("Ended"), job.ended and local(job.since)),
             Fact(_("Number of the job"), self.id),
         ]
 
@@ -170,9 +169,3 @@ class Shown:
 def site_url() -> str:
     """Return the address of the site."""
     return str(api.portal.get().absolute_url())
-
-
-def shown_time(seconds: float) -> str:
-    """Return a time as Plone shows those of content: in the format of the site."""
-    time = datetime.fromtimestamp(seconds, UTC)  # aware, so Plone makes it the server's
-    return str(api.portal.get_localized_time(time, long_format=True))

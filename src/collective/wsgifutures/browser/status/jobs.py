@@ -2,6 +2,7 @@
 
 from ...interfaces import _
 from ...jobs.records import Job
+from ..times import local
 from ..title import ITitled
 from . import words
 from .handling import Handling
@@ -13,8 +14,6 @@ from .parts import Parts
 from .parts import StatusView
 from .parts import Tile
 from collections.abc import Mapping
-from datetime import datetime
-from datetime import UTC
 from functools import cached_property
 from plone import api
 from plone.protect import CheckAuthenticator
@@ -251,6 +250,7 @@ class Act(JobsView):
     """Shows a job and asks what to do with it; does what is posted."""
 
     index = ViewPageTemplateFile("act.pt")
+    at = staticmethod(local)
 
     def __call__(self) -> str:
         """Ask; or do it, and go back to the tab.
@@ -322,8 +322,3 @@ class Act(JobsView):
     def state(self) -> Any:
         """The state of the job, in words."""
         return words.JOB_STATES[self.jobs[0].state]
-
-    def at(self, seconds: float) -> Any:
-        """Return a time, as the site writes it."""
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return api.portal.get_localized_time(moment, long_format=True)

@@ -6,6 +6,7 @@ language, with and without JavaScript.
 
 from ...interfaces import _
 from ...upstreams.figures import FIGURES
+from ..times import iso
 from ..views import View
 from . import words
 from .picture import Band
@@ -16,8 +17,6 @@ from .seen import Seen
 from .seen import State
 from collections.abc import Callable
 from collections.abc import Mapping
-from datetime import datetime
-from datetime import UTC
 from functools import cached_property
 from functools import partial
 from itertools import groupby
@@ -133,6 +132,7 @@ class Parts(StatusView):
     empty = ViewPageTemplateFile("empty.pt")  #: why there is nothing to show
     above = ViewPageTemplateFile("above.pt")  #: silent workers, and the tiles
     age = staticmethod(words.age)
+    iso = staticmethod(iso)
     upstream_labels = NUMBERS
 
     @property
@@ -322,7 +322,3 @@ class Parts(StatusView):
     def why(self, event: Mapping[str, Any]) -> Any:
         """Return why it happened, in words if there are any."""
         return words.LIMITS.get(event["why"], event["why"])
-
-    def iso(self, at: float) -> str:
-        """Return the time *at*, seconds since the epoch, as a machine reads it."""
-        return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
