@@ -5,7 +5,6 @@ sent to the login form, whatever the id is.
 """
 
 from ...interfaces import _
-from ...jobs import desk
 from ...jobs import looking
 from ...jobs.errors import NotInThatState
 from ...jobs.records import Job
@@ -14,13 +13,13 @@ from ...jobs.store import main_connection
 from ..title import ITitled
 from ..views import asked
 from ..views import View
+from . import acts
 from . import following
 from .accepted import ACCEPTED
 from .accepted import FOLLOW
 from .shown import LIST
 from .shown import Shown
 from .shown import site_url
-from AccessControl import Unauthorized
 from functools import cached_property
 from plone import api
 from plone.app.layout.viewlets.common import ViewletBase
@@ -80,32 +79,12 @@ class JobView(JobsView):
             Unauthorized: Nobody is logged in.
             NotFound: There is no such job, or the user may not see it.
         """
-        return Shown(find_job(self.job_id))
+        return Shown(acts.find_job(self.job_id))
 
     @property
     def version(self) -> str:
         """The version of the job that is shown."""
         return following.version_of(self.shown.job)
-
-
-def find_job(id: str) -> Job:
-    """Return the job of that id, for the current user.
-
-    Raises:
-        Unauthorized: Nobody is logged in.
-        NotFound: There is no such job, or the user may not see it.
-    """
-    if api.user.is_anonymous():
-        raise Unauthorized("Log in to see your jobs.")
-    job = looking.get(id)
-    if job is None:
-        raise NotFound(id)
-    return job
-
-
-def store_of(job: Job) -> Any:
-    """Return the store that *job* is in."""
-    return find_store(main_connection(job._p_jar))
 
 
 @implementer(ITitled)
@@ -190,7 +169,7 @@ class Cancel(JobView):
 
     def act(self, job: Job) -> None:
         """Cancel *job*, or ask it to end."""
-        desk.cancel(job, time.time())
+        acts.cancel(job)
 
 
 class Retry(Cancel):
@@ -202,9 +181,7 @@ class Retry(Cancel):
         Raises:
             Unauthorized: The user does not manage jobs.
         """
-        if not looking.may_manage(job):
-            raise Unauthorized(f"You need the permission “{looking.MANAGE}”.")
-        desk.retry(store_of(job), job, time.time())
+        acts.retry(job)
 
 
 @implementer(ITitled)
@@ -222,8 +199,7 @@ class Mine(JobsView):
             Unauthorized: Nobody is logged in.
         """
         self.prepare()
-        if api.user.is_anonymous():
-            raise Unauthorized("Log in to see your jobs.")
+        acts.check_logged_in()
         return str(self.index())
 
     @cached_property
