@@ -3,8 +3,8 @@
 from ...interfaces import _
 from ...jobs.records import Job
 from ..times import local
-from ..title import ITitled
 from . import words
+from .asking import Asking
 from .handling import Handling
 from .handling import POSSIBLE
 from .handling import Verb
@@ -16,11 +16,9 @@ from .parts import Tile
 from collections.abc import Mapping
 from functools import cached_property
 from plone import api
-from plone.protect import CheckAuthenticator
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from typing import NamedTuple
-from zope.interface import implementer
 
 import time
 
@@ -245,29 +243,19 @@ DONE = {
 TOO_LATE = _("The job is not in that state any more, so nothing was changed.")
 
 
-@implementer(ITitled)
-class Act(JobsView):
+class Act(JobsView, Asking):
     """Shows a job and asks what to do with it; does what is posted."""
 
     index = ViewPageTemplateFile("act.pt")
     at = staticmethod(local)
 
-    def __call__(self) -> str:
-        """Ask; or do it, and go back to the tab.
-
-        Raises:
-            Forbidden: The form was posted without the authenticator of the page.
-        """
-        self.request.response.setHeader("Cache-Control", "no-store")
-        if self.request.method != "POST":
-            return str(self.index())
-        CheckAuthenticator(self.request)
+    def act(self) -> str:
+        """Do it, and go back to the tab."""
         if self.verb is not None:
             number = self.handling.do(self.verb, self.name)
             done = _(DONE[self.verb], mapping={"n": number})
             api.portal.show_message(done if number else TOO_LATE, self.request)
-        self.request.response.redirect(self.url(JOBS))
-        return ""
+        return self.url(JOBS)
 
     @property
     def verb(self) -> Verb | None:

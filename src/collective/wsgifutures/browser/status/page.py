@@ -2,12 +2,11 @@
 
 from ...interfaces import _
 from ..title import ITitled
+from .asking import Asking
 from .parts import Parts
-from .parts import StatusView
 from .seen import may_manage
 from collections.abc import Mapping
 from functools import cached_property
-from plone.protect import CheckAuthenticator
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from zope.interface import implementer
@@ -71,26 +70,16 @@ class Data(Parts):
         return self.answer_json({"at": self.overview["at"], "html": self.parts()})
 
 
-@implementer(ITitled)
-class Cancel(StatusView):
+class Cancel(Asking):
     """Asks whether to cancel a hold, and cancels the hold when the answer is posted."""
 
     index = ViewPageTemplateFile("cancel.pt")
 
-    def __call__(self) -> str:
-        """Ask; or cancel the hold, and go back to the page.
-
-        Raises:
-            Forbidden: The form was posted without the authenticator of the page.
-        """
-        self.request.response.setHeader("Cache-Control", "no-store")
-        if self.request.method != "POST":
-            return str(self.index())
-        CheckAuthenticator(self.request)
+    def act(self) -> str:
+        """Cancel the hold, and go back to the page."""
         worker, hold_id = self.asked("worker"), self.asked("hold")
         self.seen.cancel(worker, hold_id)
-        self.request.response.redirect(self.url(cancelled=f"{worker}/{hold_id}"))
-        return ""
+        return self.url(cancelled=f"{worker}/{hold_id}")
 
     @property
     def page_title(self) -> Any:
