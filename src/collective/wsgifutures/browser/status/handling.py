@@ -47,6 +47,9 @@ class Verb(Enum):
     RESUME = "resume"
 
 
+#: What is done with each dead job of a task: the same as with one.
+FOR_EACH = {Verb.RETRY_ALL: Verb.RETRY, Verb.DISCARD_ALL: Verb.DISCARD}
+
 #: What a person can do about a job in a state.
 POSSIBLE = {
     JobState.WAITING: (Verb.CANCEL,),
@@ -97,14 +100,14 @@ class Handling:
         visible = [job for job in jobs if is_below(job.wanted.origin.site, self._place)]
         return sorted(visible, key=lambda job: -job.since)
 
-    @property
+    @cached_property
     def kinds(self) -> list[Kind]:
         """The tasks that have several dead jobs, those with the most first."""
         numbers = Counter(job.wanted.task for job in self.dead)
         labels = {job.wanted.task: job.wanted.label for job in self.dead}
         return [Kind(task, labels[task], n) for task, n in numbers.most_common() if n > 1]
 
-    @property
+    @cached_property
     def paused(self) -> dict[str, float]:
         """The queues that somebody has paused, and since when."""
         return {} if self._store is None else dict(self._store.paused)
@@ -137,10 +140,9 @@ class Handling:
         now = time.time()
         if verb in (Verb.PAUSE, Verb.RESUME):
             yield self._pause(verb, name, now)
-        elif verb in (Verb.RETRY_ALL, Verb.DISCARD_ALL):
-            one = Verb.RETRY if verb is Verb.RETRY_ALL else Verb.DISCARD
+        elif verb in FOR_EACH:
             for job in self.of_task(name):
-                yield self._do_one(one, job, now)
+                yield self._do_one(FOR_EACH[verb], job, now)
         elif (found := self.find(name)) is not None:
             yield self._do_one(verb, found, now)
 

@@ -5,6 +5,7 @@ from ...jobs.records import Job
 from ..times import local
 from . import words
 from .asking import Asking
+from .handling import FOR_EACH
 from .handling import Handling
 from .handling import POSSIBLE
 from .handling import Verb
@@ -117,37 +118,33 @@ class JobsParts(JobsView, Parts):
         seconds = max(self.jobs["oldest"].values())
         return _("the oldest for ${time}", mapping={"time": words.age(seconds)})
 
-    @property
+    @cached_property
     def unserved(self) -> list[str]:
         """The queues whose jobs nobody runs, as far as this host knows."""
         late = {name for name, seconds in self.jobs["oldest"].items() if seconds > LATE}
         return [name for name in self.jobs["unserved"] if name in late]
 
-    @property
+    @cached_property
     def queues(self) -> list[Queue]:
         """The queues with jobs that wait, and those that somebody has paused."""
-        names = sorted({*self.jobs["waiting"], *self._paused, *self._running_in})
+        names = sorted({*self.jobs["waiting"], *self.handling.paused, *self._running_in})
         return [self._queue(name) for name in names]
-
-    @cached_property
-    def _paused(self) -> dict[str, float]:
-        return self.handling.paused
 
     @property
     def _running_in(self) -> set[str]:
         return {job["queue"] for job in self.jobs["jobs"]}
 
     def _queue(self, name: str) -> Queue:
-        oldest, paused = self.jobs["oldest"].get(name), self._paused.get(name)
+        oldest, paused = self.jobs["oldest"].get(name), self.handling.paused.get(name)
         return Queue(
             name=name,
             waiting=self.jobs["waiting"].get(name, 0),
             oldest="-" if oldest is None else words.age(oldest),
-            paused="" if paused is None else words.age(max(0.0, time.time() - paused)),
+            paused="" if paused is None else ago(paused),
             is_served=name not in self.unserved,
         )
 
-    @property
+    @cached_property
     def dead(self) -> list[Dead]:
         """The dead jobs that are listed."""
         return [self._dead(job) for job in self.handling.dead[:MOST_DEAD]]
@@ -157,7 +154,7 @@ class JobsParts(JobsView, Parts):
             id=job.id,
             label=job.wanted.label,
             user=job.wanted.origin.user_name,
-            ago=words.age(max(0.0, time.time() - job.since)),
+            ago=ago(job.since),
             attempts=f"{job.attempt} / {job.wanted.attempts}",
             error=job.error if self.may_handle else "",
         )
@@ -171,10 +168,15 @@ class JobsParts(JobsView, Parts):
         """Return how far *job* is."""
         return f"{round(100 * job['progress'])} %" if job["progress"] else "-"
 
-    @property
+    @cached_property
     def totals(self) -> list[tuple[Any, int]]:
         """What was counted since the workers started, in words."""
         return [(words.JOB_ENDS[name], n) for name, n in self.jobs["totals"].items()]
+
+
+def ago(at: float) -> str:
+    """Return for people how long ago *at* was."""
+    return words.age(max(0.0, time.time() - at))
 
 
 class JobsPage(JobsParts, Page):
@@ -269,17 +271,21 @@ class Act(JobsView, Asking):
         return self.asked("what").partition(":")[2]
 
     @property
+    def asks(self) -> Asked | None:
+        """What the page asks; None if it shows what can be done."""
+        return ASKED.get(self.verb) if self.verb is not None else None
+
+    @property
     def page_title(self) -> Any:
         """The title of the page."""
         if not self.jobs:
             return _("There is no such job any more")
-        asked = ASKED.get(self.verb) if self.verb is not None else None
-        return asked.title if asked else _("Job ${id}", mapping={"id": self.name})
+        return self.asks.title if self.asks else _("Job ${id}", mapping={"id": self.name})
 
     @cached_property
     def jobs(self) -> list[Job]:
         """The jobs that it is about."""
-        if self.verb in (Verb.RETRY_ALL, Verb.DISCARD_ALL):
+        if not self.is_one:
             return self.handling.of_task(self.name)
         job = self.handling.find(self.name)
         return [] if job is None else [job]
@@ -287,24 +293,24 @@ class Act(JobsView, Asking):
     @property
     def is_one(self) -> bool:
         """Tell whether it is about one job, which is shown."""
-        return self.verb not in (Verb.RETRY_ALL, Verb.DISCARD_ALL)
+        return self.verb not in FOR_EACH
 
     @property
     def meaning(self) -> Any:
         """What happens if it is done; None if nothing is asked."""
-        asked = ASKED.get(self.verb) if self.verb is not None else None
-        return asked.meaning if asked else None
+        return self.asks.meaning if self.asks else None
 
     @property
     def buttons(self) -> list[tuple[str, Any, str]]:
         """Value, words and colour of each button."""
-        if self.verb in ASKED:
-            verbs: tuple[Verb, ...] = (self.verb,) if self.verb is not None else ()
-        else:
-            verbs = POSSIBLE[self.jobs[0].state]
-        gives_up = (Verb.DISCARD, Verb.DISCARD_ALL, Verb.CANCEL)
-        colours = {verb: "danger" if verb in gives_up else "primary" for verb in verbs}
-        return [(f"{v.value}:{self.name}", ASKED[v].button, colours[v]) for v in verbs]
+        possible = POSSIBLE[self.jobs[0].state]
+        verbs = possible if self.verb is None or not self.asks else (self.verb,)
+        return [self._button(verb) for verb in verbs]
+
+    def _button(self, verb: Verb) -> tuple[str, Any, str]:
+        gives_up = verb in (Verb.DISCARD, Verb.DISCARD_ALL, Verb.CANCEL)
+        colour = "danger" if gives_up else "primary"
+        return f"{verb.value}:{self.name}", ASKED[verb].button, colour
 
     @property
     def state(self) -> Any:
