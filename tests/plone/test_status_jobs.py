@@ -21,6 +21,7 @@ from sitesettings import SITE_ADMIN
 from snapshots import jobs as of_jobs
 from snapshots import running
 from snapshots import Workers
+from urllib.parse import unquote
 
 import dataclasses
 import json
@@ -288,6 +289,31 @@ def test_manager_of_one_site_sees_and_handles_jobs_of_this_site_alone(get, site,
     press(f"retry:{job.id}", user=ADMIN)
     site.sync()
     assert job.state is JobState.WAITING
+
+
+def test_manager_of_one_site_who_sees_the_status_of_all_reads_no_error_of_another(
+    get, site, workers, die
+):
+    """What somebody may not handle has neither an error nor a button."""
+    root = site.portal.getPhysicalRoot()
+    root.manage_permission("collective.wsgifutures: View status", ["Authenticated"], acquire=0)
+    for _ in range(2):
+        job = die(error="LookupError: a name from elsewhere")
+        elsewhere = dataclasses.replace(job.wanted.origin, site="/other")
+        job._wanted.value = job.wanted._replace(origin=elsewhere)
+    transaction.commit()
+    own = die()
+    listed = [running("aa-1", site="/other"), running("aa-2", site="/plone")]
+    workers.write(jobs=of_jobs(running=2, jobs=listed))
+    page = get(user=MANAGER)
+    assert len(rows(page, "dead")) == 3
+    assert len(rows(page, "running")) == 2
+    assert "elsewhere" not in page.body
+    tables = "#futures-part-dead, #futures-part-running"
+    found = [part.cssselect("[name=what], a") for part in fromstring(page.body).cssselect(tables)]
+    aims = [unquote(one.get("value") or one.get("href")) for part in found for one in part]
+    assert [aim.rpartition(":")[2] for aim in aims] == [own.id] * 3 + ["aa-2"] * 2
+    assert "elsewhere" in get(user=ADMIN).body
 
 
 def test_manager_of_one_of_several_sites_pauses_no_queue(get, site, press):

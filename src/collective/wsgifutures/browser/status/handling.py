@@ -79,7 +79,7 @@ class Handling:
     def __init__(self, site: Any, place: str) -> None:
         self._site = site
         self._place = place
-        #: Whether the user may handle jobs, and see the errors of dead ones.
+        #: Whether the user may handle jobs: those of which sites, ``handles`` tells.
         self.is_allowed = may_manage_jobs(site)
 
     @cached_property
@@ -102,9 +102,10 @@ class Handling:
 
     @cached_property
     def kinds(self) -> list[Kind]:
-        """The tasks that have several dead jobs, those with the most first."""
-        numbers = Counter(job.wanted.task for job in self.dead)
-        labels = {job.wanted.task: job.wanted.label for job in self.dead}
+        """The tasks that have several dead jobs to handle, those with the most first."""
+        dead = [job for job in self.dead if self.handles(job.wanted.origin.site)]
+        numbers = Counter(job.wanted.task for job in dead)
+        labels = {job.wanted.task: job.wanted.label for job in dead}
         return [Kind(task, labels[task], n) for task, n in numbers.most_common() if n > 1]
 
     @cached_property
@@ -115,14 +116,16 @@ class Handling:
     def find(self, id: str) -> Job | None:
         """Return the job of that id; None if there is none that the user may handle."""
         job = find_job(self._store, id)
-        if job is None or not self.is_allowed:
-            return None
-        return job if is_below(job.wanted.origin.site, self._handled) else None
+        return job if job is not None and self.handles(job.wanted.origin.site) else None
 
     def of_task(self, task: str) -> list[Job]:
         """Return the dead jobs of *task* that the user may handle."""
         found = (job for job in self.dead if job.wanted.task == task)
-        return [job for job in found if is_below(job.wanted.origin.site, self._handled)]
+        return [job for job in found if self.handles(job.wanted.origin.site)]
+
+    def handles(self, site: str) -> bool:
+        """Tell whether the user may handle the jobs of *site*, a path, and see their errors."""
+        return self.is_allowed and is_below(site, self._handled)
 
     def do(self, verb: Verb, name: str) -> int:
         """Do it; return with how many jobs or queues that was possible.

@@ -52,6 +52,7 @@ class Dead(NamedTuple):
     ago: str
     attempts: str
     error: str
+    is_ours: bool  #: whether the user may handle it
 
 
 class JobsView(StatusView):
@@ -150,13 +151,15 @@ class JobsParts(JobsView, Parts):
         return [self._dead(job) for job in self.handling.dead[:MOST_DEAD]]
 
     def _dead(self, job: Job) -> Dead:
+        is_ours = self.handling.handles(job.wanted.origin.site)
         return Dead(
             id=job.id,
             label=job.wanted.label,
             user=job.wanted.origin.user_name,
             ago=ago(job.since),
             attempts=f"{job.attempt} / {job.wanted.attempts}",
-            error=job.error if self.may_handle else "",
+            error=job.error if is_ours else "",
+            is_ours=is_ours,
         )
 
     @property
