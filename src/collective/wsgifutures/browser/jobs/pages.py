@@ -17,6 +17,7 @@ from . import acts
 from . import following
 from .accepted import ACCEPTED
 from .accepted import FOLLOW
+from .accepted import message_of
 from .shown import LIST
 from .shown import Shown
 from .shown import site_url
@@ -28,7 +29,6 @@ from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from zExceptions import MethodNotAllowed
 from zExceptions import NotFound
-from zope.i18n import translate
 from zope.interface import implementer
 from zope.publisher.interfaces import IPublishTraverse
 
@@ -121,8 +121,8 @@ class Page(JobView):
         """What a browser without JavaScript does next; empty if it stays."""
         if not self.shown.job.ended:
             return str(self.reload)
-        if self.leads_on and self.shown.state == "done":
-            return f"{self.reading}; url={self.shown.goes_to}"
+        if self.leads_on and self.shown.leads_to:
+            return f"{self.reading}; url={self.shown.leads_to}"
         return ""
 
 
@@ -138,7 +138,7 @@ class Data(JobView):
                 "version": self.version,
                 "html": self.part(),
                 "ended": job.ended,
-                "goes_to": self.shown.goes_to if self.shown.state == "done" else None,
+                "goes_to": self.shown.leads_to,
                 "again": following.seconds_to_pause(job, time.time()),
             }
         )
@@ -225,14 +225,12 @@ class AcceptedViewlet(ViewletBase):  # type: ignore[misc]
     shown: Shown | None = None
 
     def update(self) -> None:
-        """Find the job that the address names."""
-        super().update()
+        """Find the job that the address names: on each page, so it looks into the query first."""
         id = asked(self.request, ACCEPTED)
         job = looking.get(id) if id and not api.user.is_anonymous() else None
         if job is not None:
             self.shown = Shown(job)
-            label = translate(self.shown.label, context=self.request)
-            self.text = _("“${task}” was accepted.", mapping={"task": label})
+            self.text = message_of(self.shown)
 
     def render(self) -> str:
         """Render nothing where there is no such job."""

@@ -74,6 +74,11 @@ class Shown:
         return f"{start}/{path.lstrip('/')}" if path else start
 
     @property
+    def leads_to(self) -> str | None:
+        """Where its page leads on; None unless the job is done."""
+        return self.goes_to if self.job.state is JobState.DONE else None
+
+    @property
     def submitted(self) -> str:
         """When it was submitted."""
         return local(self.job.wanted.submitted)
