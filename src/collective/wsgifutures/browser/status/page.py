@@ -33,6 +33,11 @@ class Page(Parts):
         return may_manage(self.context)
 
     @property
+    def may_handle(self) -> bool:
+        """Tell whether the page has buttons for jobs."""
+        return False
+
+    @property
     def kept(self) -> dict[str, str]:
         """The part of the query that a refresh repeats."""
         return {name: self.asked(name) for name in ("sort", "cancelled")}
