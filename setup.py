@@ -69,6 +69,7 @@ setup(
         "Products.CMFCore",
         "Products.CMFPlone",
         "Products.GenericSetup",
+        "PyJWT[crypto]",  # signed tokens, also plone.restapi's; Ed25519 is cryptography's
         "requests>=2.32.2",  # upstreams: redirects, cookies, proxies; its adapter takes our pools
         "transaction",
         "urllib3>=2.6",  # upstreams: their connections, below requests
@@ -113,6 +114,8 @@ setup(
         "docs": ["furo", "sphinx"],
         # Spans, for whoever records them: its SDK and an exporter are the site's choice.
         "traces": ["opentelemetry-api"],
+        # RabbitMQ and Redis by one code: for `wsgifutures relay`, a process without gevent.
+        "broker": ["kombu"],
         # Where the answers of upstreams are kept for all workers: WSGIFUTURES_CACHE.
         "memcached": ["pymemcache"],
         "redis": ["redis"],

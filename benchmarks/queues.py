@@ -148,9 +148,7 @@ class Site:
 
     def _start(self, command, log, **settings):
         names = {f"WSGIFUTURES_{name.upper()}": str(value) for name, value in settings.items()}
-        options = {"env": {**self._environment, **names}, "cwd": self.folder}
-        if self._cores is not None:
-            options["preexec_fn"] = lambda: os.sched_setaffinity(0, self._cores)
+        options = {"env": {**self._environment, **names}, "cwd": self.folder, "cores": self._cores}
         self._processes.append(Process(command, self.folder / log, **options))
         return self._processes[-1]
 

@@ -134,18 +134,6 @@ def test_a_queue_that_is_opened_offers_its_jobs_at_once():
     assert take(index) == "a1"
 
 
-def test_oldest_tells_since_when_a_job_might_have_begun():
-    """Also of a closed queue; not of what is not due."""
-    index = Index()
-    assert index.oldest() is None
-    add(index, "later", due=NOW + 5)
-    add(index, "a", queue="a", due=NOW - 9)
-    add(index, "b", queue="b", due=NOW - 5)
-    index.close("a", NOW + 60)
-    assert take(index) == "b"
-    assert index.oldest() == NOW - 9
-
-
 # Locks
 
 

@@ -55,6 +55,17 @@ def test_a_process_has_its_lanes_before_its_first_job(client):
     assert lanes.take() != COMMON
 
 
+def test_lanes_that_could_not_be_committed_are_made_again(client):
+    """Those that they were to replace are gone by then."""
+    lanes = with_lanes(client, 2)
+    for lane in client.store.lanes.values():
+        lane.made = 0.0  # old
+    assert lanes.renew(client.store, NOW)  # a conflict: ``renewed`` is not called
+    assert lanes.renew(client.store, NOW)
+    lanes.renewed()
+    assert {lanes.take() for _ in range(2)}.isdisjoint({COMMON})
+
+
 def test_a_lane_is_in_one_transaction_at_a_time(client):
     """The common one is for the rest."""
     lanes = with_lanes(client, 2)
@@ -187,16 +198,17 @@ def test_without_a_store_there_is_no_job():
     assert list(jobs_of(None)) == []
 
 
-def test_the_jobs_of_some_users_are_found_the_newest_first(client):
-    """Of each lane, the newest lane first, without loading others' jobs."""
+def test_all_jobs_are_found_the_newest_first(client):
+    """Of each lane, the newest lane first; each place says whose job it is."""
     jane, john = Origin(user="jane", folder="/site"), Origin(user="john", folder="/site")
     client.lane("old", NOW - 10)
     for lane, origin in [("a", jane), ("a", john), ("a", jane), ("old", jane)]:
         client.add(lane, origin=origin)
     client.add(COMMON)
-    ids = [entry.job.id for entry in jobs_of(client.store, {"/site:jane"})]
-    assert ids == ["a-2", "a-0", "old-0"]
-    assert len(list(jobs_of(client.store))) == 5
+    entries = list(jobs_of(client.store))
+    assert [entry.job.id for entry in entries] == ["a-2", "a-1", "a-0", "old-0", "0-0"]
+    jane_s = [entry.job.id for entry in entries if entry.user == "/site:jane"]
+    assert jane_s == ["a-2", "a-0", "old-0"]
 
 
 # Databases

@@ -39,15 +39,20 @@ def wait_until(true, seconds=30):
         time.sleep(0.02)
 
 
-def hear_ctrl_c():
-    """Let a process end at SIGINT, which whoever runs the tests in the background ignores."""
+def prepare(cores):
+    """Let a new process end at SIGINT, which whoever runs the tests in the background ignores.
+
+    It runs on *cores* alone, if any are named.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if cores is not None:
+        os.sched_setaffinity(0, cores)
 
 
 class Process:
     """A server process; its output goes to a file, for the message of a failure."""
 
-    def __init__(self, command, log, env=None, cwd=None, **options):
+    def __init__(self, command, log, env=None, cwd=None, cores=None, **options):
         self.log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -56,7 +61,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
                 cwd=cwd,
-                preexec_fn=hear_ctrl_c,
+                preexec_fn=lambda: prepare(cores),
                 **options,
             )
         self.pid = self._process.pid

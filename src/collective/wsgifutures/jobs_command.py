@@ -87,19 +87,20 @@ class _ListOrChange:
         return 1 if missing else 0
 
     def _jobs(self, connection: Any) -> list[Any]:
+        """Return the jobs that are named, or all, the oldest first."""
+        from .jobs.store import find_job
         from .jobs.store import find_store
         from .jobs.store import jobs_of
 
-        return sorted(
-            (entry.job for entry in jobs_of(find_store(connection))),
-            key=lambda job: job.wanted.submitted,
-        )
+        store, ids = find_store(connection), dict.fromkeys(self._options.ids)
+        named = [job for id in ids if (job := find_job(store, id)) is not None]
+        jobs = named if ids else [entry.job for entry in jobs_of(store)]
+        return sorted(jobs, key=lambda job: job.wanted.submitted)
 
     def _fits(self, job: Any) -> bool:
         options = self._options
         return (
-            (not options.ids or job.id in options.ids)
-            and options.state in (None, job.state.value)
+            options.state in (None, job.state.value)
             and options.task in (None, job.wanted.task)
             and options.queue in (None, job.wanted.queue)
         )

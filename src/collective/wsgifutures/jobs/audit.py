@@ -10,7 +10,6 @@ from . import desk
 from .neighbours import find_place
 from .neighbours import is_dead
 from .records import Entry
-from .records import JobState
 from .records import Store
 from .store import find_store
 from .store import jobs_of
@@ -27,11 +26,21 @@ FAR = 1_000
 #: Seconds that a job may wait until its queue counts as forgotten.
 LATE = 60.0
 
+ELSEWHERE = "Jobs are submitted here and run elsewhere."
+
+
+def describe(settings: Settings) -> str:
+    """Return whether a process with these *settings* runs jobs."""
+    if not settings.jobs:
+        return ELSEWHERE
+    of = f" of {', '.join(settings.job_queues)}" if settings.job_queues else ""
+    return f"Jobs{of} run here: at most {settings.max_jobs} at a time."
+
 
 def of_jobs(database: Any, settings: Settings) -> Iterator[Finding]:
     """Check that jobs of *database* which are submitted here are run, with these *settings*."""
     if settings.jobs:
-        yield ok("jobs", f"Jobs run here: at most {settings.max_jobs} at a time.")
+        yield ok("jobs", describe(settings))
     elif not _is_served(database):
         yield warning(
             "jobs",
@@ -54,7 +63,7 @@ def _runners_elsewhere(database: Any) -> Finding:
         store, now = find_store(connection), time.time()
         late = [] if store is None or _somebody_runs_jobs(store) else list(_late(store, now))
     if not late:
-        return ok("jobs", "Jobs are submitted here and run elsewhere.")
+        return ok("jobs", ELSEWHERE)
     seconds = now - min(entry.due for entry in late)
     queues = ", ".join(sorted({entry.queue for entry in late}))
     return warning(
@@ -74,7 +83,6 @@ def _late(store: Store, now: float) -> Iterator[Entry]:
     """Yield the places of jobs that wait although they might have begun a while ago."""
     again = (Entry(*value) for value in reversed(store.again.values()))
     for entry in islice(chain(again, jobs_of(store)), FAR):
-        job = entry.job
-        waits = job.state is JobState.WAITING and job.generation == entry.generation
-        if waits and entry.due < now - LATE and entry.queue not in store.paused:
+        is_late = entry.due < now - LATE and entry.queue not in store.paused
+        if is_late and entry.job.waits(entry.generation):
             yield entry

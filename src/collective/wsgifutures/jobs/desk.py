@@ -238,8 +238,7 @@ def retry(store: Store, job: Job, now: float) -> None:
         NotInThatState: It is neither.
     """
     job.retry(now)
-    with suppress(KeyError):
-        del store.dead[job.id]
+    store.dead.pop(job.id, None)
     store.line_up(job)
 
 
@@ -252,8 +251,7 @@ def discard(store: Store, job: Job, now: float) -> None:
     if job.state is not JobState.DEAD:
         raise NotInThatState(job.id, job.state.value, ["dead"])
     job.cancel(now)
-    with suppress(KeyError):
-        del store.dead[job.id]
+    store.dead.pop(job.id, None)
 
 
 def pause_queue(store: Store, queue: str, now: float) -> None:
@@ -263,5 +261,4 @@ def pause_queue(store: Store, queue: str, now: float) -> None:
 
 def resume_queue(store: Store, queue: str) -> None:
     """Let jobs of *queue* begin again."""
-    with suppress(KeyError):
-        del store.paused[queue]
+    store.paused.pop(queue, None)

@@ -5,11 +5,10 @@ looks into an index that changes meanwhile.
 """
 
 from ..kernel.durations import Durations
+from .changes import find
 from .desk import changing
 from .index import Index
 from .records import Entry
-from .records import Job
-from .records import JobState
 from .records import Store
 from .store import find_store
 from .work import Attempt
@@ -130,11 +129,8 @@ def _describe(attempt: Attempt) -> dict[str, Any]:
 
 
 def _waits(connection: Any, oid: bytes, generation: int) -> bool:
-    try:
-        job: Job = connection.get(oid)
-        return job.state is JobState.WAITING and job.generation == generation
-    except KeyError:  # it was purged
-        return False
+    job = find(connection, oid)
+    return job is not None and job.waits(generation)
 
 
 # The queues of others

@@ -145,10 +145,6 @@ class Index:
             self._locks[lock] = first.number, behind
             self._push(first)
 
-    def oldest(self) -> float | None:
-        """Return since when the first job of a queue might have begun; None: none is due."""
-        return min((line[0].entry.due for line in self._ready.values()), default=None)
-
     def oldest_of_each(self, now: float, waits: Callable[[Place], bool]) -> dict[str, float]:
         """Return by queue since when the job that waits longest might have begun, nearly.
 

@@ -6,6 +6,7 @@ from ..wsgi.joints import join
 from ..wsgi.joints import Joint
 from ..wsgi.settings import Settings
 from ..wsgi.worker import Worker
+from .audit import describe
 from .audit import of_jobs
 from .purge import Kept
 from .runner import Runner
@@ -64,10 +65,7 @@ class JobsJoint(Joint):
 
     def describe(self, settings: Settings) -> str:
         """Return whether this process runs jobs."""
-        if settings.jobs:
-            of = f" of {', '.join(settings.job_queues)}" if settings.job_queues else ""
-            return f"Jobs{of} run here: at most {settings.max_jobs} at a time."
-        return "Jobs are submitted here and run elsewhere."
+        return describe(settings)
 
     def report(self) -> dict[str, Any]:
         """Return what the runner does."""

@@ -18,7 +18,7 @@ import itertools
 #: The permission to see and change everybody's jobs.
 MANAGE = "collective.wsgifutures: Manage jobs"
 
-#: How many places of lines a search looks at.
+#: How many places of lines a search looks at; of one user's jobs, how many of their own.
 FAR = 20_000
 
 
@@ -34,8 +34,9 @@ def mine(most: int = 50) -> list[Job]:
     if not own:
         return []
     site = "/".join(api.portal.get().getPhysicalPath())
-    entries = itertools.islice(jobs_of(_store(), {own}), FAR)
-    found = [entry.job for entry in entries if entry.job.wanted.origin.site == site]
+    entries = (entry for entry in jobs_of(_store()) if entry.user == own)
+    jobs = (entry.job for entry in itertools.islice(entries, FAR))
+    found = [job for job in jobs if job.wanted.origin.site == site]
     return sorted(found, key=lambda job: -job.wanted.submitted)[:most]
 
 

@@ -14,7 +14,6 @@ from .records import Lane
 from .records import Store
 from .store import COMMON
 from .store import is_closed
-from contextlib import suppress
 from dataclasses import dataclass
 
 import itertools
@@ -89,7 +88,7 @@ class Purge:
             elif number < last:
                 _forget(store, lane, number)
                 changed = True
-            if low is None and waits(entry):
+            if low is None and entry.job.waits(entry.generation):
                 low = number
         self._again_at[lane.id] = min(time for time in times if time > now)
         return _move_on(store, lane, lane.next() if low is None else low) or changed
@@ -101,15 +100,9 @@ class Purge:
         return until if until is None or latest is not job else max(until, unique_until)
 
 
-def waits(entry: Entry) -> bool:
-    """Tell whether the job of *entry* still has that place in the line."""
-    return entry.job.state is JobState.WAITING and entry.job.generation == entry.generation
-
-
 def _forget(store: Store, lane: Lane, number: int) -> None:
     job = lane.jobs.pop(number)[0]
-    with suppress(KeyError):
-        del store.dead[job.id]
+    store.dead.pop(job.id, None)
     if job.wanted.unique and store.unique.get(job.wanted.unique, (None,))[0] is job:
         del store.unique[job.wanted.unique]
     if store.taken.get(lock_name(job.wanted), (None,))[0] is job:
@@ -148,8 +141,8 @@ def _move_on(store: Store, lane: Lane, low: int) -> bool:
 
 def _trim_again(store: Store) -> bool:
     """Take places of jobs out of ``again`` that do not wait there any more."""
-    places = itertools.islice(store.again.items(), AT_ONCE)
-    gone = [number for number, value in places if not waits(Entry(*value))]
+    places = [(n, Entry(*value)) for n, value in itertools.islice(store.again.items(), AT_ONCE)]
+    gone = [number for number, entry in places if not entry.job.waits(entry.generation)]
     if gone and gone[-1] == store.again.maxKey():  # its number is never given twice
         gone.pop()
     for number in gone:

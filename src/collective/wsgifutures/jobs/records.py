@@ -144,6 +144,10 @@ class Job(Persistent):  # type: ignore[misc]
         """Tell whether the job runs, and *claim* is its last one."""
         return self.state is JobState.RUNNING and self.generation == claim.generation
 
+    def waits(self, generation: int) -> bool:
+        """Tell whether the job still waits in the place that it got in that *generation*."""
+        return self.state is JobState.WAITING and self.generation == generation
+
     def check(self, claim: Claim) -> None:
         """Raise ``ClaimLost`` if *claim* is not the last one, or the job is not running."""
         if not self.has(claim):

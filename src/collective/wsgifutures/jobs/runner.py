@@ -319,7 +319,7 @@ class Runner:
         if job.state is JobState.RUNNING and job.runner == self.id and job.id not in self.running:
             desk.let_go(store, job, now)  # a claim was committed after all, whose commit failed
             return None
-        if job.state is not JobState.WAITING or job.generation != place.entry.generation:
+        if not job.waits(place.entry.generation):
             return None
         if job.id in self.running:  # an attempt that has lost its claim has to end first
             return now + LOOK_EVERY
@@ -349,8 +349,8 @@ class Runner:
         except Exception as error:  # gone, too late; or the site is broken, which people see so
             told += fail_at_once(store, job, error, now)
             return None
-        running = [find(connection, attempt.claim.oid) for attempt in list(self.running.values())]
-        claims = (*(one for one in running if one is not None), job)
+        found = (find(connection, attempt.claim.oid) for attempt in list(self.running.values()))
+        claims = (*(one for one in found if one is not None), job)
         desk.beat(store, self.id, self._place, claims)
         return Attempt(job, claim, path)
 

@@ -84,14 +84,12 @@ def is_closed(lane: Lane, now: float) -> bool:
     return lane.id != COMMON and now - lane.made > CLOSED
 
 
-def jobs_of(store: Store | None, users: set[str] | None = None) -> Iterator[Entry]:
-    """Yield the places of all jobs, or those of *users*, the newest of each lane first."""
+def jobs_of(store: Store | None) -> Iterator[Entry]:
+    """Yield the first places of all jobs, the newest of each lane first. No job is loaded."""
     lanes = [] if store is None else sorted(store.lanes.values(), key=lambda lane: -lane.made)
     for lane in lanes:
         for value in reversed(lane.jobs.values()):
-            entry = Entry(*value)
-            if users is None or entry.user in users:
-                yield entry
+            yield Entry(*value)
 
 
 class Lanes:
@@ -138,12 +136,9 @@ class Lanes:
         """
         self._next_look = now + 60.0
         with self._lock:
-            spent = [id for id in self._free if is_spent(store.lanes.get(id), now)]
-            self._free = [id for id in self._free if id not in spent]
-            has_none = not self._free and not self._in_use  # as when the process has begun
+            self._free = [id for id in self._free if not is_spent(store.lanes.get(id), now)]
             missing = self.wanted - len(self._free) - self._in_use
-        asked = self._missed or spent or has_none
-        self._made = [uuid.uuid4().hex[:10] for _ in range(missing if asked else 0)]
+        self._made = [uuid.uuid4().hex[:10] for _ in range(missing)]
         store.lanes.update({id: Lane(id, now) for id in self._made})
         return bool(self._made)
 

@@ -94,13 +94,14 @@ class Attempt(Run):
                 if not self.committed:
                     visit.error = self.error or AttemptFailed(response.status)
             response.close()
+            return visit.error
         except BaseException as error:
             if not self.committed:
                 return error
             logger.warning("%s raised %s after it was done.", self, type(error).__qualname__)
         finally:
             self.visit = None
-        return None if self.committed else self.error or AttemptFailed(response.status)
+        return None
 
     def _about(self) -> JobSpan:
         """Return what the attempt's span says of it."""

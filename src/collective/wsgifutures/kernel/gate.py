@@ -244,9 +244,10 @@ class Gate:
             longest = QUIET if line is self._jobs else math.inf
             while not ticket.served.is_set():
                 yield Wait(ticket.served, _seconds(min(until, time.monotonic() + longest)))
+                if line is self._jobs:  # nobody else tells that visitors do not come any more
+                    self._serve_jobs()
                 if time.monotonic() >= until and not ticket.served.is_set():
                     raise NoAnswer("no slot was free in time")
-                self._serve_jobs()
             return ticket.slot
         except BaseException:  # out of time, or this request is interrupted
             self._leave(ticket, line)
