@@ -61,7 +61,6 @@ class Wanted(NamedTuple):
     secret: bool = False  #: whether its arguments are kept out of what people see
     trace: str = ""  #: the ``traceparent`` of the request that submitted it
     depth: int = 0  #: how many jobs before it were the same, each submitted by the one before
-    elsewhere: bool = False  #: whether a worker elsewhere does it, and no runner
 
     @property
     def label(self) -> str:
@@ -228,8 +227,6 @@ class Entry(NamedTuple):
     deadline: float  #: when it is given up
     user: str  #: whose job it is
     task: str
-    elsewhere: bool = False  #: whether a worker elsewhere does it
-    site: str = ""  #: the UID of its site
 
 
 class _Line(LOBTree):  # type: ignore[misc]
@@ -321,8 +318,6 @@ def entry_of(job: Job) -> Entry:
         wanted.deadline,
         user_key(wanted.origin),
         wanted.task,
-        wanted.elsewhere,
-        wanted.origin.site_uid,
     )
 
 

@@ -92,7 +92,6 @@ def _wanted(
         secret=task.secret,
         trace=ids.headers().get("traceparent", ""),
         depth=find_depth((task.name, uid, arguments), options),
-        elsewhere=task.elsewhere,
     )
 
 

@@ -58,7 +58,6 @@ class Task(Generic[P]):
     """A function declared with ``@task``. ``submit`` asks for its work; a call just calls it."""
 
     has_result = True  #: whether it returns something
-    elsewhere = False  #: whether no runner does its jobs, but somebody outside of Plone
 
     def __init__(
         self,
