@@ -8,6 +8,7 @@ from ..kernel.durations import Durations
 from .changes import find
 from .desk import changing
 from .index import Index
+from .leases import count_running
 from .records import Entry
 from .records import Store
 from .store import find_store
@@ -54,6 +55,7 @@ class Figures:
         self.waiting: dict[str, int] = {}  #: by queue
         self.oldest: dict[str, float] = {}  #: by queue, since when its oldest job might have begun
         self.dead = 0  #: how many jobs are dead
+        self.elsewhere = 0  #: how many jobs run elsewhere
         self._clock = clock
         self._minutes: deque[tuple[int, Counter[str]]] = deque(maxlen=RECENT)
 
@@ -87,9 +89,10 @@ class Figures:
             return _waits(connection, place.oid, place.entry.generation)
 
         others.trim(lambda seen: _waits(connection, seen.oid, seen.generation))
-        self.waiting = {**{q: n for q, n in index.waiting.items() if n}, **others.count()}
-        self.oldest = {**index.oldest_of_each(now, waits), **others.first_due(now)}
+        self.waiting = dict(+index.waiting + Counter(others.count()))
+        self.oldest = _earliest(index.oldest_of_each(now, waits), others.first_due(now))
         self.dead = len(store.dead)
+        self.elsewhere = count_running(store)
 
     def told(self) -> dict[str, Any]:
         """Return the figures as plain data."""
@@ -97,6 +100,7 @@ class Figures:
             "waiting": self.waiting,
             "oldest": self.oldest,
             "dead": self.dead,
+            "elsewhere": self.elsewhere,
             "totals": dict(self.totals),
             "recent": self.recent(),
             "delay_seconds": round(self.delays.total, 3),
@@ -104,6 +108,13 @@ class Figures:
             "run_seconds": round(self.runs.total, 3),
             "run_buckets": self.runs.buckets(),
         }
+
+
+def _earliest(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
+    found = dict(one)
+    for queue, due in other.items():
+        found[queue] = min(due, found.get(queue, due))
+    return found
 
 
 def describe(attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
@@ -145,7 +156,9 @@ class _Seen(NamedTuple):
 
 
 class Others(Index):
-    """The jobs that wait in queues that this runner does not serve: how many, and how long.
+    """The jobs that wait and that this runner does not do: how many, and how long.
+
+    They are in queues that it does not serve, or for workers elsewhere.
 
     Somebody else takes them, more or less in order. So the first one that waits is found in a few
     steps, and few jobs are loaded for that.
@@ -161,21 +174,16 @@ class Others(Index):
         self._claims = claims
         self._by_queue: dict[str, list[_Seen]] = {}
 
-    @property
-    def are_none(self) -> bool:
-        """Whether the runner serves all queues."""
-        return self._claims and not self._served
-
     def read(self, store: Store) -> None:
         """Read what is new in all lanes."""
-        if not self.are_none:
-            super().read(store)
-            for line in self._by_queue.values():
-                line.sort()
+        super().read(store)
+        for line in self._by_queue.values():
+            line.sort()
 
     def add(self, entry: Entry) -> None:
-        """Add a place, if it is in a queue of others."""
-        if not self._claims or entry.queue not in self._served:
+        """Add a place, if others do its job."""
+        is_served = self._claims and (not self._served or entry.queue in self._served)
+        if entry.elsewhere or not is_served:
             seen = _Seen(entry.due, entry.generation, entry.job._p_oid)
             self._by_queue.setdefault(entry.queue, []).append(seen)
 

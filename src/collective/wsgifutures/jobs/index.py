@@ -50,10 +50,12 @@ class Index:
 
     Args:
         queues: Those whose jobs are wanted; empty: all.
+        elsewhere: Whether jobs for workers elsewhere are wanted, and no others.
     """
 
-    def __init__(self, queues: Iterable[str] = ()) -> None:
+    def __init__(self, queues: Iterable[str] = (), *, elsewhere: bool = False) -> None:
         self._queues = frozenset(queues)
+        self._elsewhere = elsewhere
         self._seen: dict[str, int] = {}  # by lane, the next number
         self._seen_again = 0
         self._numbers = itertools.count()
@@ -89,7 +91,8 @@ class Index:
 
     def add(self, entry: Entry) -> None:
         """Add a place."""
-        if not self._queues or entry.queue in self._queues:
+        is_served = not self._queues or entry.queue in self._queues
+        if is_served and entry.elsewhere is self._elsewhere:
             rank = entry.due - entry.priority
             place = Place(
                 rank, next(self._numbers), entry.job._p_oid, entry._replace(job=_NOT_KEPT)
