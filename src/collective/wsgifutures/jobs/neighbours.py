@@ -78,10 +78,15 @@ class Neighbours:
 
 def is_dead(runner: Runner, silence: float, place: tuple[str, int]) -> bool:
     """Tell whether *runner* is dead, which has changed nothing for so many seconds of *silence*."""
-    machine, pid = runner.place
-    if machine == place[0] and (pid == place[1] or not _runs(pid)):
+    if is_gone(runner.place, place):
         return True
     return silence > (SILENCE if has_jobs(runner) else FORGOTTEN)
+
+
+def is_gone(there: tuple[str, int], here: tuple[str, int]) -> bool:
+    """Tell whether a process that ran *there* has ended, seen from *here*: False if unknown."""
+    machine, pid = there
+    return machine == here[0] and (pid == here[1] or not _runs(pid))
 
 
 def has_jobs(runner: Runner) -> bool:

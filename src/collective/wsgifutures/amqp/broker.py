@@ -1,0 +1,486 @@
+"""A connection to a broker: kombu is imported here, and nowhere else.
+
+RabbitMQ confirms each message (publisher confirms); a batch is sent in one go, and then its
+confirms are awaited, never longer than ``CONFIRM``. On another transport, as Redis, a message is
+confirmed when the broker has answered.
+
+Whatever is wrong with the connection is ``BrokerAway``, and the connection is dropped without a
+word to the broker, which may be stopped or blocked and would not answer. What is wrong with one
+message concerns that message alone: RabbitMQ closes the channel for it, so the messages of its
+batch that have no confirm yet are sent again, one by one.
+
+Tested with RabbitMQ 3.10. RabbitMQ 4 changes what is not said: a quorum queue without a
+``delivery-limit`` drops a message after 20 deliveries, mirrored classic queues are gone, and
+messages are at most 16 MiB. So each queue that is declared here is a quorum queue with a limit
+and a dead-letter exchange; on a broker that has the queue already, it is used as it is.
+"""
+
+from .errors import BrokerAway
+from .errors import BrokerRefused
+from .messages import DEAD
+from .messages import Message
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+from urllib.parse import unquote
+
+import logging
+import re
+import sys
+import time
+
+#: How many seconds a connection may take, and any answer of the broker.
+CONNECT = 5.0
+
+#: How many seconds the confirms of a batch may take. A quorum writes them to its disks.
+CONFIRM = 10.0
+
+#: Seconds between two heartbeats of a connection.
+HEARTBEAT = 30
+
+#: How often a message is delivered until it is a dead letter. A worker claims and acknowledges at
+#: once, so a hint that comes back so often kills workers; the relay sends another one.
+DELIVERY_LIMIT = 20
+
+#: How many dead letters are kept, the newest, and for how long, in milliseconds.
+MOST_DEAD = 10_000
+DEAD_KEPT = 14 * 86400 * 1000
+
+#: kombu's names of what speaks with RabbitMQ.
+_CONFIRMING = ("amqp", "amqps", "pyamqp")
+
+#: Seconds until whoever waits looks whether to stop.
+_GLANCE = 0.25
+
+MISSING = "The package kombu is missing: pip install collective.wsgifutures[broker]"
+
+#: What a queue is made with that is not there: not lost with one node, and no loops.
+QUEUE = {
+    "x-queue-type": "quorum",
+    "x-delivery-limit": DELIVERY_LIMIT,
+    "x-dead-letter-exchange": DEAD,
+    "x-dead-letter-routing-key": DEAD,
+}
+
+_DEAD_QUEUE = {
+    "x-queue-type": "quorum",
+    "x-max-length": MOST_DEAD,
+    "x-message-ttl": DEAD_KEPT,
+}
+
+
+@dataclass
+class Sent:
+    """What became of the messages of a batch, by their places in it."""
+
+    confirmed: set[int] = field(default_factory=set)
+    refused: dict[int, str] = field(default_factory=dict)  #: why
+
+    def has(self, place: int) -> bool:
+        """Tell whether the broker has said something of that message."""
+        return place in self.confirmed or place in self.refused
+
+
+class Broker:
+    """One connection, used by one thread.
+
+    Args:
+        url: The broker's address, as kombu reads it.
+        stopping: Tells whether the process is about to end: then nothing is awaited.
+        confirm: How many seconds confirms may take.
+        options: Further options of kombu's transport.
+
+    Raises:
+        BrokerRefused: kombu is missing, or has no such transport.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        stopping: Callable[[], bool] = lambda: False,
+        *,
+        confirm: float = CONFIRM,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._url = url
+        self._stopping = stopping
+        self._confirm = confirm
+        self._options = dict(options or {})
+        self._connection: Any = None
+        self._known: set[str] = set()  # queues that are there
+        self._blocked = ""  # why the broker takes no messages
+        made = self._make()  # so that a wrong address is told at once
+        self.confirms = made.transport_cls in _CONFIRMING  #: whether it does so by itself
+
+    @property
+    def address(self) -> str:
+        """The address without its password."""
+        return mask(self._url)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as known."""
+        return self._connection is not None
+
+    def connect(self) -> None:
+        """Connect, if there is no connection.
+
+        Raises:
+            BrokerAway: The broker cannot be reached, or lets nobody in.
+        """
+        if self._connection is not None:
+            return
+        connection = self._make()
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+            self._limit(connection)
+        except Exception as error:
+            drop(connection)
+            raise self._away(error) from None
+        self._connection, self._blocked = connection, ""
+        self._known.clear()
+
+    def close(self) -> None:
+        """Drop the connection, and ask nobody."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            drop(connection)
+
+    def send(self, messages: Sequence[Message], sent: Sent) -> None:
+        """Send *messages*, and wait for their confirms.
+
+        Args:
+            messages: In this order.
+            sent: Told what became of them, even if this raises.
+
+        Raises:
+            BrokerAway: What *sent* does not have may have come or not.
+        """
+        everything = range(len(messages))
+        with self._using() as connection:
+            if not self.confirms:
+                self._send_at_once(connection, messages, sent)
+                return
+            self._send_some(connection, messages, everything, sent)
+            for place in everything:  # what came before or after a message that was refused
+                if not sent.has(place):
+                    self._send_some(connection, messages, [place], sent)
+
+    def ensure_queue(self, name: str, exchange: str = "", routing_key: str = "") -> None:
+        """Make a queue that is not there; bind it, if an exchange is named.
+
+        Raises:
+            BrokerAway: The broker does not answer, or refuses.
+        """
+        known = f"{name} {exchange} {routing_key}"
+        if known in self._known:
+            return
+        with self._using() as connection:
+            self._ensure_dead(connection)
+            if not self._is_there(connection, name):
+                self._declare(connection, name, QUEUE)
+            if exchange:
+                self._bind(connection, name, exchange, routing_key)
+        self._known.add(known)
+
+    def forget_queue(self, name: str) -> None:
+        """Look again whether the queue is there, at the next ``ensure_queue``."""
+        self._known = {known for known in self._known if known.split(" ")[0] != name}
+
+    def depth(self, name: str) -> int:
+        """Return how many messages wait in a queue; 0 if there is no such queue.
+
+        Raises:
+            BrokerAway: The broker does not answer.
+        """
+        with self._using() as connection:
+            found = self._look_at(connection, name)
+        return 0 if found is None else int(found.message_count)
+
+    def keep(self) -> None:
+        """Hear what the broker says, and give a sign of life.
+
+        Raises:
+            BrokerAway: The broker gave none.
+        """
+        if self._connection is None or not self._connection.supports_heartbeats:
+            return
+        with self._using() as connection:
+            self._hear(connection)
+            connection.heartbeat_check()
+
+    @property
+    def kombu(self) -> Any:
+        """The connection as kombu has it, for consumers."""
+        self.connect()
+        return self._connection
+
+    # Connections
+
+    def _make(self) -> Any:
+        kombu = load()
+        if "://" not in self._url:
+            raise BrokerRefused(f"{self.address!r} is not the address of a broker: amqp://...")
+        try:
+            connection = kombu.Connection(
+                self._url,
+                connect_timeout=CONNECT,
+                heartbeat=HEARTBEAT,
+                transport_options={**self._timeouts(), **self._options},
+            )
+            connection.transport  # noqa: B018 - its module is imported now
+        except Exception as error:
+            reason = self._clean(f"{type(error).__name__}: {error}")
+            raise BrokerRefused(f"{self.address} cannot be used as a broker. {reason}") from None
+        return connection
+
+    def _timeouts(self) -> dict[str, Any]:
+        if self._url.partition("://")[0] in _CONFIRMING:
+            return {"on_blocked": self._is_blocked, "on_unblocked": self._is_unblocked}
+        return {"socket_timeout": self._confirm, "socket_connect_timeout": CONNECT}
+
+    def _is_blocked(self, reason: Any = "") -> None:
+        self._blocked = str(reason) or "it is short of memory or disk"
+
+    def _is_unblocked(self) -> None:
+        self._blocked = ""
+
+    def _limit(self, connection: Any) -> None:
+        """Let no answer take for ever: py-amqp has no limit for most of them."""
+        transport = getattr(connection.connection, "transport", None)
+        if hasattr(transport, "sock"):
+            transport.sock.settimeout(self._confirm)
+
+    def _using(self) -> "_Using":
+        self.connect()
+        return _Using(self)
+
+    def _away(self, error: BaseException) -> BrokerAway:
+        if isinstance(error, BrokerAway):
+            return error
+        kind = type(error).__name__
+        text = self._clean(str(error).strip())
+        return BrokerAway(f"{self.address} cannot be had: {kind}{': ' if text else ''}{text}")
+
+    def _clean(self, text: str) -> str:
+        return hide(self._url, text)
+
+    # Messages
+
+    def _send_at_once(self, connection: Any, messages: Sequence[Message], sent: Sent) -> None:
+        channel = connection.default_channel
+        for place, message in enumerate(messages):
+            publish(channel, message)
+            sent.confirmed.add(place)
+
+    def _send_some(
+        self, connection: Any, messages: Sequence[Message], places: Sequence[int], sent: Sent
+    ) -> None:
+        """Send some of *messages*; if the broker closes the channel, one alone is refused."""
+        confirms = _Confirms(connection.channel(), sent)
+        try:
+            confirms.start()
+            for place in places:
+                confirms.publish(place, messages[place])
+            self._await(connection, confirms)
+        except connection.connection_errors:
+            raise
+        except connection.channel_errors as error:
+            if len(places) == 1:
+                sent.refused[places[0]] = self._clean(str(error))
+        finally:
+            with suppress(Exception):
+                confirms.channel.close()
+
+    def _await(self, connection: Any, confirms: "_Confirms") -> None:
+        until = time.monotonic() + self._confirm
+        while confirms.open:
+            if self._blocked:
+                raise BrokerAway(f"{self.address} takes no messages: {self._blocked}.")
+            if self._stopping():
+                raise BrokerAway("The relay is stopping.")
+            left = until - time.monotonic()
+            if left <= 0:
+                raise BrokerAway(
+                    f"{self.address} did not confirm {len(confirms.open)} messages within "
+                    f"{self._confirm:g} s."
+                )
+            with suppress(TimeoutError):
+                connection.drain_events(timeout=min(left, _GLANCE))
+
+    def _hear(self, connection: Any) -> None:
+        with suppress(TimeoutError):
+            while True:
+                connection.drain_events(timeout=0.001)
+
+    # Queues
+
+    def _is_there(self, connection: Any, name: str) -> bool:
+        return self.confirms and self._look_at(connection, name) is not None
+
+    def _look_at(self, connection: Any, name: str) -> Any:
+        """Return what the broker has of a queue; None if there is none."""
+        channel = connection.channel()
+        try:
+            return channel.queue_declare(queue=name, passive=True)
+        except connection.connection_errors:
+            raise
+        except connection.channel_errors as error:
+            if getattr(error, "reply_code", 404) != 404:
+                raise
+            return None
+        finally:
+            with suppress(Exception):
+                channel.close()
+
+    def _ensure_dead(self, connection: Any) -> None:
+        if DEAD in self._known:
+            return
+        with connection.channel() as channel:
+            channel.exchange_declare(exchange=DEAD, type="direct", durable=True, auto_delete=False)
+        if not self._is_there(connection, DEAD):
+            self._declare(connection, DEAD, _DEAD_QUEUE)
+        self._bind(connection, DEAD, DEAD, DEAD)
+        self._known.add(DEAD)
+
+    def _declare(self, connection: Any, name: str, arguments: Mapping[str, Any]) -> None:
+        with connection.channel() as channel:
+            channel.queue_declare(
+                queue=name, durable=True, auto_delete=False, arguments=dict(arguments)
+            )
+
+    def _bind(self, connection: Any, queue: str, exchange: str, routing_key: str) -> None:
+        with connection.channel() as channel:
+            channel.queue_bind(queue=queue, exchange=exchange, routing_key=routing_key)
+
+
+class _Using:
+    """Makes ``BrokerAway`` of each error, and drops the connection then."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def __enter__(self) -> Any:
+        return self._broker._connection
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, Exception):
+            self._broker.close()
+            raise self._broker._away(error) from None
+
+
+class _Confirms:
+    """A channel whose messages are confirmed, and which of them are not yet."""
+
+    def __init__(self, channel: Any, sent: Sent) -> None:
+        self.channel = channel
+        self.open: dict[int, tuple[int, str]] = {}  #: place and id by their delivery tags
+        self._sent = sent
+        self._tag = 0
+        self._returned: dict[str, str] = {}  # why, by id
+
+    def start(self) -> None:
+        """Ask the broker to confirm."""
+        self.channel.confirm_select()
+        self.channel.events["basic_ack"].add(self._acknowledge)
+        self.channel.events["basic_nack"].add(self._refuse)
+        self.channel.events["basic_return"].add(self._return)
+
+    def publish(self, place: int, message: Message) -> None:
+        """Send a message, and await its confirm."""
+        self._tag += 1
+        self.open[self._tag] = place, message.id
+        publish(self.channel, message)
+
+    def _return(self, error: Any, exchange: str, routing_key: str, message: Any) -> None:
+        self._returned[message.properties.get("message_id", "")] = (
+            "no queue is bound there. Make one, or publish with mandatory=False"
+        )
+
+    def _acknowledge(self, tag: int, multiple: bool) -> None:
+        for place, id in self._close(tag, multiple):
+            if id in self._returned:
+                self._sent.refused[place] = self._returned[id]
+            else:
+                self._sent.confirmed.add(place)
+
+    def _refuse(self, tag: int, multiple: bool) -> None:
+        for place, _ in self._close(tag, multiple):
+            self._sent.refused[place] = "it said no, as a full queue does"
+
+    def _close(self, tag: int, multiple: bool) -> list[tuple[int, str]]:
+        tags = [each for each in self.open if each <= tag] if multiple else [tag]
+        return [self.open.pop(each) for each in tags if each in self.open]
+
+
+def publish(channel: Any, message: Message) -> None:
+    """Send a message on a channel of kombu's."""
+    properties = dict(message.properties)
+    priority = properties.pop("priority", None)
+    if "expiration" in properties:  # AMQP has milliseconds, as a text
+        properties["expiration"] = str(int(properties["expiration"] * 1000))
+    prepared = channel.prepare_message(
+        message.body,
+        priority=priority,
+        content_type=message.content_type,
+        content_encoding="binary" if message.content_type != "application/json" else "utf-8",
+        headers=dict(message.headers),
+        properties={
+            **properties,
+            "delivery_mode": 2,
+            "message_id": message.id,
+            "timestamp": int(time.time()),
+        },
+    )
+    channel.basic_publish(
+        prepared,
+        exchange=message.exchange,
+        routing_key=message.routing_key,
+        mandatory=message.mandatory,
+        **({"timeout": CONFIRM} if hasattr(channel, "confirm_select") else {}),
+    )
+
+
+def load() -> Any:
+    """Return kombu.
+
+    Raises:
+        BrokerRefused: It is not installed.
+    """
+    try:
+        import kombu
+    except ImportError:
+        raise BrokerRefused(MISSING) from None
+    # Its connections log what they do, and what they were opened with.
+    logging.getLogger("amqp").setLevel(logging.WARNING)
+    return kombu
+
+
+def drop(connection: Any) -> None:
+    """Close a connection of kombu's here, without a word to the broker."""
+    with suppress(Exception):
+        connection.collect(CONNECT)
+
+
+def mask(url: str) -> str:
+    """Return *url* without its password, whatever else it is."""
+    return re.sub(r"(://[^:/@;]*):[^;]*@", r"\1:**@", url)
+
+
+def hide(url: str, text: str) -> str:
+    """Return *text* without the passwords of *url*, as they are written and as they are meant."""
+    text = text.replace(url, mask(url))
+    for password in re.findall(r"://[^:/@;]*:([^;]*)@", url):
+        for form in filter(None, (password, unquote(password))):
+            text = text.replace(form, "**")
+    return text
+
+
+def is_patched() -> bool:
+    """Tell whether gevent has patched this process: there a broker's answers get mixed up."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("socket"))

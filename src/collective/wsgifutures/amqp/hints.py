@@ -1,0 +1,170 @@
+"""Tells a broker which jobs wait for workers elsewhere: a hint for each, and again after a while.
+
+A hint has the job's id, its queue, and a capability, which is worth one claim of that job. It has
+no argument, no title and no path: whoever reads the broker learns nothing. The claim at Plone
+decides, so a hint that comes twice, late or never does no harm.
+
+What was sent is only known in memory. A hint is sent again after a pause, which grows, if its job
+still waits and the broker has fewer hints than there are jobs: as long as the hints are there,
+nobody came for them, and more would not help. A new connection begins anew with all of that, since
+the broker may have lost its disk.
+"""
+
+from ..jobs import desk
+from ..jobs.changes import find
+from ..jobs.index import Index
+from ..jobs.index import Place
+from ..jobs.records import Job
+from ..jobs.records import Store
+from .broker import Broker
+from .broker import Sent
+from .messages import Message
+from .messages import PREFIX
+from .publishing import QUEUE
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import json
+import logging
+
+logger = logging.getLogger(__name__)
+
+#: How many hints are sent in one go; the first one after a trouble goes alone.
+AT_ONCE = 200
+
+#: Seconds until a hint is sent again: the first time, and at most.
+PAUSE = 30.0
+LONGEST_PAUSE = 900.0
+
+#: Seconds until a job is looked at again that may not begin now, or had no confirm.
+SOON = 5.0
+
+
+class Hints:
+    """The hints of a database.
+
+    Args:
+        broker: Where they go.
+        queues: The queues of the jobs; empty: all.
+        capability: Makes the capability of a job.
+    """
+
+    def __init__(
+        self, broker: Broker, queues: Iterable[str], capability: Callable[[Any, Job], str]
+    ) -> None:
+        self._broker = broker
+        self._queues = tuple(queues)
+        self._capability = capability
+        self.count = 0  #: how many were confirmed
+        self.depths: dict[str, int] = {}  #: how many lie at the broker, by queue of the jobs
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Look at all jobs again: the broker may know of none."""
+        self.index = Index(self._queues, elsewhere=True)
+        self._sent: Counter[tuple[bytes, int]] = Counter()  # how often, by job and generation
+        self._at_once = 1
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many jobs wait, nearly, by queue."""
+        return {queue: n for queue, n in self.index.waiting.items() if n and queue != QUEUE}
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether there is something to look at."""
+        due = self.index.next_look()
+        return self.index.offers(now) or (due is not None and due <= now)
+
+    def read(self, store: Store, now: float) -> list[tuple[Place, Message]]:
+        """Return what is to be sent now, and put off the rest."""
+        self.index.read(store)
+        found: list[tuple[Place, Message]] = []
+        while len(found) < self._at_once and (place := self.index.take(now)) is not None:
+            message = self._look_at(store, place, now)
+            if message is not None:
+                found.append((place, message))
+        return found
+
+    def send(self, found: list[tuple[Place, Message]], now: float) -> None:
+        """Send what was found.
+
+        Raises:
+            BrokerAway: Some of it may not have come.
+        """
+        sent = Sent()
+        try:
+            for queue in {place.entry.queue for place, _ in found}:
+                self._broker.ensure_queue(PREFIX + queue)
+            self._broker.send([message for _, message in found], sent)
+            self._at_once = AT_ONCE
+        finally:
+            for number, (place, _) in enumerate(found):
+                self._note(place, number in sent.confirmed, now)
+            for number, reason in sent.refused.items():
+                self._say(found[number][0], reason)
+
+    def look_at_depths(self) -> None:
+        """Ask the broker how many hints lie there.
+
+        Raises:
+            BrokerAway: It does not say.
+        """
+        self.depths = {queue: self._broker.depth(PREFIX + queue) for queue in self.waiting}
+
+    def _look_at(self, store: Store, place: Place, now: float) -> Message | None:
+        """Return the hint of a place; None if none is to be sent now."""
+        queue, job = place.entry.queue, find(store._p_jar, place.oid)
+        again = self._sent[key_of(place)]
+        if queue == QUEUE:
+            return None
+        if job is None or not job.waits(place.entry.generation) or now > job.wanted.deadline:
+            self.index.drop(place.entry.lock)
+            self._sent.pop(key_of(place), None)
+        elif not desk.is_open(store, queue, {}):
+            self.index.put_off(place, now + SOON)
+        elif again and self.depths.get(queue, 0) > self.index.waiting[queue]:
+            self.index.put_off(place, now + pause(again))
+        else:
+            return self._make_safely(store, place, job, now)
+        return None
+
+    def _make_safely(self, store: Store, place: Place, job: Job, now: float) -> Message | None:
+        try:
+            capability = self._capability(store._p_jar, job)
+        except Exception:  # its site is gone, or broken: others come first
+            logger.exception("There is no hint for job %s; the relay looks again later.", job.id)
+            self.index.put_off(place, now + LONGEST_PAUSE)
+            return None
+        return hint(job, capability)
+
+    def _note(self, place: Place, is_confirmed: bool, now: float) -> None:
+        if is_confirmed:
+            self.count += 1
+            self._sent[key_of(place)] += 1
+        seconds = pause(self._sent[key_of(place)]) if is_confirmed else SOON
+        self.index.put_off(place, now + seconds)
+
+    def _say(self, place: Place, reason: str) -> None:
+        logger.warning("The broker refused a hint for the queue %s: %s.", place.entry.queue, reason)
+        self._broker.forget_queue(PREFIX + place.entry.queue)  # somebody may have deleted it
+
+
+def hint(job: Job, capability: str) -> Message:
+    """Return the message that tells of a job."""
+    queue = job.wanted.queue
+    told = {"id": job.id, "queue": queue, "capability": capability}
+    return Message("", PREFIX + queue, json.dumps(told).encode())
+
+
+def key_of(place: Place) -> tuple[bytes, int]:
+    """Return what a place is known by: each time that a job waits has places of its own."""
+    return place.oid, place.entry.generation
+
+
+def pause(sent: int) -> float:
+    """Return the seconds until a hint is sent again that was *sent* so often."""
+    return float(min(LONGEST_PAUSE, PAUSE * 2.0 ** min(max(sent, 1) - 1, 10)))
+
+
