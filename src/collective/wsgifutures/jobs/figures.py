@@ -8,8 +8,10 @@ from ..kernel.durations import Durations
 from .changes import find
 from .desk import changing
 from .index import Index
-from .leases import count_running
+from .leases import leases_of
 from .records import Entry
+from .records import Job
+from .records import Lease
 from .records import Store
 from .store import find_store
 from .work import Attempt
@@ -37,6 +39,9 @@ MOST = 50
 #: Seconds between two counts of what waits.
 COUNT_EVERY = 2.0
 
+#: What there is of jobs for workers elsewhere before the first one.
+NOTHING: dict[str, Any] = {"waiting": {}, "oldest": {}, "running": {}, "jobs": []}
+
 #: How many times as long as a count takes the next one is put off, if that is longer.
 COUNT_SHARE = 100
 
@@ -55,7 +60,7 @@ class Figures:
         self.waiting: dict[str, int] = {}  #: by queue
         self.oldest: dict[str, float] = {}  #: by queue, since when its oldest job might have begun
         self.dead = 0  #: how many jobs are dead
-        self.elsewhere = 0  #: how many jobs run elsewhere
+        self.elsewhere: dict[str, Any] = NOTHING  #: the same of jobs for workers elsewhere
         self._clock = clock
         self._minutes: deque[tuple[int, Counter[str]]] = deque(maxlen=RECENT)
 
@@ -89,10 +94,14 @@ class Figures:
             return _waits(connection, place.oid, place.entry.generation)
 
         others.trim(lambda seen: _waits(connection, seen.oid, seen.generation))
-        self.waiting = dict(+index.waiting + Counter(others.count()))
-        self.oldest = _earliest(index.oldest_of_each(now, waits), others.first_due(now))
+        self.waiting = dict(+index.waiting + Counter(others.here.count()))
+        self.oldest = _earliest(index.oldest_of_each(now, waits), others.here.first_due(now))
         self.dead = len(store.dead)
-        self.elsewhere = count_running(store)
+        self.elsewhere = {
+            "waiting": others.elsewhere.count(),
+            "oldest": others.elsewhere.first_due(now),
+            **_describe_leases(leases_of(store)),
+        }
 
     def told(self) -> dict[str, Any]:
         """Return the figures as plain data."""
@@ -139,6 +148,32 @@ def _describe(attempt: Attempt) -> dict[str, Any]:
     }
 
 
+def _describe_leases(leases: Iterable[Lease]) -> dict[str, Any]:
+    """Return how many jobs run elsewhere in each queue, and the oldest of them."""
+    found = sorted(((lease.job, lease) for lease in leases), key=lambda pair: pair[0].since)
+    return {
+        "running": dict(Counter(job.wanted.queue for job, _ in found)),
+        "jobs": [describe_lease(job, lease) for job, lease in found[:MOST]],
+    }
+
+
+def describe_lease(job: Job, lease: Lease) -> dict[str, Any]:
+    """Return a job that runs elsewhere: without arguments and words."""
+    wanted = job.wanted
+    return {
+        "id": job.id,
+        "task": wanted.task,
+        "label": wanted.label,
+        "queue": wanted.queue,
+        "user": wanted.origin.user_name,
+        "site": wanted.origin.site,
+        "worker": lease.worker,
+        "since": round(job.since, 1),
+        "lease": round(job.side.lease, 1),
+        "progress": round(job.side.progress, 3),
+    }
+
+
 def _waits(connection: Any, oid: bytes, generation: int) -> bool:
     job = find(connection, oid)
     return job is not None and job.waits(generation)
@@ -155,37 +190,24 @@ class _Seen(NamedTuple):
     oid: bytes
 
 
-class Others(Index):
-    """The jobs that wait and that this runner does not do: how many, and how long.
+class Lines:
+    """Places of jobs that somebody else takes, more or less in order, by queue.
 
-    They are in queues that it does not serve, or for workers elsewhere.
-
-    Somebody else takes them, more or less in order. So the first one that waits is found in a few
-    steps, and few jobs are loaded for that.
-
-    Args:
-        claims: Whether the runner serves queues.
-        served: Those; empty: all.
+    So the first one that waits is found in a few steps, and few jobs are loaded for that.
     """
 
-    def __init__(self, claims: bool, served: Iterable[str] = ()) -> None:
-        super().__init__()
-        self._served = frozenset(served)
-        self._claims = claims
+    def __init__(self) -> None:
         self._by_queue: dict[str, list[_Seen]] = {}
 
-    def read(self, store: Store) -> None:
-        """Read what is new in all lanes."""
-        super().read(store)
+    def add(self, entry: Entry) -> None:
+        """Add a place."""
+        seen = _Seen(entry.due, entry.generation, entry.job._p_oid)
+        self._by_queue.setdefault(entry.queue, []).append(seen)
+
+    def sort(self) -> None:
+        """Put those that are due first to the front."""
         for line in self._by_queue.values():
             line.sort()
-
-    def add(self, entry: Entry) -> None:
-        """Add a place, if others do its job."""
-        is_served = self._claims and (not self._served or entry.queue in self._served)
-        if entry.elsewhere or not is_served:
-            seen = _Seen(entry.due, entry.generation, entry.job._p_oid)
-            self._by_queue.setdefault(entry.queue, []).append(seen)
 
     def trim(self, waits: Callable[[_Seen], bool]) -> None:
         """Drop places from the start of each line until one *waits*."""
@@ -209,6 +231,41 @@ class Others(Index):
         """Return since when the first job of each queue might have begun."""
         firsts = {queue: line[0].due for queue, line in self._by_queue.items() if line}
         return {queue: due for queue, due in firsts.items() if due <= now}
+
+
+class Others(Index):
+    """The jobs that wait and that this runner does not do: how many, and how long.
+
+    Args:
+        claims: Whether the runner serves queues.
+        served: Those; empty: all.
+    """
+
+    def __init__(self, claims: bool, served: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._served = frozenset(served)
+        self._claims = claims
+        self.here = Lines()  #: of queues that it does not serve
+        self.elsewhere = Lines()  #: for workers elsewhere
+
+    def read(self, store: Store) -> None:
+        """Read what is new in all lanes."""
+        super().read(store)
+        self.here.sort()
+        self.elsewhere.sort()
+
+    def add(self, entry: Entry) -> None:
+        """Add a place, if others do its job."""
+        is_served = self._claims and (not self._served or entry.queue in self._served)
+        if entry.elsewhere:
+            self.elsewhere.add(entry)
+        elif not is_served:
+            self.here.add(entry)
+
+    def trim(self, waits: Callable[[_Seen], bool]) -> None:
+        """Drop places from the start of each line until one *waits*."""
+        self.here.trim(waits)
+        self.elsewhere.trim(waits)
 
 
 class Counting:
