@@ -52,7 +52,7 @@ class Hints:
     """
 
     def __init__(
-        self, broker: Broker, queues: Iterable[str], capability: Callable[[Any, Job], str]
+        self, broker: Broker, queues: Iterable[str], capability: Callable[[Any, Job, float], str]
     ) -> None:
         self._broker = broker
         self._queues = tuple(queues)
@@ -132,7 +132,7 @@ class Hints:
 
     def _make_safely(self, store: Store, place: Place, job: Job, now: float) -> Message | None:
         try:
-            capability = self._capability(store._p_jar, job)
+            capability = self._capability(store._p_jar, job, now)
         except Exception:  # its site is gone, or broken: others come first
             logger.exception("There is no hint for job %s; the relay looks again later.", job.id)
             self.index.put_off(place, now + LONGEST_PAUSE)
@@ -166,5 +166,3 @@ def key_of(place: Place) -> tuple[bytes, int]:
 def pause(sent: int) -> float:
     """Return the seconds until a hint is sent again that was *sent* so often."""
     return float(min(LONGEST_PAUSE, PAUSE * 2.0 ** min(max(sent, 1) - 1, 10)))
-
-

@@ -170,7 +170,9 @@ def check_properties(properties: Mapping[str, Any] | None) -> dict[str, Any]:
         kind = PROPERTIES[name]
         fits = isinstance(value, int | float if kind is float else kind)
         if not fits or isinstance(value, bool):
-            raise MessageRefused("properties", f"has {name}={value!r}, which is no {kind.__name__}.")
+            raise MessageRefused(
+                "properties", f"has {name}={value!r}, which is no {kind.__name__}."
+            )
     return found
 
 
