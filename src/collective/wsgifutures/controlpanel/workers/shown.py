@@ -2,6 +2,7 @@
 
 from ...amqp.publishing import QUEUE as OF_MESSAGES
 from ...browser.status.words import age
+from ...browser.status.words import seen
 from ...browser.times import local
 from ...interfaces import _
 from ...jobs.looking import may_manage
@@ -10,7 +11,6 @@ from ...jobs.tasks import tasks
 from ...keys.ring import KEPT
 from ...workers.acts import ShownKey
 from ...workers.registry import FORGET_AFTER
-from ...workers.registry import SEEN_EVERY
 from ...workers.registry import Worker
 from ...workers.registry import WorkerState
 from collections.abc import Iterable
@@ -22,9 +22,6 @@ MOST_JOBS = 10
 
 #: Seconds by which the clock of a worker may be off until the page says so.
 SKEW = 5.0
-
-#: Seconds after a note that a worker was seen in which another one may not be due.
-RECENTLY = SEEN_EVERY + 600.0
 
 
 class ShownJob(NamedTuple):
@@ -69,22 +66,11 @@ def show_worker(worker: Worker, jobs: list[Job], site_url: str, now: float) -> S
         since=local(worker.since),
         by=worker.by,
         left=age(max(0.0, worker.introduced + FORGET_AFTER - now)),
-        seen=describe_seen(worker.seen, bool(jobs), now),
+        seen=seen(worker.seen, bool(jobs), now),
         skew=describe_skew(worker.skew),
         jobs=[_show_job(job, site_url, now) for job in jobs[:MOST_JOBS]],
         number=len(jobs),
     )
-
-
-def describe_seen(seen: float | None, is_busy: bool, now: float) -> Any:
-    """Return in words when a worker was last seen, which is noted once an hour."""
-    if is_busy:
-        return _("now: it has a job")
-    if seen is None:
-        return _("never")
-    if now - seen < RECENTLY:
-        return _("in the last hour")
-    return _("${time} ago", mapping={"time": age(now - seen)})
 
 
 def describe_skew(skew: float | None) -> Any:
