@@ -78,7 +78,9 @@ def hold(context, number):
     sleep_long()
 
 
-TASKS = {"note": note, "nothing": nothing, "hold": hold}
+scan = task(name="holdtests.scan", queue="scans", elsewhere=True)
+
+TASKS = {"note": note, "nothing": nothing, "hold": hold, "scan": scan}
 
 
 class Change(View):
