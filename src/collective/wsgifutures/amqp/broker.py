@@ -167,6 +167,7 @@ class Broker:
         """
         everything = range(len(messages))
         with self._using() as connection:
+            self._check(connection)
             if not self.confirms:
                 self._send_at_once(connection, messages, sent)
                 return
@@ -335,10 +336,7 @@ class Broker:
     def _await(self, connection: Any, confirms: "_Confirms") -> None:
         until = time.monotonic() + self._confirm
         while confirms.open:
-            if self._blocked:
-                raise BrokerAway(f"{self.address} takes no messages: {self._blocked}.")
-            if self._stopping():
-                raise BrokerAway("The relay is stopping.")
+            self._check(connection)
             left = until - time.monotonic()
             if left <= 0:
                 raise BrokerAway(
@@ -347,6 +345,15 @@ class Broker:
                 )
             with suppress(TimeoutError):
                 connection.drain_events(timeout=min(left, _GLANCE))
+
+    def _check(self, connection: Any) -> None:
+        """Raise ``BrokerAway`` if nothing can be sent now."""
+        if self.confirms:
+            self._hear(connection)
+        if self._blocked:
+            raise BrokerAway(f"{self.address} takes no messages: {self._blocked}.")
+        if self._stopping():
+            raise BrokerAway("The relay is stopping.")
 
     def _hear(self, connection: Any) -> None:
         with suppress(TimeoutError):
