@@ -17,6 +17,7 @@
 
 from .errors import Hopeless
 from .errors import KeyNotPrivate
+from .errors import NotPlain
 from .errors import OtherHost
 from .errors import Retry
 from .errors import WorkerError
@@ -30,6 +31,7 @@ __all__ = [
     "Hopeless",
     "Job",
     "KeyNotPrivate",
+    "NotPlain",
     "OtherHost",
     "Retry",
     "Worker",

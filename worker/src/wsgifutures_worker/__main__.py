@@ -100,7 +100,7 @@ def check_worker(asked: Namespace) -> int:
     _print_versions()
     print(f"Site: {site.url}{_warning(site.url)}")
     right = _check_clock(site)
-    return 0 if _check_approval(site, site.key) and right else 1
+    return 0 if _check_approval(site, site.key, worker and worker.queues) and right else 1
 
 
 def _check_clock(site: Site) -> bool:
@@ -123,18 +123,22 @@ def _check_clock(site: Site) -> bool:
     return good
 
 
-def _check_approval(site: Site, key: Key | None) -> bool:
+def _check_approval(site: Site, key: Key | None, wanted: list[str] | None) -> bool:
     if key is None:
         print("Key: none; this worker does what a broker's messages let it do")
         return True
     print(f"Fingerprint: {key.fingerprint}")
     try:
         site.token()
+        queues = site.introduce("check", wanted or ["any"]).get("queues", [])
     except (Away, Refused) as error:
         print(f"Approved: no: {error}")
         return False
-    print("Approved: yes")
-    return True
+    print(f"Approved: for {', '.join(queues)}")
+    missing = sorted(set(wanted or []) - set(queues))
+    if missing:
+        print(f"Queues: it is not approved for {', '.join(missing)}")
+    return not missing
 
 
 def _print_versions() -> None:

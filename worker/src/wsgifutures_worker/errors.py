@@ -7,7 +7,9 @@
     +-- Hopeless       raised by a job's function: no attempt can succeed
     +-- KeyNotPrivate  the key's file can be read by others
     +-- OtherHost      a job's session was sent to an address that is not the site's
+    +-- NotPlain       a result is not plain data, or an argument has an unknown type
     +-- Away           the site or the broker gives no answer now
+    |   +-- Idle       the site has no job, and lets nobody wait for one
     +-- Refused        the site gave an answer, and it is no
 """
 
@@ -71,6 +73,10 @@ class OtherHost(WorkerError):
         )
 
 
+class NotPlain(WorkerError, ValueError):
+    """A value cannot be written as JSON, or what was read is none of ours; it says why."""
+
+
 class Away(WorkerError):
     """Nobody answers now: no connection, an overload, a proxy without its server.
 
@@ -84,6 +90,10 @@ class Away(WorkerError):
 
     def __str__(self) -> str:
         return self.why
+
+
+class Idle(Away):
+    """The site has no job, and lets nobody wait for one: a wait would cost it a thread."""
 
 
 class Refused(WorkerError):

@@ -181,7 +181,8 @@ class Held:
     def _renew(self, sent: float, answer: Any) -> None:
         self._backoff.reset()
         self._lease = float(answer.get("lease") or self._lease)
-        self._until, self._beat_at = sent + self._lease, sent + self._lease / 3
+        self._until = sent + self._lease
+        self._beat_at = sent + max(1.0, self._lease / 3)
         self.access_token = answer.get("access_token") or self.access_token
         if answer.get("cancelled") and not self.cancelled:
             log.info("%s: cancelled.", self)

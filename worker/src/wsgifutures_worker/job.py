@@ -70,12 +70,12 @@ class Job:
     @property
     def args(self) -> list[Any]:
         """The positional arguments of the submission."""
-        return list(plain.decode(self._claim.args))
+        return list(plain.read(self._claim.args))
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """The named arguments of the submission."""
-        return dict(plain.decode(self._claim.kwargs))
+        return dict(plain.read(self._claim.kwargs))
 
     @property
     def cancelled(self) -> bool:
@@ -102,7 +102,13 @@ class Job:
         return self._ask("POST", path, options)
 
     def file(self, name: str, data: bytes, content_type: str = "application/octet-stream") -> None:
-        """Attach a file to the result."""
+        """Attach a file to the result; the task that gets the result finds it by its name."""
+        if name in ("", "result") or set(name) & set(":/\\"):
+            raise ValueError(
+                f'"{name}" cannot be the name of a file: not empty, no ":", "/", "\\".'
+            )
+        if name in (known for known, _, _ in self.files):
+            raise ValueError(f'There are two files "{name}".')
         if not isinstance(data, bytes):
             raise TypeError(f"data of {name} has to be bytes, and is {type(data).__name__}.")
         self.files.append((name, data, content_type))

@@ -62,7 +62,7 @@ def attempt(function: Callable[..., Any] | None, job: "Job", secret: bool = Fals
         result = function(job)
         if inspect.iscoroutine(result):
             result = asyncio.run(result)
-        return Outcome(plain.encode(result), files=job.files)
+        return Outcome(plain.write(result), files=job.files)
     except KeyboardInterrupt:  # somebody tests by hand
         raise
     except BaseException as error:

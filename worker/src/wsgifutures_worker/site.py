@@ -10,6 +10,7 @@ not used, ``.netrc`` not read.
 from .connections import InterruptibleAdapter
 from .connections import new_session
 from .errors import Away
+from .errors import Idle
 from .errors import Refused
 from .keys import Key
 from .pauses import Contact
@@ -161,7 +162,11 @@ class Site:
     def _claim(self, token: str, body: dict[str, Any], wait: float = 0.0) -> Claim | None:
         session = self._claiming if wait else self._http
         answer = self._post("@jobs/claim", token, session, json=body, wait=wait)
-        return None if answer.status_code == 204 else _read_claim(self._json(answer))
+        if answer.status_code != 204:
+            return _read_claim(self._json(answer))
+        if (pause := _retry_after(answer)) is not None:
+            raise Idle("has no job", pause)
+        return None
 
     def _new_token(self) -> tuple[str, float]:
         form = {"grant_type": GRANT, "client_assertion_type": ASSERTION_TYPE}
@@ -288,4 +293,4 @@ def _read_claim(answer: Any) -> Claim:
 
 def _parts(body: Any, files: list[File]) -> list[tuple[str, Any]]:
     result = ("result", (None, json.dumps(body["result"]), "application/json"))
-    return [result, *(("file", file) for file in files)]
+    return [result, *((file[0], file) for file in files)]

@@ -1,6 +1,7 @@
 """Where a lane gets its next claim from: from the site, which lets it wait."""
 
 from .errors import Away
+from .errors import Idle
 from .errors import Refused
 from .held import Held
 from .pauses import Backoff
@@ -10,6 +11,7 @@ from .site import Site
 
 import logging
 import threading
+import time
 import uuid
 
 log = logging.getLogger("wsgifutures_worker")
@@ -40,8 +42,13 @@ class Claims:
 
     def next(self) -> Held | None:
         """Wait for a claim; return None if there is none, also after a pause."""
+        asked = time.monotonic()
         try:
-            claim = self._ask(self._wait)
+            held = self._ask(self._wait)
+        except Idle as idle:
+            self._answered()
+            self._stopping.wait(idle.retry_after)
+            return None
         except Away as away:
             if self._stopping.is_set():
                 self._return_late_claim()
@@ -52,15 +59,20 @@ class Claims:
             self._contact.lose(str(refused.status), _explain(self._site, refused))
             self._stopping.wait(self._backoff.next())
             return None
-        return claim
+        if held is None and self._wait >= 1:  # a site that lets nobody wait is not asked in a loop
+            self._stopping.wait(asked + 1 - time.monotonic())
+        return held
 
     def _ask(self, wait: float) -> Held | None:
         claim: Claim | None = self._site.claim(self._queues, wait, self._key)
-        self._contact.restore()
         late = self._backoff.is_pausing()
+        self._answered()
+        return Held(self._site, claim, late) if claim else None
+
+    def _answered(self) -> None:
+        self._contact.restore()
         self._backoff.reset()
         self._key = _new_key()
-        return Held(self._site, claim, late) if claim else None
 
     def _return_late_claim(self) -> None:
         """Release what the site may have handed over while this worker hung up."""

@@ -87,14 +87,14 @@ def run(
         token="",
         attempt=attempt_number,
         key="test-key",
-        args=plain.encode(list(args)),
-        kwargs=plain.encode(kwargs),
+        args=plain.write(list(args)),
+        kwargs=plain.write(kwargs),
         context=context or {"UID": "0" * 32, "@id": f"{worker.site.url}/context"},
     )
     link = _Link(cancelled)
     declared = worker.tasks[task]
     job = Job(claim, link, session or Pages({}))
     outcome = attempt(declared.function, job, declared.secret)
-    outcome.result = plain.decode(json.loads(json.dumps(outcome.result)))
+    outcome.result = plain.read(json.loads(json.dumps(outcome.result)))
     outcome.progress = link.said
     return outcome
