@@ -100,7 +100,7 @@ def check_worker(asked: Namespace) -> int:
     _print_versions()
     print(f"Site: {site.url}{_warning(site.url)}")
     right = _check_clock(site)
-    return 0 if _check_approval(site, site.key, worker and worker.queues) and right else 1
+    return 0 if _check_approval(site, site.key, worker.queues if worker else None) and right else 1
 
 
 def _check_clock(site: Site) -> bool:
