@@ -17,13 +17,14 @@ from email import message_from_bytes
 from email.policy import HTTP
 from socketserver import ThreadingMixIn
 from urllib.parse import parse_qs
+from wsgifutures_worker.keys import thumbprint
 from wsgiref.simple_server import make_server
 from wsgiref.simple_server import WSGIRequestHandler
 from wsgiref.simple_server import WSGIServer
-from wsgifutures_worker.keys import thumbprint
 
 import json
 import jwt
+import select
 import socket
 import threading
 import time
@@ -92,6 +93,7 @@ class StandIn:
         self.pages = {}
         self.jtis = set()
         self.waits = []
+        self.claims_asked = []
         self.waiting = 0
         self.lets_wait = True
         self.date = None
@@ -182,7 +184,7 @@ class StandIn:
         if path == "/@workers":
             return self._introduce(json.loads(body))
         if path == "/@jobs/claim":
-            return self._claim(json.loads(body or b"{}"), token)
+            return self._claim(json.loads(body or b"{}"), token, environ["standin.socket"])
         if path.startswith("/@jobs/"):
             return self._say(*path.split("/")[2:], token, kind, body)
         return self._page(path, token)
@@ -232,7 +234,7 @@ class StandIn:
 
     # Claims
 
-    def _claim(self, body, token):
+    def _claim(self, body, token, line):
         capability = self._verify(token, CAPABILITY)
         if capability:
             return self._claim_one(capability["sub"], body.get("key", ""))
@@ -244,7 +246,8 @@ class StandIn:
         if others := sorted(set(queues) - set(worker["queues"])):
             raise Answer(403, _error("Forbidden", f"not approved for {', '.join(others)}"))
         self.waits.append(body.get("wait", 0))
-        job = self._wait(known["sub"], queues, body.get("wait", 0), body.get("key", ""))
+        self.claims_asked.append({"worker": known["sub"], "wait": 0, "key": "", **body})
+        job = self._wait(known["sub"], queues, body.get("wait", 0), body.get("key", ""), line)
         if job is None:
             return Answer(204) if self.lets_wait else Answer(204, Retry_After="1")
         return Answer(200, self._describe(job))
@@ -262,12 +265,14 @@ class StandIn:
             self._give(job, "capability", key)
             return Answer(200, self._describe(job))
 
-    def _wait(self, worker, queues, wait, key):
+    def _wait(self, worker, queues, wait, key, line):
         until = time.monotonic() + (wait if self.lets_wait else 0)
         with self._changed:
             self.waiting += 1
             try:
                 while True:
+                    if _is_gone(line):
+                        raise Lost
                     job = self._find(worker, queues, key)
                     left = until - time.monotonic()
                     if job or left <= 0:
@@ -322,9 +327,7 @@ class StandIn:
     def _access(self, job):
         if not self.access:
             return None
-        return self._mint(
-            ACCESS, 120, sub="editor", scope="job", job=job.id, jti=uuid.uuid4().hex
-        )
+        return self._mint(ACCESS, 120, sub="editor", scope="job", job=job.id, jti=uuid.uuid4().hex)
 
     # What becomes of a claim
 
@@ -404,6 +407,12 @@ class StandIn:
             )
         except jwt.InvalidTokenError:
             return None
+
+
+def _is_gone(line):
+    """Return whether who asked has hung up; the site frees what such a visitor waits for."""
+    readable, _, _ = select.select([line], [], [], 0)
+    return bool(readable) and line.recv(1, socket.MSG_PEEK) == b""
 
 
 def _error(kind, message):

@@ -104,9 +104,7 @@ class Job:
     def file(self, name: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         """Attach a file to the result; the task that gets the result finds it by its name."""
         if name in ("", "result") or set(name) & set(":/\\"):
-            raise ValueError(
-                f'"{name}" cannot be the name of a file: no ":", "/", "\\".'
-            )
+            raise ValueError(f'"{name}" cannot be the name of a file: no ":", "/", "\\".')
         if name in (known for known, _, _ in self.files):
             raise ValueError(f'There are two files "{name}".')
         if not isinstance(data, bytes):

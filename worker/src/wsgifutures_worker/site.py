@@ -249,7 +249,9 @@ def _limits(wait: float = 0.0) -> dict[str, Any]:
 
 def _checked(answer: requests.Response) -> requests.Response:
     if answer.status_code >= 500 or answer.status_code in _NOT_NOW:
-        raise Away(f"answers with {answer.status_code}", _retry_after(answer))
+        why = _reason(answer) if answer.status_code == 429 else ""
+        text = f"answers with {answer.status_code}" + (f": {why}" if why else "")
+        raise Away(text, _retry_after(answer))
     return answer
 
 
