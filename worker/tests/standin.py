@@ -96,6 +96,7 @@ class StandIn:
         self.claims_asked = []
         self.waiting = 0
         self.lets_wait = True
+        self.forgets_who_waits = False
         self.date = None
         self._key = Ed25519PrivateKey.generate()
         self._changed = threading.Condition()
@@ -273,7 +274,8 @@ class StandIn:
                 while True:
                     if _is_gone(line):
                         raise Lost
-                    job = self._find(worker, queues, key)
+                    is_deaf = wait and self.forgets_who_waits
+                    job = None if is_deaf else self._find(worker, queues, key)
                     left = until - time.monotonic()
                     if job or left <= 0:
                         return job

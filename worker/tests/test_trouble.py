@@ -30,11 +30,11 @@ def warnings(caplog):
 def test_a_site_that_cannot_answer_is_asked_again(site, make_worker, status, caplog):
     """With pauses; the log has one line for it, and one for the end."""
     caplog.set_level(logging.INFO)
-    site.trouble["/@jobs/claim"] += [Answer(status)] * 4
+    site.trouble["/@jobs/claim"] += [Answer(status, {"error": {"message": "busy"}})] * 4
     with running(doing(make_worker())):
         job = site.submit("ocr")
         wait_until(lambda: job.state == "done")
-    words = ": ." if status == 429 else ""
+    words = ": busy" if status == 429 else ""
     told = [text for text in warnings(caplog) if site.url in text]
     assert told == [f"{site.url}: answers with {status}{words}. It is tried again."]
     assert f"{site.url}: works again." in caplog.text

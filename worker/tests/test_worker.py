@@ -51,7 +51,8 @@ def test_a_job_knows_what_it_is(site, make_worker):
         seen.append((job.context["UID"], job.context["@id"], job.attempt, job.queue, job.deadline))
 
     with running(worker):
-        wait_until(lambda job=site.submit("ocr"): job.state == "done")
+        job = site.submit("ocr")
+        wait_until(lambda: job.state == "done")
     url = f"{site.url}/doc"
     assert seen == [("u" * 32, url, 1, "ocr", "2099-01-01T00:00:00+00:00")]
 

@@ -204,6 +204,9 @@ class _Run:
         held = self._next(claims)
         if held is None:
             return
+        if self._stopping.is_set():  # it came at the last moment
+            held.release()
+            return
         self._held.add(held)
         try:
             with held:
