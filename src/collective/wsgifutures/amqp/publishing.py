@@ -22,6 +22,9 @@ from zope.component.hooks import getSite
 #: The name of the task, and of its queue: workers elsewhere cannot have it.
 NAME = QUEUE = "collective.wsgifutures.amqp"
 
+#: How often a message may be refused, which takes some eleven hours, until its job is dead.
+ATTEMPTS = 20
+
 
 class _Outgoing(Task[Any]):
     has_result = False
@@ -38,12 +41,13 @@ def _send(
     properties: Mapping[str, Any],
     id: str,
     mandatory: bool,
+    /,
 ) -> None:
     """Say what the arguments are: those of a ``Message``."""
 
 
 outgoing: Task[Any] = register(
-    _Outgoing(_send, NAME, title="Send a message to a broker", queue=QUEUE, attempts=10)
+    _Outgoing(_send, NAME, title="Send a message to a broker", queue=QUEUE, attempts=ATTEMPTS)
 )
 
 
@@ -93,20 +97,12 @@ def publish(
         check_properties(properties),
         mandatory=bool(mandatory),
     )
-    packed = outgoing.take(
-        (
-            message.exchange,
-            message.routing_key,
-            message.body,
-            message.content_type,
-            message.headers,
-            message.properties,
-            message.id,
-            message.mandatory,
-        ),
-        {},
-    )
-    return submit(outgoing, Options(), getSite(), packed, check_name("key", key))
+    return submit(outgoing, Options(), getSite(), pack(message), check_name("key", key))
+
+
+def pack(message: Message) -> bytes:
+    """Return a message as the arguments of its job."""
+    return outgoing.take(tuple(vars(message).values()), {})
 
 
 def message_of(job: Job) -> Message:

@@ -41,9 +41,6 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY = 0.25
 SPARE_LOOKS_EVERY = 2.0
 
-#: Seconds between two looks at how many hints lie at the broker.
-DEPTHS_EVERY = 10.0
-
 #: Seconds until the next look after one that failed.
 AFTER_ERROR = 5.0
 
@@ -88,7 +85,6 @@ class Relay:
         self._last_tid: Any = None
         self._on_duty = False
         self._next_sign = 0.0
-        self._next_depths = 0.0
         self._told = ""  # of the trouble, by the last sign
         self._since = time.time()
 
@@ -138,12 +134,10 @@ class Relay:
             return
         self._broker.connect()
         self._begin_anew()
-        self._next_depths = 0.0
 
     def _send_all(self, now: float) -> bool:
         """Send until nothing is left; tell whether this relay may."""
         while self._has_changed() or self._hints.is_due(now) or self._outbox.is_due(now):
-            self._look_at_depths(now)
             found = self._read(now)
             if found is None or self._stop.is_set():
                 self._last_tid = None
@@ -168,11 +162,6 @@ class Relay:
                 return [], []
             return self._hints.read(store, now), self._outbox.read(store, now)
 
-    def _look_at_depths(self, now: float) -> None:
-        if now >= self._next_depths:
-            self._next_depths = now + DEPTHS_EVERY
-            self._hints.look_at_depths()
-
     def _has_changed(self) -> bool:
         """Tell whether somebody has committed something since the last look, as far as known."""
         last, self._last_tid = self._last_tid, self._database.lastTransaction()
@@ -184,6 +173,7 @@ class Relay:
         """Write a sign if one is due, before anything is sent; tell whether to send."""
         if self._on_duty and now < self._next_sign:
             return True
+        self._hints.look_at_depths()
         if self._sign(now):
             return True
         self._begin_anew()  # another relay was faster

@@ -159,6 +159,7 @@ def tell(job: Job, generation: int, done: float, words: str, now: float) -> bool
 def _read_current(record: Any) -> None:
     """Let nobody change *record* while this transaction is committed."""
     if record._p_jar is not None:
+        record._p_activate()  # of a ghost nothing would be remembered
         record._p_jar.readCurrent(record)
 
 

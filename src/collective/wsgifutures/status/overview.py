@@ -134,13 +134,15 @@ def _elsewhere(fresh: Iterable[Snapshot], now: float, site: str) -> dict[str, An
     visible = [_running(job, now) for job in listed if is_below(job["site"], site)]
     running = _merge(max, (jobs["running"] for jobs in seen))
     oldest = _merge(min, (jobs["oldest"] for jobs in seen))
+    claims = claims_by_queue(line for part in parts for line in part["waiting"])
     return {
         "jobs": sorted(visible, key=_since),
         "more_jobs": max(0, sum(running.values()) - len(visible)),
         "running": running,
         "waiting": _merge(max, (jobs["waiting"] for jobs in seen)),
         "oldest": {queue: max(0.0, now - due) for queue, due in oldest.items()},
-        "claims": claims_by_queue(line for part in parts for line in part["waiting"]),
+        "claims": claims,
+        "unserved": [queue for queue in oldest if queue not in claims and queue not in running],
         "totals": _sum(part["totals"] for part in parts),
     }
 

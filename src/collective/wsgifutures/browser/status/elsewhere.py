@@ -102,8 +102,7 @@ class Elsewhere:
     @property
     def unserved(self) -> list[str]:
         """The queues whose jobs no worker asks for or has, as far as this host knows."""
-        busy = {*self._told["running"], *self._told["claims"]}
-        return [name for name, age in self.oldest.items() if age > LATE and name not in busy]
+        return [name for name in self._told["unserved"] if self.oldest.get(name, 0.0) > LATE]
 
     @cached_property
     def workers(self) -> list[ElsewhereWorker]:
