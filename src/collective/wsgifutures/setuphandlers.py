@@ -5,12 +5,18 @@ from .jobs.records import JobState
 from .jobs.store import find_store
 from .jobs.store import jobs_of
 from .jobs.store import main_connection
+from .keys.places import place_of
+from .keys.ring import ring_of
+from .pas.install import add_plugins
 from .pas.install import remove_plugins
+from .workers.registry import make_workers
 from plone import api
 from plone.base.interfaces.installable import INonInstallable
 from typing import Any
 from zope.globalrequest import getRequest
 from zope.interface import implementer
+
+import time
 
 
 @implementer(INonInstallable)
@@ -20,6 +26,24 @@ class HiddenProfiles:
     def getNonInstallableProfiles(self) -> list[str]:
         """Return the ids of those profiles."""
         return ["collective.wsgifutures:uninstall"]
+
+
+def installed(tool: Any) -> None:
+    """Let the site sign tokens, and its user folders read them."""
+    make_keys()
+    add_plugins(tool)
+
+
+def make_keys() -> None:
+    """Make the site's keys when the add-on is installed, so that no later request has to.
+
+    A site that is being made is not in the database yet; its keys come with its first token.
+    """
+    portal = api.portal.get()
+    if portal._p_jar is not None:
+        place = place_of(portal)
+        ring_of(place, time.time())
+        make_workers(place)
 
 
 def uninstalled(tool: Any) -> None:

@@ -71,16 +71,22 @@ def mint(
     Raises:
         ValueError: *claims* have no ``sub``, or one that is set here.
     """
-    place, now = place_of(site), time.time() if now is None else now
+    return mint_with_id(site, typ, claims, lifetime, now=now)[1]
+
+
+def mint_with_id(
+    site: Any, typ: str, claims: Mapping[str, Any], lifetime: float, *, now: float | None = None
+) -> tuple[str, str]:
+    """Return the id (``jti``) of a new token, for logs, and the token: see ``mint``."""
     taken = [name for name in _OURS if name in claims]
     if taken or "sub" not in claims:
         raise ValueError(f"The claims of a token have sub, and not {', '.join(taken or _OURS)}.")
-    key = take_key(place, now)
-    start = int(now)
-    about = {"iss": place.urn, "aud": place.urn, "iat": start, "nbf": start}
-    end = {"exp": int(now + min(lifetime, LONGEST)), "jti": secrets.token_urlsafe(16)}
+    place, now = place_of(site), time.time() if now is None else now
+    key, jti, start = take_key(place, now), secrets.token_urlsafe(16), int(now)
+    about = {"iss": place.urn, "aud": place.urn, "iat": start, "nbf": start, "jti": jti}
+    end = {"exp": int(now + min(lifetime, LONGEST))}
     header = {"typ": typ, "kid": key.id}
-    return jwt.encode({**claims, **about, **end}, key.signer, _ALGORITHM, header)
+    return jti, jwt.encode({**claims, **about, **end}, key.signer, _ALGORITHM, header)
 
 
 def verify(site: Any, token: Any, typ: str) -> dict[str, Any]:

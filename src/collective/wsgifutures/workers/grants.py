@@ -1,14 +1,14 @@
 """Who gets a token of ours at ``@token``, and who comes with one.
 
-A grant is a function that takes a ``Question`` and returns the members of the answer (RFC 6749,
-5.1), or raises ``GrantRefused``. ``GRANTS`` has them by ``grant_type``.
+A grant is a function that takes a ``Question`` and returns what is ``Issued``, or raises
+``GrantRefused``. ``GRANTS`` has them by ``grant_type``.
 """
 
 from ..keys.once import TooManyIds
 from ..keys.once import use_once
 from ..keys.places import Place
 from ..keys.tokens import ACCESS
-from ..keys.tokens import mint
+from ..keys.tokens import mint_with_id
 from ..keys.tokens import read_key_id
 from ..keys.tokens import TokenRefused
 from ..keys.tokens import verify
@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from plone import api
 from typing import Any
+from typing import NamedTuple
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -60,6 +61,14 @@ class GrantRefused(Exception):
         return {"invalid_client": 401, "temporarily_unavailable": 503}.get(self.error, 400)
 
 
+class Issued(NamedTuple):
+    """What a client gets."""
+
+    subject: str  #: whose token it is
+    jti: str  #: the id of the token
+    answer: dict[str, Any]  #: the members of the answer (RFC 6749, 5.1)
+
+
 @dataclass(frozen=True)
 class Question:
     """What a client asks ``@token``."""
@@ -70,8 +79,8 @@ class Question:
     now: float
 
 
-def grant(question: Question) -> dict[str, Any]:
-    """Return the members of the answer.
+def grant(question: Question) -> Issued:
+    """Return the token that a client asks for.
 
     Raises:
         GrantRefused: As it says.
@@ -85,7 +94,7 @@ def grant(question: Question) -> dict[str, Any]:
     return GRANTS[wanted](question)
 
 
-def client_credentials(question: Question) -> dict[str, Any]:
+def client_credentials(question: Question) -> Issued:
     """Give a worker its token (RFC 6749, 4.4; RFC 7523, 2.2)."""
     form = question.form
     if form.get("client_assertion_type") != JWT_BEARER:
@@ -97,12 +106,13 @@ def client_credentials(question: Question) -> dict[str, Any]:
     worker = authenticate(question, form["client_assertion"])
     worker.is_seen(question.now)
     claims = {"sub": worker.id, "client_id": worker.id, "scope": SCOPE}
-    token = mint(question.place, ACCESS, claims, LIFETIME)
-    return {"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME}
+    jti, token = mint_with_id(question.place, ACCESS, claims, LIFETIME)
+    answer = {"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME}
+    return Issued(worker.id, jti, answer)
 
 
 #: The grants, by ``grant_type``.
-GRANTS: dict[str, Callable[[Question], dict[str, Any]]] = {"client_credentials": client_credentials}
+GRANTS: dict[str, Callable[[Question], Issued]] = {"client_credentials": client_credentials}
 
 
 def authenticate(question: Question, assertion: str) -> Worker:

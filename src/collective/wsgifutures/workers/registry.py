@@ -34,6 +34,9 @@ import time
 
 logger = logging.getLogger(__name__)
 
+#: The permission to see and change them.
+MANAGE = "collective.wsgifutures: Manage workers"
+
 #: The most workers of a site that wait to be approved.
 MOST_PENDING = 20
 
