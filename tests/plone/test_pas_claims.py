@@ -282,30 +282,30 @@ def test_the_login_name_is_the_users_and_not_the_id(bearers, token):
 # Other tokens
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"typ": CLAIM},
-        {"typ": CAPABILITY},
-        {"typ": "JWT"},
-        {"scope": "claim"},
-        {"scope": ""},
-        {"scope": None},
-        {"scope": "job claim"},
-        {"gen": 0},
-        {"gen": 2},
-        {"gen": None},
-        {"gen": "1"},
-        {"auth_time": None},
-        {"auth_time": "9999999999"},
-        {"lifetime": -10},
-        {"now": time.time() + 3600},
-    ],
-    ids=str,
-)
-def test_a_token_of_the_site_that_is_not_exactly_that_is_nobodys(bearers, token, changes):
+OTHERS = [
+    {"typ": CLAIM},
+    {"typ": CAPABILITY},
+    {"typ": "JWT"},
+    {"scope": "claim"},
+    {"scope": ""},
+    {"scope": None},
+    {"scope": "job claim"},
+    {"gen": 0},
+    {"gen": 2},
+    {"gen": None},
+    {"gen": "1"},
+    {"auth_time": None},
+    {"auth_time": "9999999999"},
+    {"lifetime": -10},
+    {"now": time.time() + 3600},
+]
+
+
+def test_a_token_of_the_site_that_is_not_exactly_that_is_nobodys(bearers, token):
     """Though the site has signed it: a worker's, a claim's, a capability, an older or later one."""
-    assert bearers.is_nobodys(BOX, like(bearers, token, **changes))
+    assert bearers.ask(BOX, like(bearers, token)).status == 200
+    good = [c for c in OTHERS if not bearers.is_nobodys(BOX, like(bearers, token, **c))]
+    assert good == []
 
 
 def test_what_somebody_else_has_made_is_nobodys(bearers, token):
