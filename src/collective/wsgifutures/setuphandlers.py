@@ -29,13 +29,13 @@ class HiddenProfiles:
 
 
 def installed(tool: Any) -> None:
-    """Make the site's keys, and let its tokens be read."""
+    """Let the site sign tokens, and its user folders read them."""
     make_keys()
     add_plugins(tool)
 
 
 def make_keys() -> None:
-    """Make the site's keys, so that no later request has to.
+    """Make the site's keys when the add-on is installed, so that no later request has to.
 
     A site that is being made is not in the database yet; its keys come with its first token.
     """
