@@ -1,5 +1,6 @@
 """``@token`` and ``@jwks``: tokens for programs, the keys to check them, and who comes with one."""
 
+from collective.wsgifutures.keys.once import use_once
 from collective.wsgifutures.keys.places import place_of
 from collective.wsgifutures.keys.ring import DAY
 from collective.wsgifutures.keys.ring import find_ring
@@ -24,6 +25,7 @@ from plone import api
 from plone.restapi.pas.plugin import JWTAuthenticationPlugin
 from Products.PluggableAuthService.interfaces import plugins
 from sitesettings import MEMBER
+from transaction import TransactionManager
 from urllib.parse import urlencode
 from workersite import FORM
 from workersite import JSON
@@ -56,6 +58,15 @@ def portal(site):
 def outside(site, portal):
     """A worker that is approved."""
     return Outside(site).approved()
+
+
+@pytest.fixture
+def events():
+    """What subscribers are told of tokens, the first one first."""
+    noted = []
+    subscribers.append(noted.append)
+    yield noted
+    subscribers.remove(noted.append)
 
 
 def error_of(answer):
@@ -111,6 +122,33 @@ def test_a_token_is_committed_with_its_assertion(site, outside):
     assert outside.ask("x").status == 401
     assert outside.ask(grant_type="password").status == 400
     assert site.commits == before + 1
+
+
+def test_an_assertion_that_another_process_uses_meanwhile_is_refused(site, outside, events):
+    """The request conflicts, is published again, and finds it used: one token, not two."""
+    outside.token()  # what a site keeps of assertions is there
+
+    def compete(event):
+        if isinstance(event, TokenIssued) and compete in subscribers:
+            subscribers.remove(compete)
+            manager = TransactionManager()
+            connection = site.portal._p_jar.db().open(manager)
+            use_once(place_of(site.portal)._replace(connection=connection), used, end, now)
+            manager.commit()
+            connection.close()
+
+    now = time.time()
+    used, end = f"{outside.id} 1", now + 60
+    subscribers.append(compete)
+    answer = outside.ask(outside.sign(jti="1"))
+    assert compete not in subscribers
+    assert answer.passes == ["Suspended", "401"]  # a hold waits after a conflict
+    assert "used before" in answer.json["error_description"]
+    assert [type(event) for event in events if isinstance(event, TokenIssued | TokenDenied)] == [
+        TokenIssued,  # the first one
+        TokenIssued,  # its transaction conflicts
+        TokenDenied,
+    ]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH"])
@@ -192,15 +230,6 @@ def test_a_site_without_the_add_on_gives_none(site):
     for path in ("@token", "@workers", "@jwks"):
         assert send(site, path, b"{}").status == 404
         assert site.get(path).status == 404
-
-
-@pytest.fixture
-def events():
-    """What subscribers are told of tokens, the first one first."""
-    noted = []
-    subscribers.append(noted.append)
-    yield noted
-    subscribers.remove(noted.append)
 
 
 def test_tokens_are_told_to_subscribers_and_the_log(site, outside, events):
