@@ -166,6 +166,17 @@ def test_times_are_checked(place, outside, times):
     assert refuse(place, outside.form(outside.sign(iat=iat, exp=now + end))).status == 401
 
 
+@pytest.mark.parametrize("name", ["iat", "exp"])
+@pytest.mark.parametrize("change", [str, lambda time: [time], lambda time: float("nan")])
+def test_times_are_numbers(place, outside, name, change):
+    """A text of digits is none, though PyJWT takes it."""
+    now = int(time.time())
+    good = {"iat": now, "exp": now + 60}
+    bad = {**good, name: change(good[name])}
+    assert refuse(place, outside.form(outside.sign(**bad))).status == 401
+    assert ask(place, outside.form(outside.sign(**good)))
+
+
 def test_an_assertion_of_five_minutes_is_good(place, outside):
     """And not of one second more."""
     now = int(time.time())
