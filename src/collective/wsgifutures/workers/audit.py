@@ -94,8 +94,8 @@ def _of_each(workers: list[tuple[str, Worker]], now: float) -> Iterator[Finding]
         if worker.seen is None and now - worker.since > LATE:
             yield warning(
                 "workers",
-                f"The worker {_told(worker)} of {path} was approved {_days(now - worker.since)} days "
-                "ago and never asked for a token.",
+                f"The worker {_told(worker)} of {path} was approved {_days(now - worker.since)} "
+                "days ago and never asked for a token.",
                 "Start it: wsgifutures-worker check says what is wrong. Or withdraw it in Site "
                 "Setup, Workers elsewhere.",
             )
