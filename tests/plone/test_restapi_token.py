@@ -151,6 +151,14 @@ def test_an_assertion_that_another_process_uses_meanwhile_is_refused(site, outsi
     ]
 
 
+def test_a_token_is_committed_though_somebody_is_logged_in(site, outside):
+    """plone.protect does not drop that the assertion was used."""
+    before, assertion = site.commits, outside.sign()
+    assert outside.ask(assertion, user=ADMIN).status == 200
+    assert site.commits == before + 1
+    assert outside.ask(assertion, user=ADMIN).status == 401
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH"])
 def test_a_token_is_asked_for_by_post(site, outside, method):
     """An address would be in logs."""
