@@ -311,6 +311,7 @@ def test_keys_are_made_when_the_add_on_is_installed(site):
     assert "collective.wsgifutures.keys" not in site.portal._p_jar.root()
     prepare(site)
     ring = find_ring(place_of(site.portal))
+    assert ring is not None
     install = "profile-collective.wsgifutures:default"
     site.portal.portal_setup.runAllImportStepsFromProfile(install)
     assert find_ring(place_of(site.portal)) is ring
