@@ -136,9 +136,13 @@ def _merge(choose: Callable[..., Any], each: Iterable[Mapping[str, Any]]) -> dic
 
 def _unserved(runners: list[Mapping[str, Any]]) -> list[str]:
     """Return the queues that wait, and that no runner of this host serves."""
-    served = [set(jobs["queues"]) for jobs in runners if jobs["claims"]]
     queues = {queue for jobs in runners for queue in jobs["waiting"]}
-    return sorted(q for q in queues if not any(not each or q in each for each in served))
+    return sorted(q for q in queues if not any(serves(jobs, q) for jobs in runners))
+
+
+def serves(jobs: Mapping[str, Any], queue: str) -> bool:
+    """Tell whether a runner, of whose snapshot *jobs* is the part, runs jobs of *queue*."""
+    return bool(jobs["claims"]) and (not jobs["queues"] or queue in jobs["queues"])
 
 
 def _sum(numbers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
