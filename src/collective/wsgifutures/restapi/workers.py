@@ -13,6 +13,7 @@ Every POST has to say that it sends JSON, so that no page of another site can le
 administrator's browser send it.
 """
 
+from ..browser.times import iso
 from ..keys.public import read_jwk
 from ..keys.public import thumbprint
 from ..keys.tokens import read_key_id
@@ -35,7 +36,6 @@ from ..workers.registry import workers_of
 from ..workers.registry import WorkerState
 from .bodies import BodyRefused
 from .bodies import read_json
-from .jobs import iso
 from .signed import Refused
 from .signed import SignedPage
 from plone import api
