@@ -108,11 +108,6 @@ def leases_of(store: Store) -> Iterator[Lease]:
             yield lease
 
 
-def count_running(store: Store) -> int:
-    """Return how many jobs run elsewhere."""
-    return sum(1 for _ in leases_of(store))
-
-
 def _leases(store: Store) -> Any:
     if store.leases is None:  # of an older version
         store.leases = OOBTree()
@@ -162,6 +157,7 @@ def tell(job: Job, generation: int, done: float, words: str, now: float) -> bool
 def _read_current(record: Any) -> None:
     """Let nobody change *record* while this transaction is committed."""
     if record._p_jar is not None:
+        record._p_activate()  # of a ghost nothing would be remembered
         record._p_jar.readCurrent(record)
 
 
