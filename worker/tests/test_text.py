@@ -50,7 +50,8 @@ def packed(name, text):
 
 def word(text):
     space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-    return f'<w:document xmlns:w="{space}"><w:body><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:body></w:document>'
+    body = f"<w:body><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:body>"
+    return f'<w:document xmlns:w="{space}">{body}</w:document>'
 
 
 @pytest.mark.parametrize(

@@ -56,14 +56,12 @@ class Broker:
     def __init__(
         self, url: str, site: Site, queues: list[str], lanes: int, stopping: threading.Event
     ) -> None:
-        known = kombu.Connection(url)
-        _check_transport(known)
         self._url = url
         self._site = site
         self._queues = queues
         self._lanes = lanes
         self._stopping = stopping
-        self._contact = Contact(f"Broker {known.as_uri()}")
+        self._contact = Contact(f"Broker {_address(url)}")
         self._hints = Contact("Messages of the broker")
         self._is_connected: bool | None = None  # None: not known yet
         self._backoff = Backoff()
@@ -214,14 +212,21 @@ class Broker:
                 self._changed.notify_all()
 
 
-def _check_transport(connection: Any) -> None:
+def _address(url: str) -> str:
+    """Return the broker's address without its password.
+
+    Raises:
+        ValueError: No library speaks with it.
+    """
     try:
-        connection.transport  # noqa: B018  its library is imported here
+        known = kombu.Connection(url)
+        known.transport  # noqa: B018  its library is imported here
     except (ImportError, KeyError) as error:
         raise ValueError(
-            f"No library speaks with {connection.as_uri()} ({error}). "
+            f"No library speaks with brokers of the kind {url.partition(':')[0]}: {error}. "
             "For Redis: pip install wsgifutures-worker[redis]"
         ) from None
+    return str(known.as_uri())
 
 
 def _read(message: Any) -> tuple[str, str] | None:
