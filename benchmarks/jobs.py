@@ -17,12 +17,12 @@ from queues import ask
 from queues import cores
 from queues import Jobs
 from queues import memory
+from queues import parser_of
+from queues import print_parts
 from queues import share
 from queues import sites
 from serving import say
-from serving import table
 
-import argparse
 import asyncio
 import os
 import signal
@@ -372,8 +372,7 @@ PARTS = {
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser = parser_of(__doc__, PARTS)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--requests", type=int, default=20, help="of each side in each round")
     parser.add_argument("--jobs", type=int, default=1000, help="whose size is measured")
@@ -390,8 +389,7 @@ def main():
     first, *others = cores()
     with sites(cores={first}) as make:
         os.sched_setaffinity(0, {others[0]})
-        for name in options.only:
-            print(f"\n{table(list(PARTS[name](make, options)))}\n", flush=True)
+        print_parts(PARTS, make, options)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ from arrivals import ms
 from queues import ask
 from queues import cpu
 from queues import Jobs
+from queues import parser_of
+from queues import print_parts
 from queues import share
 from queues import sites
 from serving import say
-from serving import table
 
-import argparse
 import statistics
 import time
 
@@ -102,16 +102,14 @@ PARTS = {"rates": measure_rates, "starts": measure_starts, "idle": measure_idle}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser = parser_of(__doc__, PARTS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=600, help="in each round")
     parser.add_argument("--starts", type=int, default=100, help="how many are measured")
     parser.add_argument("--idle", type=float, default=60, help="seconds without any job")
     options = parser.parse_args()
     with sites() as make:
-        for name in options.only:
-            print(f"\n{table(list(PARTS[name](make, options)))}\n", flush=True)
+        print_parts(PARTS, make, options)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from serving import a_site
 from serving import BIN
 from serving import HOLD
 from serving import ROOT
+from serving import table
 
+import argparse
 import base64
 import json
 import os
@@ -172,6 +174,19 @@ def sites(cores=None):
                 site.stop()
 
         yield make
+
+
+def parser_of(text, parts):
+    """Return the parser of a program that measures *parts*, of whose docstring *text* is."""
+    parser = argparse.ArgumentParser(description=text.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=list(parts), default=list(parts))
+    return parser
+
+
+def print_parts(parts, make, options):
+    """Print the table of each part that was asked for, as soon as it is measured."""
+    for name in options.only:
+        print(f"\n{table(list(parts[name](make, options)))}\n", flush=True)
 
 
 def children(process):

@@ -70,7 +70,10 @@ class Browser:
 
     def click(self, css):
         """Click the element, wherever it is on the page."""
-        element = self.find(css)
+        self.click_on(self.find(css))
+
+    def click_on(self, element):
+        """Click an element that was found."""
         self.driver.execute_script(
             "arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", element
         )
@@ -91,15 +94,32 @@ class Browser:
         self.find("#edit-zone")  # the toolbar: only users have it
 
     def forget(self):
-        """Be a new visitor: without cookies and what pages have stored, with JavaScript."""
+        """Be a new visitor: with JavaScript and a network, without what pages have stored."""
         self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
         self.driver.execute_cdp_cmd("Fetch.disable", {})
         self.javascript(True)
+        self.online()
         self.open("about:blank")
 
     def javascript(self, on):
         """Switch JavaScript on or off, for the pages that are opened from now on."""
         self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
+
+    def online(self, on=True):
+        """Take away the network, or give it back."""
+        conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd(
+            "Network.emulateNetworkConditions", {"offline": not on, **conditions}
+        )
+
+    def fetched(self, name):
+        """Return how often the page has fetched what has *name* in its address."""
+        return self.driver.execute_script(
+            "return performance.getEntriesByType('resource').filter("
+            "one => one.name.includes(arguments[0])).length",
+            name,
+        )
 
     def stall(self, pattern):
         """Let requests to addresses like *pattern* be under way, until ``forget``."""

@@ -16,6 +16,7 @@ from chromium import Browser
 from pathlib import Path
 from sites import speak
 from sites import start_site
+from status_site import start_status_site
 
 import instances
 import os
@@ -59,6 +60,14 @@ def site_in(demo_instance, tmp_path_factory):
     yield start
     for one in started.values():
         one.stop()
+
+
+@pytest.fixture(scope="module")
+def running(demo_instance, tmp_path_factory):
+    """The site with two workers, for the tests of one module."""
+    started = start_status_site(demo_instance, tmp_path_factory.mktemp("status") / "instance")
+    yield started
+    started.stop()
 
 
 @pytest.fixture

@@ -55,21 +55,11 @@ def state(browser):
 
 def fetched(browser):
     """Return how often the page has asked for what is new."""
-    return browser.driver.execute_script(
-        "return performance.getEntriesByType('resource').filter("
-        "one => one.name.includes('wsgifutures-job-data')).length"
-    )
+    return browser.fetched("wsgifutures-job-data")
 
 
 def shelves(browser):
     return len(browser.all(".futures-answers li"))
-
-
-def online(browser, on=True):
-    """Take away the network, or give it back."""
-    browser.driver.execute_cdp_cmd("Network.enable", {})
-    conditions = {"offline": not on, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-    browser.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
 
 
 # Following
@@ -159,10 +149,10 @@ def test_the_page_says_if_the_server_is_gone_and_goes_on_when_it_is_back(browser
     """Without a reload."""
     export(1)
     browser.wait_for(lambda: state(browser) == "In progress")
-    online(browser, False)
+    browser.online(False)
     browser.wait_for(lambda: browser.find("[data-trouble=gone]"), 60)
     browser.check_accessibility()
-    online(browser)
+    browser.online()
     browser.wait_for(lambda: browser.driver.current_url.endswith("/@@job-exported"), 60)
 
 

@@ -2,20 +2,11 @@
 
 from processes import wait_until
 from selenium.webdriver.common.keys import Keys
-from status_site import start_status_site
 
 import pytest
 import time
 
 SECRET = "s3cret"  # in the query string of each request
-
-
-@pytest.fixture(scope="module")
-def running(demo_instance, tmp_path_factory):
-    """The site with two workers."""
-    started = start_status_site(demo_instance, tmp_path_factory.mktemp("status") / "instance")
-    yield started
-    started.stop()
 
 
 @pytest.fixture
@@ -32,15 +23,7 @@ def page(browser, crowd):
     browser.log_in(crowd.site)
     browser.complaints()  # those of other pages
     browser.open(address)
-    yield address
-    browser.driver.execute_cdp_cmd("Network.enable", {})
-    online(browser)
-
-
-def online(browser, on=True):
-    """Take away the network, or give it back."""
-    conditions = {"offline": not on, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-    browser.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
+    return address
 
 
 def live(browser):
@@ -58,10 +41,7 @@ def paths(browser):
 
 def fetched(browser):
     """Return how often the page has fetched what it shows."""
-    return browser.driver.execute_script(
-        "return performance.getEntriesByType('resource').filter("
-        "one => one.name.includes('futures-status-data')).length"
-    )
+    return browser.fetched("futures-status-data")
 
 
 def renewed(browser, times=2):
@@ -180,12 +160,12 @@ def test_page_when_a_policy_allows_no_inline_script_and_style_renews_itself(brow
 def test_page_when_the_server_is_gone_says_so_and_goes_on_when_it_is_back(browser, page):
     """With the age of what it shows."""
     renewed(browser)
-    online(browser, False)
+    browser.online(False)
     browser.wait_for(lambda: "The server does not answer." in live(browser))
     browser.wait_for(lambda: "The last update was" in live(browser))
     browser.screenshot("status-gone")
     browser.check_accessibility()
-    online(browser)
+    browser.online()
     browser.wait_for(lambda: "Live." in live(browser))
     assert "The last update was" not in live(browser)
 

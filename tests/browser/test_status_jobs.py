@@ -6,14 +6,6 @@ from status_site import start_status_site
 import pytest
 
 
-@pytest.fixture(scope="module")
-def running(demo_instance, tmp_path_factory):
-    """The site with two workers."""
-    started = start_status_site(demo_instance, tmp_path_factory.mktemp("jobs") / "instance")
-    yield started
-    started.stop()
-
-
 @pytest.fixture
 def page(browser, running):
     """The tab, opened by a Manager; return its address."""
@@ -38,13 +30,6 @@ def messages(browser):
     return " ".join(one.text for one in browser.all(".portalMessage, .alert"))
 
 
-def click(browser, element):
-    browser.driver.execute_script(
-        "arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", element
-    )
-    element.click()
-
-
 def press(browser, section, text, button):
     """Press a button in the row that has *text*."""
     browser.wait_for(lambda: _press(browser, section, text, button))
@@ -53,7 +38,7 @@ def press(browser, section, text, button):
 def _press(browser, section, text, button):
     for one in row(browser, section, text).find_elements("css selector", ".btn"):
         if one.text.startswith(button):
-            click(browser, one)
+            browser.click_on(one)
             return True
     return False
 
@@ -136,6 +121,8 @@ def test_tab_is_translated(browser, demo_instance, tmp_path, language):
         site.submit("newsletter", delay=3600)
         browser.log_in(site.site)
         browser.open(f"{site.site}/@@futures-jobs")
+        tab = {"de": "Aufträge", "fi": "Työt"}[language]
+        assert browser.find(".futures-tabs [aria-current=page]").text == tab
         row(browser, "dead", "Import orders")
         row(browser, "queues", "mail")
         browser.screenshot(f"status-jobs-{language}")

@@ -62,9 +62,9 @@ class Lines:
         return self.log
 
 
-def wait_until(true):
+def wait_until(true, seconds=SECONDS):
     """Let others run until that is so."""
-    until = time.monotonic() + SECONDS
+    until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until
         time.sleep(0.001)

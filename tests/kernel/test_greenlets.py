@@ -19,6 +19,7 @@ from collective.wsgifutures.kernel.executors.greenlets import Greenlets
 from collective.wsgifutures.kernel.executors.threads import Threads
 from collective.wsgifutures.kernel.gate import Gate
 from collective.wsgifutures.kernel.gate import NoAnswer
+from collective.wsgifutures.kernel.runtime import current
 from collective.wsgifutures.kernel.waiting import drive
 from contextvars import ContextVar
 from ctypes import CDLL
@@ -470,3 +471,32 @@ def fine():
 
 async def fine_later():
     return "fine"
+
+
+def test_whoever_gives_way_comes_after_all_that_is_ready():
+    """Also after its next steps."""
+    steps = []
+
+    def go_on():
+        for number in range(5):
+            steps.append(number)
+            gevent.sleep(0)
+
+    current().spawn(go_on)
+    current().give_way(SECONDS)
+    assert len(steps) == 5
+
+
+def test_whoever_gives_way_does_so_for_a_while():
+    """Something may always be ready."""
+    over = gevent.event.Event()
+
+    def go_on():
+        while not over.is_set():
+            gevent.sleep(0)
+
+    current().spawn(go_on)
+    began = time.monotonic()
+    current().give_way(0.05)
+    over.set()
+    assert time.monotonic() - began < SECONDS / 2

@@ -2,7 +2,6 @@
 
 from .boxes import Mailbox
 from .test_executors import SECONDS
-from collective.wsgifutures.kernel.runtime import current
 
 import pytest
 import queue
@@ -60,32 +59,3 @@ def test_who_waits_again_is_woken_again():
         assert box.get(timeout=SECONDS) == number
     with pytest.raises(queue.Empty):
         box.get(timeout=0.01)
-
-
-def test_whoever_gives_way_comes_after_all_that_is_ready():
-    """Also after its next steps. Threads take turns anyway."""
-    steps = []
-
-    def go_on():
-        for number in range(5):
-            steps.append(number)
-            time.sleep(0)
-
-    current().spawn(go_on)
-    current().give_way(SECONDS)
-    assert len(steps) == 5 or current().name == "threads"
-
-
-def test_whoever_gives_way_does_so_for_a_while():
-    """Something may always be ready."""
-    over = threading.Event()
-
-    def go_on():
-        while not over.is_set():
-            time.sleep(0)
-
-    current().spawn(go_on)
-    began = time.monotonic()
-    current().give_way(0.05)
-    over.set()
-    assert time.monotonic() - began < SECONDS / 2

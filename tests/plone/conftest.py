@@ -1,6 +1,7 @@
 """A real Plone site, made once; each test gets a storage of its own on top of it."""
 
 from collective.wsgifutures.publisher import events
+from docsaddon import Addon
 from holdsite import calls
 from holdsite import released
 from holdsite import Site
@@ -64,3 +65,19 @@ def site(functional, tmp_path, monkeypatch, caplog):
     released.set()
     popGlobalRegistry(portal)
     collective.wsgifutures.wsgi.joints.joints.clear()
+
+
+@pytest.fixture
+def acme(site, functional, tmp_path, monkeypatch):
+    """Load the add-on of a how-to of the docs; return its module of that name."""
+    addon = Addon("acme", tmp_path, functional, monkeypatch)
+    yield addon.load_howto
+    addon.forget()
+
+
+@pytest.fixture
+def browser(site, functional, futures):
+    """A browser at the site that also shows pages of errors."""
+    browser = futures.browser(functional["app"])
+    browser.raiseHttpErrors = False
+    return browser

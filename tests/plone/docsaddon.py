@@ -11,6 +11,8 @@ import sys
 
 DOCS = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "blocks.py"))
 
+HOWTO = DOCS["DOCS"] / "howto"
+
 
 class Addon:
     """A package below ``src`` in a folder, until ``forget``.
@@ -36,6 +38,12 @@ class Addon:
             file = self._folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.text)
+
+    def load_howto(self, page, module):
+        """Write the files of a how-to, which has one version of each; return a module of it."""
+        files = DOCS["files_of"](HOWTO / page)
+        self.write({f"src/{name}": block for name, (block,) in files.items()})
+        return self.load(module)
 
     def load(self, module):
         """Load its ZCML, if it has some; return a module of it."""

@@ -43,6 +43,7 @@ import json
 import logging
 import posixpath
 import threading
+import time
 import transaction
 
 ADMIN = (SITE_OWNER_NAME, SITE_OWNER_PASSWORD)
@@ -82,6 +83,14 @@ def hang_on(text):
 def count(view):
     """Write into the site: one more."""
     view.context.counter = getattr(view.context, "counter", 0) + 1
+
+
+def wait_until(true, seconds=30):
+    """Wait until *true* gives something."""
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def swallow(function, *args):
@@ -251,7 +260,7 @@ class Request:
         self.error: BaseException | None = None
         self._environ = environ
         self._passes: list[str] = []
-        application = self._recorded(HTTPExceptionHandler(publish_module))
+        application = record_passes(HTTPExceptionHandler(publish_module), self._passes)
         if held:
             worker = Worker(application, Settings(**settings))
             worker.executor_of = Told(worker.executor_of, waiting)
@@ -275,19 +284,22 @@ class Request:
         named = {name.lower(): value for name, value in headers}
         self.answer = Answer(int(status[:3]), named, body, self._passes, left_over())
 
-    def _recorded(self, application):
-        def record(environ, start_response):
-            def start(status, headers, exc_info=None):
-                self._passes.append(status[:3])
-                return start_response(status, headers)
 
-            try:
-                return application(environ, start)
-            except BaseException as error:
-                self._passes.append(type(error).__name__)
-                raise
+def record_passes(application, passes):
+    """Return *application*; each pass of it adds to *passes* its status, or what it raised."""
 
-        return record
+    def record(environ, start_response):
+        def start(status, headers, exc_info=None):
+            passes.append(status[:3])
+            return start_response(status, headers)
+
+        try:
+            return application(environ, start)
+        except BaseException as error:
+            passes.append(type(error).__name__)
+            raise
+
+    return record
 
 
 class Told:

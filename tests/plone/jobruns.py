@@ -14,6 +14,7 @@ from collective.wsgifutures.wsgi.worker import Worker
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from holdsite import left_over
+from holdsite import record_passes
 from zope.component.hooks import setSite
 from ZPublisher.httpexceptions import HTTPExceptionHandler
 from ZPublisher.WSGIPublisher import publish_module
@@ -62,7 +63,8 @@ class Jobs:
 
     def _answer(self, environ):
         setSite(None)
-        worker = Worker(self._recorded(HTTPExceptionHandler(publish_module)), Settings())
+        application = record_passes(HTTPExceptionHandler(publish_module), self.passes)
+        worker = Worker(application, Settings())
         length = environ.get("CONTENT_LENGTH")
         body = RequestBody(environ, 1000, Room(1000), 1.0) if length else None
         try:
@@ -79,17 +81,3 @@ class Jobs:
     def written(self) -> int:
         """How often "done" was committed."""
         return self._site.portal._p_jar.root().get("done", 0)
-
-    def _recorded(self, application):
-        def record(environ, start_response):
-            def start(status, headers, exc_info=None):
-                self.passes.append(status[:3])
-                return start_response(status, headers)
-
-            try:
-                return application(environ, start)
-            except BaseException as error:
-                self.passes.append(type(error).__name__)
-                raise
-
-        return record

@@ -3,10 +3,11 @@
 from collective.wsgifutures import jobs
 from collective.wsgifutures import UpstreamBusy
 from collective.wsgifutures.testing import answer
+from docsaddon import DOCS
+from docsaddon import HOWTO
 from holdsite import ADMIN
 from holdsite import ask
 from lxml.html import fromstring
-from pathlib import Path
 from places import register
 from plone import api
 from plone.app.blocks.interfaces import IBlocksTransformEnabled
@@ -25,64 +26,26 @@ from Products.PluggableAuthService.interfaces.plugins import IAuthenticationPlug
 from Products.PluggableAuthService.interfaces.plugins import IExtractionPlugin
 from zope.component import getMultiAdapter
 from zope.component import getUtility
-from zope.component import hooks
-from zope.configuration import xmlconfig
 from zope.event import notify
 from zope.interface import implementer
 from zope.interface import Interface
 from zope.lifecycleevent import ObjectModifiedEvent
 
-import importlib
 import json
 import math
 import pytest
-import runpy
-import sys
 import time
 import transaction
 
-DOCS = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "blocks.py"))
-
 
 def blocks(page):
-    return DOCS["blocks_of"](DOCS["DOCS"] / "howto" / page, "python")
+    return DOCS["blocks_of"](HOWTO / page, "python")
 
 
 pytest_plugins = ["collective.wsgifutures.testing.fixtures"]
 
 GREY = answer(json={"sky": "grey"})
 AWAY = UpstreamBusy("weather", "weather.example.com", 5, "away")
-
-
-@pytest.fixture
-def acme(site, functional, tmp_path, monkeypatch):
-    """Load the add-on of a page of the docs; return its module of that name."""
-    monkeypatch.syspath_prepend(str(tmp_path / "addon"))
-
-    def load(page, module):
-        for name, (block,) in DOCS["files_of"](DOCS["DOCS"] / "howto" / page).items():
-            file = tmp_path / "addon" / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(block.text)
-        (tmp_path / "addon" / "acme" / "__init__.py").touch()
-        importlib.invalidate_caches()
-        package = importlib.import_module("acme")
-        if (tmp_path / "addon" / "acme" / "configure.zcml").exists():
-            with hooks.site(None):
-                context = functional["configurationContext"]
-                xmlconfig.file("configure.zcml", package, context=context)
-        return importlib.import_module(f"acme.{module}")
-
-    yield load
-    for name in [name for name in sys.modules if name.partition(".")[0] == "acme"]:
-        del sys.modules[name]
-
-
-@pytest.fixture
-def browser(site, functional, futures):
-    browser = futures.browser(functional["app"])
-    browser.raiseHttpErrors = False
-    return browser
 
 
 @pytest.fixture
@@ -376,9 +339,7 @@ def test_subscribers_of_the_docs_submit_one_job_for_ten_changes(acme, site):
 def test_profile_of_the_docs_has_a_rule_that_runs_the_task(acme, site):
     """It is imported, and runs for what is added then."""
     acme("jobs_from_events.rst", "previews")
-    (block,) = DOCS["files_of"](DOCS["DOCS"] / "howto" / "jobs_from_events.rst")[
-        "profiles/default/contentrules.xml"
-    ]
+    (block,) = DOCS["files_of"](HOWTO / "jobs_from_events.rst")["profiles/default/contentrules.xml"]
     context = TarballExportContext(site.portal.portal_setup)
     importer = getMultiAdapter((site.portal, context), IBody, "plone.contentrules")
     importer.body = block.text.encode()

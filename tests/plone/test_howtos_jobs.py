@@ -2,8 +2,8 @@
 
 from collective.wsgifutures import jobs
 from collective.wsgifutures.testing import answer
-from docsaddon import Addon
 from docsaddon import DOCS
+from docsaddon import HOWTO
 from holdsite import ADMIN
 from plone import api
 from plone.app.testing import TEST_USER_ID
@@ -17,35 +17,9 @@ pytest_plugins = ["collective.wsgifutures.testing.fixtures"]
 
 EDITOR = ("editor", "secret-tea-1")
 
-HOWTO = DOCS["DOCS"] / "howto"
-
-
-@pytest.fixture
-def acme(site, functional, tmp_path, monkeypatch):
-    """Load the add-on of a page; return its module of that name."""
-    addon = Addon("acme", tmp_path, functional, monkeypatch)
-
-    def load(page, module):
-        addon.write({f"src/{n}": blocks[-1] for n, blocks in files_of(page).items()})
-        return addon.load(module)
-
-    yield load
-    addon.forget()
-
-
-def files_of(page):
-    return DOCS["files_of"](HOWTO / page)
-
 
 def blocks(page, language="python"):
     return DOCS["blocks_of"](HOWTO / page, language)
-
-
-@pytest.fixture
-def browser(site, functional, futures):
-    browser = futures.browser(functional["app"])
-    browser.raiseHttpErrors = False
-    return browser
 
 
 @pytest.fixture

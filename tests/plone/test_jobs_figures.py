@@ -133,6 +133,7 @@ def test_report_when_there_never_was_a_job_has_its_whole_form(make):
     )
     assert report == {
         **{"claims": True, "queues": [], "most": 1, "running": 0, "jobs": [], "waiting": {}},
+        **{"elsewhere": 0, "without_worker": []},
         **{"oldest": {}, "dead": 0, "totals": nothing, "recent": nothing},
         **{"delay_seconds": 0.0, "run_seconds": 0.0},
     }
@@ -218,11 +219,12 @@ def test_what_waits_in_queues_of_others_is_counted_too(make, page, options):
 
 def test_a_runner_of_all_queues_counts_no_job_twice(make, page):
     """It has none that is another's."""
-    others = Others(True)
-    assert others.are_none
-    assert not Others(False).are_none
+    others, all = Others(True), Others(False)
     submit(page, rest, 3)
     assert make(most=0).go()["waiting"] == {"slow": 3}
+    for one in (others, all):
+        one.read(find_store(page._p_jar))
+    assert (others.count(), all.count()) == ({}, {"slow": 3})
 
 
 def test_finding_the_first_of_many_that_waits_takes_few_looks(page):

@@ -15,12 +15,16 @@ from collective.wsgifutures.jobs.store import find_store
 from collective.wsgifutures.jobs.tasks import task
 from holdsite import ADMIN
 from lxml.html import fromstring
-from sitesettings import install
 from sitesettings import MEMBER
 from sitesettings import SITE_ADMIN
 from snapshots import jobs as of_jobs
 from snapshots import running
-from snapshots import Workers
+from statustabs import asker
+from statustabs import make_workers
+from statustabs import MANAGER
+from statustabs import rows
+from statustabs import told
+from urllib.parse import unquote
 
 import dataclasses
 import json
@@ -28,8 +32,6 @@ import pytest
 import re
 import time
 import transaction
-
-MANAGER = ("meg", "correct horse battery")  #: of this site alone
 
 PAGE = "@@futures-jobs"
 DATA = "@@futures-jobs-data"
@@ -47,15 +49,15 @@ def tidy(context):
     pass
 
 
+@task
+def write_to(context, address):
+    pass
+
+
 @pytest.fixture
 def workers(site, tmp_path):
     """A board that one worker has written on, in a site with the add-on."""
-    install(site.portal)
-    site.portal.acl_users.userFolderAddUser(*MANAGER, ["Member", "Manager"], [])
-    transaction.commit()
-    folder = tmp_path / "board"
-    folder.mkdir()
-    workers = Workers(folder)
+    workers = make_workers(site, tmp_path)
     workers.write(jobs=of_jobs())
     return workers
 
@@ -63,11 +65,7 @@ def workers(site, tmp_path):
 @pytest.fixture
 def get(site, workers):
     """Ask for a view of the tab as a user."""
-
-    def ask(path=PAGE, query=None, user=ADMIN, **more):
-        return site.get(path, query=query, user=user, **{**workers.settings, **more})
-
-    return ask
+    return asker(site, workers, PAGE)
 
 
 @pytest.fixture
@@ -88,8 +86,8 @@ def press(site, workers, get):
 def die(site):
     """Submit a job that is dead."""
 
-    def make(a_task=report, error="LookupError: no such book", ago=60.0):
-        job = a_task.submit(site.portal)
+    def make(a_task=report, *arguments, error="LookupError: no such book", ago=60.0):
+        job = a_task.submit(site.portal, *arguments)
         store = store_of(site)
         desk.bury(store, job, time.time() - ago, error, "Traceback: raise LookupError")
         transaction.commit()
@@ -102,16 +100,10 @@ def store_of(site):
     return find_store(site.portal._p_jar)
 
 
-def told(page, css):
-    """Return the text of each element that *css* matches."""
-    found = fromstring(page.body).cssselect(css)
-    return [" ".join(one.text_content().split()) for one in found]
-
-
-def rows(page, section):
-    """Return the cells of each row in a *section*."""
-    found = fromstring(page.body).cssselect(f"#futures-part-{section} tbody tr")
-    return [[" ".join(cell.text_content().split()) for cell in one] for one in found]
+def said(get, answer):
+    """Return what the page says to who was led to it by *answer*."""
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    return " ".join(told(get(headers={"HTTP_COOKIE": cookie}), ".portalMessage"))
 
 
 # What it shows
@@ -290,6 +282,31 @@ def test_manager_of_one_site_sees_and_handles_jobs_of_this_site_alone(get, site,
     assert job.state is JobState.WAITING
 
 
+def test_manager_of_one_site_who_sees_the_status_of_all_reads_no_error_of_another(
+    get, site, workers, die
+):
+    """What somebody may not handle has neither an error nor a button."""
+    root = site.portal.getPhysicalRoot()
+    root.manage_permission("collective.wsgifutures: View status", ["Authenticated"], acquire=0)
+    for _ in range(2):
+        job = die(error="LookupError: a name from elsewhere")
+        elsewhere = dataclasses.replace(job.wanted.origin, site="/other")
+        job._wanted.value = job.wanted._replace(origin=elsewhere)
+    transaction.commit()
+    own = die()
+    listed = [running("aa-1", site="/other"), running("aa-2", site="/plone")]
+    workers.write(jobs=of_jobs(running=2, jobs=listed))
+    page = get(user=MANAGER)
+    assert len(rows(page, "dead")) == 3
+    assert len(rows(page, "running")) == 2
+    assert "elsewhere" not in page.body
+    tables = "#futures-part-dead, #futures-part-running"
+    found = [part.cssselect("[name=what], a") for part in fromstring(page.body).cssselect(tables)]
+    aims = [unquote(one.get("value") or one.get("href")) for part in found for one in part]
+    assert [aim.rpartition(":")[2] for aim in aims] == [own.id] * 3 + ["aa-2"] * 2
+    assert "elsewhere" in get(user=ADMIN).body
+
+
 def test_manager_of_one_of_several_sites_pauses_no_queue(get, site, press):
     """All sites share the queues."""
     assert Handling(site.portal, "/plone").may_pause
@@ -324,6 +341,7 @@ def test_a_dead_job_is_handled_and_leaves_the_list(get, site, die, press, what, 
     assert job.state is state
     assert list(store_of(site).dead) == []
     assert rows(get(), "dead") == []
+    assert text in said(get, answer)
 
 
 def test_all_dead_jobs_of_a_task_are_handled_at_once(get, site, die, press):
@@ -382,12 +400,13 @@ def test_nothing_is_done_by_get(site, die, get, verb):
     assert (job.state, list(store_of(site).paused)) == (JobState.DEAD, [])
 
 
-def test_what_comes_too_late_changes_nothing_and_says_so(site, die, press):
+def test_what_comes_too_late_changes_nothing_and_says_so(site, die, get, press):
     """Somebody else has retried it."""
     job = die()
     press(f"retry:{job.id}")
     answer = press(f"discard:{job.id}")
     assert answer.status == 302
+    assert "not in that state any more, so nothing was changed." in said(get, answer)
     site.sync()
     assert job.state is JobState.WAITING
 
@@ -412,6 +431,15 @@ def test_a_job_is_shown_with_its_error_and_what_can_be_done(get, die):
     assert "Make a report" in texts
     assert "LookupError: no such book" in texts
     assert told(page, "pre") == ["Traceback: raise LookupError"]
+
+
+def test_no_argument_of_a_job_is_shown(get, die):
+    """Neither in the tab nor on the page of the job."""
+    job = die(write_to, "h1dden")
+    for path, query in ((PAGE, None), (DATA, None), (ACT, {"what": f"look:{job.id}"})):
+        page = get(path, query=query)
+        assert job.id in page.body
+        assert "h1dden" not in page.body
 
 
 def test_what_was_done_is_logged_with_who_did_it(site, die, press):

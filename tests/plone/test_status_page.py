@@ -12,14 +12,17 @@ from collective.wsgifutures.wsgi.record import Record
 from datetime import datetime
 from holdsite import ADMIN
 from lxml.html import fromstring
-from sitesettings import install
 from sitesettings import MEMBER
 from sitesettings import PANEL
 from sitesettings import SITE_ADMIN
 from snapshots import happened
 from snapshots import hold
 from snapshots import upstream
-from snapshots import Workers
+from statustabs import asker
+from statustabs import make_workers
+from statustabs import MANAGER
+from statustabs import rows
+from statustabs import told
 from urllib.parse import quote_plus
 from zope.component import getGlobalSiteManager
 from zope.i18n import interpolate
@@ -31,8 +34,6 @@ import re
 import time
 import transaction
 
-MANAGER = ("meg", "correct horse battery")  #: of this site alone
-
 PAGE = "@@futures-status"
 DATA = "@@futures-status-data"
 CANCEL = "@@futures-cancel"
@@ -41,22 +42,13 @@ CANCEL = "@@futures-cancel"
 @pytest.fixture
 def workers(site, tmp_path):
     """A board that nobody has written on, in a site with the add-on."""
-    install(site.portal)
-    site.portal.acl_users.userFolderAddUser(*MANAGER, ["Member", "Manager"], [])
-    transaction.commit()
-    folder = tmp_path / "board"
-    folder.mkdir()
-    return Workers(folder)
+    return make_workers(site, tmp_path)
 
 
 @pytest.fixture
 def get(site, workers):
     """Ask for a view of the status as a user."""
-
-    def ask(path=PAGE, query=None, user=ADMIN, **more):
-        return site.get(path, query=query, user=user, **{**workers.settings, **more})
-
-    return ask
+    return asker(site, workers, PAGE)
 
 
 @pytest.fixture
@@ -78,18 +70,6 @@ def grant(site):
         transaction.commit()
 
     return give
-
-
-def told(page, css):
-    """Return the text of each element that *css* matches, "" for none."""
-    found = fromstring(page.body).cssselect(css)
-    return [" ".join(one.text_content().split()) for one in found]
-
-
-def rows(page, section, row="tbody tr"):
-    """Return the cells of each row in a *section*."""
-    found = fromstring(page.body).cssselect(f"#futures-part-{section} {row}")
-    return [[" ".join(cell.text_content().split()) for cell in one] for one in found]
 
 
 def paths(page):

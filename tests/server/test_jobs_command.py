@@ -14,7 +14,7 @@ from zope.component.hooks import setSite
 import transaction
 setSite(app.Plone)
 for name in ("@@one", "@@two"):
-    publish.submit(app.Plone, name)
+    publish.submit(app.Plone, name, form={"word": "h1dden"})
 transaction.commit()
 """
 
@@ -52,6 +52,7 @@ def test_jobs_of_a_script_are_listed_cancelled_retried_and_cleared(folder, comma
     status, listed, _ = command("jobs")
     assert status == 0
     assert listed.endswith("2 jobs\n")
+    assert "h1dden" not in listed  # nobody reads an argument
     first, second, _ = listed.splitlines()
     assert first.split()[1] == second.split()[1] == "waiting"
     assert first.endswith("publish  System Processes")  # as zconsole runs

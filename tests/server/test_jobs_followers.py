@@ -17,6 +17,13 @@ def submit(server, name, seconds, auth=ALICE):
     return answer.json()[0]
 
 
+def count_held(server):
+    """Return how many responses the only worker holds."""
+    headers = {"Accept": "application/json"}
+    answer = server.get("@futures", headers=headers, auth=("admin", "admin"))
+    return len(answer.json()["holds"])
+
+
 def look(server, id, since="", auth=ALICE):
     answer = server.get(f"@@wsgifutures-job-data/{id}", auth=auth, since=since)
     assert answer.status_code == 200, answer.text
@@ -33,7 +40,7 @@ def test_followers_are_held_without_a_slot_and_answered_when_the_job_has_changed
     begun = time.monotonic()
     with ThreadPoolExecutor(FOLLOWERS) as clients:
         answers = [clients.submit(look, server, id, version) for _ in range(FOLLOWERS)]
-        time.sleep(2)
+        wait_until(lambda: count_held(server) == FOLLOWERS)
         assert not any(answer.done() for answer in answers)
         visits = []
         for _ in range(20):

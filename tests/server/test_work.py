@@ -3,6 +3,7 @@
 from processes import BIN
 from processes import Process
 from processes import Server
+from processes import START_SECONDS
 from processes import wait_until
 from storages import ZEO
 
@@ -60,8 +61,20 @@ def tell(server):
 
 
 def is_done(server, *names):
-    done = tell(server)["done"]
-    return lambda: all(tell(server)["done"].get(name) == 1 for name in names) or done is None
+    return lambda: {tell(server)["done"].get(name) for name in names} == {1}
+
+
+def tell_one(server, job):
+    return server.get("@@jobs-tell-one", id=job).json()
+
+
+def stop_while_it_runs(server, process, job):
+    """Stop a process while it runs a job; return the job's state, its attempts and deaths then."""
+    wait_until(lambda: tell_one(server, job)["state"] == "running")
+    process.signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    told = tell_one(server, job)
+    return told["state"], told["attempt"], told["deaths"]
 
 
 def test_it_runs_what_a_server_leaves_to_others(server, start_work):
@@ -77,22 +90,14 @@ def test_it_lets_a_job_end_that_runs_when_it_is_told_to_stop(server, start_work)
     """No work is cut that ends in time, and no attempt is lost."""
     process = start_work()
     (job,) = submit(server, "long", task="sleep_in_place", args="[3]")
-    wait_until(lambda: server.get("@@jobs-tell-one", id=job).json()["state"] == "running")
-    process.signal(signal.SIGTERM)
-    assert process.wait(20) == 0
-    told = server.get("@@jobs-tell-one", id=job).json()
-    assert (told["state"], told["attempt"], told["deaths"]) == ("done", 0, 0)
+    assert stop_while_it_runs(server, process, job) == ("done", 0, 0)
 
 
 def test_it_lets_go_of_a_job_that_does_not_end_in_time(server, start_work):
     """Another process does it; that was no attempt, and no death."""
     process = start_work("--graceful", "1")
     (job,) = submit(server, "longer", task="sleep_in_place", args="[6]")
-    wait_until(lambda: server.get("@@jobs-tell-one", id=job).json()["state"] == "running")
-    process.signal(signal.SIGTERM)
-    assert process.wait(20) == 0
-    told = server.get("@@jobs-tell-one", id=job).json()
-    assert (told["state"], told["attempt"], told["deaths"]) == ("waiting", 0, 0)
+    assert stop_while_it_runs(server, process, job) == ("waiting", 0, 0)
     start_work(log="work-2.log")
     wait_until(is_done(server, "longer"), 60)
 
@@ -101,7 +106,8 @@ def test_it_serves_the_queues_that_it_is_told(server, start_work):
     """And no other."""
     start_work("--queues", "other, another")
     submit(server, "elsewhere")
-    time.sleep(4)
+    submit(server, "here", task="write_down_in_another")
+    wait_until(is_done(server, "here"), START_SECONDS)
     assert "elsewhere" not in tell(server)["done"]
     start_work(log="work-2.log")
     wait_until(is_done(server, "elsewhere"))

@@ -5,9 +5,9 @@ from .applications import SECONDS
 from .test_job_visit import is_held
 from .test_job_visit import Job
 from .test_job_visit import never_ends
-from .test_job_visit import wait_until
 from .test_job_visit import worker_of
 from collective.wsgifutures.kernel.runtime import WorkerStops
+from kernel.test_gate import wait_until
 
 import gevent
 import gevent.event

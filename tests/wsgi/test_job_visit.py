@@ -22,6 +22,7 @@ from collective.wsgifutures.wsgi.job_visit import NAMELESS
 from collective.wsgifutures.wsgi.settings import Settings
 from collective.wsgifutures.wsgi.visit import Visit
 from collective.wsgifutures.wsgi.worker import Worker
+from kernel.test_gate import wait_until
 
 import dataclasses
 import logging
@@ -82,13 +83,6 @@ def worker_of(view, **settings):
     return Worker(page(view), Settings(**settings))
 
 
-def wait_until(true):
-    until = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.001)
-
-
 def is_held(job):
     return job.visit.hold.state is HoldState.WAITING
 
@@ -129,7 +123,7 @@ def test_job_is_no_request_in_the_figures_and_limits_of_a_worker(caplog):
     caplog.set_level(logging.INFO, "collective.wsgifutures")
     worker = worker_of(lambda environ: echo("a") + never_ends(), max_held=1, slow_request=0.0)
     before = dataclasses.asdict(worker.record)
-    jobs = [Job(worker, deadline=0.2) for _ in range(3)]
+    jobs = [Job(worker, deadline=1.0) for _ in range(3)]
     wait_until(lambda: all(is_held(job) for job in jobs))
     assert (worker.held.count, worker.refuses()) == (0, None)
     assert [type(job.end()) for job in jobs] == [HoldExpired] * 3
@@ -210,7 +204,7 @@ def test_time_in_line_is_none_of_a_jobs_time():
     worker = worker_of(view, slots=1)
     first = Job(worker)
     assert busy.wait(SECONDS)
-    job = Job(worker, deadline=0.5)
+    job = Job(worker)
     wait_until(lambda: worker.gate.jobs_waiting == 1)
     job.visit.hold.ends_at = time.monotonic() - 1  # it has stood there for longer
     go_on.set()

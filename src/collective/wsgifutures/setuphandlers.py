@@ -1,15 +1,22 @@
-"""What the Add-ons control panel does not list, and what it says of jobs at the uninstall."""
+"""What the Add-ons control panel does not list, what is made at the install, and what is said of
+jobs at the uninstall.
+"""
 
 from .interfaces import _
 from .jobs.records import JobState
 from .jobs.store import find_store
 from .jobs.store import jobs_of
 from .jobs.store import main_connection
+from .keys.places import place_of
+from .keys.ring import ring_of
+from .workers.registry import make_workers
 from plone import api
 from plone.base.interfaces.installable import INonInstallable
 from typing import Any
 from zope.globalrequest import getRequest
 from zope.interface import implementer
+
+import time
 
 
 @implementer(INonInstallable)
@@ -19,6 +26,18 @@ class HiddenProfiles:
     def getNonInstallableProfiles(self) -> list[str]:
         """Return the ids of those profiles."""
         return ["collective.wsgifutures:uninstall"]
+
+
+def make_keys(tool: Any) -> None:
+    """Make the site's keys when the add-on is installed, so that no later request has to.
+
+    A site that is being made is not in the database yet; its keys come with its first token.
+    """
+    portal = api.portal.get()
+    if portal._p_jar is not None:
+        place = place_of(portal)
+        ring_of(place, time.time())
+        make_workers(place)
 
 
 def tell_of_jobs(tool: Any) -> None:

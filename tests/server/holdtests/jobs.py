@@ -40,6 +40,12 @@ def write_down(context, name, seconds=0.0):
     end_here("work")
 
 
+@task(queue="another", attempts=3, backoff=0.2)
+def write_down_in_another(context, name):
+    """Count as well, in a queue of its own."""
+    write_down(context, name)
+
+
 @task(attempts=3, backoff=0.2)
 def sleep_in_place(context, name, seconds):
     """Keep the slot, as careless code does."""
@@ -67,6 +73,7 @@ def do_nothing(context):
 
 TASKS = {
     "write_down": write_down,
+    "write_down_in_another": write_down_in_another,
     "sleep_in_place": sleep_in_place,
     "tell_user": tell_user,
 }

@@ -56,6 +56,12 @@ def is_offered(task: Task[Any]) -> bool:
     return bool(task.title) and not task.required
 
 
+def find_offered(name: str) -> Task[Any] | None:
+    """Return the task of that name; None if a rule may not run it, or there is none."""
+    task = tasks.get(name)
+    return task if task is not None and is_offered(task) else None
+
+
 @implementer(IRunTask, IRuleElementData)
 class RunTask(SimpleItem):  # type: ignore[misc]
     """The action, as a rule keeps it."""
@@ -66,10 +72,10 @@ class RunTask(SimpleItem):  # type: ignore[misc]
     @property
     def summary(self) -> Any:
         """What the rule shows of it."""
-        known = tasks.get(self.task)
-        if known is None or not is_offered(known):
+        found = find_offered(self.task)
+        if found is None:
             return _("Run the task “${name}”, which is not available", mapping={"name": self.task})
-        return _("Run the task “${title}”", mapping={"title": known.title})
+        return _("Run the task “${title}”", mapping={"title": found.title})
 
 
 @adapter(Interface, IRunTask, Interface)
@@ -94,8 +100,8 @@ class RunTaskExecutor:
         Raises:
             SubmitRefused: The request may submit nothing.
         """
-        task = tasks.get(self.element.task)
-        if task is None or not is_offered(task):
+        task = find_offered(self.element.task)
+        if task is None:
             self._complain()
             return False
         task.submit(self._object())

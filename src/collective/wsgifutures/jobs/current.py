@@ -1,9 +1,22 @@
 """``current_job``: what a task knows of the job that it works on."""
 
 from .publishing import JOB
+from collections.abc import Mapping
 from typing import Any
+from typing import BinaryIO
 from typing import Protocol
 from zope.globalrequest import getRequest
+
+
+class File(Protocol):
+    """A file that a worker elsewhere handed over with its result."""
+
+    filename: str  #: what the worker calls it
+    content_type: str  #: as the worker says
+    size: int  #: in bytes
+
+    def open(self) -> BinaryIO:
+        """Return the file, open for reading. It is there until the job is done."""
 
 
 class CurrentJob(Protocol):
@@ -12,6 +25,8 @@ class CurrentJob(Protocol):
     id: str  #: its name, as in links
     key: str  #: the same in each attempt, for services that do a thing once for each key
     attempt: int  #: the number of this attempt, from 1
+
+    files: Mapping[str, "File"]  #: what the worker elsewhere handed over whose result this gets
 
     @property
     def cancelled(self) -> bool:

@@ -6,6 +6,7 @@ else was faster.
 
 from .errors import ArgumentsLost
 from .errors import ContextGone
+from .errors import GivenUpElsewhere
 from .errors import JobError
 from .errors import NotInThatState
 from .errors import Retry
@@ -36,10 +37,15 @@ MOST_DEATHS = 3
 SOON = 1.0
 
 #: Errors after which no attempt would help.
-HOPELESS = (ArgumentsLost, ContextGone, TooLate, UserGone)
+HOPELESS = (ArgumentsLost, ContextGone, GivenUpElsewhere, TooLate, UserGone)
 
 #: Errors whose text says all, without the name of their class.
 _TOLD = (Retry, JobError)
+
+_DIED = (
+    "The process that ran the job ended {n} times without a word: killed, out of memory, or a "
+    "crash in C code. Look at the log of the server."
+)
 
 #: The most letters of an error, and of its traceback.
 LONGEST_ERROR = 2_000
@@ -200,17 +206,18 @@ def rescue(store: Store, runner: Runner, now: float) -> list[Job]:
     """Let the jobs of a dead *runner* wait again, and forget it; return them."""
     found = jobs_of_runner(runner)
     for job in found:
-        job.deaths += 1
-        if job.deaths >= MOST_DEATHS:
-            told = (
-                f"The process that ran the job ended {job.deaths} times without a word: killed, "
-                "out of memory, or a crash in C code. Look at the log of the server."
-            )
-            bury(store, job, now, told)
-        else:
-            let_go(store, job, now)
+        has_died(store, job, now, _DIED)
     store.runners.pop(runner.id, None)
     return found
+
+
+def has_died(store: Store, job: Job, now: float, told: str) -> None:
+    """Note that whoever ran *job* ended without a word; *told* says so, with ``{n}`` times."""
+    job.deaths += 1
+    if job.deaths >= MOST_DEATHS:
+        bury(store, job, now, told.format(n=job.deaths))
+    else:
+        let_go(store, job, now)
 
 
 # People

@@ -3,10 +3,12 @@
 from ..kernel.runtime import Interrupted
 from . import desk
 from . import journal
+from . import leases
 from .changes import Changes
 from .changes import find
 from .errors import ClaimLost
 from .figures import Figures
+from .leases import Leases
 from .neighbours import Neighbours
 from .records import Job
 from .records import JobState
@@ -52,6 +54,12 @@ class Ends:
         self._changes.commit(partial(_write_rescue, id, neighbours, told))
         self.tell(told)
 
+    def rescue_elsewhere(self, look: Leases, now: float) -> None:
+        """Let the jobs wait again whose workers elsewhere are silent."""
+        told: Told = []
+        self._changes.commit(partial(_write_silent, look, now, told))
+        self.tell(told)
+
     def tell(self, told: Told) -> None:
         """Count and log what is committed."""
         for what, line in told:
@@ -90,6 +98,15 @@ def _write_rescue(id: str, neighbours: Neighbours, told: Told, store: Store) -> 
         what = "dead" if job.state is JobState.DEAD else "rescued"
         told.append((what, journal.rescued(job)))
     return True
+
+
+def _write_silent(look: Leases, now: float, told: Told, store: Store) -> bool:
+    told.clear()  # of a try that was in vain
+    for job in look.look(store, now):
+        leases.rescue(store, job, now)
+        what = "dead" if job.state is JobState.DEAD else "rescued"
+        told.append((what, journal.silent(job)))
+    return leases.clean(store) or bool(told)
 
 
 def _name(job: Job) -> str:

@@ -10,6 +10,8 @@
         ├ NotItsUser, NotHeld            it would run as somebody else; or outside of a runner
         ├ AttemptTimeout                 also TimeoutError
         ├ AttemptFailed                  the published view answered with another status than 2xx
+        ├ FailedElsewhere                a worker elsewhere says so
+        │  └ GivenUpElsewhere            and that no attempt would help
         └ NotInThatState                 a person was too late
     Retry                                raised by a task
 
@@ -161,6 +163,21 @@ class AttemptFailed(JobError):
             f"The view answered {self.status}, and nothing of it is committed. A job is done when "
             "its view answers 2xx; a redirect often leads to a login."
         )
+
+
+class FailedElsewhere(JobError):
+    """A worker elsewhere could not do the job."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text  #: what the worker says
+
+    def __str__(self) -> str:
+        return self.text or "The worker said that the job failed, and not why."
+
+
+class GivenUpElsewhere(FailedElsewhere):
+    """A worker elsewhere could not do the job, and says that nobody can."""
 
 
 class Refusal(Enum):

@@ -85,6 +85,24 @@ def rescued(job: Job) -> Line:
     return Line(logging.ERROR, f"{text} That happened {job.deaths} times. {LOOK}", facts)
 
 
+def silent(job: Job) -> Line:
+    """Return the line of a job whose worker elsewhere let its lease end."""
+    text, facts = f"{_NAMED} is %(ended)s: the worker that had it is silent.", _facts_of(job)
+    if job.state is not JobState.DEAD:
+        return Line(logging.WARNING, text, facts)
+    return Line(logging.ERROR, f"{text} It is dead. {LOOK}", facts)
+
+
+def from_elsewhere(job: Job, seconds: float) -> Line:
+    """Return the line of a job whose worker elsewhere has told how it ended, after its claim."""
+    facts = {**_facts_of(job), "seconds": round(seconds, 3)}
+    text = f"{_NAMED} is %(ended)s, says its worker after %(seconds).2f s."
+    if job.state is JobState.DEAD:
+        return Line(logging.ERROR, f"{text} {LOOK}", facts)
+    level = logging.WARNING if job.said == "fail" else logging.INFO
+    return Line(level, text, facts)
+
+
 def describe(error: BaseException) -> str:
     """Return the class of *error*, and what an error of ours says."""
     kind = type(error).__qualname__

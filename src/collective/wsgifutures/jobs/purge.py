@@ -11,6 +11,7 @@ from .records import Entry
 from .records import Job
 from .records import JobState
 from .records import Lane
+from .records import Lease
 from .records import Store
 from .store import COMMON
 from .store import is_closed
@@ -103,6 +104,8 @@ class Purge:
 def _forget(store: Store, lane: Lane, number: int) -> None:
     job = lane.jobs.pop(number)[0]
     store.dead.pop(job.id, None)
+    if store.leases:
+        store.leases.pop(job.id, None)
     if job.wanted.unique and store.unique.get(job.wanted.unique, (None,))[0] is job:
         del store.unique[job.wanted.unique]
     if store.taken.get(lock_name(job.wanted), (None,))[0] is job:
@@ -122,6 +125,9 @@ def _bury_if_nobody_will_run_it(store: Store, job: Job, now: float) -> bool:
 
 def _was_undone(store: Store, job: Job, now: float) -> bool:
     """Tell whether an undo has brought *job* back as running: no runner has it."""
+    if job.wanted.elsewhere:
+        lease = (store.leases or {}).get(job.id)
+        return now - job.since >= AGAIN and (lease is None or not Lease(*lease).holds)
     runner = store.runners.get(job.runner)
     has_it = runner is not None and any(claimed is job for claimed in runner.claims)
     return now - job.since >= AGAIN and not has_it

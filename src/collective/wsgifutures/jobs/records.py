@@ -61,6 +61,7 @@ class Wanted(NamedTuple):
     secret: bool = False  #: whether its arguments are kept out of what people see
     trace: str = ""  #: the ``traceparent`` of the request that submitted it
     depth: int = 0  #: how many jobs before it were the same, each submitted by the one before
+    elsewhere: bool = False  #: whether a worker elsewhere does it, and no runner
 
     @property
     def label(self) -> str:
@@ -92,6 +93,8 @@ class Job(Persistent):  # type: ignore[misc]
     since = 0.0  #: when it came into its state, in seconds since the epoch
     error = ""  #: why its last attempt failed, in a line
     traceback = ""  #: of the last error
+    said = ""  #: how its worker elsewhere ended the last claim: complete, fail or release
+    files: Any = None  #: those that a worker elsewhere left for it, a ``Files``
     _result = b""
 
     def __init__(self, id: str, wanted: Wanted, due: float) -> None:
@@ -136,7 +139,7 @@ class Job(Persistent):  # type: ignore[misc]
         """Give the job to *runner*."""
         self._leave(JobState.WAITING)
         self.generation += 1
-        self.runner = runner
+        self.runner, self.said = runner, ""
         self._enter(JobState.RUNNING, now)
         return Claim(self.id, self._p_oid, self.generation)
 
@@ -197,6 +200,8 @@ class Job(Persistent):  # type: ignore[misc]
     def _enter(self, state: JobState, now: float) -> None:
         self._state = state.value
         self.since = now
+        if state in (JobState.DONE, JobState.CANCELLED):
+            self.files = None
 
 
 class _Kept(Persistent):  # type: ignore[misc]
@@ -212,6 +217,7 @@ class Side(Persistent):  # type: ignore[misc]
     progress = 0.0  #: from 0 to 1
     words = ""  #: where it is, for people
     cancel = False  #: whether somebody wants it to end
+    lease = 0.0  #: until when a worker elsewhere has the job, in seconds since the epoch
 
 
 class Entry(NamedTuple):
@@ -227,6 +233,9 @@ class Entry(NamedTuple):
     deadline: float  #: when it is given up
     user: str  #: whose job it is
     task: str
+    elsewhere: bool = False  #: whether a worker elsewhere does it
+    site: str = ""  #: the UID of its site
+    site_path: str = ""  #: a copy of a site may have its UID, at another path
 
 
 class _Line(LOBTree):  # type: ignore[misc]
@@ -279,8 +288,24 @@ class Runner(Persistent):  # type: ignore[misc]
         self.place = place
 
 
+class Lease(NamedTuple):
+    """Who has a job elsewhere, as long as ``holds``. How long stands in the job's ``Side``."""
+
+    job: Job
+    generation: int
+    worker: str  #: its id
+    key: str  #: what the worker called its claim
+
+    @property
+    def holds(self) -> bool:
+        """Whether the job still runs under this claim."""
+        return holds((self.job, self.generation))
+
+
 class Store(Persistent):  # type: ignore[misc]
     """The root of all jobs of a database."""
+
+    leases: Any = None  #: of jobs that run elsewhere, by their ids; None: there never was one
 
     def __init__(self) -> None:
         self.lanes = OOBTree()  #: by their ids
@@ -290,6 +315,7 @@ class Store(Persistent):  # type: ignore[misc]
         self.unique = OOBTree()  #: the last job of a ``key=``, by task and key
         self.dead = OOBTree()  #: dead jobs, by their ids
         self.paused = OOBTree()  #: queues that a person has stopped, and since when
+        self.leases = OOBTree()
 
     def line_up(self, job: Job) -> None:
         """Let *job* stand in the line once more."""
@@ -318,6 +344,9 @@ def entry_of(job: Job) -> Entry:
         wanted.deadline,
         user_key(wanted.origin),
         wanted.task,
+        wanted.elsewhere,
+        wanted.origin.site_uid,
+        wanted.origin.site,
     )
 
 

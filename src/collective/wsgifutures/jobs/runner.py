@@ -11,12 +11,12 @@ The module is long because the order of a look is read with what it looks at.
 """
 
 from ..kernel.runtime import current as current_runtime
-from ..publisher.zope_audit import layers
 from ..wsgi.job_visit import GIVE_WAY
 from ..wsgi.worker import Worker
 from . import desk
 from .changes import Changes
 from .changes import find
+from .changes import is_relational
 from .ends import Ends
 from .ends import fail_at_once
 from .ends import Told
@@ -26,6 +26,7 @@ from .figures import Figures
 from .figures import Others
 from .index import Index
 from .index import Place
+from .leases import Leases
 from .neighbours import find_place
 from .neighbours import Neighbours
 from .purge import Kept
@@ -122,7 +123,8 @@ class Runner:
         self._next_beat = 0.0
         self._next_purge = 0.0
         self._purge = Purge(kept or Kept())
-        self._sees_all = not _is_relational(database.storage)
+        self._leases = Leases()
+        self._sees_all = not is_relational(database.storage)
         self._alone = False
         self._kept_back: Place | None = None  # waits until nothing else runs
 
@@ -187,6 +189,8 @@ class Runner:
                 self._forget(now)
                 self._read()
                 self._claim_some(now)
+            if self._leases.is_time(now):
+                self._ends.rescue_elsewhere(self._leases, now)
             self._counting.is_due = True
         self._counting.count(self._database, now)
         if self.running and time.monotonic() >= self._next_beat:
@@ -217,7 +221,7 @@ class Runner:
         due = self.index.next_look()
         if self.index.offers(now) or self._kept_back or (due is not None and due <= now):
             return True
-        return bool(self.running or len(self._neighbours))
+        return bool(self.running or len(self._neighbours)) or self._leases.is_due(now)
 
     # Looks
 
@@ -414,12 +418,6 @@ class Runner:
             if job is not None and job.has(attempt.claim):
                 desk.let_go(store, job, now)
         return True
-
-
-def _is_relational(storage: Any) -> bool:
-    """Tell whether *storage* does not hear of what other processes commit."""
-    *_, innermost = layers(storage)
-    return type(innermost).__module__.startswith("relstorage.")
 
 
 def _is_closed(database: Any) -> bool:

@@ -73,9 +73,26 @@ def submit(task: Any, options: Options, context: Any, arguments: bytes, lock: st
     return job
 
 
+def submit_then(task: Any, before: Wanted, arguments: bytes, lock: str, store: Store) -> Job:
+    """Record what follows a job that was done elsewhere: about the same object, as the same user.
+
+    Args:
+        task: A ``Task``.
+        before: What was submitted.
+        arguments: The packed ones.
+        lock: Its lock, if it has one.
+        store: The store that has the job.
+    """
+    now, options, origin = time.time(), Options(), before.origin
+    wanted = _wanted(task, options, before.context, arguments, origin, now)
+    wanted = wanted._replace(lock=lock and f"{origin.site} {task.name} {lock}")
+    return add_job(open_lane(store, _own_lane(), now), wanted, options.due(now))
+
+
 def _wanted(
     task: Any, options: Options, uid: str, arguments: bytes, origin: Origin, now: float
 ) -> Wanted:
+    then = options.then or task.then
     return Wanted(
         task=task.name,
         title=task.title,
@@ -88,10 +105,11 @@ def _wanted(
         timeout=task.timeout,
         submitted=now,
         deadline=options.due(now) + options.deadline,
-        then=options.then.name if options.then is not None else "",
+        then=then.name if then is not None else "",
         secret=task.secret,
         trace=ids.headers().get("traceparent", ""),
         depth=find_depth((task.name, uid, arguments), options),
+        elsewhere=task.elsewhere,
     )
 
 

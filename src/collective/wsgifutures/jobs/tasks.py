@@ -7,10 +7,13 @@ from ..kernel.errors import ArgumentRefused
 from ..kernel.names import dotted_name
 from .errors import ArgumentsLost
 from .errors import TaskUnknown
+from .may import check_may
 from .options import check_count
 from .options import check_name
 from .options import check_seconds
 from .options import Options
+from .plain import NotPlain
+from .plain import write
 from .publishing import TASK_VIEW
 from .records import Job
 from .submitting import submit
@@ -19,7 +22,9 @@ from collections.abc import Mapping
 from typing import Any
 from typing import Concatenate
 from typing import Generic
+from typing import Literal
 from typing import NamedTuple
+from typing import NoReturn
 from typing import overload
 from typing import ParamSpec
 
@@ -58,6 +63,9 @@ class Task(Generic[P]):
     """A function declared with ``@task``. ``submit`` asks for its work; a call just calls it."""
 
     has_result = True  #: whether it returns something
+    elsewhere = False  #: whether a worker elsewhere does its jobs
+    then: "Task[Any] | None" = None  #: the task that gets its result
+    may: tuple[str, ...] = ()  #: what a worker elsewhere may do with the job's object
 
     def __init__(
         self,
@@ -85,7 +93,7 @@ class Task(Generic[P]):
         self.goes_to = goes_to
         if not isinstance(lock, str) and not callable(lock):
             raise TypeError(f"lock={lock!r} is neither a text nor a function.")
-        self._lock = lock
+        self.lock = lock
         _, *others = inspect.signature(function).parameters.values()
         self._signature = inspect.Signature(others)
 
@@ -145,6 +153,11 @@ class Task(Generic[P]):
         return dict(bound.arguments)
 
     @property
+    def source(self) -> str:
+        """What it is made of, for people."""
+        return dotted_name(self.function)
+
+    @property
     def required(self) -> tuple[str, ...]:
         """The names of the arguments that must be given, without the context."""
         kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -194,9 +207,9 @@ class Task(Generic[P]):
         Raises:
             TypeError: ``lock=`` gave something else than a text.
         """
-        if isinstance(self._lock, str):
-            return self._lock
-        name = self._lock(context, *args, **kwargs)
+        if isinstance(self.lock, str):
+            return self.lock
+        name = self.lock(context, *args, **kwargs)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"{self.name}: lock= gave {name!r}, which is not a text.")
         return name or ""
@@ -205,6 +218,51 @@ class Task(Generic[P]):
         """Return how long to wait after so many *failed* attempts, in seconds."""
         longest: float = min(LONGEST_PAUSE, self.backoff * 2.0 ** min(failed - 1, 30))
         return longest * random.uniform(0.5, 1.5)  # noqa: S311  no secret
+
+
+class ElsewhereTask(Task[Any]):
+    """A task without a function: who claims its jobs does them, a worker elsewhere."""
+
+    elsewhere = True
+
+    def __init__(self, name: str, *, then: Any = None, may: Any = (), **options: Any) -> None:
+        super().__init__(_arguments, name, **options)
+        self.then = _check_then(self, Options(then=then)).then
+        self.may = check_may(may)
+
+    @property
+    def source(self) -> str:
+        """What it is made of, for people."""
+        return f"a worker elsewhere does it (queue {self.queue})"
+
+    def __call__(self, context: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: there is no function.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(f"{self.name} is done elsewhere and has no function: submit it.")
+
+    def take(self, args: Any, kwargs: Any) -> bytes:
+        """Return the arguments of a job, packed.
+
+        Raises:
+            ArgumentRefused: One of them is not plain data, or needs a class.
+        """
+        packed = super().take(args, kwargs)
+        for name, value in [
+            *((f"args[{n}]", each) for n, each in enumerate(args)),
+            *kwargs.items(),
+        ]:
+            try:
+                write(value)
+            except NotPlain as refused:
+                raise ArgumentRefused(self.name, name, str(refused)) from None
+        return packed
+
+
+def _arguments(context: Any, *args: Any, **kwargs: Any) -> None:
+    """Stand for the function of a task that has none."""
 
 
 class Submitter(Generic[P]):
@@ -266,8 +324,12 @@ def find_task(name: str) -> Task[Any]:
 @overload
 def task(function: Callable[Concatenate[Any, P], Any], /) -> Task[P]: ...
 @overload
+def task(*, name: str, elsewhere: Literal[True], **options: Any) -> ElsewhereTask: ...
+@overload
 def task(**options: Any) -> Callable[[Callable[Concatenate[Any, P], Any]], Task[P]]: ...
-def task(function: Any = None, /, *, name: str = "", **options: Any) -> Any:
+def task(
+    function: Any = None, /, *, name: str = "", elsewhere: bool = False, **options: Any
+) -> Any:
     """Declare a function as a task: its work is done after the transaction that asked for it.
 
     The function is called as who submitted the job, with the object that the job is about, and
@@ -291,16 +353,46 @@ def task(function: Any = None, /, *, name: str = "", **options: Any) -> Any:
         secret: Its arguments are told to nobody, and errors are told without their text.
         goes_to: Where the page that follows a job goes at its end, a path below the context.
             Default: the context.
+        elsewhere: It has no function: ``ocr = task(name="ocr", queue="ocr", elsewhere=True)``. A
+            worker elsewhere claims its jobs, with their arguments, and gives back a result.
+        then: Only of a task elsewhere: another task that gets the result, as who submitted the
+            job, recorded together with "done".
+        may: Only of a task elsewhere: what its worker may do with the object of a job, as the
+            user, while it has the job: methods, views, services, as ``["GET", "@@images"]``.
+            Default: nothing.
 
     Raises:
         TypeError, ValueError: An option does not take that value, or *function* is no task.
     """
+    if elsewhere:
+        return _declare_elsewhere(function, name, options)
+    _refuse_options_of_others(options)
 
     def declare(function: Callable[Concatenate[Any, P], Any]) -> Task[P]:
         check_function(function, name)
         return register(Task(function, name or dotted_name(function), **options))
 
     return declare if function is None else declare(function)
+
+
+def _declare_elsewhere(function: Any, name: str, options: dict[str, Any]) -> ElsewhereTask:
+    if function is not None:
+        raise TypeError(
+            f"{dotted_name(function)} would never be called: a task with elsewhere=True has no "
+            "function. Give the function that gets its result as then=."
+        )
+    if not name:
+        raise TypeError("A task with elsewhere=True needs a name, by which a worker knows it.")
+    return register(ElsewhereTask(check_name("name", name), **options))  # type: ignore[return-value]
+
+
+def _refuse_options_of_others(options: dict[str, Any]) -> None:
+    for option in ("then", "may"):
+        if option in options:
+            raise TypeError(
+                f"{option}= is for a task with elsewhere=True. Of others, then= is an option of "
+                "one submission: using(then=...)."
+            )
 
 
 def check_function(function: Any, name: str) -> None:
@@ -335,9 +427,9 @@ def register(declared: Task[P]) -> Task[P]:
         ValueError: There is another task of that name.
     """
     known = tasks.get(declared.name)
-    if known is not None and dotted_name(known.function) != dotted_name(declared.function):
+    if known is not None and known.source != declared.source:
         raise ValueError(
-            f"There is another task {declared.name!r}: {dotted_name(known.function)}. "
+            f"There is another task {declared.name!r}: {known.source}. "
             "Give one of them another name."
         )
     tasks[declared.name] = declared

@@ -17,8 +17,11 @@ from .publishing import Run
 from .records import Claim
 from .records import Job
 from .records import Wanted
+from .store import main_connection
 from .tasks import find_task
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from plone.uuid.interfaces import IUUID
 from typing import Any
 from zope.component.hooks import site as in_site
@@ -45,6 +48,7 @@ class Current:
     cancelled: bool = False
     done: float = 0.0  #: how far it is, from 0 to 1
     told: tuple[float, str] | None = None  #: what the runner has not written yet
+    files: Mapping[str, Any] = field(default_factory=dict)  #: while the task is called
 
     def progress(self, done: float, words: str = "") -> None:
         """Tell people how far it is."""
@@ -72,6 +76,7 @@ class Attempt(Run):
         self.wanted: Wanted = job.wanted
         self.claim = claim
         self.path = path
+        self._has_files = bool(job.files)
         self.current = Current(job.id, job.key, job.attempt + 1)
         self.since: float = job.since  #: when it was claimed, in seconds since the epoch
         self.waited: float = job.since - job.due  #: how long it might have begun, in seconds
@@ -156,10 +161,20 @@ class Attempt(Run):
 
     def _work(self, context: Any, request: Any) -> Any:
         function = find_task(self.wanted.task).function
-        result = function(context, *self._args, **self._kwargs)
+        self.current.files = self._find_files(context)
+        try:
+            result = function(context, *self._args, **self._kwargs)
+        finally:
+            self.current.files = {}
         if self.wanted.then:
             find_task(self.wanted.then).submit(context, result)
         return result
+
+    def _find_files(self, context: Any) -> Mapping[str, Any]:
+        if not self._has_files:
+            return {}
+        job = main_connection(context._p_jar).get(self.claim.oid)
+        return dict(job.files or {})
 
     def _write_done(self, connection: Any, result: Any) -> None:
         wanted = self.wanted
@@ -167,11 +182,21 @@ class Attempt(Run):
             raise AttemptTimeout(wanted.task, wanted.timeout)
         if not 200 <= self.status < 300:
             raise AttemptFailed(str(self.status))
-        packed = b"" if result is None else pack_value(wanted.task, result)
-        if len(packed) > LARGEST_RESULT:
-            size = f"it has {len(packed)} bytes, and at most {LARGEST_RESULT} are kept"
-            raise ResultRefused(wanted.task, f"{size}; write it into the ZODB and return its UID.")
+        packed = pack_result(wanted.task, result)
         connection.get(self.claim.oid).finish(self.claim, packed, time.time())
+
+
+def pack_result(task: str, result: Any) -> bytes:
+    """Return the *result* of a task, packed.
+
+    Raises:
+        ResultRefused: It is not plain data, or too large.
+    """
+    packed = b"" if result is None else pack_value(task, result)
+    if len(packed) > LARGEST_RESULT:
+        size = f"it has {len(packed)} bytes, and at most {LARGEST_RESULT} are kept"
+        raise ResultRefused(task, f"{size}; write it into the ZODB and return its UID.")
+    return packed
 
 
 def find_context(connection: Any, wanted: Wanted, now: float) -> str:

@@ -8,6 +8,7 @@ value of a label.
 from ..kernel.numbers import Kind
 from ..kernel.numbers import Number
 from ..status.board import Snapshot
+from ..status.overview import serves
 from ..status.snapshot import NUMBERS
 from ..upstreams.figures import FIGURES
 from ..wsgi.limits import LIMITS
@@ -115,6 +116,13 @@ OF_RUNNER = (
     _ended("stopped", "Attempts that the stop of the worker ended"),
 )
 
+#: Metrics of a queue in a worker, and what each one says.
+OF_QUEUE = {
+    "jobs_waiting": "Jobs of the queue that wait, the same for all workers of a database",
+    "jobs_oldest_seconds": "How long the oldest job of the queue might have begun",
+    "jobs_served": "1 if the worker runs jobs of the queue",
+}
+
 
 def families(snapshots: Iterable[Snapshot]) -> Iterator[Metric]:
     """Yield the metrics of all workers that the *snapshots* are of."""
@@ -155,14 +163,16 @@ def _refused(snapshots: list[Snapshot]) -> Metric:
 
 
 def _held_for(snapshots: list[Snapshot]) -> Metric:
-    family = HistogramMetricFamily(
-        PREFIX + "held_seconds", "How long responses were held", labels=["worker"]
-    )
-    for one in snapshots:
-        totals = one["totals"]
-        family.add_metric(
-            [one["worker"]], list(totals["held_buckets"].items()), totals["held_seconds"]
-        )
+    workers = [([one["worker"]], one["totals"]) for one in snapshots]
+    return _took("held", "How long responses were held", "held", workers)
+
+
+def _took(name: str, what: str, part: str, workers: list[tuple[list[str], Any]]) -> Metric:
+    """Return how long something took, of which each worker has the sum and the buckets."""
+    family = HistogramMetricFamily(f"{PREFIX}{name}_seconds", what, labels=["worker"])
+    for labels, has in workers:
+        buckets = list(has[f"{part}_buckets"].items())
+        family.add_metric(labels, buckets, has[f"{part}_seconds"])
     return family
 
 
@@ -183,40 +193,22 @@ def _of_runners(snapshots: list[Snapshot]) -> Iterator[Metric]:
     runners = [([one["worker"]], one["jobs"]) for one in snapshots]
     yield from _of_each(OF_RUNNER, ["worker"], runners)
     yield from _waiting(snapshots)
-    yield _jobs_took("jobs_delay_seconds", "From when jobs might begin until they began", runners)
-    yield _jobs_took("jobs_run_seconds", "How long attempts at jobs took", runners)
+    yield _took("jobs_delay", "From when jobs might begin until they began", "delay", runners)
+    yield _took("jobs_run", "How long attempts at jobs took", "run", runners)
 
 
 def _waiting(snapshots: list[Snapshot]) -> Iterator[Metric]:
     """Yield how many jobs wait in each queue, for how long, and whether the worker serves it."""
-    names = ("jobs_waiting", "jobs_oldest_seconds", "jobs_served")
     waiting, oldest, served = (
         GaugeMetricFamily(PREFIX + name, what, labels=["worker", "queue"])
-        for name, what in zip(names, _OF_QUEUES, strict=True)
+        for name, what in OF_QUEUE.items()
     )
     for one in snapshots:
         jobs = one["jobs"]
         for queue in sorted({*jobs["waiting"], *jobs["oldest"], *jobs["queues"]}):
             labels = [one["worker"], queue]
             due = jobs["oldest"].get(queue, one["at"])
-            serves = jobs["claims"] and (not jobs["queues"] or queue in jobs["queues"])
             waiting.add_metric(labels, jobs["waiting"].get(queue, 0))
             oldest.add_metric(labels, max(0.0, one["at"] - due))
-            served.add_metric(labels, float(serves))
+            served.add_metric(labels, float(serves(jobs, queue)))
     yield from (waiting, oldest, served)
-
-
-_OF_QUEUES = (
-    "Jobs of the queue that wait, the same for all workers of a database",
-    "How long the oldest job of the queue might have begun",
-    "1 if the worker runs jobs of the queue",
-)
-
-
-def _jobs_took(name: str, what: str, runners: list[tuple[list[str], Any]]) -> Metric:
-    family = HistogramMetricFamily(PREFIX + name, what, labels=["worker"])
-    part = name.removeprefix("jobs_").removesuffix("_seconds")
-    for labels, jobs in runners:
-        buckets = list(jobs[f"{part}_buckets"].items())
-        family.add_metric(labels, buckets, jobs[f"{part}_seconds"])
-    return family

@@ -11,28 +11,16 @@ A user sees here what the page ``@@futures-status`` shows to this user.
 
 from ..browser.status.seen import Seen
 from ..interfaces import _
+from .services import PathService
 from collections.abc import Mapping
 from functools import cached_property
-from plone.restapi.services import Service
 from typing import Any
-from zExceptions import NotFound
-from zope.i18n import translate
-from zope.interface import implementer
-from zope.publisher.interfaces import IPublishTraverse
 
 
-@implementer(IPublishTraverse)
-class FuturesService(Service):  # type: ignore[misc]
+class FuturesService(PathService):
     """The status, and the hold that the address names: what both services need."""
 
-    def __init__(self, context: Any, request: Any) -> None:
-        super().__init__(context, request)
-        self.names: list[str] = []
-
-    def publishTraverse(self, request: Any, name: str) -> "FuturesService":
-        """Take a name from the path behind ``@futures``: first a worker's, then a hold's."""
-        self.names.append(name)
-        return self
+    own_name = "@futures"
 
     @cached_property
     def seen(self) -> Seen:
@@ -53,17 +41,12 @@ class FuturesService(Service):  # type: ignore[misc]
         """
         hold = self.seen.hold(*self.names) if len(self.names) == 2 else None
         if hold is None:
-            raise NotFound("/".join(["@futures", *self.names]))
+            raise self.not_found()
         return hold
 
     def describe(self, hold: Mapping[str, Any]) -> dict[str, Any]:
         """Return *hold* with its address."""
         return {"@id": f"{self.url}/{hold['worker']}/{hold['id']}", **hold}
-
-    def render(self) -> Any:
-        """Answer, and let no cache keep the answer."""
-        self.request.response.setHeader("Cache-Control", "no-store")
-        return super().render()
 
 
 class Get(FuturesService):
@@ -89,4 +72,4 @@ class Delete(FuturesService):
         message = _(
             "The worker has been asked to cancel this response. Cancelling takes up to a second."
         )
-        return {"message": translate(message, context=self.request), **self.describe(hold)}
+        return {"message": self.translate(message), **self.describe(hold)}

@@ -14,31 +14,24 @@ A user sees here what the pages show to this user: arguments never, tracebacks o
 jobs. A job that the user may not see is not found.
 """
 
+from ..browser.jobs import acts
 from ..browser.jobs import following
-from ..browser.jobs.pages import find_job
-from ..browser.jobs.pages import store_of
 from ..browser.jobs.shown import Shown
 from ..browser.jobs.shown import site_url
-from ..jobs import desk
+from ..browser.times import iso
+from ..browser.views import asked
 from ..jobs import looking
 from ..jobs.errors import NotInThatState
 from ..jobs.records import Job
 from ..jobs.records import JobState
-from AccessControl import Unauthorized
+from .services import PathService
 from collections.abc import Callable
-from datetime import datetime
-from datetime import UTC
 from plone import api
 from plone.protect.interfaces import IDisableCSRFProtection
 from plone.restapi.batching import HypermediaBatch
-from plone.restapi.services import Service
 from typing import Any
 from zExceptions import BadRequest
-from zExceptions import NotFound
-from zope.i18n import translate
 from zope.interface import alsoProvides
-from zope.interface import implementer
-from zope.publisher.interfaces import IPublishTraverse
 
 import math
 import time
@@ -47,18 +40,10 @@ import time
 MOST = 1_000
 
 
-@implementer(IPublishTraverse)
-class JobsService(Service):  # type: ignore[misc]
+class JobsService(PathService):
     """What the services have in common: the job that the address names."""
 
-    def __init__(self, context: Any, request: Any) -> None:
-        super().__init__(context, request)
-        self.names: list[str] = []
-
-    def publishTraverse(self, request: Any, name: str) -> "JobsService":
-        """Take a name from the path behind ``@jobs``: first a job's, then what to do with it."""
-        self.names.append(name)
-        return self
+    own_name = "@jobs"
 
     @property
     def url(self) -> str:
@@ -72,7 +57,7 @@ class JobsService(Service):  # type: ignore[misc]
             Unauthorized: Nobody is logged in.
             NotFound: There is none, or the user may not see it.
         """
-        return find_job(self.names[0] if self.names else "")
+        return acts.find_job(self.names[0])
 
     def describe(self, job: Job) -> dict[str, Any]:
         """Return *job* as JSON has it."""
@@ -107,15 +92,6 @@ class JobsService(Service):  # type: ignore[misc]
             told["traceback"] = job.traceback or None
         return told
 
-    def translate(self, text: Any) -> str:
-        """Return *text* in the language of the request."""
-        return str(translate(text, context=self.request))
-
-    def render(self) -> Any:
-        """Answer, and let no cache keep the answer."""
-        self.request.response.setHeader("Cache-Control", "no-store")
-        return super().render()
-
 
 class Get(JobsService):
     """Returns one job, or a list."""
@@ -123,7 +99,7 @@ class Get(JobsService):
     def reply(self) -> dict[str, Any]:
         """Return the job that the address names; without a name, a batch of jobs."""
         if len(self.names) > 1:
-            raise NotFound("/".join(["@jobs", *self.names]))
+            raise self.not_found()
         if not self.names:
             return self._list()
         job = self.find_job()
@@ -133,8 +109,7 @@ class Get(JobsService):
         return {**self.describe(job), "again": following.seconds_to_pause(job, time.time())}
 
     def _list(self) -> dict[str, Any]:
-        if api.user.is_anonymous():
-            raise Unauthorized("Log in to see your jobs.")
+        acts.check_logged_in()
         batch = HypermediaBatch(self.request, self._find_all())
         told = {
             "@id": batch.canonical_url,
@@ -147,7 +122,7 @@ class Get(JobsService):
         if self._asked("all") in ("", "0"):
             return looking.mine(MOST)
         if not api.user.has_permission(looking.MANAGE, obj=api.portal.get()):
-            raise Unauthorized(f"You need the permission “{looking.MANAGE}”.")
+            raise acts.needs_permission()
         return looking.of_site(
             state=self._state(), queue=self._asked("queue"), task=self._asked("task"), most=MOST
         )
@@ -171,8 +146,7 @@ class Get(JobsService):
         return seconds
 
     def _asked(self, name: str) -> str:
-        value = self.request.form.get(name)
-        return value if isinstance(value, str) else ""
+        return asked(self.request, name)
 
 
 class Change(JobsService):
@@ -191,22 +165,8 @@ class Change(JobsService):
 
     def cancel(self, job: Job) -> None:
         """Cancel *job*; 202 if it runs, and was asked to end."""
-        if not desk.cancel(job, time.time()):
+        if not acts.cancel(job):
             self.request.response.setStatus(202)
-
-    def retry(self, job: Job) -> None:
-        """Let *job* be tried again."""
-        self._check(job)
-        desk.retry(store_of(job), job, time.time())
-
-    def discard(self, job: Job) -> None:
-        """Let nobody look after a dead *job* any more."""
-        self._check(job)
-        desk.discard(store_of(job), job, time.time())
-
-    def _check(self, job: Job) -> None:
-        if not looking.may_manage(job):
-            raise Unauthorized(f"You need the permission “{looking.MANAGE}”.")
 
 
 class Delete(Change):
@@ -219,7 +179,7 @@ class Delete(Change):
             NotFound: The address does not name a job.
         """
         if len(self.names) != 1:
-            raise NotFound("/".join(["@jobs", *self.names]))
+            raise self.not_found()
         return self.change(self.cancel)
 
 
@@ -232,12 +192,7 @@ class Post(Change):
         Raises:
             NotFound: The address does not end with something that can be done.
         """
-        acts = {"cancel": self.cancel, "retry": self.retry, "discard": self.discard}
-        if len(self.names) != 2 or self.names[1] not in acts:
-            raise NotFound("/".join(["@jobs", *self.names]))
-        return self.change(acts[self.names[1]])
-
-
-def iso(seconds: float) -> str:
-    """Return a time as JSON has it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+        known = {"cancel": self.cancel, "retry": acts.retry, "discard": acts.discard}
+        if len(self.names) != 2 or self.names[1] not in known:
+            raise self.not_found()
+        return self.change(known[self.names[1]])

@@ -135,10 +135,15 @@ def _merge(choose: Callable[..., Any], each: Iterable[Mapping[str, Any]]) -> dic
 
 
 def _unserved(runners: list[Mapping[str, Any]]) -> list[str]:
-    """Return the queues that wait, and that no runner of this host serves."""
-    served = [set(jobs["queues"]) for jobs in runners if jobs["claims"]]
+    """Return the queues that wait, and that no runner of this host or worker elsewhere serves."""
     queues = {queue for jobs in runners for queue in jobs["waiting"]}
-    return sorted(q for q in queues if not any(not each or q in each for each in served))
+    unserved = {q for q in queues if not any(serves(jobs, q) for jobs in runners)}
+    return sorted(unserved.union(*(jobs.get("without_worker", ()) for jobs in runners)))
+
+
+def serves(jobs: Mapping[str, Any], queue: str) -> bool:
+    """Tell whether a runner, of whose snapshot *jobs* is the part, runs jobs of *queue*."""
+    return bool(jobs["claims"]) and (not jobs["queues"] or queue in jobs["queues"])
 
 
 def _sum(numbers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -16,11 +16,7 @@ import pytest
 @pytest.fixture
 def futures(request: pytest.FixtureRequest) -> Iterator[Futures]:
     """All futures of the test. ``futures.settle`` says what each of them gives."""
-    failed_before = request.session.testsfailed
-    with Futures() as made:
-        yield made
-        if request.session.testsfailed != failed_before:
-            made.unexpected.clear()  # the test's own failure is reported already
+    yield from _of_test(request, Futures())
 
 
 @pytest.fixture
@@ -28,8 +24,13 @@ def submitted_jobs(request: pytest.FixtureRequest) -> Iterator[Any]:
     """All jobs that the test submits: ``submitted_jobs.allow`` says which ones it may."""
     from .jobs import SubmittedJobs
 
+    yield from _of_test(request, SubmittedJobs())
+
+
+def _of_test(request: pytest.FixtureRequest, made: Any) -> Iterator[Any]:
+    """Give what was *made* to the test, and fail the test at its end if it has to."""
     failed_before = request.session.testsfailed
-    with SubmittedJobs() as made:
+    with made:
         yield made
         if request.session.testsfailed != failed_before:
             made.unexpected.clear()  # the test's own failure is reported already

@@ -9,13 +9,11 @@ from ..jobs.tasks import find_task
 from ..jobs.tasks import stand_ins
 from ..jobs.tasks import Submitter
 from ..jobs.tasks import Task
+from .settled import ANY
 from Acquisition import aq_base
 from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
-
-#: Stands for any task, any context and arguments, or any value of one.
-ANY: Any = ...
 
 
 class UnexpectedJob(BaseException):

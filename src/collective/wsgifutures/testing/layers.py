@@ -21,11 +21,7 @@ class FuturesLayer(Layer):  # type: ignore[misc]
 
     def testTearDown(self) -> None:
         """Let futures run again."""
-        futures = self["futures"]
-        del self["futures"]
-        # An error here would not fail a test, but end the run.
-        futures.unexpected.clear()
-        futures.__exit__(None, None, None)
+        _leave(self, "futures")
 
 
 #: The layer to use.
@@ -45,12 +41,16 @@ class SubmittedJobsLayer(Layer):  # type: ignore[misc]
 
     def testTearDown(self) -> None:
         """Let all jobs be submitted again."""
-        submitted_jobs = self["submitted_jobs"]
-        del self["submitted_jobs"]
-        # An error here would not fail a test, but end the run.
-        submitted_jobs.unexpected.clear()
-        submitted_jobs.__exit__(None, None, None)
+        _leave(self, "submitted_jobs")
 
 
 #: The layer to use.
 SUBMITTED_JOBS = SubmittedJobsLayer()
+
+
+def _leave(layer: Layer, name: str) -> None:
+    made = layer[name]
+    del layer[name]
+    # An error here would not fail a test, but end the run.
+    made.unexpected.clear()
+    made.__exit__(None, None, None)

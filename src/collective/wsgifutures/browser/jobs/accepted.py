@@ -70,13 +70,17 @@ def _is_service(request: Any) -> bool:
 def _next_page(job: Job, back_to: str) -> str:
     shown = Shown(job)
     if not looking.may_see(job):
-        message = _("“${task}” was accepted.", mapping={"task": _label(shown)})
-        api.portal.show_message(message, getRequest())
+        api.portal.show_message(message_of(shown), getRequest())
         return back_to or (shown.context.url if shown.context else site_url())
     if back_to:
         mark = "&" if urlsplit(back_to).query else "?"
         return f"{back_to}{mark}{urlencode({ACCEPTED: job.id})}"
     return f"{shown.url}?{FOLLOW}=1"
+
+
+def message_of(shown: Shown) -> Any:
+    """Return what people read of a job that was accepted."""
+    return _("“${task}” was accepted.", mapping={"task": _label(shown)})
 
 
 def _label(shown: Shown) -> str:

@@ -5,35 +5,33 @@ sent to the login form, whatever the id is.
 """
 
 from ...interfaces import _
-from ...jobs import desk
 from ...jobs import looking
 from ...jobs.errors import NotInThatState
 from ...jobs.records import Job
 from ...jobs.store import find_store
 from ...jobs.store import main_connection
 from ..title import ITitled
+from ..views import asked
+from ..views import View
+from . import acts
 from . import following
 from .accepted import ACCEPTED
 from .accepted import FOLLOW
+from .accepted import message_of
 from .shown import LIST
 from .shown import Shown
 from .shown import site_url
-from AccessControl import Unauthorized
 from functools import cached_property
 from plone import api
 from plone.app.layout.viewlets.common import ViewletBase
 from plone.protect import CheckAuthenticator
-from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from zExceptions import MethodNotAllowed
 from zExceptions import NotFound
-from zope.component import getMultiAdapter
-from zope.i18n import translate
 from zope.interface import implementer
 from zope.publisher.interfaces import IPublishTraverse
 
-import json
 import time
 
 #: Seconds that people have to read the end of a job before they are led on.
@@ -46,25 +44,13 @@ RELOAD = 5
 MOST = 50
 
 
-class JobsView(BrowserView):  # type: ignore[misc]
+class JobsView(View):
     """What the pages have in common."""
+
+    icon_class = "wsgifutures-icon"
 
     site_url = property(lambda self: site_url())
     list_url = property(lambda self: f"{site_url()}/{LIST}")
-
-    def prepare(self) -> None:
-        """Let no cache keep the page, and give it the whole width."""
-        self.request.response.setHeader("Cache-Control", "no-store")
-        for column in ("plone.leftcolumn", "plone.rightcolumn"):
-            self.request.set(f"disable_{column}", 1)
-
-    def icon(self, name: str) -> str:
-        """Return an icon of Plone, hidden from screen readers: words beside it say the same."""
-        resolver = getMultiAdapter((self.context, self.request), name="iconresolver")
-        svg = resolver.tag(name, tag_class="wsgifutures-icon")
-        if isinstance(svg, bytes):  # Plone 6.1
-            svg = svg.decode()
-        return f'<span aria-hidden="true">{svg}</span>'
 
 
 @implementer(IPublishTraverse)
@@ -93,32 +79,12 @@ class JobView(JobsView):
             Unauthorized: Nobody is logged in.
             NotFound: There is no such job, or the user may not see it.
         """
-        return Shown(find_job(self.job_id))
+        return Shown(acts.find_job(self.job_id))
 
     @property
     def version(self) -> str:
         """The version of the job that is shown."""
         return following.version_of(self.shown.job)
-
-
-def find_job(id: str) -> Job:
-    """Return the job of that id, for the current user.
-
-    Raises:
-        Unauthorized: Nobody is logged in.
-        NotFound: There is no such job, or the user may not see it.
-    """
-    if api.user.is_anonymous():
-        raise Unauthorized("Log in to see your jobs.")
-    job = looking.get(id)
-    if job is None:
-        raise NotFound(id)
-    return job
-
-
-def store_of(job: Job) -> Any:
-    """Return the store that *job* is in."""
-    return find_store(main_connection(job._p_jar))
 
 
 @implementer(ITitled)
@@ -148,15 +114,15 @@ class Page(JobView):
     @property
     def leads_on(self) -> bool:
         """Whether the page leads on also if the job is done already: it was just submitted."""
-        return bool(self.request.form.get(FOLLOW) == "1")
+        return self.asked(FOLLOW) == "1"
 
     @property
     def refresh(self) -> str:
         """What a browser without JavaScript does next; empty if it stays."""
         if not self.shown.job.ended:
             return str(self.reload)
-        if self.leads_on and self.shown.state == "done":
-            return f"{self.reading}; url={self.shown.goes_to}"
+        if self.leads_on and self.shown.leads_to:
+            return f"{self.reading}; url={self.shown.leads_to}"
         return ""
 
 
@@ -165,16 +131,14 @@ class Data(JobView):
 
     def __call__(self) -> str:
         """Return JSON; wait before if the page has ``since`` already."""
-        response, job = self.request.response, self.shown.job
-        response.setHeader("Cache-Control", "no-store")
-        response.setHeader("Content-Type", "application/json; charset=utf-8")
-        following.wait_for_change(job, str(self.request.form.get("since", "")))
-        return json.dumps(
+        job = self.shown.job
+        following.wait_for_change(job, self.asked("since"))
+        return self.answer_json(
             {
                 "version": self.version,
                 "html": self.part(),
                 "ended": job.ended,
-                "goes_to": self.shown.goes_to if self.shown.state == "done" else None,
+                "goes_to": self.shown.leads_to,
                 "again": following.seconds_to_pause(job, time.time()),
             }
         )
@@ -205,7 +169,7 @@ class Cancel(JobView):
 
     def act(self, job: Job) -> None:
         """Cancel *job*, or ask it to end."""
-        desk.cancel(job, time.time())
+        acts.cancel(job)
 
 
 class Retry(Cancel):
@@ -217,9 +181,7 @@ class Retry(Cancel):
         Raises:
             Unauthorized: The user does not manage jobs.
         """
-        if not looking.may_manage(job):
-            raise Unauthorized(f"You need the permission “{looking.MANAGE}”.")
-        desk.retry(store_of(job), job, time.time())
+        acts.retry(job)
 
 
 @implementer(ITitled)
@@ -237,8 +199,7 @@ class Mine(JobsView):
             Unauthorized: Nobody is logged in.
         """
         self.prepare()
-        if api.user.is_anonymous():
-            raise Unauthorized("Log in to see your jobs.")
+        acts.check_logged_in()
         return str(self.index())
 
     @cached_property
@@ -264,14 +225,12 @@ class AcceptedViewlet(ViewletBase):  # type: ignore[misc]
     shown: Shown | None = None
 
     def update(self) -> None:
-        """Find the job that the address names."""
-        super().update()
-        id = self.request.form.get(ACCEPTED)
-        job = looking.get(id) if isinstance(id, str) and not api.user.is_anonymous() else None
+        """Find the job that the address names: on each page, so it looks into the query first."""
+        id = asked(self.request, ACCEPTED)
+        job = looking.get(id) if id and not api.user.is_anonymous() else None
         if job is not None:
             self.shown = Shown(job)
-            label = translate(self.shown.label, context=self.request)
-            self.text = _("“${task}” was accepted.", mapping={"task": label})
+            self.text = message_of(self.shown)
 
     def render(self) -> str:
         """Render nothing where there is no such job."""

@@ -9,9 +9,8 @@ from ...jobs.errors import TaskUnknown
 from ...jobs.records import Job
 from ...jobs.records import JobState
 from ...jobs.tasks import find_task
+from ..times import local
 from . import words
-from datetime import datetime
-from datetime import UTC
 from functools import cached_property
 from plone import api
 from typing import Any
@@ -75,9 +74,14 @@ class Shown:
         return f"{start}/{path.lstrip('/')}" if path else start
 
     @property
+    def leads_to(self) -> str | None:
+        """Where its page leads on; None unless the job is done."""
+        return self.goes_to if self.job.state is JobState.DONE else None
+
+    @property
     def submitted(self) -> str:
         """When it was submitted."""
-        return shown_time(self.job.wanted.submitted)
+        return local(self.job.wanted.submitted)
 
     # How far it is
 
@@ -117,10 +121,10 @@ class Shown:
         return [
             Fact(_("Submitted"), self.submitted),
             Fact(_("Submitted by"), self.may_manage and wanted.origin.user_name),
-            Fact(_("Not before"), not job.attempt and self.due and shown_time(self.due)),
-            Fact(_("Next attempt"), job.attempt and self.due and shown_time(self.due)),
+            Fact(_("Not before"), not job.attempt and self.due and local(self.due)),
+            Fact(_("Next attempt"), job.attempt and self.due and local(self.due)),
             Fact(_("Attempt"), self._attempts),
-            Fact(_("Ended"), job.ended and shown_time(job.since)),
+            Fact(_("Ended"), job.ended and local(job.since)),
             Fact(_("Number of the job"), self.id),
         ]
 
@@ -170,9 +174,3 @@ class Shown:
 def site_url() -> str:
     """Return the address of the site."""
     return str(api.portal.get().absolute_url())
-
-
-def shown_time(seconds: float) -> str:
-    """Return a time as Plone shows those of content: in the format of the site."""
-    time = datetime.fromtimestamp(seconds, UTC)  # aware, so Plone makes it the server's
-    return str(api.portal.get_localized_time(time, long_format=True))

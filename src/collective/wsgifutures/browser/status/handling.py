@@ -47,6 +47,9 @@ class Verb(Enum):
     RESUME = "resume"
 
 
+#: What is done with each dead job of a task: the same as with one.
+FOR_EACH = {Verb.RETRY_ALL: Verb.RETRY, Verb.DISCARD_ALL: Verb.DISCARD}
+
 #: What a person can do about a job in a state.
 POSSIBLE = {
     JobState.WAITING: (Verb.CANCEL,),
@@ -76,7 +79,7 @@ class Handling:
     def __init__(self, site: Any, place: str) -> None:
         self._site = site
         self._place = place
-        #: Whether the user may handle jobs, and see the errors of dead ones.
+        #: Whether the user may handle jobs: those of which sites, ``handles`` tells.
         self.is_allowed = may_manage_jobs(site)
 
     @cached_property
@@ -97,14 +100,15 @@ class Handling:
         visible = [job for job in jobs if is_below(job.wanted.origin.site, self._place)]
         return sorted(visible, key=lambda job: -job.since)
 
-    @property
+    @cached_property
     def kinds(self) -> list[Kind]:
-        """The tasks that have several dead jobs, those with the most first."""
-        numbers = Counter(job.wanted.task for job in self.dead)
-        labels = {job.wanted.task: job.wanted.label for job in self.dead}
+        """The tasks that have several dead jobs to handle, those with the most first."""
+        dead = [job for job in self.dead if self.handles(job.wanted.origin.site)]
+        numbers = Counter(job.wanted.task for job in dead)
+        labels = {job.wanted.task: job.wanted.label for job in dead}
         return [Kind(task, labels[task], n) for task, n in numbers.most_common() if n > 1]
 
-    @property
+    @cached_property
     def paused(self) -> dict[str, float]:
         """The queues that somebody has paused, and since when."""
         return {} if self._store is None else dict(self._store.paused)
@@ -112,14 +116,16 @@ class Handling:
     def find(self, id: str) -> Job | None:
         """Return the job of that id; None if there is none that the user may handle."""
         job = find_job(self._store, id)
-        if job is None or not self.is_allowed:
-            return None
-        return job if is_below(job.wanted.origin.site, self._handled) else None
+        return job if job is not None and self.handles(job.wanted.origin.site) else None
 
     def of_task(self, task: str) -> list[Job]:
         """Return the dead jobs of *task* that the user may handle."""
         found = (job for job in self.dead if job.wanted.task == task)
-        return [job for job in found if is_below(job.wanted.origin.site, self._handled)]
+        return [job for job in found if self.handles(job.wanted.origin.site)]
+
+    def handles(self, site: str) -> bool:
+        """Tell whether the user may handle the jobs of *site*, a path, and see their errors."""
+        return self.is_allowed and is_below(site, self._handled)
 
     def do(self, verb: Verb, name: str) -> int:
         """Do it; return with how many jobs or queues that was possible.
@@ -137,10 +143,9 @@ class Handling:
         now = time.time()
         if verb in (Verb.PAUSE, Verb.RESUME):
             yield self._pause(verb, name, now)
-        elif verb in (Verb.RETRY_ALL, Verb.DISCARD_ALL):
-            one = Verb.RETRY if verb is Verb.RETRY_ALL else Verb.DISCARD
+        elif verb in FOR_EACH:
             for job in self.of_task(name):
-                yield self._do_one(one, job, now)
+                yield self._do_one(FOR_EACH[verb], job, now)
         elif (found := self.find(name)) is not None:
             yield self._do_one(verb, found, now)
 

@@ -2,8 +2,10 @@
 
 from ...interfaces import _
 from ...jobs.records import Job
-from ..title import ITitled
+from ..times import local
 from . import words
+from .asking import Asking
+from .handling import FOR_EACH
 from .handling import Handling
 from .handling import POSSIBLE
 from .handling import Verb
@@ -13,15 +15,11 @@ from .parts import Parts
 from .parts import StatusView
 from .parts import Tile
 from collections.abc import Mapping
-from datetime import datetime
-from datetime import UTC
 from functools import cached_property
 from plone import api
-from plone.protect import CheckAuthenticator
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from typing import NamedTuple
-from zope.interface import implementer
 
 import time
 
@@ -54,6 +52,7 @@ class Dead(NamedTuple):
     ago: str
     attempts: str
     error: str
+    is_ours: bool  #: whether the user may handle it
 
 
 class JobsView(StatusView):
@@ -120,49 +119,47 @@ class JobsParts(JobsView, Parts):
         seconds = max(self.jobs["oldest"].values())
         return _("the oldest for ${time}", mapping={"time": words.age(seconds)})
 
-    @property
+    @cached_property
     def unserved(self) -> list[str]:
         """The queues whose jobs nobody runs, as far as this host knows."""
         late = {name for name, seconds in self.jobs["oldest"].items() if seconds > LATE}
         return [name for name in self.jobs["unserved"] if name in late]
 
-    @property
+    @cached_property
     def queues(self) -> list[Queue]:
         """The queues with jobs that wait, and those that somebody has paused."""
-        names = sorted({*self.jobs["waiting"], *self._paused, *self._running_in})
+        names = sorted({*self.jobs["waiting"], *self.handling.paused, *self._running_in})
         return [self._queue(name) for name in names]
-
-    @cached_property
-    def _paused(self) -> dict[str, float]:
-        return self.handling.paused
 
     @property
     def _running_in(self) -> set[str]:
         return {job["queue"] for job in self.jobs["jobs"]}
 
     def _queue(self, name: str) -> Queue:
-        oldest, paused = self.jobs["oldest"].get(name), self._paused.get(name)
+        oldest, paused = self.jobs["oldest"].get(name), self.handling.paused.get(name)
         return Queue(
             name=name,
             waiting=self.jobs["waiting"].get(name, 0),
             oldest="-" if oldest is None else words.age(oldest),
-            paused="" if paused is None else words.age(max(0.0, time.time() - paused)),
+            paused="" if paused is None else ago(paused),
             is_served=name not in self.unserved,
         )
 
-    @property
+    @cached_property
     def dead(self) -> list[Dead]:
         """The dead jobs that are listed."""
         return [self._dead(job) for job in self.handling.dead[:MOST_DEAD]]
 
     def _dead(self, job: Job) -> Dead:
+        is_ours = self.handling.handles(job.wanted.origin.site)
         return Dead(
             id=job.id,
             label=job.wanted.label,
             user=job.wanted.origin.user_name,
-            ago=words.age(max(0.0, time.time() - job.since)),
+            ago=ago(job.since),
             attempts=f"{job.attempt} / {job.wanted.attempts}",
-            error=job.error if self.may_handle else "",
+            error=job.error if is_ours else "",
+            is_ours=is_ours,
         )
 
     @property
@@ -174,10 +171,15 @@ class JobsParts(JobsView, Parts):
         """Return how far *job* is."""
         return f"{round(100 * job['progress'])} %" if job["progress"] else "-"
 
-    @property
+    @cached_property
     def totals(self) -> list[tuple[Any, int]]:
         """What was counted since the workers started, in words."""
         return [(words.JOB_ENDS[name], n) for name, n in self.jobs["totals"].items()]
+
+
+def ago(at: float) -> str:
+    """Return for people how long ago *at* was."""
+    return words.age(max(0.0, time.time() - at))
 
 
 class JobsPage(JobsParts, Page):
@@ -246,28 +248,19 @@ DONE = {
 TOO_LATE = _("The job is not in that state any more, so nothing was changed.")
 
 
-@implementer(ITitled)
-class Act(JobsView):
+class Act(JobsView, Asking):
     """Shows a job and asks what to do with it; does what is posted."""
 
     index = ViewPageTemplateFile("act.pt")
+    at = staticmethod(local)
 
-    def __call__(self) -> str:
-        """Ask; or do it, and go back to the tab.
-
-        Raises:
-            Forbidden: The form was posted without the authenticator of the page.
-        """
-        self.request.response.setHeader("Cache-Control", "no-store")
-        if self.request.method != "POST":
-            return str(self.index())
-        CheckAuthenticator(self.request)
+    def act(self) -> str:
+        """Do it, and go back to the tab."""
         if self.verb is not None:
             number = self.handling.do(self.verb, self.name)
             done = _(DONE[self.verb], mapping={"n": number})
             api.portal.show_message(done if number else TOO_LATE, self.request)
-        self.request.response.redirect(self.url(JOBS))
-        return ""
+        return self.url(JOBS)
 
     @property
     def verb(self) -> Verb | None:
@@ -281,17 +274,21 @@ class Act(JobsView):
         return self.asked("what").partition(":")[2]
 
     @property
+    def asks(self) -> Asked | None:
+        """What the page asks; None if it shows what can be done."""
+        return ASKED.get(self.verb) if self.verb is not None else None
+
+    @property
     def page_title(self) -> Any:
         """The title of the page."""
         if not self.jobs:
             return _("There is no such job any more")
-        asked = ASKED.get(self.verb) if self.verb is not None else None
-        return asked.title if asked else _("Job ${id}", mapping={"id": self.name})
+        return self.asks.title if self.asks else _("Job ${id}", mapping={"id": self.name})
 
     @cached_property
     def jobs(self) -> list[Job]:
         """The jobs that it is about."""
-        if self.verb in (Verb.RETRY_ALL, Verb.DISCARD_ALL):
+        if not self.is_one:
             return self.handling.of_task(self.name)
         job = self.handling.find(self.name)
         return [] if job is None else [job]
@@ -299,31 +296,26 @@ class Act(JobsView):
     @property
     def is_one(self) -> bool:
         """Tell whether it is about one job, which is shown."""
-        return self.verb not in (Verb.RETRY_ALL, Verb.DISCARD_ALL)
+        return self.verb not in FOR_EACH
 
     @property
     def meaning(self) -> Any:
         """What happens if it is done; None if nothing is asked."""
-        asked = ASKED.get(self.verb) if self.verb is not None else None
-        return asked.meaning if asked else None
+        return self.asks.meaning if self.asks else None
 
     @property
     def buttons(self) -> list[tuple[str, Any, str]]:
         """Value, words and colour of each button."""
-        if self.verb in ASKED:
-            verbs: tuple[Verb, ...] = (self.verb,) if self.verb is not None else ()
-        else:
-            verbs = POSSIBLE[self.jobs[0].state]
-        gives_up = (Verb.DISCARD, Verb.DISCARD_ALL, Verb.CANCEL)
-        colours = {verb: "danger" if verb in gives_up else "primary" for verb in verbs}
-        return [(f"{v.value}:{self.name}", ASKED[v].button, colours[v]) for v in verbs]
+        possible = POSSIBLE[self.jobs[0].state]
+        verbs = possible if self.verb is None or not self.asks else (self.verb,)
+        return [self._button(verb) for verb in verbs]
+
+    def _button(self, verb: Verb) -> tuple[str, Any, str]:
+        gives_up = verb in (Verb.DISCARD, Verb.DISCARD_ALL, Verb.CANCEL)
+        colour = "danger" if gives_up else "primary"
+        return f"{verb.value}:{self.name}", ASKED[verb].button, colour
 
     @property
     def state(self) -> Any:
         """The state of the job, in words."""
         return words.JOB_STATES[self.jobs[0].state]
-
-    def at(self, seconds: float) -> Any:
-        """Return a time, as the site writes it."""
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return api.portal.get_localized_time(moment, long_format=True)

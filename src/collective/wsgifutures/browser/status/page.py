@@ -2,17 +2,14 @@
 
 from ...interfaces import _
 from ..title import ITitled
+from .asking import Asking
 from .parts import Parts
-from .parts import StatusView
 from .seen import may_manage
 from collections.abc import Mapping
 from functools import cached_property
-from plone.protect import CheckAuthenticator
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from zope.interface import implementer
-
-import json
 
 
 @implementer(ITitled)
@@ -27,15 +24,18 @@ class Page(Parts):
 
     def __call__(self) -> str:
         """Render the page over the whole width."""
-        self.request.response.setHeader("Cache-Control", "no-store")
-        for column in ("plone.leftcolumn", "plone.rightcolumn"):
-            self.request.set(f"disable_{column}", 1)
+        self.prepare()
         return str(self.index())
 
     @property
     def may_manage(self) -> bool:
         """Tell whether the user may open the control panel."""
         return may_manage(self.context)
+
+    @property
+    def may_handle(self) -> bool:
+        """Tell whether the page has buttons for jobs."""
+        return False
 
     @property
     def kept(self) -> dict[str, str]:
@@ -71,33 +71,20 @@ class Data(Parts):
     """The refresh that the page fetches every two seconds."""
 
     def __call__(self) -> str:
-        """Return JSON: no transform takes JSON for a page to decorate."""
-        response = self.request.response
-        response.setHeader("Cache-Control", "no-store")
-        response.setHeader("Content-Type", "application/json; charset=utf-8")
-        return json.dumps({"at": self.overview["at"], "html": self.parts()})
+        """Return JSON."""
+        return self.answer_json({"at": self.overview["at"], "html": self.parts()})
 
 
-@implementer(ITitled)
-class Cancel(StatusView):
+class Cancel(Asking):
     """Asks whether to cancel a hold, and cancels the hold when the answer is posted."""
 
     index = ViewPageTemplateFile("cancel.pt")
 
-    def __call__(self) -> str:
-        """Ask; or cancel the hold, and go back to the page.
-
-        Raises:
-            Forbidden: The form was posted without the authenticator of the page.
-        """
-        self.request.response.setHeader("Cache-Control", "no-store")
-        if self.request.method != "POST":
-            return str(self.index())
-        CheckAuthenticator(self.request)
+    def act(self) -> str:
+        """Cancel the hold, and go back to the page."""
         worker, hold_id = self.asked("worker"), self.asked("hold")
         self.seen.cancel(worker, hold_id)
-        self.request.response.redirect(self.url(cancelled=f"{worker}/{hold_id}"))
-        return ""
+        return self.url(cancelled=f"{worker}/{hold_id}")
 
     @property
     def page_title(self) -> Any:

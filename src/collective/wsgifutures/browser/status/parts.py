@@ -6,6 +6,8 @@ language, with and without JavaScript.
 
 from ...interfaces import _
 from ...upstreams.figures import FIGURES
+from ..times import iso
+from ..views import View
 from . import words
 from .picture import Band
 from .picture import by_minute
@@ -15,18 +17,14 @@ from .seen import Seen
 from .seen import State
 from collections.abc import Callable
 from collections.abc import Mapping
-from datetime import datetime
-from datetime import UTC
 from functools import cached_property
 from functools import partial
 from itertools import groupby
 from itertools import islice
-from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from typing import NamedTuple
 from urllib.parse import urlencode
-from zope.component import getMultiAdapter
 
 import zope.i18n
 
@@ -106,8 +104,10 @@ class Row(NamedTuple):
     cancel_url: str
 
 
-class StatusView(BrowserView):  # type: ignore[misc]
+class StatusView(View):
     """What the views of the status have in common."""
+
+    icon_class = "futures-icon"
 
     @cached_property
     def seen(self) -> Seen:
@@ -124,25 +124,6 @@ class StatusView(BrowserView):  # type: ignore[misc]
         told = urlencode({name: value for name, value in query.items() if value})
         return f"{self.site_url}/{view}" + (f"?{told}" if told else "")
 
-    def asked(self, name: str) -> str:
-        """Return the value of *name* in the request's form, "" if there is none."""
-        value = self.request.form.get(name)
-        return value if isinstance(value, str) else ""
-
-    def icon(self, name: str) -> str:
-        """Return an icon of Plone, hidden from screen readers: words beside it say the same."""
-        if name not in self._icons:
-            resolver = getMultiAdapter((self.context, self.request), name="iconresolver")
-            svg = resolver.tag(name, tag_class="futures-icon")
-            if isinstance(svg, bytes):  # Plone 6.1
-                svg = svg.decode()
-            self._icons[name] = f'<span aria-hidden="true">{svg}</span>'
-        return self._icons[name]
-
-    @cached_property
-    def _icons(self) -> dict[str, str]:
-        return {}
-
 
 class Parts(StatusView):
     """The parts, and what their template asks for."""
@@ -151,6 +132,7 @@ class Parts(StatusView):
     empty = ViewPageTemplateFile("empty.pt")  #: why there is nothing to show
     above = ViewPageTemplateFile("above.pt")  #: silent workers, and the tiles
     age = staticmethod(words.age)
+    iso = staticmethod(iso)
     upstream_labels = NUMBERS
 
     @property
@@ -340,7 +322,3 @@ class Parts(StatusView):
     def why(self, event: Mapping[str, Any]) -> Any:
         """Return why it happened, in words if there are any."""
         return words.LIMITS.get(event["why"], event["why"])
-
-    def iso(self, at: float) -> str:
-        """Return the time *at*, seconds since the epoch, as a machine reads it."""
-        return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""A site's keys: the key ring, signed tokens, ids that are good once, public keys of others."""

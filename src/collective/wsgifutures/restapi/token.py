@@ -1,0 +1,78 @@
+"""``@token`` and ``@jwks``: how programs get tokens of a site, and the keys to check these with.
+
+::
+
+    POST @token    RFC 6749; the grants are in ``workers/grants.py``
+    GET  @jwks     RFC 7517; for whoever wants to check a token without asking the site
+"""
+
+from ..keys.places import place_of
+from ..keys.ring import published
+from ..workers.events import TokenDenied
+from ..workers.events import TokenIssued
+from ..workers.grants import grant
+from ..workers.grants import GrantRefused
+from ..workers.grants import Question
+from ..workers.grants import shorten
+from .bodies import BodyRefused
+from .bodies import read_texts
+from .signed import SignedPage
+from plone.protect.interfaces import IDisableCSRFProtection
+from typing import Any
+from zope.event import notify
+from zope.interface import alsoProvides
+
+import logging
+import time
+
+logger = logging.getLogger(__name__)
+
+#: How long others may keep the public keys, in seconds.
+KEYS_KEPT = 3600
+
+
+class Token(SignedPage):
+    """Gives tokens."""
+
+    methods = ("POST",)
+
+    def post(self) -> dict[str, Any]:
+        """Return a token, or an error as RFC 6749 has it (5.2)."""
+        alsoProvides(self.request, IDisableCSRFProtection)  # no cookie says who asks
+        self.request.response.setHeader("Pragma", "no-cache")
+        form: dict[str, str] = {}
+        try:
+            form = read_texts(self.request)
+            return self._give(form)
+        except BodyRefused as refused:
+            return self._refuse(form, GrantRefused("invalid_request", str(refused)))
+        except GrantRefused as refused:
+            return self._refuse(form, refused)
+
+    def _give(self, form: dict[str, str]) -> dict[str, Any]:
+        question = Question(place_of(self.site), self.site.absolute_url(), form, time.time())
+        issued = grant(question)
+        logger.info("A token was issued to %s.", issued.subject)
+        notify(TokenIssued(self.site_path, form["grant_type"], issued.subject, issued.jti))
+        return issued.answer
+
+    def _refuse(self, form: dict[str, str], refused: GrantRefused) -> dict[str, Any]:
+        """Answer that there is no token. Whoever counts failures by address does it here."""
+        kind = shorten(form.get("grant_type", ""))
+        logger.info("No token for %s: %s", refused.subject or "a client", refused.reason)
+        notify(TokenDenied(self.site_path, kind, refused.subject, refused.reason, self.address))
+        self.request.response.setStatus(refused.status, lock=1)
+        return {"error": refused.error, "error_description": refused.description}
+
+
+class Keys(SignedPage):
+    """Tells the public keys."""
+
+    methods = ("GET", "HEAD")
+
+    def get(self) -> dict[str, Any]:
+        """Return the keys whose tokens may be good."""
+        self.request.response.setHeader("Cache-Control", f"public, max-age={KEYS_KEPT}")
+        return {"keys": published(place_of(self.site), time.time())}
+
+    head = get

@@ -1,0 +1,1 @@
+"""Workers elsewhere: programs without Plone that do jobs of their queues."""
