@@ -1,6 +1,4 @@
-"""What the Add-ons control panel does not list, what is made at the install, and what is said of
-jobs at the uninstall.
-"""
+"""What the Add-ons control panel does not list, and what profiles cannot say in files."""
 
 from .interfaces import _
 from .jobs.records import JobState
@@ -9,6 +7,8 @@ from .jobs.store import jobs_of
 from .jobs.store import main_connection
 from .keys.places import place_of
 from .keys.ring import ring_of
+from .pas.install import add_plugins
+from .pas.install import remove_plugins
 from .workers.registry import make_workers
 from plone import api
 from plone.base.interfaces.installable import INonInstallable
@@ -28,7 +28,13 @@ class HiddenProfiles:
         return ["collective.wsgifutures:uninstall"]
 
 
-def make_keys(tool: Any) -> None:
+def installed(tool: Any) -> None:
+    """Let the site sign tokens, and its user folders read them."""
+    make_keys()
+    add_plugins(tool)
+
+
+def make_keys() -> None:
     """Make the site's keys when the add-on is installed, so that no later request has to.
 
     A site that is being made is not in the database yet; its keys come with its first token.
@@ -38,6 +44,12 @@ def make_keys(tool: Any) -> None:
         place = place_of(portal)
         ring_of(place, time.time())
         make_workers(place)
+
+
+def uninstalled(tool: Any) -> None:
+    """Let nobody read our tokens any more, and say what becomes of jobs."""
+    remove_plugins(tool)
+    tell_of_jobs(tool)
 
 
 def tell_of_jobs(tool: Any) -> None:

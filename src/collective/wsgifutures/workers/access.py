@@ -1,23 +1,47 @@
-"""The access token of a claim: with it a worker elsewhere reads what its job is about."""
+"""The access token of a claim: with it a worker elsewhere reads and changes what its job is about.
+
+It says whose job it is, which claim it belongs to, and since when. What it is good for stands in
+the task (``may=``) and is looked up at each use, by the plugin in ``pas/``: see there. It lives no
+longer than the claim's lease; each heartbeat gives another one.
+"""
 
 from ..jobs.errors import TaskUnknown
+from ..jobs.errors import UserGone
+from ..jobs.origin import find_user
+from ..jobs.origin import NO_ID
+from ..jobs.origin import Origin
 from ..jobs.records import Claim
 from ..jobs.records import Job
 from ..jobs.store import main_connection
 from ..jobs.tasks import find_task
+from ..keys.endings import ended_since
 from ..keys.places import Place
 from ..keys.tokens import ACCESS
 from ..keys.tokens import mint
+from AccessControl.users import UnrestrictedUser
+from Acquisition import aq_base
+from typing import Any
 
 #: The ``scope`` of such a token.
 SCOPE = "job"
 
 
 def access_token_for(job: Job, claim: Claim, now: float) -> str | None:
-    """Return a token for who has claimed *job*, until the end of the lease; None: there is none."""
-    origin = job.wanted.origin
+    """Return a token for who has claimed *job*, until the end of the lease; None: there is none.
+
+    That is so if the task has no ``may=``, nobody is the job's user, the user is gone or has ended
+    all tokens since the claim, or the claim is not the job's last one.
+
+    Args:
+        job: Its record.
+        claim: The claim.
+        now: In seconds since the epoch.
+    """
+    origin, connection = job.wanted.origin, main_connection(job._p_jar)
+    place = Place(connection, origin.site_uid, origin.site)
     lifetime = job.side.lease - now
-    if not job.has(claim) or lifetime < 1 or not _may(job) or not origin.user:
+    is_good = job.has(claim) and lifetime >= 1 and bool(what_it_may(job))
+    if not is_good or find_bearer(origin, job.since, place) is None:
         return None
     claims = {
         "sub": origin.user,
@@ -27,12 +51,28 @@ def access_token_for(job: Job, claim: Claim, now: float) -> str | None:
         "gen": claim.generation,
         "auth_time": job.since,
     }
-    place = Place(main_connection(job._p_jar), origin.site_uid, origin.site)
     return mint(place, ACCESS, claims, lifetime, now=now)
 
 
-def _may(job: Job) -> bool:
+def what_it_may(job: Job) -> tuple[str, ...]:
+    """Return what the task of *job* says that its workers may; nothing if it is unknown here."""
     try:
-        return bool(find_task(job.wanted.task).may)
+        return tuple(find_task(job.wanted.task).may)
     except TaskUnknown:
-        return False
+        return ()
+
+
+def find_bearer(origin: Origin, since: float, place: Place) -> Any:
+    """Return the user of an origin as it is now; None: whoever logged in at *since* is nobody.
+
+    That is so if the user is gone, or has ended all tokens that began by then.
+    """
+    if origin.user in (None, NO_ID):
+        return None
+    try:
+        user = find_user(origin, place.connection.root()["Application"])
+    except UserGone:
+        return None
+    is_emergency = isinstance(aq_base(user), UnrestrictedUser)  # which may have the same id
+    has_ended = since <= ended_since(place, origin.folder, origin.user)
+    return None if is_emergency or has_ended else user

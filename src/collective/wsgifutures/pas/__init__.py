@@ -1,0 +1,1 @@
+"""Our tokens in ``Authorization: Bearer``: who their bearer is, for the one thing it may do."""

@@ -1,0 +1,59 @@
+"""Ends all tokens of a user when the password is another one, or the user is deleted.
+
+Plone tells of passwords by an event, whoever changes them: the user, an administrator, the link in
+a mail, ``@users``. The Management Interface does not, and users of Zope's root have no other place:
+so its forms are recognized when their transaction is about to be committed. A program that calls
+``updateUserPassword`` of a plugin itself has to call ``end_all``, too.
+"""
+
+from ..keys.endings import end_all
+from Acquisition import aq_chain
+from Acquisition import aq_inner
+from Acquisition import aq_parent
+from inspect import ismethod
+from plone import api
+from Products.CMFCore.interfaces import ISiteRoot
+from Products.PluggableAuthService.plugins.ZODBUserManager import ZODBUserManager
+from typing import Any
+
+#: The methods of ``ZODBUserManager`` that change a password without an event.
+_FORMS = ("manage_updateUserPassword", "manage_updatePassword", "manage_removeUsers")
+
+
+def password_is_changed(event: Any) -> None:
+    """End the tokens of the user whose password is another one now."""
+    user = event.principal
+    if user is not None:  # else the plugin has the user, but the user folder does not
+        _end(aq_parent(aq_inner(user)), user.getId())
+
+
+def user_is_deleted(event: Any) -> None:
+    """End the tokens of a user of the site: there may be another one with the same id."""
+    _end(api.portal.get().acl_users, str(event.principal))
+
+
+def form_is_done(event: Any) -> None:
+    """End the tokens of users whose passwords the Management Interface has changed."""
+    published = event.request.other.get("PUBLISHED")
+    if not ismethod(published) or published.__name__ not in _FORMS:
+        return
+    plugin = published.__self__
+    if isinstance(plugin, ZODBUserManager):
+        for user_id in _users_in(event.request):
+            _end(aq_parent(aq_inner(plugin)), user_id)
+
+
+def _users_in(request: Any) -> list[str]:
+    """Return the ids of the users that a form is about."""
+    named = request.form.get("user_id") or request.form.get("user_ids")
+    found = named or request["AUTHENTICATED_USER"].getId()  # one's own password
+    return [found] if isinstance(found, str) else list(found)
+
+
+def _end(folder: Any, user_id: str) -> None:
+    """End all tokens of a user of a user folder."""
+    holder = aq_parent(aq_inner(folder))
+    chain = aq_chain(aq_inner(holder))
+    site = next((each for each in chain if ISiteRoot.providedBy(each)), holder)
+    path = "/".join(holder.getPhysicalPath())
+    end_all(site, path, user_id)

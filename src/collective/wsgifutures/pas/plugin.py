@@ -1,0 +1,112 @@
+"""The PAS plugin that lets the bearer of a token of ours in, where the token is good.
+
+Everywhere else the token is nobody, and the request is an anonymous one: so it cannot be exchanged
+for a session (``@login-renew`` asks no more than "not anonymous"), by no service that somebody may
+add. Other tokens, plone.restapi's among them, are not looked at.
+
+Zope asks when it knows what it is about to publish. All is decided where credentials are extracted,
+since PAS may cache whom credentials belong to, and what is published is no part of these. There
+is one plugin in the site's user folder and one in Zope's root; each answers for its own users, who
+have to be there. No cookie is set.
+"""
+
+from ..keys.places import place_of
+from ..keys.tokens import TokenRefused
+from ..keys.tokens import verify
+from ..workers.access import find_bearer
+from .bearer import Bearer
+from .bearer import find_token
+from .kinds import KINDS
+from .kinds import TYPS
+from .published import find_published
+from .published import Published
+from AccessControl.class_init import InitializeClass
+from AccessControl.SecurityInfo import ClassSecurityInfo
+from Acquisition import aq_inner
+from Acquisition import aq_parent
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+from plone.protect.interfaces import IDisableCSRFProtection
+from Products.PluggableAuthService.interfaces.plugins import IAuthenticationPlugin
+from Products.PluggableAuthService.interfaces.plugins import IExtractionPlugin
+from Products.PluggableAuthService.plugins.BasePlugin import BasePlugin
+from typing import Any
+from typing import NamedTuple
+from zope.interface import alsoProvides
+from zope.interface import implementer
+
+import time
+
+#: The id of the plugin in a user folder.
+ID = "wsgifutures_tokens"
+
+
+class Admitted(NamedTuple):
+    """The user of a request, as decided. Nobody outside can put that into credentials."""
+
+    id: str
+    name: str  #: for the login
+
+
+@implementer(IExtractionPlugin, IAuthenticationPlugin)
+class TokenPlugin(BasePlugin):  # type: ignore[misc]
+    """Reads our tokens from ``Authorization: Bearer``."""
+
+    meta_type = "Plugin for tokens of collective.wsgifutures"
+    security = ClassSecurityInfo()
+
+    def __init__(self, id: str = ID, title: str = "Tokens of workers elsewhere") -> None:
+        self._setId(id)
+        self.title = title
+
+    @security.private  # type: ignore[untyped-decorator]
+    def extractCredentials(self, request: Any) -> dict[str, Any]:
+        """Return who the bearer of the token is here; nothing: nobody, or not a token of ours."""
+        token = find_token(request)
+        typ = _typ_of(token) if token else ""
+        published = find_published(request) if typ else None
+        if published is None:
+            return {}
+        bearer = _read(token, typ, published)
+        user = None if bearer is None else self._find_user(bearer, published)
+        if user is None:
+            return {}
+        alsoProvides(request, IDisableCSRFProtection)  # no other site can make a browser send it
+        return {"admitted": Admitted(user.getId(), user.getUserName())}
+
+    @security.private  # type: ignore[untyped-decorator]
+    def authenticateCredentials(self, credentials: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Return the id and name of the user that ``extractCredentials`` found."""
+        admitted = credentials.get("admitted")
+        if credentials.get("extractor") != self.getId() or not isinstance(admitted, Admitted):
+            return None
+        return admitted.id, admitted.name
+
+    def _find_user(self, bearer: Bearer, published: Published) -> Any:
+        """Return the user of a token, if it is one of this folder's and may still log in."""
+        holder = aq_parent(aq_parent(aq_inner(self)))
+        if "/".join(holder.getPhysicalPath()) != bearer.origin.folder:
+            return None
+        return find_bearer(bearer.origin, bearer.since, place_of(published.site))
+
+
+InitializeClass(TokenPlugin)
+
+
+def _typ_of(token: str) -> str:
+    """Return the kind that a token seems to be; nothing: not one of ours. It proves nothing."""
+    try:
+        header = urlsafe_b64decode(token[:500].partition(".")[0] + "==")
+    except ValueError:
+        return ""
+    return next((typ for typ in TYPS if b'"%s"' % typ.encode() in header), "")
+
+
+def _read(token: str, typ: str, published: Published) -> Bearer | None:
+    """Return who a token is for, if it is good for what is about to be published."""
+    try:
+        claims = verify(published.site, token, typ)
+    except TokenRefused:
+        return None
+    kind = KINDS.get((typ, str(claims.get("scope", ""))))
+    return None if kind is None else kind(claims, published, time.time())
