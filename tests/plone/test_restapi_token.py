@@ -1,5 +1,6 @@
 """``@token`` and ``@jwks``: tokens for programs, the keys to check them, and who comes with one."""
 
+from collective.wsgifutures.keys.once import use_once
 from collective.wsgifutures.keys.places import place_of
 from collective.wsgifutures.keys.ring import DAY
 from collective.wsgifutures.keys.ring import find_ring
@@ -24,6 +25,7 @@ from plone import api
 from plone.restapi.pas.plugin import JWTAuthenticationPlugin
 from Products.PluggableAuthService.interfaces import plugins
 from sitesettings import MEMBER
+from transaction import TransactionManager
 from urllib.parse import urlencode
 from workersite import FORM
 from workersite import JSON
@@ -56,6 +58,15 @@ def portal(site):
 def outside(site, portal):
     """A worker that is approved."""
     return Outside(site).approved()
+
+
+@pytest.fixture
+def events():
+    """What subscribers are told of tokens, the first one first."""
+    noted = []
+    subscribers.append(noted.append)
+    yield noted
+    subscribers.remove(noted.append)
 
 
 def error_of(answer):
@@ -113,6 +124,41 @@ def test_a_token_is_committed_with_its_assertion(site, outside):
     assert site.commits == before + 1
 
 
+def test_an_assertion_that_another_process_uses_meanwhile_is_refused(site, outside, events):
+    """The request conflicts, is published again, and finds it used: one token, not two."""
+    outside.token()  # what a site keeps of assertions is there
+
+    def compete(event):
+        if isinstance(event, TokenIssued) and compete in subscribers:
+            subscribers.remove(compete)
+            manager = TransactionManager()
+            connection = site.portal._p_jar.db().open(manager)
+            use_once(place_of(site.portal)._replace(connection=connection), used, end, now)
+            manager.commit()
+            connection.close()
+
+    now = time.time()
+    used, end = f"{outside.id} 1", int(now) + 120  # with the skew that is tolerated
+    subscribers.append(compete)
+    answer = outside.ask(outside.sign(jti="1", iat=int(now), exp=int(now) + 60))
+    assert compete not in subscribers
+    assert answer.passes == ["Suspended", "401"]  # a hold waits after a conflict
+    assert "used before" in answer.json["error_description"]
+    assert [type(event) for event in events if isinstance(event, TokenIssued | TokenDenied)] == [
+        TokenIssued,  # the first one
+        TokenIssued,  # its transaction conflicts
+        TokenDenied,
+    ]
+
+
+def test_a_token_is_committed_though_somebody_is_logged_in(site, outside):
+    """plone.protect does not drop that the assertion was used."""
+    before, assertion = site.commits, outside.sign()
+    assert outside.ask(assertion, user=ADMIN).status == 200
+    assert site.commits == before + 1
+    assert outside.ask(assertion, user=ADMIN).status == 401
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH"])
 def test_a_token_is_asked_for_by_post(site, outside, method):
     """An address would be in logs."""
@@ -144,6 +190,14 @@ def test_what_is_no_request_is_refused(site, outside, body, kind):
     answer = send(site, "@token", body, kind)
     assert (answer.status, error_of(answer)) == (400, "invalid_request")
     assert site.logged == site.errors == []
+
+
+def test_a_body_that_says_it_is_long_is_not_read(site, outside):
+    """Its length is believed; a wrong one is no better."""
+    for length in ("16385", "-1", "1e3", "9" * 400):
+        answer = send(site, "@token", b"{}", held=False, headers={"CONTENT_LENGTH": length})
+        assert answer.status == 400
+        assert "larger" in answer.json["error_description"]
 
 
 @pytest.mark.parametrize(
@@ -192,15 +246,6 @@ def test_a_site_without_the_add_on_gives_none(site):
     for path in ("@token", "@workers", "@jwks"):
         assert send(site, path, b"{}").status == 404
         assert site.get(path).status == 404
-
-
-@pytest.fixture
-def events():
-    """What subscribers are told of tokens, the first one first."""
-    noted = []
-    subscribers.append(noted.append)
-    yield noted
-    subscribers.remove(noted.append)
 
 
 def test_tokens_are_told_to_subscribers_and_the_log(site, outside, events):
@@ -266,6 +311,7 @@ def test_keys_are_made_when_the_add_on_is_installed(site):
     assert "collective.wsgifutures.keys" not in site.portal._p_jar.root()
     prepare(site)
     ring = find_ring(place_of(site.portal))
+    assert ring is not None
     install = "profile-collective.wsgifutures:default"
     site.portal.portal_setup.runAllImportStepsFromProfile(install)
     assert find_ring(place_of(site.portal)) is ring
