@@ -43,8 +43,8 @@ HOPELESS = (ArgumentsLost, ContextGone, GivenUpElsewhere, TooLate, UserGone)
 _TOLD = (Retry, JobError)
 
 _DIED = (
-    "The process that ran the job ended {n} times without a word: killed, out of memory, or a crash "
-    "in C code. Look at the log of the server."
+    "The process that ran the job ended {n} times without a word: killed, out of memory, or a "
+    "crash in C code. Look at the log of the server."
 )
 
 #: The most letters of an error, and of its traceback.

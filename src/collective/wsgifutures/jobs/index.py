@@ -17,6 +17,7 @@ from .records import Store
 from collections import Counter
 from collections import OrderedDict
 from collections.abc import Callable
+from collections.abc import Container
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -120,16 +121,20 @@ class Index:
         """Tell whether ``take`` would return a place, of those that were ready at the last one."""
         return self._whose_turn(now) is not None
 
-    def take(self, now: float, share: int = 0, shares: int = 1) -> Place | None:
+    def take(
+        self, now: float, share: int = 0, shares: int = 1, among: Container[str] | None = None
+    ) -> Place | None:
         """Take out the place of the job to claim now; None if no job may begin.
 
         Args:
             now: In seconds since the epoch.
             share: The number of this runner among all.
             shares: How many runners there are.
+            among: The queues whose jobs are wanted now; None: all.
         """
         self._wake(now)
-        places = list(itertools.islice(self._pop(now), WINDOW * shares if shares > 1 else 1))
+        window = WINDOW * shares if shares > 1 else 1
+        places = list(itertools.islice(self._pop(now, among), window))
         if not places:
             return None
         mine = (place for place in places if zlib.crc32(place.oid) % shares == share)
@@ -183,9 +188,9 @@ class Index:
     def _push(self, place: Place) -> None:
         heapq.heappush(self._ready.setdefault(place.entry.queue, []), place)
 
-    def _pop(self, now: float) -> Iterator[Place]:
+    def _pop(self, now: float, among: Container[str] | None) -> Iterator[Place]:
         """Take places out, one of each queue in turn."""
-        while (queue := self._whose_turn(now)) is not None:
+        while (queue := self._whose_turn(now, among)) is not None:
             line = self._ready[queue]
             place = heapq.heappop(line)
             self._ready.move_to_end(queue)
@@ -193,6 +198,6 @@ class Index:
                 del self._ready[queue]
             yield place
 
-    def _whose_turn(self, now: float) -> str | None:
-        is_open = (queue for queue in self._ready if self._closed.get(queue, 0.0) <= now)
-        return next(is_open, None)
+    def _whose_turn(self, now: float, among: Container[str] | None = None) -> str | None:
+        wanted = (queue for queue in self._ready if among is None or queue in among)
+        return next((queue for queue in wanted if self._closed.get(queue, 0.0) <= now), None)

@@ -1,18 +1,17 @@
 """What workers elsewhere write about jobs: claims, and what becomes of them.
 
-A worker has a job for as long as its lease lasts, which each heartbeat renews. If none comes, the job
-is rescued by whoever looks. The claim's number decides, as for a runner: whoever has an older one
-changes nothing.
+A worker has a job for as long as its lease lasts, which each heartbeat renews. If none comes, the
+job is rescued by whoever looks. The claim's number decides, as for a runner: whoever has an older
+one changes nothing.
 
 Each function works in the transaction of its caller, and each may be called again: a worker whose
 answer was lost asks once more, and is told the same. The end of the lease stands in the job's
-``Side``, so a heartbeat never conflicts with "done". A heartbeat and a rescue exclude each other: each
-reads what the other one writes, and the database lets only one of them be committed.
+``Side``, so a heartbeat never conflicts with "done". A heartbeat and a rescue exclude each other:
+each reads what the other one writes, and the database lets only one of them be committed.
 """
 
 from . import desk
 from .errors import AttemptTimeout
-from .errors import ClaimLost
 from .errors import FailedElsewhere
 from .errors import GivenUpElsewhere
 from .errors import NotInThatState
@@ -42,8 +41,8 @@ WORTH = 5.0
 LOOK_EVERY = 10.0
 
 _LOST = (
-    "The worker elsewhere that had the job was silent {n} times until its lease was over: killed, cut "
-    "off, or busy with something that lets it send no heartbeat. Look at the log of the worker."
+    "The worker elsewhere that had the job was silent {n} times until its lease was over: killed, "
+    "cut off, or busy with something that lets it send no heartbeat. Look at the log of the worker."
 )
 
 
@@ -58,7 +57,7 @@ def claim_elsewhere(
     now: float,
     limits: Mapping[str, int] | None = None,
 ) -> Claim | None:
-    """Give *job* to a worker; None if it has to wait: its queue is full or paused, or its lock held.
+    """Give *job* to a worker; None if it has to wait for its queue or its lock.
 
     Args:
         store: The store.

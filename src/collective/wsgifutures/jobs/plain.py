@@ -8,20 +8,19 @@
 ``$type``      ``value``
 =============  ===============================================================
 bytes          base64
-int            digits; below 2**53 a number of JSON, without a tag
-float          ``nan``, ``inf``, ``-inf``; all others are numbers of JSON
-complex        a list of two numbers
-decimal        as Python prints it
-uuid           with hyphens
+Decimal        as Python prints it
+UUID           with hyphens
 date           ISO 8601, as ``time`` and ``datetime``; ``fold`` beside it if it is 1
 datetime       the same; ``zone`` beside it if it has the name of one
-timedelta      microseconds, a whole number
-tuple          a list, as ``set`` and ``frozenset``
+timedelta      seconds, a number
+set            a list, as of a ``frozenset``
+float          ``nan``, ``inf``, ``-inf``; all others are numbers of JSON
+complex        a list of two numbers
 dict           a list of pairs, if a key is no text or begins with ``$``
 =============  ===============================================================
 
-Enums, named tuples and dataclasses need their classes, which a worker elsewhere does not have: they
-are refused.
+Tuples become lists. Enums, named tuples and dataclasses need their classes, which a worker elsewhere
+does not have: they are refused.
 """
 
 from base64 import b64decode
@@ -39,9 +38,6 @@ from zoneinfo import ZoneInfo
 
 import json
 import math
-
-#: The first whole number that not every language's JSON reads as it was written.
-LARGE = 2**53
 
 #: How deep values may be nested.
 DEPTH = 100
@@ -82,7 +78,7 @@ def write(value: Any, depth: int = DEPTH) -> Any:
     if depth < 0:
         raise NotPlain("it is nested too deeply; pass flatter data.")
     kind = type(value)
-    if kind in (type(None), bool, str):
+    if kind in (type(None), bool, int, str):
         return value
     writer = _WRITERS.get(kind)
     if writer is None:
@@ -123,10 +119,6 @@ def _tag(kind: str, value: Any, **more: Any) -> dict[str, Any]:
     return {"$type": kind, "value": value, **{key: each for key, each in more.items() if each}}
 
 
-def _write_int(value: int, depth: int) -> Any:
-    return value if abs(value) < LARGE else _tag("int", str(value))
-
-
 def _write_float(value: float, depth: int) -> Any:
     return value if math.isfinite(value) else _tag("float", str(value))
 
@@ -163,18 +155,17 @@ def _as_list(kind: str) -> Callable[[Any, int], Any]:
 
 
 _WRITERS: dict[type, Callable[[Any, int], Any]] = {
-    int: _write_int,
     float: _write_float,
     complex: _write_complex,
     bytes: lambda value, _: _tag("bytes", b64encode(value).decode()),
-    Decimal: lambda value, _: _tag("decimal", str(value)),
-    UUID: lambda value, _: _tag("uuid", str(value)),
+    Decimal: lambda value, _: _tag("Decimal", str(value)),
+    UUID: lambda value, _: _tag("UUID", str(value)),
     date: lambda value, _: _tag("date", value.isoformat()),
     time: _write_time,
     datetime: _write_datetime,
-    timedelta: lambda value, _: _tag("timedelta", value // timedelta(microseconds=1)),
+    timedelta: lambda value, _: _tag("timedelta", value.total_seconds()),
     list: _write_list,
-    tuple: _as_list("tuple"),
+    tuple: _write_list,
     set: _as_list("set"),
     frozenset: _as_list("frozenset"),
     dict: _write_dict,
@@ -197,17 +188,15 @@ def _read_dict(tagged: dict[str, Any]) -> dict[Any, Any]:
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "int": lambda tagged: int(str(tagged["value"])),
     "float": lambda tagged: float(tagged["value"]),
     "complex": lambda tagged: complex(*read(tagged["value"])),
     "bytes": lambda tagged: b64decode(tagged["value"], validate=True),
-    "decimal": lambda tagged: Decimal(tagged["value"]),
-    "uuid": lambda tagged: UUID(tagged["value"]),
+    "Decimal": lambda tagged: Decimal(tagged["value"]),
+    "UUID": lambda tagged: UUID(tagged["value"]),
     "date": lambda tagged: date.fromisoformat(tagged["value"]),
     "time": lambda tagged: time.fromisoformat(tagged["value"]).replace(fold=_fold(tagged)),
     "datetime": _read_datetime,
-    "timedelta": lambda tagged: timedelta(microseconds=tagged["value"]),
-    "tuple": lambda tagged: tuple(read(tagged["value"])),
+    "timedelta": lambda tagged: timedelta(seconds=tagged["value"]),
     "set": lambda tagged: set(read(tagged["value"])),
     "frozenset": lambda tagged: frozenset(read(tagged["value"])),
     "dict": _read_dict,

@@ -235,6 +235,7 @@ class Entry(NamedTuple):
     task: str
     elsewhere: bool = False  #: whether a worker elsewhere does it
     site: str = ""  #: the UID of its site
+    site_path: str = ""  #: a copy of a site may have its UID, at another path
 
 
 class _Line(LOBTree):  # type: ignore[misc]
@@ -345,6 +346,7 @@ def entry_of(job: Job) -> Entry:
         wanted.task,
         wanted.elsewhere,
         wanted.origin.site_uid,
+        wanted.origin.site,
     )
 
 

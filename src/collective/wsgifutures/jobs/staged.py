@@ -1,7 +1,8 @@
 """Files that a worker elsewhere hands over with a result, until the task that gets it is done.
 
-They are blobs of the job that gets them: committed with "done" of the first job, and dropped when the
-second one is done, cancelled or forgotten; the database removes a dropped blob when it is packed.
+They are blobs of the job that gets them: committed with "done" of the first job, and dropped when
+the second one is done, cancelled or forgotten. The database removes a dropped blob when it is
+packed.
 """
 
 from collections.abc import Mapping

@@ -250,7 +250,10 @@ class ElsewhereTask(Task[Any]):
             ArgumentRefused: One of them is not plain data, or needs a class.
         """
         packed = super().take(args, kwargs)
-        for name, value in [*((f"args[{n}]", each) for n, each in enumerate(args)), *kwargs.items()]:
+        for name, value in [
+            *((f"args[{n}]", each) for n, each in enumerate(args)),
+            *kwargs.items(),
+        ]:
             try:
                 write(value)
             except NotPlain as refused:

@@ -86,6 +86,7 @@ class Hold:
         #: Whose request it is, if the publisher knows: ``("user", path of the user folder, id)``
         #: or ``("address", address)``.
         self.client: Hashable = None
+        self.is_for_work = False  #: a program waits for work: it takes as long as it takes
         self.ends_at = now + deadline
         self.max_passes = max_passes
         self.out_of_passes = False  #: it may not be published again; conflicts do not count
@@ -268,6 +269,16 @@ class Hold:
         if self.state in (HoldState.READY, HoldState.WAITING):
             self.expired = self.cancelled = True
             self.expire()
+
+    def wait_for_work(self, client: Hashable, seconds: float) -> None:
+        """Note that *client*, a program, waits for work, and let it for so many *seconds* in all.
+
+        That is no slow request. A site's deadline is for its visitors.
+        """
+        self.client, self.is_for_work = client, True
+        if seconds > self.deadline:
+            self.ends_at += seconds - self.deadline
+            self.deadline = seconds
 
     def limit(self, site: SiteSettings) -> None:
         """Apply the settings of *site*, which may lower the deadline and the limit of passes."""

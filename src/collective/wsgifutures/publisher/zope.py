@@ -64,7 +64,8 @@ class ZopePublisher(Publisher):
         request.environ.update(dict.fromkeys(DISCARD_MARKS, True))
         if hold.watch is not None:
             early_writes.look(self._pass)
-        hold.client = _user() or ("address", _address(request.environ))
+        if not hold.is_for_work:
+            hold.client = _user() or ("address", _address(request.environ))
         load_what_the_end_needs()
 
     @property

@@ -126,6 +126,18 @@ class Settings:
         _LIMITS,
         _("How many jobs of a queue run at a time in all processes. Default: any number."),
     )
+    claim_wait: float | None = setting(
+        None,
+        SECONDS,
+        _(
+            "How many seconds a worker elsewhere may wait for a job. Default: five less than deadline."
+        ),
+    )
+    max_files: int = setting(
+        64 * 1024**2,
+        BYTES,
+        _("Most bytes of files that a worker elsewhere may hand over with one result."),
+    )
     jobs_kept: float = setting(
         86400.0, SECONDS, _("How many seconds jobs are kept that are done or cancelled.")
     )
@@ -153,6 +165,11 @@ class Settings:
     def held_by_one_client(self) -> int:
         """How many responses are held at a time for one client."""
         return self.max_held_per_client or max(1, self.max_held // 10)
+
+    @property
+    def longest_claim(self) -> float:
+        """For how long a worker elsewhere may wait for a job, in seconds."""
+        return self.claim_wait or max(1.0, self.deadline - 5.0)
 
     def origin(self, name: str) -> Origin:
         """Return where the value of the setting *name* comes from."""

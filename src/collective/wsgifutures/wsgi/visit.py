@@ -192,7 +192,9 @@ class Visit:
             self.hold.note_pending(self.worker.clock())
 
     def _log(self) -> None:
-        """Log a held response if it took long."""
+        """Log a held response if it took long, and not because there was no work."""
+        if self.hold.is_for_work:
+            return
         seconds = self.worker.clock() - (self.hold.ends_at - self.hold.deadline)
         if seconds >= self.worker.settings.slow_request:
             request = self.environ["REQUEST_METHOD"], self.path
