@@ -38,7 +38,6 @@ class Elsewhere:
         about = {"jwk": self._jwk, "name": "benchmark", "queues": [QUEUE]}
         line.post("@workers", {**about, "assertion": self._assertion()})
         line.post(f"@workers/{self.id}/approve", {"queues": [QUEUE]}, ADMIN)
-        self._line = line
 
     def token(self):
         """Return a token, good for ten minutes."""
@@ -47,7 +46,7 @@ class Elsewhere:
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "client_assertion": self._assertion(),
         }
-        return f"Bearer {self._line.post('@token', grant)['access_token']}"
+        return f"Bearer {Line(self.site).post('@token', grant)['access_token']}"
 
     def _assertion(self):
         now = int(time.time())
