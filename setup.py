@@ -47,6 +47,7 @@ setup(
         "Acquisition",
         "BTrees",
         "cachetools",  # the answers of upstreams in memory, bounded
+        "cryptography>=40",  # Ed25519: keys as their bytes
         "dogpile.cache",  # the same in Redis and Memcached
         "gevent>=24.10.1",  # what gunicorn's gevent worker asks for
         "gunicorn>=23",  # the oldest that a held request was tried with
@@ -69,7 +70,7 @@ setup(
         "Products.CMFCore",
         "Products.CMFPlone",
         "Products.GenericSetup",
-        "PyJWT[crypto]",  # signed tokens, also plone.restapi's; Ed25519 is cryptography's
+        "PyJWT[crypto]>=2.10",  # signed tokens, also plone.restapi's; looks at jti since then
         "requests>=2.32.2",  # upstreams: redirects, cookies, proxies; its adapter takes our pools
         "transaction",
         "urllib3>=2.6",  # upstreams: their connections, below requests

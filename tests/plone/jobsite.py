@@ -54,10 +54,10 @@ def prepare(site):
     return page
 
 
-def submit(site, task, context, *args, user=TEST_USER_NAME):
+def submit(site, task, context, *args, user=TEST_USER_NAME, **kwargs):
     """Return a job that *user* has submitted, and that is committed."""
     login(site.portal, user)
-    job = task.submit(context, *args)
+    job = task.submit(context, *args, **kwargs)
     transaction.commit()
     login(site.portal, TEST_USER_NAME)
     return job

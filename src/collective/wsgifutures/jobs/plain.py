@@ -19,8 +19,8 @@ complex        a list of two numbers
 dict           a list of pairs, if a key is no text or begins with ``$``
 =============  ===============================================================
 
-Tuples become lists. Enums, named tuples and dataclasses need their classes, which a worker elsewhere
-does not have: they are refused.
+Tuples become lists. Enums, named tuples and dataclasses need their classes, which a worker
+elsewhere does not have: they are refused.
 """
 
 from base64 import b64decode

@@ -1,8 +1,8 @@
 """Workers elsewhere that wait for a job, any number, with one look at the database a second.
 
 A claim that finds no job suspends its pass on a call that stands in a line of this process: it
-costs kilobytes, and no slot, connection or greenlet of its own. One greenlet looks for all who stand
-there, at once when a transaction of this process has added a job, and only if the database has
+costs kilobytes, and no slot, connection or greenlet of its own. One greenlet looks for all in the
+line, at once when a transaction of this process has added a job, and only if the database has
 changed.
 
 Whoever came first gets the first place that it may have: the *offer* of one job to one claim. The

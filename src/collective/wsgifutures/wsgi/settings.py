@@ -129,9 +129,7 @@ class Settings:
     claim_wait: float | None = setting(
         None,
         SECONDS,
-        _(
-            "How many seconds a worker elsewhere may wait for a job. Default: five less than deadline."
-        ),
+        _("Seconds that a worker elsewhere may wait for a job. Default: five less than deadline."),
     )
     max_files: int = setting(
         64 * 1024**2,
