@@ -53,7 +53,7 @@ def measure_rates(make, options):
         jobs, elsewhere = Jobs(site.url, most=100_000), Elsewhere(site.url)
         for workers in (1, 4, 8):
             rates = [_rate(site, jobs, elsewhere, workers, options.jobs) for _ in range(3)]
-            say(f"{workers}: {rates}")
+            say(f"{workers}: {rates}, conflicts {site.conflicts()}")
             rate = statistics.median(rates)
             yield [workers, f"{rate:.0f}", f"{2 * rate:.0f}"]
 

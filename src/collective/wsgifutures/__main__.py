@@ -2,6 +2,7 @@
 
 from . import doctor
 from . import jobs_command
+from . import relay
 from . import work
 
 import argparse
@@ -16,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
     doctor.add_parser(commands)
     work.add_parser(commands)
+    relay.add_parser(commands)
     jobs_command.add_parser(commands)
     options, others = parser.parse_known_args(arguments)
     status: int = options.run(options, others)

@@ -18,7 +18,9 @@ and a dead-letter exchange; on a broker that has the queue already, it is used a
 from .errors import BrokerAway
 from .errors import BrokerRefused
 from .messages import DEAD
+from .messages import Delivery
 from .messages import Message
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -113,6 +115,8 @@ class Broker:
         self._connection: Any = None
         self._known: set[str] = set()  # queues that are there
         self._blocked = ""  # why the broker takes no messages
+        #: What has come, and what acknowledges it.
+        self.arrived: deque[tuple[Delivery, Callable[[], None]]] = deque()
         made = self._make()  # so that a wrong address is told at once
         self.confirms = made.transport_cls in _CONFIRMING  #: whether it does so by itself
 
@@ -147,6 +151,7 @@ class Broker:
     def close(self) -> None:
         """Drop the connection, and ask nobody."""
         connection, self._connection = self._connection, None
+        self.arrived.clear()
         if connection is not None:
             drop(connection)
 
@@ -162,6 +167,7 @@ class Broker:
         """
         everything = range(len(messages))
         with self._using() as connection:
+            self._check(connection)
             if not self.confirms:
                 self._send_at_once(connection, messages, sent)
                 return
@@ -213,11 +219,43 @@ class Broker:
             self._hear(connection)
             connection.heartbeat_check()
 
-    @property
-    def kombu(self) -> Any:
-        """The connection as kombu has it, for consumers."""
-        self.connect()
-        return self._connection
+    # What comes
+
+    def consume(self, queue: str, prefetch: int) -> None:
+        """Let the messages of a queue come, at most so many at a time.
+
+        Raises:
+            BrokerAway: The broker refuses.
+        """
+        kombu = load()
+        with self._using() as connection:
+            consumer = kombu.Consumer(
+                connection.channel(),
+                [kombu.Queue(queue, no_declare=True)],
+                on_message=lambda message: self._arrive(queue, message),
+                auto_declare=False,
+                prefetch_count=prefetch,
+            )
+            consumer.consume()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until something has arrived, at most so many seconds.
+
+        Raises:
+            BrokerAway: The broker is gone.
+        """
+        with self._using() as connection:
+            with suppress(TimeoutError):
+                connection.drain_events(timeout=seconds)
+            if connection.supports_heartbeats:
+                connection.heartbeat_check()
+
+    def _arrive(self, queue: str, message: Any) -> None:
+        self.arrived.append((delivery_of(queue, message), lambda: self._acknowledge(message)))
+
+    def _acknowledge(self, message: Any) -> None:
+        with self._using():
+            message.ack()
 
     # Connections
 
@@ -251,9 +289,8 @@ class Broker:
 
     def _limit(self, connection: Any) -> None:
         """Let no answer take for ever: py-amqp has no limit for most of them."""
-        transport = getattr(connection.connection, "transport", None)
-        if hasattr(transport, "sock"):
-            transport.sock.settimeout(self._confirm)
+        if self.confirms:
+            connection.connection.transport.sock.settimeout(self._confirm)
 
     def _using(self) -> "_Using":
         self.connect()
@@ -299,10 +336,7 @@ class Broker:
     def _await(self, connection: Any, confirms: "_Confirms") -> None:
         until = time.monotonic() + self._confirm
         while confirms.open:
-            if self._blocked:
-                raise BrokerAway(f"{self.address} takes no messages: {self._blocked}.")
-            if self._stopping():
-                raise BrokerAway("The relay is stopping.")
+            self._check(connection)
             left = until - time.monotonic()
             if left <= 0:
                 raise BrokerAway(
@@ -311,6 +345,15 @@ class Broker:
                 )
             with suppress(TimeoutError):
                 connection.drain_events(timeout=min(left, _GLANCE))
+
+    def _check(self, connection: Any) -> None:
+        """Raise ``BrokerAway`` if nothing can be sent now."""
+        if self.confirms:
+            self._hear(connection)
+        if self._blocked:
+            raise BrokerAway(f"{self.address} takes no messages: {self._blocked}.")
+        if self._stopping():
+            raise BrokerAway("The relay is stopping.")
 
     def _hear(self, connection: Any) -> None:
         with suppress(TimeoutError):
@@ -442,6 +485,35 @@ def publish(channel: Any, message: Message) -> None:
         routing_key=message.routing_key,
         mandatory=message.mandatory,
         **({"timeout": CONFIRM} if hasattr(channel, "confirm_select") else {}),
+    )
+
+
+#: The properties of a message that came which its task is told.
+_TOLD = (
+    "app_id",
+    "correlation_id",
+    "expiration",
+    "priority",
+    "reply_to",
+    "timestamp",
+    "type",
+    "user_id",
+)
+
+
+def delivery_of(queue: str, message: Any) -> Delivery:
+    """Return a message of kombu's as plain data. Its body is not decoded: nothing is unpickled."""
+    about, properties, body = message.delivery_info, message.properties, message.body
+    return Delivery(
+        queue=queue,
+        body=body.encode() if isinstance(body, str) else bytes(body),
+        content_type=str(message.content_type or ""),
+        id=str(properties.get("message_id") or ""),
+        exchange=str(about.get("exchange") or ""),
+        routing_key=str(about.get("routing_key") or ""),
+        redelivered=bool(about.get("redelivered")),
+        headers=dict(message.headers or {}),
+        properties={name: properties[name] for name in _TOLD if properties.get(name) is not None},
     )
 
 

@@ -34,7 +34,7 @@ class Duty(Persistent):  # type: ignore[misc]
     relay = ""  #: the id of the relay that sends; empty: it has ended
     place: tuple[str, int] = ("", 0)  #: where it runs: machine and process id
     beat = 0  #: changes with each sign
-    told: tuple[tuple[str, Any], ...] = ()  #: what it tells of itself, by names
+    told: Any = None  #: what it tells of itself, a dict that nobody changes
 
 
 def sign_of(connection: Any) -> dict[str, Any] | None:
@@ -45,7 +45,7 @@ def sign_of(connection: Any) -> dict[str, Any] | None:
     duty = main_connection(connection).root().get(ROOT)
     if duty is None:
         return None
-    return {"relay": duty.relay, "process": duty.place[1], **dict(duty.told)}
+    return {"relay": duty.relay, "process": duty.place[1], **(duty.told or {})}
 
 
 class Watch:
@@ -88,7 +88,7 @@ class Watch:
         duty = root[ROOT]
         duty.relay, duty.place = self._id, self._place
         duty.beat += 1
-        duty.told = tuple(sorted({**told, "at": time.time()}.items()))
+        duty.told = {**told, "at": time.time()}
 
     def leave(self, connection: Any) -> bool:
         """Write that this relay has ended; tell whether there is something to commit."""

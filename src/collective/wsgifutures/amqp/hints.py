@@ -38,6 +38,9 @@ AT_ONCE = 200
 PAUSE = 30.0
 LONGEST_PAUSE = 900.0
 
+#: What part of the hints has to be at the broker for none to be sent again.
+ENOUGH = 0.9
+
 #: Seconds until a job is looked at again that may not begin now, or had no confirm.
 SOON = 5.0
 
@@ -52,7 +55,7 @@ class Hints:
     """
 
     def __init__(
-        self, broker: Broker, queues: Iterable[str], capability: Callable[[Any, Job], str]
+        self, broker: Broker, queues: Iterable[str], capability: Callable[[Any, Job, float], str]
     ) -> None:
         self._broker = broker
         self._queues = tuple(queues)
@@ -65,6 +68,8 @@ class Hints:
         """Look at all jobs again: the broker may know of none."""
         self.index = Index(self._queues, elsewhere=True)
         self._sent: Counter[tuple[bytes, int]] = Counter()  # how often, by job and generation
+        self._told: Counter[str] = Counter()  # how many of those there are, by queue
+        self._full: set[str] = set()  # queues that have as many hints as they were sent
         self._at_once = 1
 
     @property
@@ -88,22 +93,25 @@ class Hints:
         return found
 
     def send(self, found: list[tuple[Place, Message]], now: float) -> None:
-        """Send what was found.
+        """Send what was found, but for hints that lie at the broker as they did.
 
         Raises:
             BrokerAway: Some of it may not have come.
         """
+        self._look_at_queues(found)
+        fit = []
+        for place, message in found:
+            if key_of(place) in self._sent and place.entry.queue in self._full:
+                self._put_off(place, now)
+            else:
+                fit.append((place, message))
         sent = Sent()
         try:
-            for queue in {place.entry.queue for place, _ in found}:
-                self._broker.ensure_queue(PREFIX + queue)
-            self._broker.send([message for _, message in found], sent)
+            self._broker.send([message for _, message in fit], sent)
             self._at_once = AT_ONCE
         finally:
-            for number, (place, _) in enumerate(found):
-                self._note(place, number in sent.confirmed, now)
-            for number, reason in sent.refused.items():
-                self._say(found[number][0], reason)
+            for number, (place, _) in enumerate(fit):
+                self._note(place, number, sent, now)
 
     def look_at_depths(self) -> None:
         """Ask the broker how many hints lie there.
@@ -113,42 +121,59 @@ class Hints:
         """
         self.depths = {queue: self._broker.depth(PREFIX + queue) for queue in self.waiting}
 
+    def _look_at_queues(self, found: list[tuple[Place, Message]]) -> None:
+        """See to it that there are queues, and which have about as many hints as they were sent."""
+        for queue in {place.entry.queue for place, _ in found}:
+            self._broker.ensure_queue(PREFIX + queue)
+        again = {place.entry.queue for place, _ in found if key_of(place) in self._sent}
+        depths = {queue: self._broker.depth(PREFIX + queue) for queue in again}
+        self.depths.update(depths)
+        self._full = {queue for queue in again if depths[queue] >= ENOUGH * self._told[queue]}
+
     def _look_at(self, store: Store, place: Place, now: float) -> Message | None:
         """Return the hint of a place; None if none is to be sent now."""
         queue, job = place.entry.queue, find(store._p_jar, place.oid)
-        again = self._sent[key_of(place)]
         if queue == QUEUE:
             return None
         if job is None or not job.waits(place.entry.generation) or now > job.wanted.deadline:
             self.index.drop(place.entry.lock)
-            self._sent.pop(key_of(place), None)
+            self._forget(place)
         elif not desk.is_open(store, queue, {}):
             self.index.put_off(place, now + SOON)
-        elif again and self.depths.get(queue, 0) > self.index.waiting[queue]:
-            self.index.put_off(place, now + pause(again))
         else:
             return self._make_safely(store, place, job, now)
         return None
 
     def _make_safely(self, store: Store, place: Place, job: Job, now: float) -> Message | None:
         try:
-            capability = self._capability(store._p_jar, job)
+            capability = self._capability(store._p_jar, job, now)
         except Exception:  # its site is gone, or broken: others come first
             logger.exception("There is no hint for job %s; the relay looks again later.", job.id)
             self.index.put_off(place, now + LONGEST_PAUSE)
             return None
         return hint(job, capability)
 
-    def _note(self, place: Place, is_confirmed: bool, now: float) -> None:
-        if is_confirmed:
+    def _note(self, place: Place, number: int, sent: Sent, now: float) -> None:
+        if number in sent.confirmed:
             self.count += 1
-            self._sent[key_of(place)] += 1
-        seconds = pause(self._sent[key_of(place)]) if is_confirmed else SOON
-        self.index.put_off(place, now + seconds)
+            self._put_off(place, now)
+            return
+        if number in sent.refused:
+            reason, queue = sent.refused[number], place.entry.queue
+            logger.warning("The broker refused a hint for the queue %s: %s.", queue, reason)
+            self._broker.forget_queue(PREFIX + queue)  # somebody may have deleted it
+        self.index.put_off(place, now + SOON)
 
-    def _say(self, place: Place, reason: str) -> None:
-        logger.warning("The broker refused a hint for the queue %s: %s.", place.entry.queue, reason)
-        self._broker.forget_queue(PREFIX + place.entry.queue)  # somebody may have deleted it
+    def _put_off(self, place: Place, now: float) -> None:
+        """Look again later at a place whose hint is at the broker."""
+        key = key_of(place)
+        self._told[place.entry.queue] += key not in self._sent
+        self._sent[key] += 1
+        self.index.put_off(place, now + pause(self._sent[key]))
+
+    def _forget(self, place: Place) -> None:
+        if self._sent.pop(key_of(place), 0):
+            self._told[place.entry.queue] -= 1
 
 
 def hint(job: Job, capability: str) -> Message:
@@ -166,5 +191,3 @@ def key_of(place: Place) -> tuple[bytes, int]:
 def pause(sent: int) -> float:
     """Return the seconds until a hint is sent again that was *sent* so often."""
     return float(min(LONGEST_PAUSE, PAUSE * 2.0 ** min(max(sent, 1) - 1, 10)))
-
-

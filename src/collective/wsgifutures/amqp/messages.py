@@ -34,8 +34,6 @@ LONGEST_NAME = 255
 JSON = "application/json"
 BYTES = "application/octet-stream"
 
-_NONE: Mapping[str, Any] = MappingProxyType({})
-
 #: The other properties of a message that may be given, and what each takes.
 PROPERTIES: Mapping[str, type] = MappingProxyType(
     {
@@ -57,8 +55,8 @@ class Message:
     routing_key: str
     body: bytes
     content_type: str = JSON
-    headers: Mapping[str, Any] = _NONE
-    properties: Mapping[str, Any] = _NONE  #: of ``PROPERTIES``
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=dict)  #: of ``PROPERTIES``
     id: str = field(default_factory=lambda: uuid.uuid4().hex)  #: the same each time it is sent
     mandatory: bool = True  #: whether it is an error if no queue gets it
 
@@ -74,8 +72,8 @@ class Delivery:
     exchange: str = ""
     routing_key: str = ""
     redelivered: bool = False
-    headers: Mapping[str, Any] = _NONE
-    properties: Mapping[str, Any] = _NONE
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self) -> Any:
         """Return the body: what JSON says, or bytes.
@@ -170,7 +168,9 @@ def check_properties(properties: Mapping[str, Any] | None) -> dict[str, Any]:
         kind = PROPERTIES[name]
         fits = isinstance(value, int | float if kind is float else kind)
         if not fits or isinstance(value, bool):
-            raise MessageRefused("properties", f"has {name}={value!r}, which is no {kind.__name__}.")
+            raise MessageRefused(
+                "properties", f"has {name}={value!r}, which is no {kind.__name__}."
+            )
     return found
 
 

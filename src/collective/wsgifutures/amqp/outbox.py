@@ -27,7 +27,6 @@ from .publishing import message_of
 from .publishing import QUEUE
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import logging
 import time
@@ -37,6 +36,9 @@ logger = logging.getLogger(__name__)
 #: How many messages are read, sent and noted in one go, and how many bytes.
 AT_ONCE = 250
 BYTES_AT_ONCE = 8 * 1024 * 1024
+
+#: For how long one go may last, in seconds: the rest is for the next one.
+LONGEST = 15.0
 
 #: Who did the jobs, in their records.
 RELAY = "relay"
@@ -117,9 +119,12 @@ class Outbox:
             BrokerAway: Some of them may not have come; they are sent again.
         """
         outcomes: Outcomes = {}
+        until = time.monotonic() + LONGEST
         stuck: set[str] = set()  # keys of which a message was refused
         try:
             for wave in waves(letters):
+                if time.monotonic() > until:  # others wait for a sign of life
+                    break
                 self._send_wave([each for each in wave if each.key not in stuck], outcomes, stuck)
             self._at_once = AT_ONCE
         finally:
@@ -213,5 +218,3 @@ def waves(letters: list[Letter]) -> list[list[Letter]]:
         groups += [[] for _ in range(number + 1 - len(groups))]
         groups[number].append(letter)
     return groups
-
-

@@ -38,6 +38,7 @@ def _send(
     properties: Mapping[str, Any],
     id: str,
     mandatory: bool,
+    /,
 ) -> None:
     """Say what the arguments are: those of a ``Message``."""
 
@@ -93,20 +94,12 @@ def publish(
         check_properties(properties),
         mandatory=bool(mandatory),
     )
-    packed = outgoing.take(
-        (
-            message.exchange,
-            message.routing_key,
-            message.body,
-            message.content_type,
-            message.headers,
-            message.properties,
-            message.id,
-            message.mandatory,
-        ),
-        {},
-    )
-    return submit(outgoing, Options(), getSite(), packed, check_name("key", key))
+    return submit(outgoing, Options(), getSite(), pack(message), check_name("key", key))
+
+
+def pack(message: Message) -> bytes:
+    """Return a message as the arguments of its job."""
+    return outgoing.take(tuple(vars(message).values()), {})
 
 
 def message_of(job: Job) -> Message:

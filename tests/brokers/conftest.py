@@ -1,0 +1,56 @@
+"""Brokers: one of each kind for a whole run, and others for the tests that break them."""
+
+from pathlib import Path
+
+import os
+import pytest
+import sys
+
+sys.path.append(str(Path(__file__).parents[1] / "amqp"))
+
+from brokers import BROKERS  # noqa: E402
+from letters import Post  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def all_brokers():
+    """The brokers that were started, by their names."""
+    started = {}
+    yield started
+    for broker in started.values():
+        broker.stop()
+
+
+@pytest.fixture
+def rabbitmq(all_brokers):
+    """A RabbitMQ that nobody breaks."""
+    return all_brokers.get("rabbitmq") or all_brokers.setdefault("rabbitmq", BROKERS["rabbitmq"]())
+
+
+@pytest.fixture(params=["rabbitmq", "redis"])
+def broker(request, all_brokers):
+    """Each of both: the same code speaks with them."""
+    name = request.param
+    return all_brokers.get(name) or all_brokers.setdefault(name, BROKERS[name]())
+
+
+@pytest.fixture
+def fragile():
+    """A RabbitMQ of this test's own."""
+    broker = BROKERS["rabbitmq"]()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def post():
+    """A database."""
+    post = Post()
+    yield post
+    post.database.close()
+
+
+@pytest.fixture
+def name():
+    """The name of a queue of this test's own."""
+    return f"q{os.urandom(4).hex()}"

@@ -1,0 +1,131 @@
+"""Hints at a real broker: a worker hears of each job, and of nothing else."""
+
+from collective.wsgifutures.amqp import hints
+from collective.wsgifutures.jobs import desk
+from collective.wsgifutures.keys.places import Place
+from collective.wsgifutures.keys.tokens import CAPABILITY
+from collective.wsgifutures.keys.tokens import verify
+from letters import Reader
+from letters import relaying
+from letters import SECRET
+from letters import SITE
+from letters import wait_until
+
+import json
+import pytest
+import time
+
+pytestmark = pytest.mark.brokers
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """Hints are sent again after a moment."""
+    monkeypatch.setattr(hints, "PAUSE", 0.3)
+    monkeypatch.setattr(hints, "LONGEST_PAUSE", 1.0)
+
+
+def test_a_worker_hears_of_each_job_once(broker, post, name):
+    """Also of those that were there before the relay, and those that may begin later."""
+    ids = post.submit(name, name)
+    ids += post.submit(name, due=time.time() + 1.0)
+    with relaying(post, broker.url), Reader(broker.url, f"wsgifutures.{name}") as reader:
+        ids += post.submit(name)
+        told = reader.read(4)
+        assert sorted(each["id"] for each in told) == sorted(ids)
+        assert {each["queue"] for each in told} == {name}
+        time.sleep(1)
+        assert reader.rest() == []
+
+
+def test_a_hint_has_an_id_a_queue_and_a_capability_and_nothing_else(broker, post, name):
+    """No argument, title, path, user; the capability is good for this job, until its deadline."""
+    (id,) = post.submit(name)
+    with relaying(post, broker.url), Reader(broker.url, f"wsgifutures.{name}") as reader:
+        (message,) = reader.take(1)
+    told = json.loads(message.body)
+    assert sorted(told) == ["capability", "id", "queue"]
+    with desk.changing(post.database) as connection:
+        claims = verify(
+            Place(connection, SITE.site_uid, SITE.site), told["capability"], CAPABILITY
+        )
+    assert claims["sub"] == id
+    assert claims["exp"] == int(post.look_at(id, "wanted").deadline)
+    assert sorted(claims) == ["aud", "exp", "iat", "iss", "jti", "nbf", "sub"]
+    everything = repr([message.body, message.properties, message.headers, claims])
+    assert SECRET not in everything
+    assert "editor" not in everything
+    assert "/Plone" not in everything
+
+
+def test_a_hint_that_is_lost_is_sent_again(broker, post, name, soon):
+    """Until somebody claims the job; then never more."""
+    (id,) = post.submit(name)
+    with relaying(post, broker.url), Reader(broker.url, f"wsgifutures.{name}") as reader:
+        assert [each["id"] for each in reader.read(3)] == [id] * 3
+        post.claim(id)
+        reader.rest()
+        time.sleep(1.5)
+        assert reader.rest() == []
+
+
+def test_a_hint_that_nobody_took_is_not_sent_again(broker, post, name, soon):
+    """More of them would only fill the broker."""
+    post.submit(*[name] * 5)
+    with relaying(post, broker.url), Reader(broker.url, f"wsgifutures.{name}") as reader:
+        time.sleep(4)
+        assert len(reader.rest()) == 5
+
+
+def test_a_job_that_failed_is_told_again_at_once(rabbitmq, post, name):
+    """It waits once more, which is news."""
+    (id,) = post.submit(name)
+    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, f"wsgifutures.{name}") as reader:
+        reader.read(1)
+        post.claim(id)
+        post.change(lambda store, job: desk.let_go(store, job, time.time()), id)
+        assert reader.read(1, seconds=5)[0]["id"] == id
+
+
+def test_a_queue_that_is_deleted_is_made_again(rabbitmq, post, name):
+    """Nobody has to restart the relay."""
+    post.submit(name)
+    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, f"wsgifutures.{name}") as reader:
+        reader.read(1)
+        rabbitmq.ctl("delete_queue", f"wsgifutures.{name}")
+        (id,) = post.submit(name)
+        wait_until(lambda: id in [each["id"] for each in reader.read(1)])
+
+
+def test_queues_are_made_to_last(rabbitmq, post, name):
+    """A quorum queue, with a limit of deliveries and somewhere for dead letters to go."""
+    post.submit(name)
+    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, f"wsgifutures.{name}") as reader:
+        reader.read(1)
+        told = rabbitmq.ctl("list_queues", "name", "type", "durable", "arguments").splitlines()
+    (line,) = [line for line in told if line.startswith(f"wsgifutures.{name}\t")]
+    assert "\tquorum\ttrue\t" in line
+    for argument in ("x-delivery-limit", '"x-dead-letter-exchange","wsgifutures.dead"'):
+        assert argument in line
+
+
+def test_the_queues_that_are_named_are_hinted_at(rabbitmq, post, name):
+    """And no other; messages of amqp.publish are no hints."""
+    other = f"{name}-other"
+    post.submit(name, other)
+    with relaying(post, rabbitmq.url) as relay:
+        relay._hints._queues = (other,)
+        relay._hints.begin_anew()
+        with Reader(rabbitmq.url, f"wsgifutures.{other}") as reader:
+            reader.read(1)
+
+
+def test_nothing_is_written_while_nothing_happens(rabbitmq, post, name):
+    """Not even that the relay lives; hints are in memory."""
+    post.submit(name)
+    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, f"wsgifutures.{name}") as reader:
+        reader.read(1)
+        time.sleep(1)
+        before = post.last_tid()
+        time.sleep(3)
+        assert post.last_tid() == before
