@@ -47,26 +47,28 @@ SETTLE = 5
 
 def measure_rates(make, options):
     """Yield the rows of how many jobs are claimed and completed in a second."""
-    yield ["workers", "jobs per second", "requests per second"]
+    yield ["workers", "jobs per second", "CPU of a job", "conflicts"]
     with make() as site:
         site.serve()
         jobs, elsewhere = Jobs(site.url, most=100_000), Elsewhere(site.url)
         for workers in (1, 4, 8):
-            rates = [_rate(site, jobs, elsewhere, workers, options.jobs) for _ in range(3)]
-            say(f"{workers}: {rates}, conflicts {site.conflicts()}")
-            rate = statistics.median(rates)
-            yield [workers, f"{rate:.0f}", f"{2 * rate:.0f}"]
+            before = site.conflicts()
+            found = [_rate(site, jobs, elsewhere, workers, options.jobs) for _ in range(3)]
+            conflicts = site.conflicts() - before
+            rate, used = (statistics.median(each) for each in zip(*found, strict=True))
+            say(f"{workers}: {found}, {conflicts} conflicts")
+            yield [workers, f"{rate:.0f}", ms(used), conflicts]
 
 
 def _rate(site, jobs, elsewhere, workers, count):
     jobs.submit(count, task="elsewhere")
     token = elsewhere.token()
-    began = time.monotonic()
+    began, before = time.monotonic(), cpu(site.worker)
     with ThreadPoolExecutor(workers) as pool:
         done = sum(pool.map(lambda _: _work(site.url, token), range(workers)))
     if done != count:
         raise RuntimeError(f"{done} of {count} jobs were claimed")
-    return count / (time.monotonic() - began)
+    return count / (time.monotonic() - began), (cpu(site.worker) - before) / count
 
 
 def _work(url, token):

@@ -80,7 +80,7 @@ def claim_elsewhere(
         return None
     claim = desk.claim(store, job, worker, names, now)
     job.side.lease = _end(job, now)
-    _leases(store)[job.id] = tuple(Lease(job, claim.generation, worker, key))
+    _leases(store)[_name(worker, key or job.id)] = tuple(Lease(job, claim.generation, worker, key))
     return claim
 
 
@@ -91,13 +91,9 @@ def claim_of(job: Job) -> Claim:
 
 def find_lease(store: Store, worker: str, key: str) -> Lease | None:
     """Return what a worker has under that *key*; None if it has nothing, or has it no more."""
-    if not key:
-        return None
-    for value in (store.leases or {}).values():
-        lease = Lease(*value)
-        if (lease.worker, lease.key) == (worker, key) and lease.holds:
-            return lease
-    return None
+    value = (store.leases or {}).get(_name(worker, key)) if key else None
+    lease = None if value is None else Lease(*value)
+    return lease if lease is not None and lease.holds else None
 
 
 def leases_of(store: Store) -> Iterator[Lease]:
@@ -111,6 +107,11 @@ def leases_of(store: Store) -> Iterator[Lease]:
 def count_running(store: Store) -> int:
     """Return how many jobs run elsewhere."""
     return sum(1 for _ in leases_of(store))
+
+
+def _name(worker: str, key: str) -> str:
+    """Return under which name a claim is found again."""
+    return f"{worker} {key}"
 
 
 def _leases(store: Store) -> Any:
