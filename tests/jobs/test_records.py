@@ -278,6 +278,9 @@ def test_entry_of_has_what_a_line_needs_and_nothing_secret():
         NOW + 1000,
         "/site:jane",
         "tests.write",
+        False,
+        "",
+        "",
     )
 
 

@@ -40,6 +40,8 @@ def test_the_defaults():
         "max_jobs": 10,
         "job_queues": (),
         "job_limits": (),
+        "claim_wait": None,
+        "max_files": 67108864,
         "jobs_kept": 86400.0,
         "dead_jobs_kept": 30 * 86400.0,
         "liveness_path": "",

@@ -7,6 +7,7 @@ from ..wsgi.findings import ok
 from ..wsgi.findings import warning
 from ..wsgi.settings import Settings
 from . import desk
+from .leases import leases_of
 from .neighbours import find_place
 from .neighbours import is_dead
 from .records import Entry
@@ -39,6 +40,7 @@ def describe(settings: Settings) -> str:
 
 def of_jobs(database: Any, settings: Settings) -> Iterator[Finding]:
     """Check that jobs of *database* which are submitted here are run, with these *settings*."""
+    yield from _workers_elsewhere(database)
     if settings.jobs:
         yield ok("jobs", describe(settings))
     elif not _is_served(database):
@@ -74,15 +76,34 @@ def _runners_elsewhere(database: Any) -> Finding:
     )
 
 
+def _workers_elsewhere(database: Any) -> Iterator[Finding]:
+    """Warn of queues whose jobs wait for workers elsewhere, and none has one of them."""
+    with desk.changing(database) as connection:
+        store, now = find_store(connection), time.time()
+        served = set() if store is None else {one.job.wanted.queue for one in leases_of(store)}
+        found = [] if store is None else list(_late(store, now, elsewhere=True))
+    late = [entry for entry in found if entry.queue not in served]
+    if late:
+        seconds = now - min(entry.due for entry in late)
+        queues = ", ".join(sorted({entry.queue for entry in late}))
+        yield warning(
+            "workers",
+            f"No worker elsewhere does the jobs of these queues: {queues}. {len(late)} wait, the "
+            f"oldest for {seconds:.0f} s.",
+            "Start a worker for them, or look at its log. It has to be approved for these queues.",
+        )
+
+
 def _somebody_runs_jobs(store: Store) -> bool:
     here = find_place()
     return any(not is_dead(runner, 0.0, here) for runner in store.runners.values())
 
 
-def _late(store: Store, now: float) -> Iterator[Entry]:
+def _late(store: Store, now: float, *, elsewhere: bool = False) -> Iterator[Entry]:
     """Yield the places of jobs that wait although they might have begun a while ago."""
     again = (Entry(*value) for value in reversed(store.again.values()))
     for entry in islice(chain(again, jobs_of(store)), FAR):
         is_late = entry.due < now - LATE and entry.queue not in store.paused
+        is_late = is_late and entry.elsewhere is elsewhere
         if is_late and entry.job.waits(entry.generation):
             yield entry

@@ -8,7 +8,7 @@ from ..kernel.durations import Durations
 from .changes import find
 from .desk import changing
 from .index import Index
-from .leases import count_running
+from .leases import leases_of
 from .records import Entry
 from .records import Store
 from .store import find_store
@@ -56,6 +56,8 @@ class Figures:
         self.oldest: dict[str, float] = {}  #: by queue, since when its oldest job might have begun
         self.dead = 0  #: how many jobs are dead
         self.elsewhere = 0  #: how many jobs run elsewhere
+        #: The queues of jobs that wait for workers elsewhere, if no worker does one of them now.
+        self.without_worker: list[str] = []
         self._clock = clock
         self._minutes: deque[tuple[int, Counter[str]]] = deque(maxlen=RECENT)
 
@@ -92,7 +94,9 @@ class Figures:
         self.waiting = dict(+index.waiting + Counter(others.count()))
         self.oldest = _earliest(index.oldest_of_each(now, waits), others.first_due(now))
         self.dead = len(store.dead)
-        self.elsewhere = count_running(store)
+        served = [lease.job.wanted.queue for lease in leases_of(store)]
+        self.elsewhere = len(served)
+        self.without_worker = sorted(others.elsewhere - set(served))
 
     def told(self) -> dict[str, Any]:
         """Return the figures as plain data."""
@@ -101,6 +105,7 @@ class Figures:
             "oldest": self.oldest,
             "dead": self.dead,
             "elsewhere": self.elsewhere,
+            "without_worker": self.without_worker,
             "totals": dict(self.totals),
             "recent": self.recent(),
             "delay_seconds": round(self.delays.total, 3),
@@ -173,11 +178,20 @@ class Others(Index):
         self._served = frozenset(served)
         self._claims = claims
         self._by_queue: dict[str, list[_Seen]] = {}
+        self._far: dict[str, list[_Seen]] = {}  # for workers elsewhere, by queue
+
+    def _lines(self) -> list[tuple[str, list[_Seen]]]:
+        return [*self._by_queue.items(), *self._far.items()]
+
+    @property
+    def elsewhere(self) -> set[str]:
+        """The queues of jobs that wait for workers elsewhere."""
+        return {queue for queue, line in self._far.items() if line}
 
     def read(self, store: Store) -> None:
         """Read what is new in all lanes."""
         super().read(store)
-        for line in self._by_queue.values():
+        for _, line in self._lines():
             line.sort()
 
     def add(self, entry: Entry) -> None:
@@ -185,11 +199,12 @@ class Others(Index):
         is_served = self._claims and (not self._served or entry.queue in self._served)
         if entry.elsewhere or not is_served:
             seen = _Seen(entry.due, entry.generation, entry.job._p_oid)
-            self._by_queue.setdefault(entry.queue, []).append(seen)
+            lines = self._far if entry.elsewhere else self._by_queue
+            lines.setdefault(entry.queue, []).append(seen)
 
     def trim(self, waits: Callable[[_Seen], bool]) -> None:
         """Drop places from the start of each line until one *waits*."""
-        for line in self._by_queue.values():
+        for _, line in self._lines():
             step = 1
             while line:
                 last = min(step, len(line)) - 1
@@ -203,12 +218,18 @@ class Others(Index):
 
     def count(self) -> dict[str, int]:
         """Return how many places there are in each queue."""
-        return {queue: len(line) for queue, line in self._by_queue.items() if line}
+        found: Counter[str] = Counter()
+        for queue, line in self._lines():
+            found[queue] += len(line)
+        return dict(+found)
 
     def first_due(self, now: float) -> dict[str, float]:
         """Return since when the first job of each queue might have begun."""
-        firsts = {queue: line[0].due for queue, line in self._by_queue.items() if line}
-        return {queue: due for queue, due in firsts.items() if due <= now}
+        found: dict[str, float] = {}
+        for queue, line in self._lines():
+            if line and line[0].due <= now:
+                found[queue] = min(line[0].due, found.get(queue, now))
+        return found
 
 
 class Counting:

@@ -80,7 +80,8 @@ def claim_elsewhere(
         return None
     claim = desk.claim(store, job, worker, names, now)
     job.side.lease = _end(job, now)
-    _leases(store)[_name(worker, key or job.id)] = tuple(Lease(job, claim.generation, worker, key))
+    name = _name(worker, key) if key and known is None else f"job {job.id}"  # no other's place
+    _leases(store)[name] = tuple(Lease(job, claim.generation, worker, key))
     return claim
 
 
@@ -104,14 +105,9 @@ def leases_of(store: Store) -> Iterator[Lease]:
             yield lease
 
 
-def count_running(store: Store) -> int:
-    """Return how many jobs run elsewhere."""
-    return sum(1 for _ in leases_of(store))
-
-
 def _name(worker: str, key: str) -> str:
     """Return under which name a claim is found again."""
-    return f"{worker} {key}"
+    return f"key {worker} {key}"
 
 
 def _leases(store: Store) -> Any:
@@ -163,6 +159,7 @@ def tell(job: Job, generation: int, done: float, words: str, now: float) -> bool
 def _read_current(record: Any) -> None:
     """Let nobody change *record* while this transaction is committed."""
     if record._p_jar is not None:
+        record._p_activate()  # of a ghost nothing would be remembered
         record._p_jar.readCurrent(record)
 
 

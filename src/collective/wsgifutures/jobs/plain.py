@@ -88,23 +88,25 @@ def write(value: Any, depth: int = DEPTH) -> Any:
     return writer(value, depth - 1)
 
 
-def read(value: Any) -> Any:
+def read(value: Any, depth: int = DEPTH) -> Any:
     """Return what a parsed *value* stands for.
 
     Raises:
         NotPlain: See ``loads``.
     """
+    if depth < 0:
+        raise NotPlain("it is nested too deeply; send flatter data.")
     if isinstance(value, list):
-        return [read(each) for each in value]
+        return [read(each, depth - 1) for each in value]
     if not isinstance(value, dict):
         return value
     if "$type" not in value:
-        return {key: read(each) for key, each in value.items()}
+        return {key: read(each, depth - 1) for key, each in value.items()}
     reader = _READERS.get(value["$type"]) if isinstance(value["$type"], str) else None
     if reader is None:
         raise NotPlain(f"there is no $type {value['$type']!r}.")
     try:
-        return reader(value)
+        return reader({**value, "value": read(value["value"], depth - 1)})
     except NotPlain:
         raise
     except Exception as error:
@@ -137,7 +139,7 @@ def _write_datetime(value: datetime, depth: int) -> Any:
     if value.tzinfo is None:
         return _tag("datetime", value.isoformat(), fold=value.fold)
     zone = getattr(value.tzinfo, "key", None) or getattr(value.tzinfo, "zone", None)
-    return _tag("datetime", value.isoformat(), zone=zone)
+    return _tag("datetime", value.isoformat(), zone=zone, fold=value.fold)
 
 
 def _write_dict(value: dict[Any, Any], depth: int) -> Any:
@@ -175,7 +177,7 @@ _WRITERS: dict[type, Callable[[Any, int], Any]] = {
 def _read_datetime(tagged: dict[str, Any]) -> datetime:
     found = datetime.fromisoformat(tagged["value"])
     if "zone" in tagged:
-        return found.astimezone(ZoneInfo(tagged["zone"]))
+        found = found.astimezone(ZoneInfo(tagged["zone"]))
     return found.replace(fold=_fold(tagged))
 
 
@@ -183,13 +185,9 @@ def _fold(tagged: dict[str, Any]) -> int:
     return 1 if tagged.get("fold") else 0
 
 
-def _read_dict(tagged: dict[str, Any]) -> dict[Any, Any]:
-    return {read(key): read(each) for key, each in tagged["value"]}
-
-
 _READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "float": lambda tagged: float(tagged["value"]),
-    "complex": lambda tagged: complex(*read(tagged["value"])),
+    "complex": lambda tagged: complex(*tagged["value"]),
     "bytes": lambda tagged: b64decode(tagged["value"], validate=True),
     "Decimal": lambda tagged: Decimal(tagged["value"]),
     "UUID": lambda tagged: UUID(tagged["value"]),
@@ -197,7 +195,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "time": lambda tagged: time.fromisoformat(tagged["value"]).replace(fold=_fold(tagged)),
     "datetime": _read_datetime,
     "timedelta": lambda tagged: timedelta(seconds=tagged["value"]),
-    "set": lambda tagged: set(read(tagged["value"])),
-    "frozenset": lambda tagged: frozenset(read(tagged["value"])),
-    "dict": _read_dict,
+    "set": lambda tagged: set(tagged["value"]),
+    "frozenset": lambda tagged: frozenset(tagged["value"]),
+    "dict": lambda tagged: dict(tagged["value"]),
 }
