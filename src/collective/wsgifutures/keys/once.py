@@ -2,7 +2,8 @@
 
 They are in slices of time by their ends, and a slice that is past is dropped whole by whoever
 comes next. Two processes that use one id at the same time write the same place of one BTree: one
-of them has a conflict, is published again, and then finds the id used.
+of them has a conflict, is published again, and then finds the id used. That is so if both name
+the same end, as two copies of one assertion do; whoever signs may use an id of its own twice.
 """
 
 from .places import make_part

@@ -13,6 +13,7 @@ from ..workers.events import TokenIssued
 from ..workers.grants import grant
 from ..workers.grants import GrantRefused
 from ..workers.grants import Question
+from ..workers.grants import shorten
 from .bodies import BodyRefused
 from .bodies import read_texts
 from .signed import SignedPage
@@ -57,7 +58,7 @@ class Token(SignedPage):
 
     def _refuse(self, form: dict[str, str], refused: GrantRefused) -> dict[str, Any]:
         """Answer that there is no token. Whoever counts failures by address does it here."""
-        kind = ascii(form.get("grant_type", ""))[1:65]
+        kind = shorten(form.get("grant_type", ""))
         logger.info("No token for %s: %s", refused.subject or "a client", refused.reason)
         notify(TokenDenied(self.site_path, kind, refused.subject, refused.reason, self.address))
         self.request.response.setStatus(refused.status, lock=1)

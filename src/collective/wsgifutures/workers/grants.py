@@ -139,7 +139,12 @@ def authenticate(question: Question, assertion: str) -> Worker:
 
 def _unknown(reason: str, id: str) -> GrantRefused:
     words = "The site knows no such worker, or did not accept its assertion."
-    return GrantRefused("invalid_client", words, reason, ascii(id)[1:65])
+    return GrantRefused("invalid_client", words, reason, shorten(id))
+
+
+def shorten(text: str) -> str:
+    """Return what somebody has sent, for the log: one short line, in ASCII."""
+    return ascii(text)[1:-1][:64]
 
 
 def _use_up(question: Question, worker: Worker, claims: Mapping[str, Any]) -> None:
