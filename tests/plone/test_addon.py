@@ -1,6 +1,7 @@
 """The add-on in a site: listed, installed and uninstalled through the control panel."""
 
 from collective.wsgifutures.interfaces import IWSGIFuturesLayer
+from collective.wsgifutures.pas.plugin import ID
 from holdsite import ADMIN
 from holdsite import ask
 from holdsite import calls
@@ -66,8 +67,16 @@ def kept(portal):
         "types": sorted(portal.portal_types.objectIds()),
         "indexes": sorted(portal.portal_catalog.indexes()),
         "content": sorted(portal.objectIds()),
+        "plugins": [plugins_of(portal.acl_users), plugins_of(portal.aq_parent.acl_users)],
         "installed": portal.portal_setup.getLastVersionForProfile(f"{PRODUCT}:default"),
     }
+
+
+def plugins_of(folder):
+    """Return the plugins of a user folder, and what each is used for, in order."""
+    kinds = [info["interface"] for info in folder.plugins.listPluginTypeInfo()]
+    used = {str(kind): folder.plugins.listPluginIds(kind) for kind in kinds}
+    return sorted(folder.objectIds()), used
 
 
 def test_the_add_on_when_not_installed_is_listed_with_its_name_and_one_sentence(panel):
@@ -131,6 +140,8 @@ def make_old(portal):
         del registry.records[name]
     portal.portal_controlpanel.unregisterConfiglet("wsgifutures")
     portal.portal_actions.user.manage_delObjects(["wsgifutures-my-jobs"])
+    for folder in (portal.acl_users, portal.aq_parent.acl_users):
+        folder._delObject(ID)
     setup.setLastVersionForProfile(f"{PRODUCT}:default", "1000")
     transaction.commit()
 
@@ -150,7 +161,7 @@ def test_the_add_on_when_upgraded_has_what_a_new_one_has(panel, site):
     form.getControl(name="form.submitted").click()
     site.sync()
     assert kept(site.portal) == new
-    assert new["installed"] == ("1002",)
+    assert new["installed"] == ("1003",)
 
 
 def test_the_upgrade_when_run_again_keeps_what_was_set(site):

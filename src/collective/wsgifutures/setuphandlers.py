@@ -29,7 +29,7 @@ class HiddenProfiles:
 
 
 def installed(tool: Any) -> None:
-    """Make the site's keys, and let its tokens be read."""
+    """Let the site sign tokens, and its user folders read them."""
     make_keys()
     add_plugins(tool)
 
