@@ -1,0 +1,174 @@
+"""Plain data as JSON, as the site writes and reads it: what JSON does not have is tagged.
+
+::
+
+    {"$type": "datetime", "value": "2026-05-01T10:00:00+02:00"}
+
+=============  ===============================================================
+``$type``      ``value``
+=============  ===============================================================
+bytes          base64
+Decimal        as Python prints it
+UUID           with hyphens
+date           ISO 8601, as ``time`` and ``datetime``; ``fold`` beside it if it is 1
+datetime       the same; ``zone`` beside it if it has the name of one
+timedelta      seconds, a number
+set            a list, as of a ``frozenset``
+float          ``nan``, ``inf``, ``-inf``; all others are numbers of JSON
+complex        a list of two numbers
+dict           a list of pairs, if a key is no text or begins with ``$``
+=============  ===============================================================
+
+Tuples become lists. Enums, named tuples, dataclasses and whatever else needs a class are refused.
+"""
+
+from .errors import NotPlain
+from base64 import b64decode
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import date
+from datetime import datetime
+from datetime import time
+from datetime import timedelta
+from datetime import timezone
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import math
+
+#: How deep values may be nested.
+DEPTH = 100
+
+
+def write(value: Any, depth: int = DEPTH) -> Any:
+    """Return *value* as ``json.dumps`` takes it.
+
+    Raises:
+        NotPlain: It is not plain data, or needs a class.
+    """
+    if depth < 0:
+        raise NotPlain("This is nested too deeply. Hand over flatter data.")
+    kind = type(value)
+    if kind in (type(None), bool, int, str):
+        return value
+    writer = _WRITERS.get(kind)
+    if writer is None:
+        raise NotPlain(
+            f"{kind.__qualname__} is not plain data. Hand over its plain values instead."
+        )
+    return writer(value, depth - 1)
+
+
+def read(value: Any) -> Any:
+    """Return what a parsed *value* stands for.
+
+    Raises:
+        NotPlain: It has a tag that is not known.
+    """
+    if isinstance(value, list):
+        return [read(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "$type" not in value:
+        return {key: read(each) for key, each in value.items()}
+    reader = _READERS.get(value["$type"]) if isinstance(value["$type"], str) else None
+    if reader is None:
+        raise NotPlain(
+            f"The site sent a {value['$type']!r}, which this worker does not know. Update it."
+        )
+    try:
+        return reader(value)
+    except NotPlain:
+        raise
+    except Exception as error:
+        raise NotPlain(f"A {value['$type']} of the site is not one: {error}") from None
+
+
+def _tag(kind: str, value: Any, **more: Any) -> dict[str, Any]:
+    return {"$type": kind, "value": value, **{key: each for key, each in more.items() if each}}
+
+
+def _write_float(value: float, depth: int) -> Any:
+    return value if math.isfinite(value) else _tag("float", str(value))
+
+
+def _write_complex(value: complex, depth: int) -> Any:
+    return _tag("complex", [_write_float(value.real, 0), _write_float(value.imag, 0)])
+
+
+def _write_time(value: time, depth: int) -> Any:
+    if value.tzinfo is not None and not isinstance(value.tzinfo, timezone):
+        raise NotPlain("A time of day in a zone has no offset. Hand over a datetime.")
+    return _tag("time", value.isoformat(), fold=value.fold)
+
+
+def _write_datetime(value: datetime, depth: int) -> Any:
+    if value.tzinfo is None:
+        return _tag("datetime", value.isoformat(), fold=value.fold)
+    zone = getattr(value.tzinfo, "key", None) or getattr(value.tzinfo, "zone", None)
+    return _tag("datetime", value.isoformat(), zone=zone)
+
+
+def _write_dict(value: dict[Any, Any], depth: int) -> Any:
+    if all(type(key) is str and not key.startswith("$") for key in value):
+        return {key: write(each, depth) for key, each in value.items()}
+    return _tag("dict", [[write(k, depth), write(v, depth)] for k, v in value.items()])
+
+
+def _write_list(value: Any, depth: int) -> list[Any]:
+    return [write(each, depth) for each in value]
+
+
+def _as_list(kind: str) -> Callable[[Any, int], Any]:
+    return lambda value, depth: _tag(kind, _write_list(value, depth))
+
+
+_WRITERS: dict[type, Callable[[Any, int], Any]] = {
+    float: _write_float,
+    complex: _write_complex,
+    bytes: lambda value, _: _tag("bytes", b64encode(value).decode()),
+    Decimal: lambda value, _: _tag("Decimal", str(value)),
+    UUID: lambda value, _: _tag("UUID", str(value)),
+    date: lambda value, _: _tag("date", value.isoformat()),
+    time: _write_time,
+    datetime: _write_datetime,
+    timedelta: lambda value, _: _tag("timedelta", value.total_seconds()),
+    list: _write_list,
+    tuple: _write_list,
+    set: _as_list("set"),
+    frozenset: _as_list("frozenset"),
+    dict: _write_dict,
+}
+
+
+def _read_datetime(tagged: dict[str, Any]) -> datetime:
+    found = datetime.fromisoformat(tagged["value"])
+    if "zone" in tagged:
+        return found.astimezone(ZoneInfo(tagged["zone"]))
+    return found.replace(fold=_fold(tagged))
+
+
+def _fold(tagged: dict[str, Any]) -> int:
+    return 1 if tagged.get("fold") else 0
+
+
+def _read_dict(tagged: dict[str, Any]) -> dict[Any, Any]:
+    return {read(key): read(each) for key, each in tagged["value"]}
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "float": lambda tagged: float(tagged["value"]),
+    "complex": lambda tagged: complex(*read(tagged["value"])),
+    "bytes": lambda tagged: b64decode(tagged["value"], validate=True),
+    "Decimal": lambda tagged: Decimal(tagged["value"]),
+    "UUID": lambda tagged: UUID(tagged["value"]),
+    "date": lambda tagged: date.fromisoformat(tagged["value"]),
+    "time": lambda tagged: time.fromisoformat(tagged["value"]).replace(fold=_fold(tagged)),
+    "datetime": _read_datetime,
+    "timedelta": lambda tagged: timedelta(seconds=tagged["value"]),
+    "set": lambda tagged: set(read(tagged["value"])),
+    "frozenset": lambda tagged: frozenset(read(tagged["value"])),
+    "dict": _read_dict,
+}
