@@ -14,6 +14,7 @@ worker's own one, or the capability of one job, claims; the token of the claim d
 may be sent again: an answer that was lost is given once more.
 """
 
+from ..browser.times import iso
 from ..jobs import leases
 from ..jobs.changes import find
 from ..jobs.errors import AttemptTimeout
@@ -52,7 +53,6 @@ from ..wsgi.settings import Settings
 from ..wsgi.visit import SETTINGS
 from . import jobs
 from .bearer import refuse
-from .jobs import iso
 from collections.abc import Mapping
 from functools import cached_property
 from plone import api
