@@ -5,9 +5,12 @@ from collective.wsgifutures.jobs import tasks
 from collective.wsgifutures.jobs.errors import ArgumentsLost
 from collective.wsgifutures.jobs.errors import TaskUnknown
 from collective.wsgifutures.jobs.publishing import TASK_VIEW
+from collective.wsgifutures.jobs.records import JobState
 from collective.wsgifutures.jobs.tasks import find_task
 from collective.wsgifutures.jobs.tasks import Requested
 from collective.wsgifutures.jobs.tasks import task
+from datetime import date
+from decimal import Decimal
 
 import pickle
 import pytest
@@ -195,3 +198,80 @@ def test_arguments_that_cannot_be_read_any_more_are_lost(packed):
     """The signature has changed since, or a class is gone."""
     with pytest.raises(ArgumentsLost, match="translate cannot be read"):
         task(translate).unpack(packed)
+
+
+# Tasks elsewhere
+
+
+def declare(**options):
+    """Declare a task elsewhere."""
+    return task(**{"name": "tests.far", "elsewhere": True, **options})
+
+
+def test_a_task_elsewhere_has_no_function_and_a_result():
+    """Who claims its jobs does them."""
+    store = task(name="tests.store")(translate)
+    far = declare(queue="ocr", then=store, may=["GET", "@@images"], attempts=2, timeout=3600)
+    assert (far.elsewhere, far.has_result, far.then, far.may) == (
+        True,
+        True,
+        store,
+        ("GET", "@@images"),
+    )
+    assert (far.queue, far.attempts, far.timeout) == ("ocr", 2, 3600.0)
+    assert find_task("tests.far") is far
+    with pytest.raises(TypeError, match="submit it"):
+        far("context")
+
+
+def test_a_task_elsewhere_may_be_declared_again_but_not_as_another_one():
+    """A module may be loaded twice; a function of the same name is another task."""
+    assert declare(queue="ocr") is not declare(queue="ocr")
+    with pytest.raises(ValueError, match="another task"):
+        declare(queue="video")
+    with pytest.raises(ValueError, match="another task"):
+        task(name="tests.far")(translate)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"name": ""}, TypeError, "needs a name"),
+        ({"name": "a,b"}, ValueError, "not a name"),
+        ({"then": "store"}, TypeError, "is not a task"),
+        ({"may": "GET"}, TypeError, "is not a list"),
+        ({"may": ["@login-renew", "POST"]}, ValueError, "No worker gets"),
+        ({"attempts": 0}, ValueError, "attempts"),
+        ({"unknown": 1}, TypeError, "unknown"),
+        ({"queue": ""}, ValueError, "queue"),
+    ],
+)
+def test_a_task_elsewhere_is_checked_where_it_is_written(options, error, text):
+    """Not when its first job is claimed."""
+    with pytest.raises(error, match=text):
+        declare(**{"name": "tests.wrong", **options})
+
+
+def test_a_task_elsewhere_takes_no_function():
+    """It would never be called."""
+    with pytest.raises(TypeError, match="would never be called"):
+        task(print, name="tests.far", elsewhere=True)
+
+
+@pytest.mark.parametrize("option", ["then", "may"])
+def test_options_of_tasks_elsewhere_are_not_for_others(option):
+    """The message says where they belong."""
+    with pytest.raises(TypeError, match="elsewhere=True"):
+        task(**{option: ["GET"]})(lambda context: None)
+
+
+def test_arguments_of_a_task_elsewhere_are_any_that_json_can_say():
+    """By position and by name; the refusal names the one that is not."""
+    far = declare(queue="ocr")
+    args, kwargs = (1, [b"x"], (date(2026, 5, 1),)), {"deep": {"a": {Decimal(1)}}}
+    assert far.unpack(far.take(args, kwargs)) == (args, kwargs)
+    for wrong, where in [((JobState.DONE,), r"args\[0\]"), ((1, JobState.DONE), r"args\[1\]")]:
+        with pytest.raises(ArgumentRefused, match=where):
+            far.take(wrong, {})
+    with pytest.raises(ArgumentRefused, match="colour"):
+        far.take((), {"colour": JobState.DONE})

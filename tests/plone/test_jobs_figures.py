@@ -133,6 +133,7 @@ def test_report_when_there_never_was_a_job_has_its_whole_form(make):
     )
     assert report == {
         **{"claims": True, "queues": [], "most": 1, "running": 0, "jobs": [], "waiting": {}},
+        **{"elsewhere": 0, "without_worker": []},
         **{"oldest": {}, "dead": 0, "totals": nothing, "recent": nothing},
         **{"delay_seconds": 0.0, "run_seconds": 0.0},
     }

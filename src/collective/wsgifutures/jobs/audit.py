@@ -40,7 +40,6 @@ def describe(settings: Settings) -> str:
 
 def of_jobs(database: Any, settings: Settings) -> Iterator[Finding]:
     """Check that jobs of *database* which are submitted here are run, with these *settings*."""
-    yield from _workers_elsewhere(database)
     if settings.jobs:
         yield ok("jobs", describe(settings))
     elif not _is_served(database):
@@ -76,7 +75,7 @@ def _runners_elsewhere(database: Any) -> Finding:
     )
 
 
-def _workers_elsewhere(database: Any) -> Iterator[Finding]:
+def of_jobs_elsewhere(database: Any) -> Iterator[Finding]:
     """Warn of queues whose jobs wait for workers elsewhere, and none has one of them."""
     with desk.changing(database) as connection:
         store, now = find_store(connection), time.time()

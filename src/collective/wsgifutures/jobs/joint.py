@@ -8,6 +8,7 @@ from ..wsgi.settings import Settings
 from ..wsgi.worker import Worker
 from .audit import describe
 from .audit import of_jobs
+from .audit import of_jobs_elsewhere
 from .purge import Kept
 from .runner import Runner
 from typing import Any
@@ -61,7 +62,7 @@ class JobsJoint(Joint):
             settings = Settings.read()
         except SettingRefused:  # others refuse it
             settings = Settings()
-        return list(of_jobs(self._database, settings))
+        return [*of_jobs(self._database, settings), *of_jobs_elsewhere(self._database)]
 
     def describe(self, settings: Settings) -> str:
         """Return whether this process runs jobs."""

@@ -80,8 +80,7 @@ def claim_elsewhere(
         return None
     claim = desk.claim(store, job, worker, names, now)
     job.side.lease = _end(job, now)
-    name = _name(worker, key) if key and known is None else f"job {job.id}"  # no other's place
-    _leases(store)[name] = tuple(Lease(job, claim.generation, worker, key))
+    _leases(store)[job.id] = tuple(Lease(job, claim.generation, worker, key))
     return claim
 
 
@@ -92,9 +91,13 @@ def claim_of(job: Job) -> Claim:
 
 def find_lease(store: Store, worker: str, key: str) -> Lease | None:
     """Return what a worker has under that *key*; None if it has nothing, or has it no more."""
-    value = (store.leases or {}).get(_name(worker, key)) if key else None
-    lease = None if value is None else Lease(*value)
-    return lease if lease is not None and lease.holds else None
+    if not key:
+        return None
+    for value in (store.leases or {}).values():
+        lease = Lease(*value)
+        if (lease.worker, lease.key) == (worker, key) and lease.holds:
+            return lease
+    return None
 
 
 def leases_of(store: Store) -> Iterator[Lease]:
@@ -103,11 +106,6 @@ def leases_of(store: Store) -> Iterator[Lease]:
         lease = Lease(*value)
         if lease.holds:
             yield lease
-
-
-def _name(worker: str, key: str) -> str:
-    """Return under which name a claim is found again."""
-    return f"key {worker} {key}"
 
 
 def _leases(store: Store) -> Any:

@@ -305,9 +305,7 @@ class Lease(NamedTuple):
 class Store(Persistent):  # type: ignore[misc]
     """The root of all jobs of a database."""
 
-    leases: Any = (
-        None  #: of jobs that run elsewhere, by worker and claim; None: there never was one
-    )
+    leases: Any = None  #: of jobs that run elsewhere, by their ids; None: there never was one
 
     def __init__(self) -> None:
         self.lanes = OOBTree()  #: by their ids

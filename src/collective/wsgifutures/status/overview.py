@@ -138,8 +138,7 @@ def _unserved(runners: list[Mapping[str, Any]]) -> list[str]:
     """Return the queues that wait, and that no runner of this host or worker elsewhere serves."""
     queues = {queue for jobs in runners for queue in jobs["waiting"]}
     unserved = {q for q in queues if not any(serves(jobs, q) for jobs in runners)}
-    far = [set(jobs.get("without_worker", ())) for jobs in runners]
-    return sorted(unserved.union(*far))
+    return sorted(unserved.union(*(jobs.get("without_worker", ()) for jobs in runners)))
 
 
 def serves(jobs: Mapping[str, Any], queue: str) -> bool:
