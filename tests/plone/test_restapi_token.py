@@ -184,6 +184,14 @@ def test_what_is_no_request_is_refused(site, outside, body, kind):
     assert site.logged == site.errors == []
 
 
+def test_a_body_that_says_it_is_long_is_not_read(site, outside):
+    """Its length is believed; a wrong one is no better."""
+    for length in ("16385", "-1", "1e3", "9" * 400):
+        answer = send(site, "@token", b"{}", held=False, headers={"CONTENT_LENGTH": length})
+        assert answer.status == 400
+        assert "larger" in answer.json["error_description"]
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
