@@ -33,7 +33,7 @@ test: $(READY)  ## Run the tests
 
 .PHONY: test-kernel
 test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
-	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/metrics tests/jobs tests/keys tests/workers
+	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/metrics tests/jobs tests/keys tests/workers tests/amqp
 	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m "concurrency and not storages" tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/jobs
 
 .PHONY: test-docs
@@ -54,8 +54,8 @@ test-server: $(READY)  ## Real servers on a real site
 
 # Each loads Plone again and again, which takes most of the time, or runs some thousand tests.
 ALL := test-operation test-browser test-kernel test-python-3.12 test-python-3.13 test-server \
-    test-plone61 test-storages test-plone test-docs test-fronts test-wheel test-monitoring \
-    test-python-3.11
+    test-plone61 test-storages test-plone test-docs test-brokers test-fronts test-wheel \
+    test-monitoring test-python-3.11
 
 .PHONY: test-all
 test-all: $(READY)  ## The tests, and what needs more than this environment
@@ -64,7 +64,7 @@ test-all: $(READY)  ## The tests, and what needs more than this environment
 
 .PHONY: servers
 servers:  ## Debian's packages for all of that, and axe-core, at once
-	@$(PYTHON) tools/servers.py storages fronts monitoring
+	@$(PYTHON) tools/servers.py storages fronts monitoring brokers
 	@$(PYTHON) tools/browser.py
 
 .PHONY: test-operation
@@ -76,6 +76,11 @@ test-storages: $(STORAGES)/.ready  ## RelStorage on SQLite and PostgreSQL, ZEO; 
 	$(STORAGES)/bin/python tools/servers.py storages
 	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m storages tests/upstreams tests/server
 	$(STORAGES)/bin/python tests/gevented.py -p no:cacheprovider $(PURE) -m storages tests/upstreams
+
+.PHONY: test-brokers
+test-brokers: $(STORAGES)/.ready  ## RabbitMQ and Redis: relay, messages, consumers, and their kills
+	$(STORAGES)/bin/python tools/servers.py brokers
+	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m brokers tests/brokers tests/server
 
 .PHONY: test-browser
 test-browser: $(READY)  ## Pages in a real browser; screenshots into var/screenshots

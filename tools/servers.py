@@ -3,6 +3,7 @@
     python tools/servers.py storages    for ``make test-storages``
     python tools/servers.py fronts      for ``make test-fronts``
     python tools/servers.py monitoring  for ``make test-monitoring``
+    python tools/servers.py brokers     for ``make test-brokers``
 
 Several kinds are installed at once, as ``make servers`` does. Installing needs root; without root
 a message says what to do.
@@ -17,6 +18,7 @@ import sys
 
 #: Debian's packages, each with the program that tests start.
 PACKAGES = {
+    "brokers": {"rabbitmq-server": "rabbitmqctl", "redis-server": "redis-server"},
     "fronts": {"nginx-light": "nginx", "haproxy": "haproxy", "varnish": "varnishd"},
     "monitoring": {"prometheus": "prometheus"},  # it has promtool too
     "storages": {"redis-server": "redis-server", "memcached": "memcached"},

@@ -1,6 +1,7 @@
 """Databases with jobs for workers elsewhere and with messages, and relays on them: no site."""
 
 from collective.wsgifutures.amqp.broker import Broker
+from collective.wsgifutures.amqp.duty import Watch
 from collective.wsgifutures.amqp.messages import Message
 from collective.wsgifutures.amqp.publishing import NAME
 from collective.wsgifutures.amqp.publishing import pack
@@ -38,7 +39,7 @@ class Post:
     def __init__(self, storage=None):
         self.database = ZODB.DB(storage)
         with desk.changing(self.database) as connection:
-            make_store(connection).lanes["a"] = Lane("a", time.time())
+            make_store(connection).lanes.setdefault("a", Lane("a", time.time()))
 
     def submit(self, *queues, due=0.0, **changes):
         """Submit a job for each of *queues*, in one transaction; return their ids."""
@@ -116,9 +117,11 @@ class Post:
 
 @contextmanager
 def relaying(post, url, **options):
-    """Let a relay run in a thread."""
+    """Let a relay run in a thread, maybe on another machine."""
     stop = threading.Event()
     relay = Relay(post.database, Broker(url, stop.is_set, **options.pop("broker", {})), stop)
+    if "machine" in options:
+        relay._watch = Watch(relay.id, (options["machine"], 1))
     thread = threading.Thread(target=relay.run, daemon=True)
     thread.start()
     try:
@@ -175,10 +178,12 @@ class Reader:
         while len(found) < most:
             try:
                 message = channel.basic_get(self._queue, no_ack=True)
-            except (self._connection.channel_errors + self._connection.connection_errors):
+            except self._connection.channel_errors + self._connection.connection_errors:
                 self._connection.collect()  # there is no such queue yet, or it is being made
                 return found
             if message is None:
                 return found
-            found.append(channel.message_to_python(message) if isinstance(message, dict) else message)
+            found.append(
+                channel.message_to_python(message) if isinstance(message, dict) else message
+            )
         return found

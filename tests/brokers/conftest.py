@@ -8,8 +8,8 @@ import sys
 
 sys.path.append(str(Path(__file__).parents[1] / "amqp"))
 
-from brokers import BROKERS  # noqa: E402
-from letters import Post  # noqa: E402
+from brokers import BROKERS
+from letters import Post
 
 
 @pytest.fixture(scope="session")

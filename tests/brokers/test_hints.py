@@ -46,9 +46,7 @@ def test_a_hint_has_an_id_a_queue_and_a_capability_and_nothing_else(broker, post
     told = json.loads(message.body)
     assert sorted(told) == ["capability", "id", "queue"]
     with desk.changing(post.database) as connection:
-        claims = verify(
-            Place(connection, SITE.site_uid, SITE.site), told["capability"], CAPABILITY
-        )
+        claims = verify(Place(connection, SITE.site_uid, SITE.site), told["capability"], CAPABILITY)
     assert claims["sub"] == id
     assert claims["exp"] == int(post.look_at(id, "wanted").deadline)
     assert sorted(claims) == ["aud", "exp", "iat", "iss", "jti", "nbf", "sub"]

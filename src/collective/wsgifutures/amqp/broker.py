@@ -81,10 +81,11 @@ class Sent:
 
     confirmed: set[int] = field(default_factory=set)
     refused: dict[int, str] = field(default_factory=dict)  #: why
+    silent: set[int] = field(default_factory=set)  #: no confirm came, though the broker answers
 
     def has(self, place: int) -> bool:
-        """Tell whether the broker has said something of that message."""
-        return place in self.confirmed or place in self.refused
+        """Tell whether something is known of that message."""
+        return place in self.confirmed or place in self.refused or place in self.silent
 
 
 class Broker:
@@ -325,13 +326,11 @@ class Broker:
                 confirms.publish(place, messages[place])
             self._await(connection, confirms)
         except connection.connection_errors:
-            raise
+            raise  # a broker that is blocked would not even let the channel be closed
         except connection.channel_errors as error:
             if len(places) == 1:
                 sent.refused[places[0]] = self._clean(str(error))
-        finally:
-            with suppress(Exception):
-                confirms.channel.close()
+        confirms.close()
 
     def _await(self, connection: Any, confirms: "_Confirms") -> None:
         until = time.monotonic() + self._confirm
@@ -339,12 +338,21 @@ class Broker:
             self._check(connection)
             left = until - time.monotonic()
             if left <= 0:
-                raise BrokerAway(
-                    f"{self.address} did not confirm {len(confirms.open)} messages within "
-                    f"{self._confirm:g} s."
-                )
+                self._look_at_silence(connection, confirms)
+                return
             with suppress(TimeoutError):
                 connection.drain_events(timeout=min(left, _GLANCE))
+
+    def _look_at_silence(self, connection: Any, confirms: "_Confirms") -> None:
+        """Tell a broker that does not answer at all from one that does not confirm."""
+        try:
+            connection.channel().close()
+        except connection.connection_errors:
+            raise BrokerAway(
+                f"{self.address} did not confirm {len(confirms.open)} messages within "
+                f"{self._confirm:g} s, and does not answer."
+            ) from None
+        confirms.give_up()
 
     def _check(self, connection: Any) -> None:
         """Raise ``BrokerAway`` if nothing can be sent now."""
@@ -370,10 +378,8 @@ class Broker:
         channel = connection.channel()
         try:
             return channel.queue_declare(queue=name, passive=True)
-        except connection.connection_errors:
-            raise
-        except connection.channel_errors as error:
-            if getattr(error, "reply_code", 404) != 404:
+        except Exception as error:
+            if str(getattr(error, "reply_code", "")) != "404":
                 raise
             return None
         finally:
@@ -433,11 +439,21 @@ class _Confirms:
         self.channel.events["basic_nack"].add(self._refuse)
         self.channel.events["basic_return"].add(self._return)
 
+    def close(self) -> None:
+        """Close the channel, unless the broker has done so."""
+        with suppress(Exception):
+            self.channel.close()
+
     def publish(self, place: int, message: Message) -> None:
         """Send a message, and await its confirm."""
         self._tag += 1
         self.open[self._tag] = place, message.id
         publish(self.channel, message)
+
+    def give_up(self) -> None:
+        """Await nothing more."""
+        self._sent.silent.update(place for place, _ in self.open.values())
+        self.open.clear()
 
     def _return(self, error: Any, exchange: str, routing_key: str, message: Any) -> None:
         self._returned[message.properties.get("message_id", "")] = (

@@ -21,6 +21,7 @@ from .broker import Sent
 from .messages import Message
 from .messages import PREFIX
 from .publishing import QUEUE
+from .trouble import Silent
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -70,6 +71,7 @@ class Hints:
         self._sent: Counter[tuple[bytes, int]] = Counter()  # how often, by job and generation
         self._told: Counter[str] = Counter()  # how many of those there are, by queue
         self._full: set[str] = set()  # queues that have as many hints as they were sent
+        self._silent = Silent()
         self._at_once = 1
 
     @property
@@ -140,6 +142,8 @@ class Hints:
             self._forget(place)
         elif not desk.is_open(store, queue, {}):
             self.index.put_off(place, now + SOON)
+        elif until := self._silent.until(PREFIX + queue, now):
+            self.index.put_off(place, until)
         else:
             return self._make_safely(store, place, job, now)
         return None
@@ -154,15 +158,18 @@ class Hints:
         return hint(job, capability)
 
     def _note(self, place: Place, number: int, sent: Sent, now: float) -> None:
+        queue, until = PREFIX + place.entry.queue, now + SOON
         if number in sent.confirmed:
             self.count += 1
+            self._silent.ends(queue)
             self._put_off(place, now)
             return
-        if number in sent.refused:
-            reason, queue = sent.refused[number], place.entry.queue
-            logger.warning("The broker refused a hint for the queue %s: %s.", queue, reason)
-            self._broker.forget_queue(PREFIX + queue)  # somebody may have deleted it
-        self.index.put_off(place, now + SOON)
+        if number in sent.silent:
+            until = self._silent.begins(queue, now)
+        elif number in sent.refused:
+            logger.warning("The broker refused a hint for %s: %s.", queue, sent.refused[number])
+            self._broker.forget_queue(queue)  # somebody may have deleted it
+        self.index.put_off(place, until)
 
     def _put_off(self, place: Place, now: float) -> None:
         """Look again later at a place whose hint is at the broker."""

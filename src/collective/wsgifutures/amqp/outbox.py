@@ -25,6 +25,7 @@ from .errors import NotDelivered
 from .messages import Message
 from .publishing import message_of
 from .publishing import QUEUE
+from .trouble import Silent
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -55,6 +56,11 @@ class Letter:
     place: Place
     key: str
     message: Message
+
+    @property
+    def address(self) -> str:
+        """Where it goes, for people."""
+        return f"{self.message.exchange or 'the queue'} {self.message.routing_key}".strip()
 
 
 class _InOrder(Index):
@@ -90,6 +96,8 @@ class Outbox:
     def begin_anew(self) -> None:
         """Look at all messages again."""
         self.index = _InOrder()
+        self._silent = Silent()
+        self._untils: dict[str, float] = {}  # of what was silent in this go, by address
         self._at_once = 1
 
     def is_due(self, now: float) -> bool:
@@ -120,6 +128,7 @@ class Outbox:
         """
         outcomes: Outcomes = {}
         until = time.monotonic() + LONGEST
+        self._untils = {}
         stuck: set[str] = set()  # keys of which a message was refused
         try:
             for wave in waves(letters):
@@ -145,10 +154,20 @@ class Outbox:
             self._give_up(place, TooLate(job.wanted.deadline - job.wanted.submitted))
             return None
         try:
-            return Letter(place, key, message_of(job))
+            letter = Letter(place, key, message_of(job))
         except ArgumentsLost as lost:
             self._give_up(place, lost)
             return None
+        until = self._silent.until(letter.address, now)
+        if until:
+            self._put_off(letter, until)
+        return None if until else letter
+
+    def _put_off(self, letter: Letter, until: float) -> None:
+        """Let a letter wait, and those of its key behind it."""
+        if letter.key:
+            self.index.held[letter.key] = until
+        self.index.put_off(letter.place, until)
 
     def _send_wave(self, wave: list[Letter], outcomes: Outcomes, stuck: set[str]) -> None:
         """Send messages of which no two have the same key."""
@@ -157,10 +176,13 @@ class Outbox:
             self._broker.send([letter.message for letter in wave], sent)
         finally:
             for number, letter in enumerate(wave):
-                if sent.has(number):
+                if number in sent.confirmed or number in sent.refused:
                     outcomes[letter.place.oid] = sent.refused.get(number, "")
-                if letter.key and number in sent.refused:
+                    self._silent.ends(letter.address)
+                if letter.key and number not in sent.confirmed:
                     stuck.add(letter.key)
+            silent = {wave[number].address for number in sent.silent}
+            self._untils.update({name: self._silent.begins(name, time.time()) for name in silent})
 
     def _note(self, letters: list[Letter], outcomes: Outcomes, now: float) -> None:
         """Write "done" of all that were confirmed, and what failed; the rest waits as before."""
@@ -175,7 +197,10 @@ class Outbox:
         else:
             self.count += sum(not outcomes[letter.place.oid] for letter in told)
         for letter in rest:
-            self.index.put_off(letter.place, now)
+            if letter.address in self._untils:
+                self._put_off(letter, self._untils[letter.address])
+            else:
+                self.index.put_off(letter.place, now)
 
     def _write(self, store: Store, letters: Iterable[Letter], outcomes: Outcomes) -> bool:
         now, changed = time.time(), False

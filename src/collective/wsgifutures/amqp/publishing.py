@@ -22,6 +22,9 @@ from zope.component.hooks import getSite
 #: The name of the task, and of its queue: workers elsewhere cannot have it.
 NAME = QUEUE = "collective.wsgifutures.amqp"
 
+#: How often a message may be refused, which takes some eleven hours, until its job is dead.
+ATTEMPTS = 20
+
 
 class _Outgoing(Task[Any]):
     has_result = False
@@ -44,7 +47,7 @@ def _send(
 
 
 outgoing: Task[Any] = register(
-    _Outgoing(_send, NAME, title="Send a message to a broker", queue=QUEUE, attempts=10)
+    _Outgoing(_send, NAME, title="Send a message to a broker", queue=QUEUE, attempts=ATTEMPTS)
 )
 
 

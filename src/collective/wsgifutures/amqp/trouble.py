@@ -1,4 +1,4 @@
-"""Something that is away for a while: told once, and tried again after growing pauses."""
+"""What is away for a while: told once, and tried again after growing pauses."""
 
 import logging
 import random
@@ -46,3 +46,40 @@ class Trouble:
         if self.reason:
             logger.info("%s is back after %.0f s.", self._what, now - self._since)
         self.reason, self._times = "", 0
+
+
+class Silent:
+    """Places at a broker that do not confirm, while the broker answers: a queue without a leader.
+
+    Others go on meanwhile. After each pause one message tries whether a place confirms again.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[str, tuple[float, int]] = {}  # and how often it was in vain
+
+    def until(self, name: str, now: float) -> float:
+        """Return until when nothing is sent there; 0 if the caller may send now."""
+        until, times = self._until.get(name, (0.0, 0))
+        if until > now:
+            return until
+        if times:
+            self._until[name] = (now + LONGEST_PAUSE, times)  # the others wait for this one
+        return 0.0
+
+    def begins(self, name: str, now: float) -> float:
+        """Note that *name* did not confirm; return until when nothing is sent there."""
+        _, times = self._until.get(name, (0.0, 0))
+        if not times:
+            logger.warning(
+                "The broker answers, but does not confirm what is sent to %s. It is tried again, "
+                "and nothing is lost. Has its queue lost its nodes? Then delete the queue.",
+                name,
+            )
+        until = now + min(LONGEST_PAUSE, PAUSE * 2.0 ** min(times + 1, 10))
+        self._until[name] = (until, times + 1)
+        return until
+
+    def ends(self, name: str) -> None:
+        """Note that *name* has confirmed."""
+        if self._until.pop(name, None) is not None:
+            logger.info("The broker confirms again what is sent to %s.", name)
