@@ -8,11 +8,11 @@ READY := $(VENV)/.ready
 # RelStorage and its drivers change what gevent and psycopg2 do: they have an environment of theirs.
 STORAGES := .venv-storages
 PLONE61 := .venv-plone61
-WANTED := constraints.txt requirements-dev.txt requirements-alone.txt setup.py examples/wsgifutures_demo/setup.py
+WANTED := constraints.txt requirements-dev.txt requirements-alone.txt setup.py examples/wsgifutures_demo/setup.py worker/pyproject.toml
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 # pytest-plone imports Plone in every run; the kernel is tested without it.
 PURE := -p no:plone
-LINTED := src tests examples benchmarks tools docs setup.py
+LINTED := src tests examples benchmarks tools docs worker setup.py
 
 .PHONY: help
 help:  ## List the targets
@@ -24,7 +24,7 @@ start: $(READY)  ## Start the demo at http://localhost:8080 (PORT=9000 make star
 
 # Most tests wait more than they compute, so two suites go side by side, the long ones first.
 SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going
-TESTS := test-server test-kernel test-plone test-docs
+TESTS := test-server test-kernel test-plone test-docs test-worker
 
 .PHONY: test
 test: $(READY)  ## Run the tests
@@ -35,6 +35,10 @@ test: $(READY)  ## Run the tests
 test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
 	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/metrics tests/jobs tests/keys tests/workers tests/amqp
 	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m "concurrency and not storages" tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/jobs
+
+.PHONY: test-worker
+test-worker: $(READY)  ## The worker elsewhere, which is a distribution of its own
+	$(PYTEST) $(PURE) worker/tests
 
 .PHONY: test-docs
 test-docs: $(READY)  ## The code in the docs
@@ -54,8 +58,8 @@ test-server: $(READY)  ## Real servers on a real site
 
 # Each loads Plone again and again, which takes most of the time, or runs some thousand tests.
 ALL := test-operation test-browser test-kernel test-python-3.12 test-python-3.13 test-server \
-    test-plone61 test-storages test-plone test-docs test-brokers test-fronts test-wheel \
-    test-monitoring test-python-3.11
+    test-plone61 test-storages test-plone test-worker test-docs test-brokers test-fronts \
+    test-wheel test-monitoring test-python-3.11
 
 .PHONY: test-all
 test-all: $(READY)  ## The tests, and what needs more than this environment
@@ -119,6 +123,7 @@ lint: $(READY)  ## ruff, zpretty, mypy
 	$(BIN)/ruff format --check $(LINTED)
 	git ls-files '*.zcml' '*.pt' '*.xml' | xargs $(BIN)/zpretty --check
 	$(BIN)/mypy -p collective.wsgifutures
+	$(BIN)/mypy --config-file worker/pyproject.toml
 
 .PHONY: docs
 docs: $(READY)  ## Build the docs into docs/_build/html; a warning is an error
@@ -151,7 +156,7 @@ constraints:  ## Renew constraints.txt: the newest versions, on each supported P
 
 .PHONY: clean
 clean:  ## Remove the environment and what was built; var/ with its content stays
-	rm -rf $(VENV) $(STORAGES) $(PLONE61) .venv-3.1[123] build dist docs/_build tests/browser/node_modules src/*.egg-info
+	rm -rf $(VENV) $(STORAGES) $(PLONE61) .venv-3.1[123] build dist docs/_build tests/browser/node_modules src/*.egg-info worker/src/*.egg-info
 
 $(READY): $(WANTED)
 	@$(PYTHON) tools/environment.py $(VENV)

@@ -1,5 +1,7 @@
 """Install the wheel and the source distribution, and let a Plone site from each hold a response.
 
+The worker elsewhere is installed into an environment of its own, which has no Plone.
+
     python tools/installed.py
 
 The environment is empty, and uv gets only the file and the constraints. So a requirement that
@@ -15,6 +17,7 @@ from ports import free_port
 from wheel import build
 from wheel import NotRight
 from wheel import ROOT
+from wheel import WORKER
 
 import http.server
 import os
@@ -62,6 +65,8 @@ sys.path.insert(0, sys.argv[1])
 from instance import make_instance
 make_instance(pathlib.Path(sys.argv[2]), ("collective.wsgifutures:default",))
 """
+
+MAKE_KEY = "import sys, wsgifutures_worker.keys as keys; keys.make_key(sys.argv[1])"
 
 #: Seconds until the site must answer.
 START_SECONDS = 90
@@ -179,9 +184,25 @@ def serve(bin_: Path, ini: Path, slow: str) -> None:
             raise NotRight(f"{page!r} came in {passes} passes")
 
 
+def try_worker(folder: Path) -> None:
+    """Let the worker elsewhere make its key, in an environment without Plone.
+
+    Raises:
+        NotRight: A requirement is missing, or the command does not say what it should.
+    """
+    bin_ = folder / "worker-env" / "bin"
+    for distribution in build(folder / "worker-dist", WORKER):
+        run(sys.executable, "-m", "venv", "--clear", "--without-pip", bin_.parent)
+        install(bin_, distribution)
+        run(bin_ / "wsgifutures-worker", "--help")
+        run(bin_ / "python", "-c", MAKE_KEY, bin_ / "worker.pem", cwd=bin_)
+        print(f"{distribution.name}: its command runs", flush=True)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as made, slow_service() as slow:
         folder = Path(made)
+        try_worker(folder)
         bin_ = folder / "env" / "bin"
         wheel, source = build(folder / "dist")
         print("Installing the wheel into an empty environment, half a minute ...", flush=True)

@@ -30,6 +30,7 @@ SUITES = [
     [*PYTEST, "-m", "not concurrency and not storages", *ABOVE],
     [*GEVENTED, "-m", "concurrency and not storages", "tests/kernel", *ABOVE],
     [*PYTEST, "-m", "smoke", "tests/server"],
+    [*PYTEST, "worker/tests/test_worker.py", "worker/tests/test_processes.py"],
 ]
 
 
@@ -60,7 +61,10 @@ def test(version: str, python: str) -> bool:
 
 def _is_fresh(venv: Path) -> bool:
     ready = venv / ".ready"
-    sources = [ROOT / name for name in ("constraints.txt", "requirements-dev.txt", "setup.py")]
+    sources = [
+        ROOT / name
+        for name in ("constraints.txt", "requirements-dev.txt", "setup.py", "worker/pyproject.toml")
+    ]
     return ready.exists() and all(ready.stat().st_mtime > s.stat().st_mtime for s in sources)
 
 

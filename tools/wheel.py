@@ -1,4 +1,4 @@
-"""Build the wheel and the source distribution, and check the files in each.
+"""Build the wheels and the source distributions, and check the files in each.
 
 python tools/wheel.py           build and check them, then remove them
 python tools/wheel.py FOLDER    build and check them, and keep them in FOLDER
@@ -15,6 +15,9 @@ import tempfile
 
 ROOT = Path(__file__).resolve().parent.parent
 
+#: The worker elsewhere, a distribution of its own.
+WORKER = ROOT / "worker"
+
 #: Files of the repository that are of no use in the source distribution.
 NOT_FOR_OTHERS = {".gitignore"}
 
@@ -23,26 +26,33 @@ class NotRight(Exception):
     """A distribution cannot be built, or has wrong files; ``str`` says why."""
 
 
-def build(folder: Path) -> tuple[Path, Path]:
-    """Build the wheel into *folder*, from the source distribution; return both.
+def build(folder: Path, root: Path = ROOT) -> tuple[Path, Path]:
+    """Build the wheel of *root* into *folder*, from the source distribution; return both.
 
     Raises:
         NotRight: The build failed, or a distribution lacks a file or has one too many.
     """
-    command = [sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)]
+    command = [sys.executable, "-m", "build", "--outdir", str(folder), str(root)]
     with alone():
         built = subprocess.run(command, capture_output=True, text=True)
     if built.returncode:
         raise NotRight(built.stdout[-2000:] + built.stderr[-2000:])
     (wheel,) = folder.glob("*.whl")
     (source,) = folder.glob("*.tar.gz")
-    _compare(wheel.name, _in_wheel(wheel), {n[4:] for n in _tracked() if n.startswith("src/")})
-    _compare(source.name, _in_source(source), _tracked() - NOT_FOR_OTHERS)
+    tracked = _tracked(root)
+    _compare(wheel.name, _in_wheel(wheel), {n[4:] for n in tracked if n.startswith("src/")})
+    _compare(source.name, _in_source(source), tracked - NOT_FOR_OTHERS)
     return wheel, source
 
 
-def _tracked() -> set[str]:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+def build_all(folder: Path) -> None:
+    """Build the distributions of the repository, each into a folder of its own."""
+    for root in (ROOT, WORKER):
+        build(folder / root.name if root == WORKER else folder, root)
+
+
+def _tracked(root: Path) -> set[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True)
     return set(listed.stdout.splitlines())
 
 
@@ -72,10 +82,10 @@ def _compare(name: str, packed: set[str], wanted: set[str]) -> None:
 def main(folder: str | None = None) -> None:
     try:
         if folder:
-            build(Path(folder))
+            build_all(Path(folder))
         else:
             with tempfile.TemporaryDirectory() as made:
-                build(Path(made))
+                build_all(Path(made))
     except NotRight as wrong:
         sys.exit(str(wrong))
 

@@ -16,7 +16,7 @@ from dataclasses import field
 from email import message_from_bytes
 from email.policy import HTTP
 from socketserver import ThreadingMixIn
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 from wsgifutures_worker.keys import thumbprint
 from wsgiref.simple_server import make_server
 from wsgiref.simple_server import WSGIRequestHandler
@@ -91,6 +91,7 @@ class StandIn:
         self.trouble = defaultdict(list)  # by the end of a path: Answers, Lost before or after
         self.always = {}  # the same, until it is taken away
         self.pages = {}
+        self.page_seconds = 0.0
         self.jtis = set()
         self.waits = []
         self.claims_asked = []
@@ -181,7 +182,7 @@ class StandIn:
         if path == "/@jwks":
             return Answer(200, {"keys": []})
         if path == "/@token":
-            return self._token(parse_qs(body.decode()))
+            return self._token(_read_texts(kind, body))
         if path == "/@workers":
             return self._introduce(json.loads(body))
         if path == "/@jobs/claim":
@@ -202,7 +203,6 @@ class StandIn:
         return Answer(202 if known["state"] == "pending" else 200, told)
 
     def _token(self, form):
-        form = {name: values[0] for name, values in form.items()}
         assert form["grant_type"] == "client_credentials"
         assertion = form["client_assertion"]
         known = self.workers.get(jwt.get_unverified_header(assertion)["kid"])
@@ -388,6 +388,7 @@ class StandIn:
         claims = self._verify(token, ACCESS)
         if not claims or claims["scope"] != "job":
             raise Answer(401, _error("Unauthorized", "nobody"))
+        time.sleep(self.page_seconds)
         page = self.pages.get(path)
         if page is None:
             raise Answer(404, _error("NotFound", path))
@@ -419,6 +420,12 @@ def _is_gone(line):
 
 def _error(kind, message):
     return {"error": {"type": kind, "message": message}}
+
+
+def _read_texts(kind, body):
+    if kind.startswith("application/json"):
+        return json.loads(body)
+    return dict(parse_qsl(body.decode()))
 
 
 def _read_form(kind, body):

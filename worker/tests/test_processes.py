@@ -56,7 +56,8 @@ def grandchild(job):
         return pool.apply(abs, (-1,))
 
 def environment(job):
-    return sorted(name for name in vars(job._claim) if getattr(job._claim, name) and "token" in name)
+    held = vars(job._claim).items()
+    return sorted(name for name, value in held if value and "token" in name)
 """
 
 

@@ -56,16 +56,14 @@ class Broker:
     def __init__(
         self, url: str, site: Site, queues: list[str], lanes: int, stopping: threading.Event
     ) -> None:
-        known = kombu.Connection(url)
         self._url = url
-        self._errors = (*known.connection_errors, *known.channel_errors, OSError)
         self._site = site
         self._queues = queues
         self._lanes = lanes
         self._stopping = stopping
-        self._contact = Contact(f"Broker {known.as_uri()}")
+        self._contact = Contact(f"Broker {_address(url)}")
         self._hints = Contact("Messages of the broker")
-        self.is_connected = False
+        self._is_connected: bool | None = None  # None: not known yet
         self._backoff = Backoff()
         self._site_backoff = Backoff()
         self._asked: dict[str, str] = {}
@@ -87,7 +85,7 @@ class Broker:
                 while not self._stopping.is_set():
                     if self._claims:
                         return self._claims.popleft()
-                    if has_other and not self.is_connected:
+                    if has_other and self._is_connected is False:
                         return None
                     self._changed.wait(LOOK_SECONDS)
                 return None
@@ -100,7 +98,8 @@ class Broker:
             try:
                 with kombu.Connection(self._url, heartbeat=HEARTBEAT, connect_timeout=10) as line:
                     self._consume(line)
-            except self._errors as error:
+            except Exception as error:  # kombu's transports have trees of their own
+                log.debug("Talking with the broker.", exc_info=True)
                 self._lose(error)
         self._set_connected(False)
         while self._claims:  # no lane takes them any more
@@ -115,10 +114,11 @@ class Broker:
 
     def _set_connected(self, connected: bool) -> None:
         with self._changed:
-            self.is_connected = connected
+            self._is_connected = connected
             self._changed.notify_all()
 
     def _consume(self, line: Any) -> None:
+        line.connect()  # once; the pauses are ours
         consumer = self._consumer(line)
         consumer.consume()
         self._set_connected(True)
@@ -210,6 +210,23 @@ class Broker:
             with self._changed:
                 self._claims.append(Held(self._site, claim))
                 self._changed.notify_all()
+
+
+def _address(url: str) -> str:
+    """Return the broker's address without its password.
+
+    Raises:
+        ValueError: No library speaks with it.
+    """
+    try:
+        known = kombu.Connection(url)
+        known.transport  # noqa: B018  its library is imported here
+    except (ImportError, KeyError) as error:
+        raise ValueError(
+            f"No library speaks with brokers of the kind {url.partition(':')[0]}: {error}. "
+            "For Redis: pip install wsgifutures-worker[redis]"
+        ) from None
+    return str(known.as_uri())
 
 
 def _read(message: Any) -> tuple[str, str] | None:

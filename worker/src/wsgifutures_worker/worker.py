@@ -160,8 +160,12 @@ class _Run:
     def _make_broker(self, url: str | None) -> "Broker | None":
         if url is None:
             return None
-        from .broker import Broker
-
+        try:
+            from .broker import Broker
+        except ImportError:
+            raise ValueError(
+                "broker= needs kombu: pip install wsgifutures-worker[broker]"
+            ) from None
         queues = self._worker.queues or []
         return Broker(url, self._site, queues, self._worker.concurrency, self._stopping)
 
