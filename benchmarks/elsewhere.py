@@ -12,7 +12,7 @@ import jwt
 import secrets
 import time
 
-QUEUE = "elsewhere"
+QUEUE = "scans"
 
 
 def encode(data):

@@ -61,7 +61,7 @@ def measure_rates(make, options):
 
 
 def _rate(site, jobs, elsewhere, workers, count):
-    jobs.submit(count, task="elsewhere")
+    jobs.submit(count, task="scan")
     token = elsewhere.token()
     began, before = time.monotonic(), cpu(site.worker)
     with ThreadPoolExecutor(workers) as pool:
@@ -92,7 +92,7 @@ def measure_starts(make, options):
         first = jobs.take(options.starts)
         for number in range(first, first + options.starts):
             time.sleep(random.random())
-            ask(site.url, "submit", first=number, task="elsewhere")
+            ask(site.url, "submit", first=number, task="scan")
             while number not in found:
                 time.sleep(0.005)
         stop.set()
@@ -182,7 +182,7 @@ def measure_tokens(make, options):
         site.serve()
         elsewhere, line = Elsewhere(site.url), Line(site.url)
         token = elsewhere.token()
-        Jobs(site.url).submit(1, task="elsewhere")
+        Jobs(site.url).submit(1, task="scan")
         claimed = line.claim(token)
         claim = f"Bearer {claimed['claim']}"
         ways = {

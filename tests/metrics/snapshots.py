@@ -26,8 +26,40 @@ def jobs(**changes):
         },
         **{"recent": {"done": 1}, "delay_seconds": 21.5, "run_seconds": 22.5},
         **{"delay_buckets": {"1": 6, "+Inf": 8}, "run_buckets": {"1": 7, "+Inf": 9}},
+        "elsewhere": elsewhere(),
         **changes,
     }
+
+
+def elsewhere(**changes):
+    """Return what a runner sees of jobs for workers elsewhere, and of messages for a broker."""
+    return {
+        "waiting": {"scans": 6, "collective.wsgifutures.amqp": 9},
+        "oldest": {"scans": 150.0, "collective.wsgifutures.amqp": 190.0},
+        "running": {"scans": 7, "film": 8},
+        "jobs": [{"id": "bb-1", "task": "pkg.secret-scan", "site": "/secret-site", "user": "jane"}],
+        **changes,
+    }
+
+
+def claims(**changes):
+    """Return which claims wait in a worker, and what workers elsewhere did there."""
+    return {
+        "waiting": [
+            {"site": "/secret-site", "queue": "scans", "claims": 2},
+            {"site": "/other", "queue": "scans", "claims": 1},
+            {"site": "/other", "queue": "texts", "claims": 4},
+        ],
+        "totals": {"claimed": 31, "done": 32, "failed": 33, "released": 34, "lost": 35},
+        **changes,
+    }
+
+
+#: What a relay told last.
+RELAY = {
+    **{"relay": "abc", "process": 7, "has_ended": False, "broker": "amqp://jane@internal//"},
+    **{"trouble": "", "hints": 41, "messages": 42, "depths": {"scans": 43}, "at": 195.0},
+}
 
 
 def snapshot(worker="0000000a", **changes):
@@ -51,5 +83,6 @@ def snapshot(worker="0000000a", **changes):
         "last": [],
         "history": [],
         "jobs": jobs(),
+        "claims": claims(),
         **changes,
     }

@@ -1,6 +1,9 @@
 """The metrics: what Prometheus reads, of all workers, and what is not told."""
 
+from .snapshots import claims
+from .snapshots import elsewhere
 from .snapshots import jobs
+from .snapshots import RELAY
 from .snapshots import snapshot
 from .snapshots import upstream
 from collective.wsgifutures.metrics.families import families
@@ -16,16 +19,16 @@ import re
 LIMITS = ("max_held", "max_held_per_client", "max_waiting", "max_wait", "max_bodies")
 
 
-def text_of(*snapshots, generate=generate_latest):
+def text_of(*snapshots, generate=generate_latest, relay=None):
     """Return what a scraper gets."""
-    return generate(SimpleNamespace(collect=lambda: families(snapshots))).decode()
+    return generate(SimpleNamespace(collect=lambda: families(snapshots, relay))).decode()
 
 
-def samples_of(*snapshots):
+def samples_of(*snapshots, relay=None):
     """Return values by the metric's name, and the values of its labels, as they are parsed."""
     return {
         (sample.name.removeprefix("wsgifutures_"), *_values(sample.labels)): sample.value
-        for family in text_string_to_metric_families(text_of(*snapshots))
+        for family in text_string_to_metric_families(text_of(*snapshots, relay=relay))
         for sample in family.samples
     }
 
@@ -37,7 +40,7 @@ def _values(labels):
 
 def test_metrics_of_a_worker_have_its_numbers():
     """Each of them another one here, so that none is another's."""
-    samples = samples_of(snapshot(upstreams=[], jobs=None))
+    samples = samples_of(snapshot(upstreams=[], jobs=None, claims={}))
     refused = {("refused_total", "0000000a", limit): 0.0 for limit in LIMITS}
     assert samples == {
         ("worker_start_time_seconds", "0000000a"): 100.0,
@@ -123,8 +126,10 @@ def test_a_worker_that_holds_nothing_has_an_oldest_of_no_age():
 
 def test_no_path_user_or_host_is_told():
     """Each would be a series of its own, and not everybody's to know."""
-    text = text_of(snapshot())
-    assert not re.search("secret-path|jane|example.com|internal|pkg|aa-1|[Ss]ecret", text)
+    text = text_of(snapshot(), relay=RELAY)
+    assert not re.search(
+        "secret-path|secret-site|bb-1|amqp|jane|example.com|internal|pkg|aa-1|[Ss]ecret", text
+    )
 
 
 def test_metrics_of_jobs_have_the_numbers_of_the_runner():
@@ -161,6 +166,74 @@ def test_metrics_of_jobs_have_the_numbers_of_the_runner():
     }
 
 
+def test_metrics_of_workers_elsewhere_have_their_numbers():
+    """Claims of all sites are one number; messages for a broker are no jobs of workers."""
+    samples = samples_of(snapshot(upstreams=[]))
+    worker = "0000000a"
+    assert {name: value for name, value in samples.items() if name[0].startswith("elsewhere")} == {
+        ("elsewhere_claimed_total", worker): 31.0,
+        ("elsewhere_done_total", worker): 32.0,
+        ("elsewhere_failed_total", worker): 33.0,
+        ("elsewhere_released_total", worker): 34.0,
+        ("elsewhere_leases_lost_total", worker): 35.0,
+        ("elsewhere_claims_waiting", worker, "film"): 0.0,
+        ("elsewhere_claims_waiting", worker, "scans"): 3.0,
+        ("elsewhere_claims_waiting", worker, "texts"): 4.0,
+        ("elsewhere_jobs_waiting", worker, "film"): 0.0,
+        ("elsewhere_jobs_waiting", worker, "scans"): 6.0,
+        ("elsewhere_jobs_waiting", worker, "texts"): 0.0,
+        ("elsewhere_jobs_oldest_seconds", worker, "film"): 0.0,
+        ("elsewhere_jobs_oldest_seconds", worker, "scans"): 50.0,
+        ("elsewhere_jobs_oldest_seconds", worker, "texts"): 0.0,
+        ("elsewhere_jobs_running", worker, "film"): 8.0,
+        ("elsewhere_jobs_running", worker, "scans"): 7.0,
+        ("elsewhere_jobs_running", worker, "texts"): 0.0,
+    }
+
+
+def test_metrics_of_the_relay_have_its_numbers():
+    """One series each: there is one relay for a database. What waits is told by the workers."""
+    samples = samples_of(snapshot(upstreams=[]), relay=RELAY)
+    assert {name: value for name, value in samples.items() if name[0].startswith("relay")} == {
+        ("relay_up",): 1.0,
+        ("relay_trouble",): 0.0,
+        ("relay_sign_time_seconds",): 195.0,
+        ("relay_hints_total",): 41.0,
+        ("relay_messages_total",): 42.0,
+        ("relay_depth", "scans"): 43.0,
+        ("relay_unconfirmed_messages", "0000000a"): 9.0,
+        ("relay_oldest_seconds", "0000000a"): 10.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "value"),
+    [
+        ({"has_ended": True}, "relay_up", 0.0),
+        ({"trouble": "it is away"}, "relay_trouble", 1.0),
+        ({"depths": {}}, "relay_sign_time_seconds", 195.0),
+    ],
+)
+def test_a_relay_that_does_not_do_its_work_is_told(change, name, value):
+    """Whether it has ended, or the broker is the reason."""
+    assert samples_of(relay={**RELAY, **change})[name,] == value
+
+
+def test_a_database_without_a_relay_has_no_metrics_of_one():
+    """But how many messages wait for one."""
+    names = {name[0] for name in samples_of(snapshot()) if name[0].startswith("relay")}
+    assert names == {"relay_unconfirmed_messages", "relay_oldest_seconds"}
+
+
+def test_a_worker_that_knows_nothing_of_workers_elsewhere_tells_nothing_of_them():
+    """One of an older version, during an update."""
+    old = snapshot(jobs={**jobs()})
+    del old["claims"], old["jobs"]["elsewhere"]
+    assert not [name for name in samples_of(old) if name[0].startswith("elsewhere")]
+    none = snapshot(claims=claims(waiting=[]), jobs=jobs(elsewhere=elsewhere(oldest={"x": 205.0})))
+    assert samples_of(none)["elsewhere_jobs_oldest_seconds", "0000000a", "scans"] == 0.0
+
+
 def test_a_queue_is_served_by_a_worker_that_runs_its_jobs():
     """Not by one that only submits some, nor by one for other queues."""
     off = snapshot("0000000a", jobs=jobs(claims=False))
@@ -191,6 +264,7 @@ def test_the_oldest_job_is_never_younger_than_nothing():
 
 def test_the_text_is_openmetrics_too():
     """Its parser is strict: names of counters, buckets that add up, no name twice."""
-    text = text_of(snapshot("0000000a"), snapshot("0000000b"), generate=generate_openmetrics)
+    both = snapshot("0000000a"), snapshot("0000000b")
+    text = text_of(*both, generate=generate_openmetrics, relay=RELAY)
     found = list(parse_openmetrics(text))
     assert len(found) == len(list(families([])))

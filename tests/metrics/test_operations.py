@@ -1,5 +1,6 @@
 """Dashboard and alert rules: whatever they name is exported, and the alerts fire."""
 
+from .snapshots import RELAY
 from .snapshots import snapshot
 from collective.wsgifutures.metrics.families import families
 from pathlib import Path
@@ -23,7 +24,7 @@ ADDED = {"instance", "job"}
 
 def exported():
     """Return the names of all samples, each with the names of its labels."""
-    samples = [sample for family in families([snapshot()]) for sample in family.samples]
+    samples = [sample for family in families([snapshot()], RELAY) for sample in family.samples]
     return {one.name: set(one.labels) for one in samples}
 
 
@@ -48,8 +49,8 @@ def selectors(query):
 
 def test_there_are_queries_to_check():
     """A walk that finds nothing would pass everything below."""
-    assert len(ALERTS) == 15
-    assert len(dashboard_queries()) > 45
+    assert len(ALERTS) == 20
+    assert len(dashboard_queries()) > 60
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
@@ -111,5 +112,5 @@ def test_alerts_fire_when_they_should_and_not_else():
 @pytest.mark.monitoring
 def test_what_is_exported_keeps_prometheus_conventions():
     """Names, units, help."""
-    text = generate_latest(SimpleNamespace(collect=lambda: families([snapshot()]))).decode()
+    text = generate_latest(SimpleNamespace(collect=lambda: families([snapshot()], RELAY))).decode()
     promtool("check", "metrics", input=text)

@@ -1,5 +1,6 @@
 """What workers have left on the board, as if they ran."""
 
+from collections import Counter
 from collective.wsgifutures.status.board import Board
 
 import itertools
@@ -90,6 +91,36 @@ def jobs(**changes):
         "run_buckets": {"+Inf": 40},
     }
     return {**told, **changes}
+
+
+def lease(id, **changes):
+    """Return a job that a worker elsewhere has."""
+    told = {
+        "id": id,
+        "task": "acme.scan",
+        "label": "Read a scan",
+        "queue": "scans",
+        "user": "walter",
+        "site": "/plone",
+        "worker": "w" * 43,
+        "since": time.time() - 65,
+        "lease": time.time() + 100.5,
+        "progress": 0.4,
+    }
+    return {**told, **changes}
+
+
+def elsewhere(*leases, **changes):
+    """Return what a runner sees of jobs for workers elsewhere."""
+    running = Counter(one["queue"] for one in leases)
+    told = {"waiting": {}, "oldest": {}, "running": dict(running), "jobs": list(leases)}
+    return {**told, **changes}
+
+
+def claims(*waiting, site="/plone"):
+    """Return which claims wait in a worker: pairs of queue and number."""
+    lines = [{"site": site, "queue": queue, "claims": number} for queue, number in waiting]
+    return {"waiting": lines, "totals": {}}
 
 
 def snapshot(worker, *holds, **changes):

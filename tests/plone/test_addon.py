@@ -138,7 +138,8 @@ def make_old(portal):
     registry = getUtility(IRegistry, context=portal)
     for name in [name for name in registry.records if name.startswith("wsgifutures.")]:
         del registry.records[name]
-    portal.portal_controlpanel.unregisterConfiglet("wsgifutures")
+    for name in ("wsgifutures", "wsgifutures-workers"):
+        portal.portal_controlpanel.unregisterConfiglet(name)
     portal.portal_actions.user.manage_delObjects(["wsgifutures-my-jobs"])
     for folder in (portal.acl_users, portal.aq_parent.acl_users):
         folder._delObject(ID)
@@ -161,7 +162,7 @@ def test_the_add_on_when_upgraded_has_what_a_new_one_has(panel, site):
     form.getControl(name="form.submitted").click()
     site.sync()
     assert kept(site.portal) == new
-    assert new["installed"] == ("1003",)
+    assert new["installed"] == ("1004",)
 
 
 def test_the_upgrade_when_run_again_keeps_what_was_set(site):

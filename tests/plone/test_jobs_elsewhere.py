@@ -257,23 +257,30 @@ def test_what_waits_and_runs_elsewhere_is_counted_once_by_each_runner(site, page
     submit(site, export.using(queue="ocr"), page, "x")
     runner = HandRunner(most=0, **options)
     report = runner.go()
-    assert report["waiting"] == {"ocr": 3}
-    assert report["oldest"] == {"ocr": first.due}
-    assert (report["elsewhere"], report["without_worker"]) == (0, ["ocr"])
+    assert report["waiting"] == {"ocr": 1}
+    assert report["elsewhere"] == {
+        **{"waiting": {"ocr": 2}, "oldest": {"ocr": first.due}, "running": {}, "jobs": []},
+    }
     claim(site, first)
     report = runner.go()
-    assert report["waiting"] == {"ocr": 2}
-    assert (report["elsewhere"], report["without_worker"]) == (1, [])
+    assert report["waiting"] == {"ocr": 1}
+    assert report["elsewhere"]["waiting"] == report["elsewhere"]["running"] == {"ocr": 1}
 
 
 def test_a_queue_that_no_worker_serves_is_told(site, page):
-    """Though a runner serves all queues."""
+    """Though a runner serves all queues. A worker that waits for its jobs serves it."""
     submit(site, ocr, page)
-    report = HandRunner(most=0).go()
-    assert overview._unserved([report]) == ["ocr"]
-    assert overview._unserved([{**report, "without_worker": []}]) == []
-    del report["without_worker"]  # of a worker with an older version
-    assert overview._unserved([report]) == []
+    jobs = HandRunner(most=0).go()
+    claims = {"waiting": [{"site": "/plone", "queue": "ocr", "claims": 1}], "totals": {}}
+
+    def unserved(**parts):
+        return overview._elsewhere([parts], time.time(), "/")["unserved"]
+
+    assert unserved(jobs=jobs) == ["ocr"]
+    assert unserved(jobs=jobs, claims=claims) == []
+    assert overview._unserved([jobs]) == []
+    del jobs["elsewhere"]  # of a worker with an older version
+    assert unserved(jobs=jobs) == []
 
 
 def test_the_audit_says_if_nobody_does_what_waits_for_workers(site, page):

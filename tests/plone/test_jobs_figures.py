@@ -3,10 +3,18 @@
 from collective.wsgifutures.jobs import desk
 from collective.wsgifutures.jobs import joint
 from collective.wsgifutures.jobs.by_hand import _find_database
+from collective.wsgifutures.jobs.counts import counts
+from collective.wsgifutures.jobs.counts import KINDS
 from collective.wsgifutures.jobs.current import current_job
 from collective.wsgifutures.jobs.errors import Retry
 from collective.wsgifutures.jobs.figures import Figures
-from collective.wsgifutures.jobs.figures import Others
+from collective.wsgifutures.jobs.figures import Lines
+from collective.wsgifutures.jobs.leases import claim_elsewhere
+from collective.wsgifutures.jobs.leases import complete
+from collective.wsgifutures.jobs.leases import fail as fail_elsewhere
+from collective.wsgifutures.jobs.leases import LEASE
+from collective.wsgifutures.jobs.leases import release
+from collective.wsgifutures.jobs.leases import rescue
 from collective.wsgifutures.jobs.records import JobState
 from collective.wsgifutures.jobs.store import find_store
 from collective.wsgifutures.jobs.tasks import task
@@ -58,6 +66,9 @@ def conflict(context, text):
 @task(queue="slow")
 def rest(context, text):
     pass
+
+
+scan = task(name="tests.scan", title="Scan", queue="scans", elsewhere=True)
 
 
 @task
@@ -133,8 +144,8 @@ def test_report_when_there_never_was_a_job_has_its_whole_form(make):
     )
     assert report == {
         **{"claims": True, "queues": [], "most": 1, "running": 0, "jobs": [], "waiting": {}},
-        **{"elsewhere": 0, "without_worker": []},
         **{"oldest": {}, "dead": 0, "totals": nothing, "recent": nothing},
+        "elsewhere": {"waiting": {}, "oldest": {}, "running": {}, "jobs": []},
         **{"delay_seconds": 0.0, "run_seconds": 0.0},
     }
 
@@ -219,17 +230,67 @@ def test_what_waits_in_queues_of_others_is_counted_too(make, page, options):
 
 def test_a_runner_of_all_queues_counts_no_job_twice(make, page):
     """It has none that is another's."""
-    others, all = Others(True), Others(False)
     submit(page, rest, 3)
     assert make(most=0).go()["waiting"] == {"slow": 3}
-    for one in (others, all):
-        one.read(find_store(page._p_jar))
-    assert (others.count(), all.count()) == ({}, {"slow": 3})
+
+
+def test_jobs_for_workers_elsewhere_are_counted_apart(make, page, site):
+    """Those that wait, and those that run, with whose they are and how long their leases last."""
+    for options in ({}, {"claims": False}):
+        runs, waits = (submit(page, scan) for _ in range(2))
+        store, now = find_store(site.portal._p_jar), time.time()
+        claim_elsewhere(store, runs, "w" * 43, "key", now)
+        transaction.commit()
+        report = make(**options).go()
+        assert (report["waiting"], report["oldest"], report["running"]) == ({}, {}, 0)
+        told = report["elsewhere"]
+        assert (told["waiting"], told["oldest"]) == ({"scans": 1}, {"scans": waits.due})
+        assert told["running"] == {"scans": 1}
+        (job,) = told["jobs"]
+        assert job.pop("since") == pytest.approx(now, abs=0.1)
+        assert job.pop("lease") == pytest.approx(now + LEASE, abs=0.1)
+        assert job == {
+            **{"id": runs.id, "task": "tests.scan", "label": "Scan", "queue": "scans"},
+            **{"user": "test_user_1_", "site": "/plone", "worker": "w" * 43, "progress": 0.0},
+        }
+        assert SECRET not in json.dumps(report)
+        for job in (waits, runs):
+            job.cancel(time.time())
+        transaction.commit()
+
+
+def test_what_workers_elsewhere_do_is_counted_when_it_is_committed(page, site):
+    """Each under its own name, once; what is aborted is not."""
+    before = dict(counts)
+
+    def run():
+        job = submit(page, scan)
+        store = find_store(site.portal._p_jar)
+        claim = claim_elsewhere(store, job, "w", "", time.time())
+        return store, job, claim.generation
+
+    store, job, number = run()
+    complete(store, job, number, None, time.time())
+    complete(store, job, number, None, time.time())  # said again
+    transaction.commit()
+    store, job, number = run()
+    fail_elsewhere(store, job, number, "no", time.time())
+    transaction.commit()
+    store, job, number = run()
+    release(store, job, number, time.time())
+    transaction.commit()
+    store, job, _ = run()
+    rescue(store, job, time.time())
+    transaction.commit()
+    run()
+    transaction.abort()
+    new = {what: counts[what] - before[what] for what in KINDS}
+    assert new == {"claimed": 4, "done": 1, "failed": 1, "released": 1, "lost": 1}
 
 
 def test_finding_the_first_of_many_that_waits_takes_few_looks(page):
     """Each look may ask a database."""
-    others = Others(False)
+    others = Lines()
     for due in range(1000):
         others._by_queue.setdefault("a", []).append((due, 0, b""))
     looks = []

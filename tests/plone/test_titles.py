@@ -48,6 +48,8 @@ def test_page_of_the_site_has_the_title_that_it_had(title):
         ("@@futures-cancel", {"worker": "000000a1", "hold": "7"}, "Cancel this response?"),
         ("@@futures-cancel", {}, "This response is no longer held"),
         (PANEL, {}, "Held responses"),
+        ("@@wsgifutures-workers", {}, "Workers elsewhere"),
+        ("@@wsgifutures-workers-act", {"what": "rotate:"}, "Change the key now?"),
     ],
 )
 def test_page_of_ours_has_a_title_of_its_own(title, path, query, expected):

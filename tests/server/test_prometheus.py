@@ -92,10 +92,11 @@ def dashboard_queries():
 
 
 def let_a_job_wait(server):
-    """Submit a job that is due, in a queue that is paused."""
+    """Submit a job that is due, in a queue that is paused, and one for workers elsewhere."""
     pause = {"queue": "default", "on": "on"}
     server.post("@@load-jobs-pause", data=pause).raise_for_status()
-    server.post("@@load-jobs-submit", data={"task": "nothing"}).raise_for_status()
+    for task in ("nothing", "scan"):
+        server.post("@@load-jobs-submit", data={"task": task}).raise_for_status()
 
 
 def test_prometheus_scrapes_a_server_and_answers_each_query(watched, text):
@@ -110,12 +111,15 @@ def test_prometheus_scrapes_a_server_and_answers_each_query(watched, text):
     wait_until(lambda: sum(prometheus.query("wsgifutures_upstream_calls_total")) >= 2)
     wait_until(lambda: prometheus.query("sum(rate(wsgifutures_held_seconds_count[1m])) > 0"))
     wait_until(lambda: prometheus.query("wsgifutures_jobs_oldest_seconds > 0"))
+    wait_until(lambda: prometheus.query("wsgifutures_elsewhere_jobs_oldest_seconds > 0"))
     empty = [query for query in dashboard_queries() if not prometheus.query(query)]
-    # What was never counted has no share; a breaker that is closed is told.
-    assert all("cache" in query or " / " in query for query in empty), empty
+    # What was never counted has no share; a breaker that is closed is told. There is no relay.
+    unknown = ("cache", " / ", "relay_up", "relay_trouble", "relay_depth", "relay_sign")
+    unknown = (*unknown, "relay_hints", "relay_messages")
+    assert all(any(name in query for name in unknown) for query in empty), empty
     rules = requests.get(f"{prometheus.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
     assert {one["health"] for group in rules for one in group["rules"]} <= {"ok", "unknown"}
-    assert len(rules[0]["rules"]) == 15
+    assert len(rules[0]["rules"]) == 20
 
 
 def test_user_of_the_scraper_sees_the_metrics_and_manages_nothing(watched):

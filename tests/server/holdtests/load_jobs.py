@@ -79,9 +79,9 @@ def hold(context, number):
 
 
 #: Done by whoever claims it, without Plone.
-elsewhere = task(name="load.elsewhere", queue="elsewhere", elsewhere=True, attempts=100)
+scan = task(name="holdtests.scan", queue="scans", elsewhere=True, attempts=100)
 
-TASKS = {"note": note, "nothing": nothing, "hold": hold, "elsewhere": elsewhere}
+TASKS = {"note": note, "nothing": nothing, "hold": hold, "scan": scan}
 
 
 class Change(View):

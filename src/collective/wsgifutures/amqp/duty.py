@@ -9,6 +9,7 @@ clock of whoever looks on; at once after a stop, or if the process is gone from 
 Live status and metrics read the record with ``sign_of``.
 """
 
+from ..jobs.neighbours import find_place
 from ..jobs.neighbours import is_gone
 from ..jobs.store import main_connection
 from persistent import Persistent
@@ -41,11 +42,15 @@ def sign_of(connection: Any) -> dict[str, Any] | None:
     """Return what the relay of a database told last; None if there never was one.
 
     ``at`` is when that was, in seconds since the epoch: a relay without work is silent.
+    ``has_ended`` is whether the relay is known to have ended: it said so, or its process is gone
+    from this machine.
     """
     duty = main_connection(connection).root().get(ROOT)
     if duty is None:
         return None
-    return {"relay": duty.relay, "process": duty.place[1], **(duty.told or {})}
+    has_ended = not duty.relay or is_gone(duty.place, find_place())
+    told = {"relay": duty.relay, "process": duty.place[1], "has_ended": has_ended}
+    return {**told, **(duty.told or {})}
 
 
 class Watch:

@@ -11,6 +11,7 @@ each reads what the other one writes, and the database lets only one of them be 
 """
 
 from . import desk
+from .counts import count
 from .errors import AttemptTimeout
 from .errors import FailedElsewhere
 from .errors import GivenUpElsewhere
@@ -81,6 +82,7 @@ def claim_elsewhere(
     claim = desk.claim(store, job, worker, names, now)
     job.side.lease = _end(job, now)
     _leases(store)[job.id] = tuple(Lease(job, claim.generation, worker, key))
+    count("claimed", job)
     return claim
 
 
@@ -186,6 +188,7 @@ def complete(
     job.check(claim)
     job.finish(claim, pack_result(job.wanted.task, result), now)
     job.said = "complete"
+    count("done", job)
     return hand_over(store, job, result, files or {}, now)
 
 
@@ -219,6 +222,7 @@ def fail(
     job.check(Claim(job.id, b"", generation))
     desk.settle(store, job, _error(error, retry_after, is_hopeless), now)
     job.said = "fail"
+    count("failed", job)
 
 
 def _error(text: str, retry_after: float | None, is_hopeless: bool) -> Exception:
@@ -238,6 +242,7 @@ def release(store: Store, job: Job, generation: int, now: float) -> None:
     job.check(Claim(job.id, b"", generation))
     desk.let_go(store, job, now)
     job.said = "release"
+    count("released", job)
 
 
 def _has_said(job: Job, generation: int, what: str) -> bool:
@@ -256,6 +261,7 @@ def expired(store: Store, now: float) -> list[Job]:
 def rescue(store: Store, job: Job, now: float) -> None:
     """Let a job wait again whose lease is over; it is dead if that happened too often."""
     _read_current(job.side)  # a heartbeat meanwhile is a conflict
+    count("lost", job)
     wanted = job.wanted
     if now >= job.since + wanted.timeout:
         desk.settle(store, job, AttemptTimeout(wanted.task, wanted.timeout), now)

@@ -12,9 +12,12 @@ from ..status.overview import serves
 from ..status.snapshot import NUMBERS
 from ..upstreams.figures import FIGURES
 from ..wsgi.limits import LIMITS
+from .elsewhere import of_elsewhere
+from .elsewhere import of_relay
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from itertools import groupby
 from operator import itemgetter
 from prometheus_client.core import CounterMetricFamily
@@ -124,8 +127,15 @@ OF_QUEUE = {
 }
 
 
-def families(snapshots: Iterable[Snapshot]) -> Iterator[Metric]:
-    """Yield the metrics of all workers that the *snapshots* are of."""
+def families(
+    snapshots: Iterable[Snapshot], relay: Mapping[str, Any] | None = None
+) -> Iterator[Metric]:
+    """Yield the metrics of all workers that the *snapshots* are of.
+
+    Args:
+        snapshots: Those of the board.
+        relay: What the relay of the database told last; None: it has none.
+    """
     snapshots = list(snapshots)
     yield from _of_each(OF_WORKER, ["worker"], [([one["worker"]], one) for one in snapshots])
     yield _refused(snapshots)
@@ -138,6 +148,8 @@ def families(snapshots: Iterable[Snapshot]) -> Iterator[Metric]:
     yield from _of_each(OF_UPSTREAM, ["worker", "upstream"], upstreams)
     yield _attempts(upstreams)
     yield from _of_runners([one for one in snapshots if one.get("jobs")])
+    yield from of_elsewhere(snapshots)
+    yield from of_relay(relay)
 
 
 def _of_each(

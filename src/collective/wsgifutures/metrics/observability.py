@@ -4,6 +4,7 @@ That view is public, unless ``PLONE_OBSERVABILITY_METRICS_ALLOWLIST`` names the 
 see it. So a metric contains only what everybody may know.
 """
 
+from ..amqp.duty import sign_of
 from ..status.board import board_of
 from ..wsgi.visit import SETTINGS
 from .families import families
@@ -31,7 +32,8 @@ class WorkerMetrics:
     def collect(self) -> Iterator[Metric]:
         """Yield each sample of each metric."""
         board = board_of(getRequest().environ.get(SETTINGS))
-        for family in families(board.read()) if board else ():
+        relay = sign_of(self.context._p_jar)
+        for family in families(board.read(), relay) if board else ():
             for sample in family.samples:
                 yield Metric(
                     name=sample.name,

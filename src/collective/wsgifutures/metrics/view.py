@@ -1,5 +1,6 @@
 """``@@futures-metrics``: the view that Prometheus scrapes, for users who may see the status."""
 
+from ..amqp.duty import sign_of
 from ..status.board import Board
 from ..status.board import board_of
 from ..status.board import FolderRefused
@@ -23,7 +24,8 @@ class Metrics(BrowserView):  # type: ignore[misc]
             return "No metrics are available: this process has no folder for them (status_folder)."
         encode, content_type = choose_encoder(self.request.getHeader("Accept", ""))
         response.setHeader("Content-Type", content_type)
-        return encode(SimpleNamespace(collect=lambda: families(board.read())))
+        relay = sign_of(self.context._p_jar)
+        return encode(SimpleNamespace(collect=lambda: families(board.read(), relay)))
 
     def _board(self) -> Board | None:
         try:

@@ -8,29 +8,31 @@
     POST @workers/<id>/approve     {"queues": ["ocr"]}; again, to change them
     POST @workers/<id>/withdraw    it may do nothing any more
     POST @workers/<id>/forget      it may introduce itself again
+    POST @workers/keys/rotate      {"forget": false}; true: no token of before is good any more
 
 Every POST has to say that it sends JSON, so that no page of another site can let an
 administrator's browser send it.
 """
 
 from ..browser.times import iso
+from ..jobs.records import Job
 from ..keys.public import read_jwk
 from ..keys.public import thumbprint
 from ..keys.tokens import read_key_id
 from ..keys.tokens import TokenRefused
+from ..workers import acts
 from ..workers.assertions import ASSERTION
 from ..workers.assertions import audiences
 from ..workers.assertions import check_assertion
 from ..workers.events import TokenDenied
+from ..workers.held import jobs_by_worker
 from ..workers.registry import approve
 from ..workers.registry import check_label
 from ..workers.registry import check_queues
 from ..workers.registry import find_worker
-from ..workers.registry import forget
 from ..workers.registry import introduce
 from ..workers.registry import MANAGE
 from ..workers.registry import TooManyPending
-from ..workers.registry import withdraw
 from ..workers.registry import Worker
 from ..workers.registry import workers_of
 from ..workers.registry import WorkerState
@@ -38,6 +40,7 @@ from .bodies import BodyRefused
 from .bodies import read_json
 from .signed import Refused
 from .signed import SignedPage
+from functools import cached_property
 from plone import api
 from plone.protect.interfaces import IDisableCSRFProtection
 from typing import Any
@@ -75,7 +78,8 @@ class Workers(SignedPage):
         if self.names:
             return self._describe(self._find(1))
         items = [self._describe(worker) for worker in workers_of(self.site)]
-        return {"@id": self._url, "items": items, "items_total": len(items)}
+        keys = [self._describe_key(key) for key in acts.keys_of(self.site)]
+        return {"@id": self._url, "items": items, "items_total": len(items), "keys": keys}
 
     def post(self) -> Any:
         """Take a new worker, or change one."""
@@ -83,6 +87,8 @@ class Workers(SignedPage):
         if not self.names:
             return self._introduce(self._read())
         self._check_manager()
+        if self.names == ["keys", "rotate"]:
+            return self._rotate(self._read())
         worker = self._find(2)
         if self.names[1] not in acts:
             raise Refused(404, f"A worker can be: {', '.join(acts)}.")
@@ -119,7 +125,7 @@ class Workers(SignedPage):
 
     def _take(self, public: bytes, name: str, queues: tuple[str, ...]) -> Worker:
         try:
-            return introduce(self.site, public, name, queues)
+            return introduce(self.site, public, name, queues, self.address)
         except TooManyPending as error:
             self.request.response.setHeader("Retry-After", str(AGAIN))
             raise Refused(429, str(error)) from None
@@ -135,12 +141,19 @@ class Workers(SignedPage):
         return self._describe(worker)
 
     def _withdraw(self, worker: Worker, body: dict[str, Any]) -> dict[str, Any]:
-        withdraw(self.site, worker, _me())
+        acts.withdraw(self.site, worker, _me())
         return self._describe(worker)
 
     def _forget(self, worker: Worker, body: dict[str, Any]) -> None:
-        forget(self.site, worker, _me())
+        acts.forget(self.site, worker, _me())
         self.request.response.setStatus(204)
+
+    def _rotate(self, body: dict[str, Any]) -> dict[str, Any]:
+        forget = body.get("forget", False)
+        if not isinstance(forget, bool):
+            raise Refused(400, "forget is neither true nor false.")
+        acts.rotate(self.site, _me(), forget=forget)
+        return {"keys": [self._describe_key(key) for key in acts.keys_of(self.site)]}
 
     # What they share
 
@@ -176,8 +189,20 @@ class Workers(SignedPage):
             "introduced": iso(worker.introduced),
             "since": iso(worker.since),
             "by": worker.by or None,
+            "address": worker.address or None,
             "seen": None if worker.seen is None else iso(worker.seen),
+            "skew": worker.skew,
+            "running": [job.id for job in self._running.get(worker.id, ())],
         }
+
+    @cached_property
+    def _running(self) -> dict[str, list[Job]]:
+        return jobs_by_worker(self.site)
+
+    def _describe_key(self, key: acts.ShownKey) -> dict[str, Any]:
+        times = {"made": key.made, "ended": key.ended, "rotates": key.rotates}
+        told = {name: None if at is None else iso(at) for name, at in times.items()}
+        return {"id": key.id, "fingerprint": key.fingerprint, **told}
 
     @property
     def _url(self) -> str:

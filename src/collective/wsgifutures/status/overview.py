@@ -50,6 +50,7 @@ def of(snapshots: Sequence[Snapshot], now: float, site: str = "/") -> dict[str, 
         "last": _last(fresh, site),
         "history": _history(fresh, now),
         "jobs": _jobs(fresh, now, site),
+        "elsewhere": _elsewhere(fresh, now, site),
     }
 
 
@@ -121,6 +122,44 @@ def _jobs(fresh: Iterable[Snapshot], now: float, site: str) -> dict[str, Any]:
     }
 
 
+def _elsewhere(fresh: Iterable[Snapshot], now: float, site: str) -> dict[str, Any]:
+    """Return what is known of jobs for workers elsewhere, and of claims that wait.
+
+    All runners see the same jobs, and each process has claims of its own.
+    """
+    found = list(fresh)
+    seen = [one["jobs"]["elsewhere"] for one in found if "elsewhere" in one.get("jobs", {})]
+    parts = [one["claims"] for one in found if "claims" in one]
+    listed = {job["id"]: job for jobs in seen for job in jobs["jobs"]}.values()
+    visible = [_running(job, now) for job in listed if is_below(job["site"], site)]
+    running = _merge(max, (jobs["running"] for jobs in seen))
+    oldest = _merge(min, (jobs["oldest"] for jobs in seen))
+    claims = claims_by_queue(line for part in parts for line in part["waiting"])
+    return {
+        "jobs": sorted(visible, key=_since),
+        "more_jobs": max(0, sum(running.values()) - len(visible)),
+        "running": running,
+        "waiting": _merge(max, (jobs["waiting"] for jobs in seen)),
+        "oldest": {queue: max(0.0, now - due) for queue, due in oldest.items()},
+        "claims": claims,
+        "unserved": [queue for queue in oldest if queue not in claims and queue not in running],
+        "totals": _sum(part["totals"] for part in parts),
+    }
+
+
+def _running(job: Mapping[str, Any], now: float) -> dict[str, Any]:
+    left = max(0.0, job["lease"] - now)
+    return {**job, "age": max(0.0, now - job["since"]), "lease_left": left}
+
+
+def claims_by_queue(lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many claims wait in each queue, of all sites."""
+    found: Counter[str] = Counter()
+    for line in lines:
+        found[line["queue"]] += line["claims"]
+    return dict(found)
+
+
 def _since(job: Mapping[str, Any]) -> float:
     return float(job["since"])
 
@@ -135,10 +174,9 @@ def _merge(choose: Callable[..., Any], each: Iterable[Mapping[str, Any]]) -> dic
 
 
 def _unserved(runners: list[Mapping[str, Any]]) -> list[str]:
-    """Return the queues that wait, and that no runner of this host or worker elsewhere serves."""
+    """Return the queues that wait, and that no runner of this host serves."""
     queues = {queue for jobs in runners for queue in jobs["waiting"]}
-    unserved = {q for q in queues if not any(serves(jobs, q) for jobs in runners)}
-    return sorted(unserved.union(*(jobs.get("without_worker", ()) for jobs in runners)))
+    return sorted(q for q in queues if not any(serves(jobs, q) for jobs in runners))
 
 
 def serves(jobs: Mapping[str, Any], queue: str) -> bool:

@@ -46,6 +46,15 @@ class WorkerForgotten(WorkerEvent):
 
 
 @dataclass(frozen=True)
+class KeyRotated:
+    """Somebody let a new key sign the tokens of a site."""
+
+    site: str  #: the path of the site
+    by: str  #: the id of the user who did it
+    ends_all: bool  #: whether all tokens before have ended
+
+
+@dataclass(frozen=True)
 class TokenIssued:
     """A token was given to somebody."""
 

@@ -104,7 +104,6 @@ def client_credentials(question: Question) -> Issued:
     if form.get("scope", SCOPE) != SCOPE:
         raise GrantRefused("invalid_scope", f"The only scope is {SCOPE}.")
     worker = authenticate(question, form["client_assertion"])
-    worker.is_seen(question.now)
     claims = {"sub": worker.id, "client_id": worker.id, "scope": SCOPE}
     jti, token = mint_with_id(question.place, ACCESS, claims, LIFETIME)
     answer = {"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME}
@@ -134,6 +133,7 @@ def authenticate(question: Question, assertion: str) -> Worker:
         words = f"The worker is {worker.state.value}: an administrator has to approve it."
         raise GrantRefused("invalid_client", words, subject=worker.id)
     _use_up(question, worker, claims)
+    worker.is_seen(question.now, claims["iat"] - question.now)
     return worker
 
 

@@ -1,9 +1,12 @@
 """Gives each worker of this process the line in which workers elsewhere wait."""
 
+from ..jobs.counts import counts
 from ..wsgi.joints import join
 from ..wsgi.joints import Joint
 from ..wsgi.worker import Worker
 from .waiting import NAME
+from .waiting import split_line
+from .waiting import Waiters
 from .waiting import waiters_in
 from typing import Any
 
@@ -17,11 +20,23 @@ class WorkersJoint(Joint):
 
     def __init__(self, database: Any) -> None:
         self._database = database
+        self._waiters: Waiters | None = None
 
     def worker_starts(self, worker: Worker) -> None:
         """Let its requests stand in the line."""
         limits = dict(worker.settings.job_limits)
-        worker.executors.by_name[NAME] = waiters_in(self._database, limits)
+        self._waiters = waiters_in(self._database, limits)
+        worker.executors.by_name[NAME] = self._waiters
+
+    def report(self) -> dict[str, Any]:
+        """Return which claims wait in this process, and what workers elsewhere did here."""
+        claims = {} if self._waiters is None else self._waiters.claims()
+        waiting = [_describe(*split_line(line), claims[line]) for line in sorted(claims)]
+        return {"claims": {"waiting": waiting, "totals": dict(counts)}}
+
+
+def _describe(uid: str, site: str, queue: str, number: int) -> dict[str, Any]:
+    return {"site": site, "queue": queue, "claims": number}
 
 
 def zope_has_started(event: Any) -> None:

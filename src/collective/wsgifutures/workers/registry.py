@@ -46,6 +46,9 @@ FORGET_AFTER = 86400.0
 #: Seconds between two notes of when a worker was last seen.
 SEEN_EVERY = 3600.0
 
+#: Seconds by which a worker's clock has to change to be noted anew.
+SKEW_WORTH = 5.0
+
 #: The most queues of one worker, and the longest name of a queue or a worker.
 MOST_QUEUES = 50
 LONGEST_NAME = 100
@@ -79,6 +82,9 @@ class Worker(Persistent):  # type: ignore[misc]
         now: In seconds since the epoch.
     """
 
+    address = ""  #: where it introduced itself from, as Zope knows it; empty: not known
+    skew: float | None = None  #: by how many seconds its clock is ahead, when it last got a token
+
     def __init__(self, public: bytes, name: str, queues_wanted: tuple[str, ...], now: float):
         self.id = thumbprint(public)
         self.public = public
@@ -109,10 +115,14 @@ class Worker(Persistent):  # type: ignore[misc]
         """Let it do nothing any more."""
         self.state, self.by, self.since = WorkerState.WITHDRAWN, by, now
 
-    def is_seen(self, now: float) -> None:
-        """Note that it was seen; at most once an hour."""
-        if self.seen is None or now - self.seen >= SEEN_EVERY:
-            self.seen = now
+    def is_seen(self, now: float, skew: float = 0.0) -> None:
+        """Note that it was seen, with its clock ahead by *skew* seconds; at most once an hour.
+
+        A clock that was changed is noted at once.
+        """
+        is_due = self.seen is None or now - self.seen >= SEEN_EVERY
+        if is_due or self.skew is None or abs(skew - self.skew) >= SKEW_WORTH:
+            self.seen, self.skew = now, skew
 
 
 class Workers(Persistent):  # type: ignore[misc]
@@ -174,7 +184,9 @@ def find_worker(site: Any, id: str) -> Worker | None:
     return None if found is None else found.find(id, time.time())
 
 
-def introduce(site: Any, public: bytes, name: str, queues: tuple[str, ...]) -> Worker:
+def introduce(
+    site: Any, public: bytes, name: str, queues: tuple[str, ...], address: str = ""
+) -> Worker:
     """Return the worker with that public key, a new one that is pending if there is none.
 
     A worker that is known is returned as it is: nothing of it changes.
@@ -187,6 +199,7 @@ def introduce(site: Any, public: bytes, name: str, queues: tuple[str, ...]) -> W
     if found is not None:
         return found
     worker = Worker(public, name, queues, now)
+    worker.address = address
     make_workers(place).add(worker, now)
     logger.info("A worker waits to be approved: %s (%s).", worker.id, name)
     notify(WorkerIntroduced(place.path, worker.id, "", name))

@@ -28,6 +28,7 @@ from ..kernel.futures import Future
 from ..kernel.passes import holding_pass
 from ..kernel.passes import Pass
 from ..kernel.runtime import current as current_runtime
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -61,6 +62,12 @@ SHARES = 4
 def line_of(uid: str, path: str, queue: str) -> str:
     """Return the name of the line of a *queue* in the site of that UID and path."""
     return f"{uid} {path} {queue}"
+
+
+def split_line(line: str) -> tuple[str, str, str]:
+    """Return the UID and the path of the site, and the queue, of the line of that name."""
+    uid, path, queue = line.split(" ", 2)
+    return uid, path, queue
 
 
 def may_wait() -> bool:
@@ -128,6 +135,11 @@ class Waiters:
     def __len__(self) -> int:
         """Return how many claims wait."""
         return len(self._line)
+
+    def claims(self) -> Counter[str]:
+        """Return how many claims wait in each line; one may stand in several."""
+        with self._lock:
+            return Counter(line for standing in self._line for line in standing.lines)
 
     # The line
 

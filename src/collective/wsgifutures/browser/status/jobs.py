@@ -5,6 +5,7 @@ from ...jobs.records import Job
 from ..times import local
 from . import words
 from .asking import Asking
+from .elsewhere import Elsewhere
 from .handling import FOR_EACH
 from .handling import Handling
 from .handling import POSSIBLE
@@ -77,12 +78,18 @@ class JobsParts(JobsView, Parts):
     """The parts of the tab that change."""
 
     parts = ViewPageTemplateFile("jobs.pt")
+    elsewhere_parts = ViewPageTemplateFile("elsewhere.pt")
 
     @property
     def jobs(self) -> dict[str, Any]:
         """What the runners of all workers do."""
         found: dict[str, Any] = self.overview["jobs"]
         return found
+
+    @cached_property
+    def elsewhere(self) -> Elsewhere:
+        """Workers elsewhere, and the relay."""
+        return Elsewhere(self.context, self.overview["elsewhere"])
 
     @property
     def tiles(self) -> list[Tile]:
@@ -97,7 +104,7 @@ class JobsParts(JobsView, Parts):
                 may_warn=False,
             ),
             Tile(
-                *("jobs-waiting", "hourglass-split", _("Waiting"), sum(jobs["waiting"].values())),
+                *("jobs-waiting", "hourglass-split", _("Waiting"), self._waiting),
                 *(None, self._oldest),
                 may_warn=False,
             ),
@@ -113,10 +120,16 @@ class JobsParts(JobsView, Parts):
         ]
 
     @property
+    def _waiting(self) -> int:
+        here: dict[str, int] = self.jobs["waiting"]
+        return sum(here.values()) + sum(self.elsewhere.waiting.values())
+
+    @property
     def _oldest(self) -> Any:
-        if not self.jobs["oldest"]:
+        ages = [*self.jobs["oldest"].values(), *self.elsewhere.oldest.values()]
+        if not ages:
             return _("nothing is due")
-        seconds = max(self.jobs["oldest"].values())
+        seconds = max(ages)
         return _("the oldest for ${time}", mapping={"time": words.age(seconds)})
 
     @cached_property

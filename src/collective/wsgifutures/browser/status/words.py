@@ -2,6 +2,8 @@
 
 from ...interfaces import _
 from ...jobs.records import JobState
+from ...workers.registry import SEEN_EVERY
+from typing import Any
 
 #: The icon, the colour and the words for each state of a breaker. The words stand on the page,
 #: since not everybody can tell the colours apart.
@@ -72,3 +74,18 @@ def age(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+#: Seconds after a note that a worker was seen in which another one may not be due.
+RECENTLY = SEEN_EVERY + 600.0
+
+
+def seen(at: float | None, is_busy: bool, now: float) -> Any:
+    """Return in words when a worker was last seen, which is noted once an hour."""
+    if is_busy:
+        return _("now: it has a job")
+    if at is None:
+        return _("never")
+    if now - at < RECENTLY:
+        return _("in the last hour")
+    return _("${time} ago", mapping={"time": age(now - at)})
