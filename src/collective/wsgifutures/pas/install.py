@@ -21,7 +21,7 @@ _INTERFACES = ["IExtractionPlugin", "IAuthenticationPlugin"]
 
 def add_plugins(tool: Any) -> None:
     """Add the plugin to each user folder that lets people into the site, and has none."""
-    for folder in _folders_above(api.portal.get()):
+    for folder in folders_above(api.portal.get()):
         if ID not in folder:
             folder._setObject(ID, TokenPlugin())
             folder[ID].manage_activateInterfaces(_INTERFACES)
@@ -30,14 +30,14 @@ def add_plugins(tool: Any) -> None:
 def remove_plugins(tool: Any) -> None:
     """Remove the plugin from the site's user folder, and from those that no other site needs."""
     portal = api.portal.get()
-    for folder in _folders_above(portal):
+    for folder in folders_above(portal):
         others = _sites_in(aq_parent(aq_inner(folder)), portal)
         if ID in folder and not any(ID in site.acl_users for site in others):
             folder._delObject(ID)
 
 
-def _folders_above(site: Any) -> Iterator[Any]:
-    """Yield the user folders of *site* and what contains it."""
+def folders_above(site: Any) -> Iterator[Any]:
+    """Yield the user folders of *site* and what contains it; of None, none."""
     holder = aq_inner(site)
     while holder is not None:
         folder = getattr(holder.aq_explicit, "acl_users", None)
