@@ -186,7 +186,7 @@ class Waiters:
     def claims(self) -> Counter[str]:
         """Return how many claims wait in each line; one may stand in several."""
         with self._lock:
-            return Counter(line for standing in self._line for line in standing.lines)
+            return Counter(line for standing in self._line for line in standing.asked.lines)
 
     # The line
 
