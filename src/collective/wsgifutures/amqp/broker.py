@@ -120,6 +120,13 @@ class Broker:
         return mask(self._url)
 
     @property
+    def server(self) -> str:
+        """What the broker is, and its version, as it says; empty: not known."""
+        transport = None if self._connection is None else self._connection.connection
+        told = getattr(transport, "server_properties", None) or {}
+        return f"{told.get('product', '')} {told.get('version', '')}".strip()
+
+    @property
     def is_connected(self) -> bool:
         """Whether there is a connection, as far as known."""
         return self._connection is not None

@@ -1,9 +1,11 @@
 """Gives each worker of this process the line in which workers elsewhere wait."""
 
 from ..jobs.counts import counts
+from ..wsgi.findings import Finding
 from ..wsgi.joints import join
 from ..wsgi.joints import Joint
 from ..wsgi.worker import Worker
+from .audit import of_workers
 from .waiting import LARGEST
 from .waiting import NAME
 from .waiting import split_line
@@ -33,6 +35,10 @@ class WorkersJoint(Joint):
         limits = dict(worker.settings.job_limits)
         self._waiters = waiters_in(self._database, limits)
         worker.executors.by_name[NAME] = self._waiters
+
+    def findings(self, workers: int) -> list[Finding]:
+        """Return what the audit has to know of keys, clocks and workers elsewhere."""
+        return list(of_workers(self._database))
 
     def report(self) -> dict[str, Any]:
         """Return which claims wait in this process, and what workers elsewhere did here."""
