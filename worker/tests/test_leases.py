@@ -117,7 +117,7 @@ def test_a_result_that_comes_too_late_is_dropped(site, make_worker, caplog):
 
 
 def test_progress_is_told_seldom(site, make_worker, monkeypatch):
-    """The newest, without a wait for the function; not sooner after a claim than the site writes."""
+    """The newest, without a wait for the function; not before the site would write it."""
     monkeypatch.setattr(held, "PROGRESS_SECONDS", 0.5)
     worker = make_worker()
 
