@@ -103,7 +103,7 @@ def test_queues_are_made_to_last(rabbitmq, post, name):
         told = rabbitmq.ctl("list_queues", "name", "type", "durable", "arguments").splitlines()
     (line,) = [line for line in told if line.startswith(f"wsgifutures.{name}\t")]
     assert "\tquorum\ttrue\t" in line
-    for argument in ("x-delivery-limit", '"x-dead-letter-exchange","wsgifutures.dead"'):
+    for argument in ('"x-delivery-limit",500', '"x-dead-letter-exchange","wsgifutures.dead"'):
         assert argument in line
 
 

@@ -1,5 +1,6 @@
 """The token of a claim is good for the job's object, for what the task allows, and nothing else."""
 
+from App.config import getConfiguration
 from bearers import Bearers
 from bearers import change
 from collective.wsgifutures import task
@@ -14,7 +15,9 @@ from plone.subrequest import subrequest
 from Products.Five import BrowserView
 from zope.component import getGlobalSiteManager
 from zope.interface import implementer
+from zope.interface import Interface
 from zope.publisher.interfaces import IPublishTraverse
+from zope.publisher.interfaces.browser import IBrowserRequest
 
 import json
 import pytest
@@ -314,12 +317,16 @@ def test_a_form_says_nothing_of_what_is_published(bearers, token):
     for query in (*FORMS, *CALLS):
         for path in ("folder/other", "@users", "folder/box/@sharing", "folder/box/@history"):
             assert bearers.is_nobodys(path, token, query=query)
+    service = {"_rest_service_id": "GET_application_json_", "_rest_cors_preflight": ""}
+    path = "folder/box/GET_application_json_"
+    assert bearers.is_nobodys(path, token, query=service, accept="text/html")
     assert [bearers.ask("folder/box", token, query=query).status for query in FORMS] == [200] * 5
     assert all(bearers.is_nobodys("folder/box", token, query=query) for query in CALLS)
 
 
-def test_xml_rpc_is_nobodys(bearers, strong):
-    """Also where the task may POST."""
+def test_xml_rpc_is_nobodys(bearers, strong, monkeypatch):
+    """Also where the task may POST, and no method is named."""
+    monkeypatch.setattr(getConfiguration(), "enable_xmlrpc", True, raising=False)
     paths = ("", "folder/box", "folder/box/page", "acl_users")
     names = (b"manage_main", b"getOwner", b"acl_users.getUserNames", b"")
     requests = [
@@ -429,6 +436,22 @@ class Takes(Described):
         )
 
 
+class OfParent(Described):
+    """Is found at one object, and is about another one."""
+
+    def __init__(self, context, request):
+        super().__init__(context.aq_parent, request)
+
+
+class Bare(BrowserView):
+    """Registered without a ``page`` directive: Zope itself looks for what is behind it."""
+
+    __name__ = "bare"
+
+    def __call__(self):
+        return ""
+
+
 class Reads(BrowserView):
     """Publishes something else inside of its own request."""
 
@@ -439,17 +462,22 @@ class Reads(BrowserView):
 
 
 NAMED = task(
-    name="test_pas.named", elsewhere=True, may=["GET", "@@described", "@@takes", "@@reads"]
+    name="test_pas.named",
+    elsewhere=True,
+    may=["GET", "@@described", "@@takes", "@@reads", "@@of-parent", "@@bare"],
 )
 
 
 @pytest.fixture
 def named(bearers):
-    for name, class_ in (("described", Described), ("takes", Takes), ("reads", Reads)):
+    """A token of a task that names views of ours."""
+    classes = {"described": Described, "takes": Takes, "reads": Reads, "of-parent": OfParent}
+    for name, class_ in classes.items():
         bearers.site.zcml(
             f'<browser:page name="{name}" for="*" class="test_pas_scope.{class_.__name__}"'
             ' permission="zope2.View" />'
         )
+    bearers.site.adapter(Bare, (Interface, IBrowserRequest), Interface, "bare")
     return bearers.claim(task=NAMED).token()
 
 
@@ -458,7 +486,8 @@ def test_a_view_that_takes_no_names_is_the_users_alone(bearers, named):
     assert bearers.ask("folder/box/@@described", named).json == {"user": TEST_USER_ID}
     assert bearers.ask("folder/box/page/described", named, accept="text/html").status == 200
     for behind in ("getVocabulary", "@@getVocabulary", "acl_users", "context", "aq_parent", "x"):
-        assert bearers.is_nobodys(f"folder/box/@@described/{behind}", named)
+        for view in ("described", "bare"):
+            assert bearers.is_nobodys(f"folder/box/@@{view}/{behind}", named)
 
 
 def test_a_view_that_takes_names_is_the_users_with_one_object_behind_it(bearers, named):
@@ -482,6 +511,8 @@ def test_a_named_view_of_something_else_is_nobodys(bearers, named):
     for path in ("@@described", "folder/@@described", "folder/other/@@described", "@@reads"):
         assert bearers.is_nobodys(path, named)
     assert bearers.is_nobodys("folder/box/other/@@described", named)
+    assert bearers.is_nobodys("folder/box/page/@@of-parent", named)  # though that is in scope
+    assert bearers.is_nobodys("folder/box/@@of-parent", named)
     assert bearers.is_nobodys("folder/box/acl_users/@@described", named)
     assert bearers.is_nobodys("folder/box/portal_catalog/@@described", named)
 

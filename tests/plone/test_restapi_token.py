@@ -151,6 +151,14 @@ def test_an_assertion_that_another_process_uses_meanwhile_is_refused(site, outsi
     ]
 
 
+def test_a_token_is_committed_though_somebody_is_logged_in(site, outside):
+    """plone.protect does not drop that the assertion was used."""
+    before, assertion = site.commits, outside.sign()
+    assert outside.ask(assertion, user=ADMIN).status == 200
+    assert site.commits == before + 1
+    assert outside.ask(assertion, user=ADMIN).status == 401
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH"])
 def test_a_token_is_asked_for_by_post(site, outside, method):
     """An address would be in logs."""
@@ -303,6 +311,7 @@ def test_keys_are_made_when_the_add_on_is_installed(site):
     assert "collective.wsgifutures.keys" not in site.portal._p_jar.root()
     prepare(site)
     ring = find_ring(place_of(site.portal))
+    assert ring is not None
     install = "profile-collective.wsgifutures:default"
     site.portal.portal_setup.runAllImportStepsFromProfile(install)
     assert find_ring(place_of(site.portal)) is ring

@@ -168,6 +168,7 @@ def test_the_key_has_to_be_the_workers_own(site, outside):
         other.sign(),
         outside.sign(key=other.key),
         other.sign(header={"kid": outside.id}),
+        outside.sign(header={"kid": other.id}),
         outside.sign(iss=other.id),
         outside.sign(aud="https://other.example"),
         outside.sign(exp=now - 100),
@@ -232,6 +233,14 @@ def test_refusals_are_told_to_subscribers_and_the_log(site, outside):
     assert (event.site, event.grant, event.subject) == ("/plone", "introduction", outside.id)
     assert event.reason in site.log.text
     assert make_jwk(outside.public)["x"] not in site.log.text
+
+
+def test_a_worker_may_be_introduced_by_somebody_who_is_logged_in(site, outside):
+    """plone.protect drops nothing of it."""
+    body = {"jwk": make_jwk(outside.public), "name": "ocr", "queues": ["ocr"]}
+    sent = json.dumps({**body, "assertion": outside.sign()}).encode()
+    assert send(site, "@workers", sent, user=MEMBER).status == 202
+    assert [worker.id for worker in workers(site)] == [outside.id]
 
 
 # Administrators

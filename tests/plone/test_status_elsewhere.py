@@ -4,8 +4,10 @@ from collective.wsgifutures.amqp.duty import Duty
 from collective.wsgifutures.amqp.duty import ROOT
 from collective.wsgifutures.amqp.publishing import QUEUE
 from collective.wsgifutures.browser.status import words
+from collective.wsgifutures.jobs import desk
 from collective.wsgifutures.jobs import joint as jobs_joint
 from collective.wsgifutures.jobs.neighbours import find_place
+from collective.wsgifutures.jobs.store import make_store
 from collective.wsgifutures.workers.joint import WorkersJoint
 from collective.wsgifutures.workers.waiting import line_of
 from collective.wsgifutures.wsgi.settings import Settings
@@ -87,7 +89,7 @@ def test_jobs_of_several_runners_are_shown_once(get, workers):
         workers.write(name, jobs=of_jobs(elsewhere=elsewhere(lease("aa-1"))))
     page = get()
     assert len(rows(page, "elsewhere")) == 1
-    assert rows(page, "queues-elsewhere") == [["scans", "0", "-", "1", "0"]]
+    assert [row[:5] for row in rows(page, "queues-elsewhere")] == [["scans", "0", "-", "1", "0"]]
 
 
 def test_jobs_elsewhere_of_another_site_are_counted_and_not_shown(get, workers):
@@ -133,8 +135,8 @@ def test_queues_are_shown_with_jobs_and_claims_that_wait(get, workers):
     workers.write("000000b2", jobs=jobs, claims=claims(("film", 5)))
     page = get()
     film, scans = rows(page, "queues-elsewhere")
-    assert film == ["film", "0", "-", "0", "7"]
-    assert (scans[0], scans[1], scans[3:]) == ("scans", "3", ["0", "1"])
+    assert film == ["film", "0", "-", "0", "7", "Pause film"]
+    assert (scans[0], scans[1], scans[3:]) == ("scans", "3", ["0", "1", "Pause scans"])
     assert re.fullmatch(r"3\d s", scans[2])
     assert told(page, "#futures-tile-jobs-waiting .futures-number") == ["8"]  # 5 of them here
 
@@ -157,6 +159,19 @@ def test_a_queue_that_no_worker_asks_for_is_said_in_words(
     assert page.status == 200
     assert bool(told(page, "#futures-elsewhere-unserved")) is is_told
     assert ("no worker asks for its jobs" in page.body) is is_told
+
+
+def test_a_queue_that_is_paused_is_not_missed_by_workers(get, workers, site):
+    """Somebody wanted that; it can be resumed."""
+    desk.pause_queue(make_store(site.portal._p_jar), "scans", time.time() - 65)
+    transaction.commit()
+    seen = elsewhere(waiting={"scans": 1}, oldest={"scans": time.time() - 90})
+    workers.write(jobs=of_jobs(elsewhere=seen))
+    page = get()
+    (row,) = rows(page, "queues-elsewhere")
+    assert re.fullmatch(r"scans paused for 1 min \d+ s", row[0])
+    assert row[5] == "Resume scans"
+    assert not told(page, "#futures-elsewhere-unserved")
 
 
 def test_workers_of_the_site_are_shown_with_when_they_were_seen(get, workers, site):

@@ -54,14 +54,16 @@ class Outside:
         transaction.commit()
         return self
 
-    def ask(self, assertion=None, accept=JSON, **form):
+    def ask(self, assertion=None, accept=JSON, user=None, **form):
         """Ask for a token."""
         asked = {
             "grant_type": "client_credentials",
             "client_assertion_type": JWT_BEARER,
             "client_assertion": self.sign() if assertion is None else assertion,
         }
-        return send(self.site, "@token", urlencode({**asked, **form}).encode(), FORM, accept)
+        return send(
+            self.site, "@token", urlencode({**asked, **form}).encode(), FORM, accept, user=user
+        )
 
     def token(self):
         """Return a token."""

@@ -15,7 +15,8 @@ class Far:
 
     def __init__(self, server):
         self.server = server
-        self.token = server.post("@@claims-prepare").json()["token"]
+        told = server.post("@@claims-prepare").json()
+        self.id, self.token = told["id"], told["token"]
 
     def claim(self, **body):
         return self._post(f"{self.server.site}/@jobs/claim", self.token, body)
@@ -176,3 +177,33 @@ def test_a_threaded_server_answers_soon_and_gives_what_is_there(waitress):
     assert time.monotonic() - begun < 3
     (id,) = submit(waitress, "threaded")
     assert worker.claim(wait=30).json()["job"] == id
+
+
+def test_a_worker_that_asks_again_is_asked_who_it_is_when_there_is_a_job(gunicorn, clients):
+    """Not before: that costs the server nearly nothing. One that was withdrawn gets nothing."""
+    withdrawn, other = Far(gunicorn), Far(gunicorn)
+    assert withdrawn.claim(wait=1, key="k").status_code == 204
+    gunicorn.post("@@claims-withdraw", data={"id": withdrawn.id}).raise_for_status()
+    again = clients.submit(withdrawn.claim, wait=1, key="k")
+    assert again.result().status_code == 204  # it stood in the line, and nobody was asked
+    again = clients.submit(withdrawn.claim, wait=20, key="other")
+    assert again.result().status_code == 401
+    assert withdrawn.claim(wait=1, key="k").status_code == 204
+    again = clients.submit(withdrawn.claim, wait=1, key="k")
+    wait_until(lambda: look(gunicorn)["waiting"] == 1)
+    (id,) = submit(gunicorn, "again")
+    assert again.result().status_code == 401
+    assert other.claim(wait=10).json()["job"] == id
+
+
+def test_a_worker_that_asks_again_gets_the_next_job(gunicorn, worker, clients):
+    """As at its first request."""
+    assert worker.claim(wait=1, key="k").status_code == 204
+    asked = clients.submit(worker.claim, wait=20, key="k")
+    time.sleep(1)
+    assert not asked.done()
+    (id,) = submit(gunicorn, "next")
+    told = asked.result().json()
+    assert told["job"] == id
+    assert worker.claim(wait=1, key="k").json()["generation"] == told["generation"]
+    assert worker.act(told, "complete", {"result": {"name": "next"}}).status_code == 200

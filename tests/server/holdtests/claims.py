@@ -41,7 +41,17 @@ class Prepare(View):
         worker = registry.introduce(site, public, "a test", QUEUES)
         registry.approve(site, worker, QUEUES, "admin")
         claims = {"sub": id, "client_id": id, "scope": "claim"}
-        return json.dumps({"token": mint(site, ACCESS, claims, 3600)})
+        return json.dumps({"id": id, "token": mint(site, ACCESS, claims, 3600)})
+
+
+class Withdraw(View):
+    """Withdraw a worker."""
+
+    def __call__(self):
+        alsoProvides(self.request, IDisableCSRFProtection)
+        site = api.portal.get()
+        registry.withdraw(site, registry.find_worker(site, self.request.form["id"]), "admin")
+        return "{}"
 
 
 class Submit(View):

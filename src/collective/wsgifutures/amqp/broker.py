@@ -44,9 +44,10 @@ CONFIRM = 10.0
 #: Seconds between two heartbeats of a connection.
 HEARTBEAT = 30
 
-#: How often a message is delivered until it is a dead letter. A worker claims and acknowledges at
-#: once, so a hint that comes back so often kills workers; the relay sends another one.
+#: How often a message is delivered until it is a dead letter, RabbitMQ 4's own default. A hint
+#: may come back far more often: workers that are busy, or have no site, hand it back unused.
 DELIVERY_LIMIT = 20
+HINT_LIMIT = 500
 
 #: How many dead letters are kept, the newest, and for how long, in milliseconds.
 MOST_DEAD = 10_000
@@ -59,14 +60,6 @@ _CONFIRMING = ("amqp", "amqps", "pyamqp")
 _GLANCE = 0.25
 
 MISSING = "The package kombu is missing: pip install collective.wsgifutures[broker]"
-
-#: What a queue is made with that is not there: not lost with one node, and no loops.
-QUEUE = {
-    "x-queue-type": "quorum",
-    "x-delivery-limit": DELIVERY_LIMIT,
-    "x-dead-letter-exchange": DEAD,
-    "x-dead-letter-routing-key": DEAD,
-}
 
 _DEAD_QUEUE = {
     "x-queue-type": "quorum",
@@ -127,6 +120,13 @@ class Broker:
         return mask(self._url)
 
     @property
+    def server(self) -> str:
+        """What the broker is, and its version, as it says; empty: not known."""
+        transport = None if self._connection is None else self._connection.connection
+        told = getattr(transport, "server_properties", None) or {}
+        return f"{told.get('product', '')} {told.get('version', '')}".strip()
+
+    @property
     def is_connected(self) -> bool:
         """Whether there is a connection, as far as known."""
         return self._connection is not None
@@ -177,8 +177,16 @@ class Broker:
                 if not sent.has(place):
                     self._send_some(connection, messages, [place], sent)
 
-    def ensure_queue(self, name: str, exchange: str = "", routing_key: str = "") -> None:
+    def ensure_queue(
+        self, name: str, exchange: str = "", routing_key: str = "", *, limit: int = DELIVERY_LIMIT
+    ) -> None:
         """Make a queue that is not there; bind it, if an exchange is named.
+
+        Args:
+            name: Its name.
+            exchange: What it is bound to.
+            routing_key: By which it is bound.
+            limit: How often a message of it is delivered.
 
         Raises:
             BrokerAway: The broker does not answer, or refuses.
@@ -189,7 +197,7 @@ class Broker:
         with self._using() as connection:
             self._ensure_dead(connection)
             if not self._is_there(connection, name):
-                self._declare(connection, name, QUEUE)
+                self._declare(connection, name, queue_arguments(limit))
             if exchange:
                 self._bind(connection, name, exchange, routing_key)
         self._known.add(known)
@@ -502,6 +510,16 @@ def publish(channel: Any, message: Message) -> None:
         mandatory=message.mandatory,
         **({"timeout": CONFIRM} if hasattr(channel, "confirm_select") else {}),
     )
+
+
+def queue_arguments(limit: int) -> dict[str, Any]:
+    """Return what a queue is made with: it is not lost with one node, and nothing loops in it."""
+    return {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": limit,
+        "x-dead-letter-exchange": DEAD,
+        "x-dead-letter-routing-key": DEAD,
+    }
 
 
 #: The properties of a message that came which its task is told.

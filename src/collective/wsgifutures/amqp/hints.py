@@ -17,6 +17,7 @@ from ..jobs.index import Place
 from ..jobs.records import Job
 from ..jobs.records import Store
 from .broker import Broker
+from .broker import HINT_LIMIT
 from .broker import Sent
 from .messages import Message
 from .messages import PREFIX
@@ -126,7 +127,7 @@ class Hints:
     def _look_at_queues(self, found: list[tuple[Place, Message]]) -> None:
         """See to it that there are queues, and which have about as many hints as they were sent."""
         for queue in {place.entry.queue for place, _ in found}:
-            self._broker.ensure_queue(PREFIX + queue)
+            self._broker.ensure_queue(PREFIX + queue, limit=HINT_LIMIT)
         again = {place.entry.queue for place, _ in found if key_of(place) in self._sent}
         depths = {queue: self._broker.depth(PREFIX + queue) for queue in again}
         self.depths.update(depths)

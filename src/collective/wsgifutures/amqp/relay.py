@@ -198,6 +198,7 @@ class Relay:
         """Return what the relay tells of itself, as plain data."""
         return {
             "broker": self._broker.address,
+            "server": self._broker.server,
             "trouble": self.trouble.reason,
             "since": self._since,
             "hints": self._hints.count,

@@ -279,3 +279,7 @@ def _pack_plain(name: str, value: Any, error: Exception) -> Callable[[], Any]:
         reason = f"it does not pickle ({error}); return plain data."
         raise ResultRefused(name, reason) from None
     return lambda: take(kept, "it").copy
+
+
+#: The outcome of a wait for work, if there was none.
+NOTHING = Returned("work", None)

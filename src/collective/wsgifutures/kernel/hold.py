@@ -22,6 +22,7 @@ settles: outcomes that arrive then are put aside, so nothing changes within a pa
 
 from .calls import Call
 from .calls import CallState
+from .calls import NOTHING
 from .calls import Outcome
 from .calls import Raised
 from .checks import Watch
@@ -291,6 +292,14 @@ class Hold:
 
     def _count_passes(self) -> None:
         self.out_of_passes = self.passes - self.conflicts >= self.max_passes
+
+    @property
+    def came_to_nothing(self) -> bool:
+        """Tell whether a program has waited for work, and there was none."""
+        if not self.is_for_work or self.state is not HoldState.READY or not self.calls:
+            return False
+        outcome = next(reversed(self.calls.values())).outcome
+        return outcome is NOTHING
 
     @property
     def done(self) -> bool:

@@ -351,6 +351,13 @@ def current_pass() -> Pass | None:
     return None if this is None or this.closed else this
 
 
+def wait_first(hold: Hold, call: Call, now: float) -> None:
+    """Let *hold* wait for *call* before its request is published: a pass that publishes nothing."""
+    this = Pass(hold, now)
+    this.awaited[this.submit(call)] = None
+    this.end(now, successful=False)
+
+
 def holding_pass() -> Pass | None:
     """Return the pass that holds calls; None if there is none, or the site wants none."""
     this = current_pass()

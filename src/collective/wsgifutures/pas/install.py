@@ -16,28 +16,28 @@ from Products.CMFCore.interfaces import ISiteRoot
 from Products.PluggableAuthService.interfaces.authservice import IPluggableAuthService
 from typing import Any
 
-_INTERFACES = ["IExtractionPlugin", "IAuthenticationPlugin"]
+INTERFACES = ["IExtractionPlugin", "IAuthenticationPlugin"]
 
 
 def add_plugins(tool: Any) -> None:
     """Add the plugin to each user folder that lets people into the site, and has none."""
-    for folder in _folders_above(api.portal.get()):
+    for folder in folders_above(api.portal.get()):
         if ID not in folder:
             folder._setObject(ID, TokenPlugin())
-            folder[ID].manage_activateInterfaces(_INTERFACES)
+            folder[ID].manage_activateInterfaces(INTERFACES)
 
 
 def remove_plugins(tool: Any) -> None:
     """Remove the plugin from the site's user folder, and from those that no other site needs."""
     portal = api.portal.get()
-    for folder in _folders_above(portal):
-        others = _sites_in(aq_parent(aq_inner(folder)), portal)
+    for folder in folders_above(portal):
+        others = sites_in(aq_parent(aq_inner(folder)), portal)
         if ID in folder and not any(ID in site.acl_users for site in others):
             folder._delObject(ID)
 
 
-def _folders_above(site: Any) -> Iterator[Any]:
-    """Yield the user folders of *site* and what contains it."""
+def folders_above(site: Any) -> Iterator[Any]:
+    """Yield the user folders of *site* and what contains it; of None, none."""
     holder = aq_inner(site)
     while holder is not None:
         folder = getattr(holder.aq_explicit, "acl_users", None)
@@ -47,13 +47,13 @@ def _folders_above(site: Any) -> Iterator[Any]:
         holder = None if is_root else aq_parent(holder)
 
 
-def _sites_in(holder: Any, but: Any) -> Iterator[Any]:
+def sites_in(holder: Any, but: Any = None) -> Iterator[Any]:
     """Yield the sites below *holder*, which is no part of one, without the site *but*."""
     if ISiteRoot.providedBy(holder):
         return
     for each in holder.objectValues():
         if ISiteRoot.providedBy(each):
-            if each.getPhysicalPath() != but.getPhysicalPath():
+            if but is None or each.getPhysicalPath() != but.getPhysicalPath():
                 yield each
         elif getattr(each, "isPrincipiaFolderish", False) and hasattr(each, "objectValues"):
-            yield from _sites_in(each, but)
+            yield from sites_in(each, but)

@@ -7,14 +7,15 @@ so its forms are recognized when their transaction is about to be committed. A p
 """
 
 from ..keys.endings import end_all
+from .install import folders_above
 from Acquisition import aq_chain
 from Acquisition import aq_inner
 from Acquisition import aq_parent
 from inspect import ismethod
-from plone import api
 from Products.CMFCore.interfaces import ISiteRoot
 from Products.PluggableAuthService.plugins.ZODBUserManager import ZODBUserManager
 from typing import Any
+from zope.component.hooks import getSite
 
 #: The methods of ``ZODBUserManager`` that change a password without an event.
 _FORMS = ("manage_updateUserPassword", "manage_updatePassword", "manage_removeUsers")
@@ -28,8 +29,12 @@ def password_is_changed(event: Any) -> None:
 
 
 def user_is_deleted(event: Any) -> None:
-    """End the tokens of a user of the site: there may be another one with the same id."""
-    _end(api.portal.get().acl_users, str(event.principal))
+    """End the tokens of a user: there may be another one with the same id.
+
+    The event does not say of which folder, so it is all that let people into the site.
+    """
+    for folder in folders_above(getSite()):
+        _end(folder, str(event.principal))
 
 
 def form_is_done(event: Any) -> None:

@@ -74,8 +74,8 @@ def find_published(request: Any) -> Published | None:
         return None
     method = str(request.environ.get("REQUEST_METHOD", "")).upper()
     view, site = behind[-1], _find_site(content)
-    name = _name_of(view, request, method)
-    if name is None or site is None or not _are_its_own(behind, name, request):
+    name = _name_of(view, request)
+    if name is None or site is None or not _are_its_own(behind, request):
         return None
     return Published(content, site, name, method, request.form)
 
@@ -100,7 +100,7 @@ def _is_view_of(view: Any, content: Any) -> bool:
     return IBrowserView.providedBy(view) and aq_base(view.context) is aq_base(content)
 
 
-def _name_of(view: Any, request: Any, method: str) -> str | None:
+def _name_of(view: Any, request: Any) -> str | None:
     """Return the name by which a task may allow *view*."""
     name = getattr(view, "__name__", None)
     if not isinstance(name, str) or not name:
@@ -108,22 +108,21 @@ def _name_of(view: Any, request: Any, method: str) -> str | None:
     if not IService.providedBy(view):
         return f"@@{name}"
     kind = vars(request).get("_rest_service_id")  # not from the form
-    if kind is None or not name.startswith(kind) or view.method != method:
-        return None  # also a preflight, which says another method
+    if kind is None or not name.startswith(kind):
+        return None
     name = name[len(kind) :]
     return name if name == OWN or name.startswith("@") else None
 
 
-def _are_its_own(behind: list[Any], name: str, request: Any) -> bool:
+def _are_its_own(behind: list[Any], request: Any) -> bool:
     """Tell whether the view itself gave what was traversed behind it: one object at most."""
     *inner, view = behind
     if not inner:
         return True
-    takes_names = name != OWN and IPublishTraverse.providedBy(view)
     steps = request.steps[-len(inner) :]
     others = {id(aq_base(each)) for each in inner} - {id(aq_base(view))}
     is_plain = not any(step.startswith(("@@", "++")) for step in steps)
-    return takes_names and is_plain and len(others) <= 1
+    return IPublishTraverse.providedBy(view) and is_plain and len(others) <= 1
 
 
 def _containers(content: Any) -> Iterator[Any]:

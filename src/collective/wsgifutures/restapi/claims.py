@@ -33,6 +33,7 @@ from ..jobs.store import main_connection
 from ..jobs.then import takes_files
 from ..kernel.errors import ResultRefused
 from ..kernel.passes import current_pass
+from ..keys.tokens import ACCESS
 from ..keys.tokens import CAPABILITY
 from ..keys.tokens import CLAIM
 from ..keys.tokens import mint
@@ -45,8 +46,10 @@ from ..workers.registry import find_worker
 from ..workers.registry import Worker
 from ..workers.registry import WorkerState
 from ..workers.told import tell_of_end
+from ..workers.waiting import Asked
 from ..workers.waiting import line_of
 from ..workers.waiting import may_wait
+from ..workers.waiting import ticket_of
 from ..workers.waiting import Waiters
 from ..workers.waiting import waiters_in
 from ..wsgi.settings import Settings
@@ -81,9 +84,6 @@ AGAIN = 5
 
 #: Seconds until it asks again if this process is not up to date, or a job has to wait.
 LATER = 15
-
-#: Seconds by which a hold outlasts the wait in it.
-SPARE = 5.0
 
 #: The longest name of a claim, and the most letters of where a worker is.
 LONGEST_KEY = 200
@@ -423,20 +423,27 @@ class _Search:
 
     def _wait(self, waiters: Waiters) -> tuple[Job, Claim] | None:
         this: Any = current_pass()
-        hold, settings = this.hold, self._service._settings
-        asked = self._service._number("wait", settings.longest_claim)
-        seconds = min(asked or 0.0, settings.longest_claim)
-        hold.wait_for_work(("worker", self._worker.id), seconds + SPARE)
+        asked = self._asked()
         for number in itertools.count():
-            if not seconds or this.hold.out_of_passes or this.hold.expired:
+            if not asked.seconds or this.hold.out_of_passes or this.hold.expired:
                 return None
-            oid = waiters.wait(this, self._lines, number, hold.since + seconds)
+            oid = waiters.wait(this, asked, number)
             if oid is None:
                 return None
             if (found := self._claim(oid)) is not None:
                 return found
             waiters.was_in_vain()
         return None
+
+    def _asked(self) -> Asked:
+        service = self._service
+        good_until = verify(service._site, bearer_of(service.request), ACCESS)["exp"]
+        longest = min(service._settings.longest_claim, max(0.0, good_until - service._now))
+        seconds = service._number("wait", longest) or 0.0
+        path, body = service.request.environ["PATH_INFO"], service.request.get("BODY") or b""
+        ticket = ticket_of(path, service.request._auth, body)
+        lines, seconds = frozenset(self._lines), min(seconds, longest)
+        return Asked(lines, self._worker.id, seconds, good_until, ticket)
 
     def _sees(self, oid: bytes) -> bool:
         return find(self._service._connection, oid) is not None

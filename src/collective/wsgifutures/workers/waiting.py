@@ -5,6 +5,10 @@ costs kilobytes, and no slot, connection or greenlet of its own. One greenlet lo
 line, at once when a transaction of this process has added a job, and only if the database has
 changed.
 
+A worker that was told that there is nothing asks again, with the same words. So nothing of Zope is
+asked then: the request goes into the line at once (``wait_first``), and nothing at its end either.
+Who it is, and what it may have, is looked up in the pass that follows an offer.
+
 Whoever came first gets the first place that it may have: the *offer* of one job to one claim. The
 claim itself is written by the next pass of the request. An offer that nobody takes is made again.
 An offer that somebody in another process took was in vain: the request stands in line once more.
@@ -22,9 +26,11 @@ from ..jobs.records import Store
 from ..jobs.store import find_store
 from ..jobs.submitting import listeners
 from ..kernel.calls import Call
+from ..kernel.calls import NOTHING
 from ..kernel.calls import Outcome
 from ..kernel.calls import Returned
 from ..kernel.futures import Future
+from ..kernel.hold import Hold
 from ..kernel.passes import holding_pass
 from ..kernel.passes import Pass
 from ..kernel.runtime import current as current_runtime
@@ -33,7 +39,10 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
+from typing import NamedTuple
 
+import hashlib
+import json
 import logging
 import random
 import threading
@@ -50,8 +59,14 @@ LOOK_EVERY = 1.0
 #: Seconds until an offer is made again that nobody took.
 OFFERED = 3.0
 
-#: Seconds by which a call may outlast its time in the line.
-SPARE = 10.0
+#: For how long a process knows a claim that came to nothing, in seconds.
+KNOWN = 30.0
+
+#: The largest body of a claim that is recognized, in bytes.
+LARGEST = 4096
+
+#: Seconds by which a call and its hold may outlast the time in the line.
+SPARE = 5.0
 
 #: For how long a process keeps out of the way of others, once one was faster, in seconds; and among
 #: how many shares of the next places it chooses then.
@@ -75,6 +90,37 @@ def may_wait() -> bool:
     return holding_pass() is not None and current_runtime().name == "gevent"
 
 
+class Ticket(NamedTuple):
+    """By what a claim is recognized that is sent again."""
+
+    key: str  #: what the worker calls its claim
+    digest: bytes  #: of the whole request
+
+
+class Asked(NamedTuple):
+    """What a claim asks for."""
+
+    lines: frozenset[str]
+    worker: str  #: the id of the worker
+    seconds: float  #: for how long it waits at most
+    good_until: float  #: when its token ends, in seconds since the epoch
+    ticket: Ticket | None  #: None: the request is not recognized
+
+
+def ticket_of(path: str, authorization: str, body: bytes) -> Ticket | None:
+    """Return by what a request is recognized; None if it is too large, or the claim has no key."""
+    try:
+        told = json.loads(body) if len(body) <= LARGEST else None
+    except (ValueError, RecursionError):
+        return None
+    key = told.get("key") if isinstance(told, dict) else None
+    if not isinstance(key, str) or not key:
+        return None
+    parts = (path.encode(), authorization.encode(), body)
+    whole = b"".join(hashlib.sha256(part).digest() for part in parts)
+    return Ticket(key, hashlib.sha256(whole).digest())
+
+
 class _Lines(Index):
     """The places of the jobs that wait for workers elsewhere. Each site has queues of its own."""
 
@@ -89,16 +135,16 @@ class _Lines(Index):
 class _Standing:
     """A claim that stands in the line: a ``Job`` of an executor."""
 
-    __slots__ = ("_leave", "done", "lines", "until")
+    __slots__ = ("_leave", "asked", "done", "until")
 
     def __init__(
         self,
-        lines: frozenset[str],
+        asked: Asked,
         until: float,
         done: Callable[[Outcome], None],
         leave: Callable[["_Standing"], None],
     ) -> None:
-        self.lines = lines
+        self.asked = asked
         self.until = until
         self.done = done
         self._leave = leave
@@ -130,6 +176,7 @@ class Waiters:
         self._looks = False
         self._wake = current_runtime().signal()
         self._crowded_until = 0.0
+        self._known: dict[str, tuple[float, Asked]] = {}  # by keys, with until when
         listeners.append(self._wake.set)
 
     def __len__(self) -> int:
@@ -139,14 +186,14 @@ class Waiters:
     def claims(self) -> Counter[str]:
         """Return how many claims wait in each line; one may stand in several."""
         with self._lock:
-            return Counter(line for standing in self._line for line in standing.lines)
+            return Counter(line for standing in self._line for line in standing.asked.lines)
 
     # The line
 
     def start(self, call: Call, done: Callable[[Outcome], None]) -> _Standing:
         """Let *call* stand in the line."""
-        lines, until = call.args
-        standing = _Standing(lines, until, done, self._leave)
+        asked, until = call.args
+        standing = _Standing(asked, until, done, self._leave)
         with self._lock:
             self._line[standing] = None
             begins, self._looks = not self._looks, True
@@ -188,7 +235,7 @@ class Waiters:
         self._read_what_is_new()
         wanted = self._wanted(now)
         for standing in wanted:
-            if (place := self._find(standing.lines, now)) is not None:
+            if (place := self._find(standing.asked.lines, now)) is not None:
                 self._leave(standing)
                 standing.done(Returned(NAME, place.oid))
         self._send_away(time.monotonic())
@@ -209,8 +256,15 @@ class Waiters:
             late = [standing for standing in self._line if standing.until <= now]
             for standing in late:
                 del self._line[standing]
+            self._keep([standing.asked for standing in late], now)
         for standing in late:
-            standing.done(Returned(NAME, None))
+            standing.done(NOTHING)
+
+    def _keep(self, asked: list[Asked], now: float) -> None:
+        """Know those for a while who ask again."""
+        for old in [key for key, (until, _) in self._known.items() if until <= now]:
+            del self._known[old]
+        self._known.update({one.ticket.key: (now + KNOWN, one) for one in asked if one.ticket})
 
     def _read_what_is_new(self) -> None:
         if self._news.has_come():
@@ -262,6 +316,17 @@ class Waiters:
 
     # For a pass
 
+    def recognize(self, ticket: Ticket) -> Asked | None:
+        """Return what a claim asks for that came to nothing a moment ago; None if none did.
+
+        A claim of that key that asks in other words is looked up anew: it may have got a job since.
+        """
+        with self._lock:
+            until, asked = self._known.pop(ticket.key, (0.0, None))
+        if asked is None or asked.ticket != ticket or until <= time.monotonic():
+            return None
+        return asked if time.time() + asked.seconds < asked.good_until else None
+
     def take_at_once(self, lines: Iterable[str], sees: Callable[[bytes], Any]) -> bytes | None:
         """Return the record of a job to claim in this pass; None if there is none.
 
@@ -271,27 +336,22 @@ class Waiters:
         """
         wanted, now = frozenset(lines), time.time()
         with self._lock:
-            if any(not standing.lines.isdisjoint(wanted) for standing in self._line):
+            if any(not standing.asked.lines.isdisjoint(wanted) for standing in self._line):
                 return None  # they came first
         with self._looking:
             self._read_what_is_new()
             place = self._find(wanted, now)
         return place.oid if place is not None and sees(place.oid) else None
 
-    def wait(self, this: Pass, lines: Iterable[str], number: int, until: float) -> bytes | None:
+    def wait(self, this: Pass, asked: Asked, number: int) -> bytes | None:
         """Return the record of a job to claim; None if there was none in time.
 
         Args:
             this: The pass, which suspends.
-            lines: The lines whose jobs are wanted.
+            asked: What the request asks for.
             number: Which wait of the request this is.
-            until: In seconds of ``time.monotonic``.
         """
-        wanted = frozenset(lines)
-        seconds = max(0.0, until - time.monotonic())
-        call = Call(
-            NAME, (NAME, number), None, (wanted, until), timeout=seconds + SPARE, executor=NAME
-        )
+        call = wait_of(this.hold, asked, number)
         found: bytes | None = Future(this.submit(call), this).result()
         return found
 
@@ -308,6 +368,20 @@ def _bury(store: Store, place: Place, now: float) -> bool:
     wanted = job.wanted
     desk.bury(store, job, now, str(TooLate(wanted.deadline - wanted.submitted)))
     return True
+
+
+def wait_of(hold: Hold, asked: Asked, number: int = 0) -> Call:
+    """Return the call by which a request waits. Its time counts from when the request came.
+
+    Args:
+        hold: The hold of the request, which lasts for as long from here on.
+        asked: What the request asks for.
+        number: Which wait of the request this is.
+    """
+    hold.wait_for_work(("worker", asked.worker), asked.seconds + SPARE)
+    until = hold.since + asked.seconds
+    timeout = max(0.0, until - time.monotonic()) + SPARE
+    return Call(NAME, (NAME, number), None, (asked, until), timeout=timeout, executor=NAME)
 
 
 #: The line of this process.

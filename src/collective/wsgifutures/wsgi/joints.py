@@ -48,6 +48,15 @@ class Joint:
         """Return what the worker's snapshot has of the room: parts by their names, for JSON."""
         return {}
 
+    def wait_first(self, visit: Any, body: Any) -> Any:
+        """Return a ``Call`` that a request waits for before its first pass; None: for nothing.
+
+        Args:
+            visit: The ``Visit`` of the request.
+            body: Its body; None if it has none.
+        """
+        return None
+
     def clean_up(self) -> None:
         """Drop what the publisher keeps per thread of a request, after each pass."""
 

@@ -9,6 +9,7 @@ from ..kernel.gate import NoAnswer
 from ..kernel.hold import Hold
 from ..kernel.passes import Pass
 from ..kernel.passes import publish
+from ..kernel.passes import wait_first
 from ..kernel.runtime import ClientGone
 from ..kernel.runtime import Interrupted
 from ..kernel.runtime import WorkerStops
@@ -129,7 +130,9 @@ class Visit:
         self._prepare(Hold, worker.settings.deadline)
         worker.record.requests += 1
         try:
-            response = yield from worker.gate.run_new(Attempt(self, body), self.path)
+            response = None
+            if not self._waits_first(body):
+                response = yield from worker.gate.run_new(Attempt(self, body), self.path)
             if response is None:
                 response = yield from self._hold(body)
         except BaseException as error:
@@ -144,6 +147,15 @@ class Visit:
             response.headers.append(("X-Hold-Passes", str(self.hold.passes)))
         return response
 
+    def _waits_first(self, body: Body | None) -> bool:
+        """Let the hold wait before the first pass, if a joint says for what."""
+        for joint in joints:
+            call = joint.wait_first(self, body)
+            if call is not None:
+                wait_first(self.hold, call, self.worker.clock())
+                return True
+        return False
+
     def _hold(self, body: Body | None) -> "Steps[Response]":
         """Hold the response until a pass returns it."""
         worker, hold = self.worker, self.hold
@@ -155,6 +167,8 @@ class Visit:
             while True:
                 was_last = hold.expired  # and ended by a conflict
                 yield from self.waiter.wait()
+                if hold.came_to_nothing:
+                    return Response("204 No Content", [("Cache-Control", "no-store")])
                 if hold.expired and not was_last:
                     worker.record.wait_ends(hold, self.path, self.number)
                 # A pass may have lowered the deadline, even to a time that is over.

@@ -27,6 +27,7 @@ class ElsewhereQueue(NamedTuple):
     running: int
     claims: int  #: how many claims wait for its jobs
     is_served: bool
+    paused: str  #: for how long it is paused; empty if it is not
 
 
 class ElsewhereWorker(NamedTuple):
@@ -61,11 +62,13 @@ class Elsewhere:
     Args:
         site: The site.
         told: That part of the overview.
+        paused: The queues that somebody has paused, and since when.
     """
 
-    def __init__(self, site: Any, told: Mapping[str, Any]) -> None:
+    def __init__(self, site: Any, told: Mapping[str, Any], paused: Mapping[str, float]) -> None:
         self._site = site
         self._told = told
+        self._paused = paused
 
     @property
     def is_used(self) -> bool:
@@ -89,7 +92,7 @@ class Elsewhere:
         return [self._queue(name) for name in sorted(names)]
 
     def _queue(self, name: str) -> ElsewhereQueue:
-        oldest = self.oldest.get(name)
+        oldest, paused = self.oldest.get(name), self._paused.get(name)
         return ElsewhereQueue(
             name=name,
             waiting=self.waiting.get(name, 0),
@@ -97,12 +100,14 @@ class Elsewhere:
             running=self._told["running"].get(name, 0),
             claims=self._told["claims"].get(name, 0),
             is_served=name not in self.unserved,
+            paused="" if paused is None else words.age(max(0.0, time.time() - paused)),
         )
 
     @property
     def unserved(self) -> list[str]:
         """The queues whose jobs no worker asks for or has, as far as this host knows."""
-        return [name for name in self._told["unserved"] if self.oldest.get(name, 0.0) > LATE]
+        late = {name for name, age in self.oldest.items() if age > LATE}
+        return [name for name in self._told["unserved"] if name in late - {*self._paused}]
 
     @cached_property
     def workers(self) -> list[ElsewhereWorker]:

@@ -1,0 +1,68 @@
+"""The check before a worker may serve that is about the plugin: does each site read its tokens?"""
+
+from ..jobs import desk
+from ..wsgi.findings import Finding
+from ..wsgi.findings import ok
+from ..wsgi.findings import warning
+from ..wsgi.joints import join
+from ..wsgi.joints import Joint
+from .install import INTERFACES
+from .install import sites_in
+from .plugin import ID
+from collections.abc import Iterator
+from typing import Any
+
+PROFILE = "collective.wsgifutures:default"
+
+
+class PluginsJoint(Joint):
+    """What user folders have to do with a worker: its audit.
+
+    Args:
+        database: The root database.
+    """
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+
+    def findings(self, workers: int) -> list[Finding]:
+        """Return whether the sites with the add-on read its tokens."""
+        return list(of_plugins(self._database))
+
+
+def zope_has_started(event: Any) -> None:
+    """Join the worker with the user folders of this Zope."""
+    join(PluginsJoint(event.database))
+
+
+def of_plugins(database: Any) -> Iterator[Finding]:
+    """Check that each site of *database* with the add-on has the plugin, and Zope's root, too."""
+    with desk.changing(database) as connection:
+        app = connection.root().get("Application")
+        sites = [] if app is None else [site for site in sites_in(app) if _has_add_on(site)]
+        without = ["/".join(site.getPhysicalPath()) for site in sites if not _reads_tokens(site)]
+        if sites and not _reads_tokens(app):
+            without.append("Zope's root")
+    if without:
+        yield warning(
+            "tokens",
+            f"The plugin that reads tokens is missing or switched off in: {', '.join(without)}. "
+            "Workers elsewhere get jobs, but cannot read what these are about.",
+            "Install the add-on again in the site, or in acl_users activate "
+            f"{ID} for extraction and authentication.",
+        )
+    elif sites:
+        yield ok("tokens", f"Sites that read the tokens of workers elsewhere: {len(sites)}.")
+
+
+def _has_add_on(site: Any) -> bool:
+    return bool(site.portal_setup.getLastVersionForProfile(PROFILE) != "unknown")
+
+
+def _reads_tokens(holder: Any) -> bool:
+    """Tell whether the plugin is there and active; yes if there is no user folder of PAS."""
+    folder = holder.acl_users
+    plugins = getattr(folder, "plugins", None)
+    if plugins is None:
+        return True
+    return all(ID in plugins.getAllPlugins(kind)["active"] for kind in INTERFACES)
