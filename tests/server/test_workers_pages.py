@@ -15,8 +15,8 @@ import sys
 
 sys.path.append(str(ROOT / "tests" / "docs"))
 
-from blocks import DOCS  # noqa: E402
-from blocks import files_of  # noqa: E402
+from blocks import DOCS
+from blocks import files_of
 
 ADMIN = ("admin", "admin")
 JSON = {"Accept": "application/json"}

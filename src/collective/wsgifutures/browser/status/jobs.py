@@ -89,7 +89,7 @@ class JobsParts(JobsView, Parts):
     @cached_property
     def elsewhere(self) -> Elsewhere:
         """Workers elsewhere, and the relay."""
-        return Elsewhere(self.context, self.overview["elsewhere"], self._paused)
+        return Elsewhere(self.context, self.overview["elsewhere"], self.handling.paused)
 
     @property
     def tiles(self) -> list[Tile]:
