@@ -315,6 +315,25 @@ def test_a_message_that_is_done_was_claimed_by_the_relay(post, name):
     assert post.look_at(id, "runner") == "relay"
 
 
+def test_a_message_that_is_cancelled_while_it_is_sent_is_nobodys_error(
+    post, name, monkeypatch, caplog
+):
+    """It has left; the rest of its batch is noted."""
+    ids = post.publish(1, 2, routing_key=name)
+    plain = Broker.send
+
+    def send(self, messages, sent):
+        if post.states()[ids[0]] == "waiting":
+            post.change(lambda store, job: desk.cancel(job, time.time()), ids[0])
+        plain(self, messages, sent)
+
+    monkeypatch.setattr(Broker, "send", send)
+    with relaying(post, MEMORY):
+        wait_until(lambda: post.states()[ids[1]] == "done")
+    assert post.states()[ids[0]] == "cancelled"
+    assert "not noted" not in caplog.text
+
+
 def test_a_transport_without_confirms_has_confirmed_what_it_took():
     """The broker has answered."""
     broker, sent = Broker(MEMORY), Sent()

@@ -1,6 +1,9 @@
 """Hints at a real broker: a worker hears of each job, and of nothing else."""
 
+from brokers import PASSWORD
+from brokers import USER
 from collective.wsgifutures.amqp import hints
+from collective.wsgifutures.amqp.broker import Broker
 from collective.wsgifutures.jobs import desk
 from collective.wsgifutures.keys.places import Place
 from collective.wsgifutures.keys.tokens import CAPABILITY
@@ -127,3 +130,14 @@ def test_nothing_is_written_while_nothing_happens(rabbitmq, post, name):
         before = post.last_tid()
         time.sleep(3)
         assert post.last_tid() == before
+
+
+def test_a_relay_needs_few_rights_where_all_queues_are_there(rabbitmq, post, name):
+    """It may send and look, and make nothing."""
+    Broker(rabbitmq.url).ensure_queue(f"wsgifutures.{name}")
+    rabbitmq.ctl("add_user", name, "secret")
+    rabbitmq.ctl("set_permissions", name, "^$", ".*", "^wsgifutures")
+    (id,) = post.submit(name)
+    url = rabbitmq.url.replace(f"{USER}:{PASSWORD}", f"{name}:secret")
+    with relaying(post, url), Reader(rabbitmq.url, f"wsgifutures.{name}") as reader:
+        assert reader.read(1)[0]["id"] == id

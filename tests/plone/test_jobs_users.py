@@ -236,6 +236,7 @@ def test_run_as_finds_the_user_of_the_site_or_of_zopes_root(site, people, name):
     """And keeps the rest of the origin."""
     found = run_as(origin_of("member", accept_language="fi"), name)
     assert (found.user, found.folder, found.accept_language) == (name, people[name], "fi")
+    assert run_as(Origin(is_system=True, site="/plone"), name).user_name == name
     with pytest.raises(UserGone):
         run_as(found, "nobody-of-that-name")
 

@@ -101,6 +101,15 @@ def test_what_the_task_allows_changes_the_object_without_a_token_of_plone_protec
     assert "made" not in bearers.box
 
 
+def test_a_view_that_the_task_names_may_write(bearers, strong):
+    """plone.protect asks for no token of its own."""
+    bearers.site.view("described", lambda self: setattr(self.context, "counter", 1) or "<p />")
+    more = {"method": "POST", "accept": "text/html", "body": b"x=1"}
+    kind = "application/x-www-form-urlencoded"
+    answer = bearers.ask("folder/box/page/@@described", strong, kind=kind, **more)
+    assert (answer.status, getattr(bearers.page, "counter", 0)) == (200, 1)
+
+
 def test_a_job_about_the_site_reads_what_is_in_the_site(bearers):
     """And still nothing else of the site."""
     token = bearers.claim(bearers.site.portal).token()

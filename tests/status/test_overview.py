@@ -279,3 +279,59 @@ def test_runner_of_a_stale_worker_counts_nowhere():
     """Nobody knows what it does now."""
     old = snapshot("a", stale=True, at=NOW - 60, jobs=runner(running=4, jobs=[running()]))
     assert overview.of([old], NOW)["jobs"]["running"] == 0
+
+
+def lease(id, site="/a", **changes):
+    told = {"id": id, "site": site, "queue": "scans", "since": NOW - 30, "lease": NOW + 90}
+    return {**told, **changes}
+
+
+def of_elsewhere(*leases, **changes):
+    told = {"waiting": {}, "oldest": {}, "running": {"scans": len(leases)}, "jobs": list(leases)}
+    return {"elsewhere": {**told, **changes}}
+
+
+def runner_of(**changes):
+    told = {"claims": True, "queues": [], "most": 1, "running": 0, "jobs": [], "dead": 0}
+    return {**told, "waiting": {}, "oldest": {}, "totals": {}, "recent": {}, **changes}
+
+
+def claims_of(*lines, **totals):
+    lines = [{"site": site, "queue": queue, "claims": n} for site, queue, n in lines]
+    return {"waiting": lines, "totals": totals}
+
+
+def test_jobs_elsewhere_are_told_once_and_claims_added_up():
+    """Each process sees the same jobs, and has claims of its own."""
+    seen = of_elsewhere(lease("1"), lease("2", since=NOW - 60, lease=NOW - 5), waiting={"film": 2})
+    told = overview.of(
+        [
+            snapshot("a", jobs=runner_of(**seen), claims=claims_of(("/a", "film", 2), done=1)),
+            snapshot("b", jobs=runner_of(**seen), claims=claims_of(("/b", "film", 3), done=4)),
+            snapshot("c", jobs=runner_of()),  # of an older version
+        ],
+        NOW,
+    )["elsewhere"]
+    second, first = told["jobs"]
+    assert (first["id"], first["age"], first["lease_left"]) == ("1", 30.0, 90.0)
+    assert (second["id"], second["age"], second["lease_left"]) == ("2", 60.0, 0.0)
+    assert (told["running"], told["waiting"]) == ({"scans": 2}, {"film": 2})
+    assert (told["claims"], told["totals"]) == ({"film": 5}, {"done": 5})
+
+
+def test_jobs_elsewhere_of_other_sites_are_counted_alone():
+    """One site sees its own."""
+    seen = of_elsewhere(lease("1"), lease("2", "/b"))
+    told = overview.of([snapshot("a", jobs=runner_of(**seen))], NOW, "/a")["elsewhere"]
+    assert [job["id"] for job in told["jobs"]] == ["1"]
+    assert told["more_jobs"] == 1
+
+
+def test_a_queue_elsewhere_is_unserved_if_no_worker_has_a_job_or_waits():
+    """As far as this host knows."""
+    due = {"scans": NOW - 5, "film": NOW - 5, "texts": NOW - 5}
+    seen = of_elsewhere(lease("1"), oldest=due)
+    one = snapshot("a", jobs=runner_of(**seen), claims=claims_of(("/a", "film", 1)))
+    told = overview.of([one], NOW)["elsewhere"]
+    assert told["unserved"] == ["texts"]
+    assert told["oldest"] == {"film": 5.0, "scans": 5.0, "texts": 5.0}

@@ -24,7 +24,15 @@ def send_newsletter(context, seconds):
     pass
 
 
-TASKS = {"report": make_report, "import": import_orders, "newsletter": send_newsletter}
+scan = task(name="acme.scan", title="Read a scan", queue="scans", elsewhere=True)
+film = task(name="acme.film", title="Make a preview of a film", queue="film", elsewhere=True)
+
+TASKS = {
+    "report": make_report,
+    "import": import_orders,
+    "newsletter": send_newsletter,
+    "scan": scan,
+}
 
 
 class Submit(BrowserView):

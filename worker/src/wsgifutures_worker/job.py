@@ -83,7 +83,7 @@ class Job:
         return self._link.cancelled
 
     def progress(self, done: float, words: str = "") -> None:
-        """Say how far the job is; returns at once, and is sent every five seconds at most.
+        """Say how far the job is; returns at once, and is sent every six seconds at most.
 
         Args:
             done: From 0 to 1.

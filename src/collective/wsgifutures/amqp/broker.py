@@ -395,13 +395,16 @@ class Broker:
                 channel.close()
 
     def _ensure_dead(self, connection: Any) -> None:
+        """Make what dead letters need. Where it is, the relay needs no right to make it."""
         if DEAD in self._known:
             return
-        with connection.channel() as channel:
-            channel.exchange_declare(exchange=DEAD, type="direct", durable=True, auto_delete=False)
         if not self._is_there(connection, DEAD):
+            with connection.channel() as channel:
+                channel.exchange_declare(
+                    exchange=DEAD, type="direct", durable=True, auto_delete=False
+                )
             self._declare(connection, DEAD, _DEAD_QUEUE)
-        self._bind(connection, DEAD, DEAD, DEAD)
+            self._bind(connection, DEAD, DEAD, DEAD)
         self._known.add(DEAD)
 
     def _declare(self, connection: Any, name: str, arguments: Mapping[str, Any]) -> None:
