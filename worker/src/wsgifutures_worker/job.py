@@ -79,7 +79,7 @@ class Job:
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody wants the result any more: cancelled, or another worker has the job."""
+        """Whether nobody wants the result any more, as it was cancelled or is another worker's."""
         return self._link.cancelled
 
     def progress(self, done: float, words: str = "") -> None:
