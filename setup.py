@@ -70,6 +70,7 @@ setup(
         "Products.CMFCore",
         "Products.CMFPlone",
         "Products.GenericSetup",
+        "Products.PluggableAuthService",
         "PyJWT[crypto]>=2.10",  # signed tokens, also plone.restapi's; looks at jti since then
         "requests>=2.32.2",  # upstreams: redirects, cookies, proxies; its adapter takes our pools
         "transaction",
@@ -77,6 +78,7 @@ setup(
         "z3c.form",
         "zExceptions",
         "ZODB",
+        "zope.browser",
         "zope.component",
         "zope.contentprovider",
         "zope.dottedname",

@@ -17,8 +17,10 @@ PACKAGE = "collective.wsgifutures"
 
 #: Imported only where they are installed, or by who tests; and what Zope itself stands on.
 OPTIONAL = {
+    "kombu": "with the extra broker, asked for where it is used",
     "opentelemetry-api": "asked for where it is used",
     "plone-app-caching": "zcml:condition",
+    "plone-app-contenttypes": "nothing in its place where it is missing",
     "plone-observability": "zcml:condition",
     "plone-rest": "with plone.restapi",
     "plone-restapi": "zcml:condition",

@@ -1,5 +1,6 @@
 """A job is submitted where it is kept and meant, else refused with what to do."""
 
+from AccessControl import getSecurityManager
 from collective.wsgifutures.jobs.allowed import check_may_submit
 from collective.wsgifutures.jobs.errors import Refusal
 from collective.wsgifutures.jobs.errors import SubmitRefused
@@ -22,6 +23,7 @@ from zope.component import getSiteManager
 from zope.globalrequest import getRequest
 from zope.interface import alsoProvides
 from zope.traversing.interfaces import IBeforeTraverseEvent
+from ZPublisher.interfaces import IPubAfterTraversal
 from ZPublisher.interfaces import IPubFailure
 from ZPublisher.interfaces import IPubSuccess
 
@@ -149,6 +151,12 @@ def test_without_plone_protect_crawlers_are_refused_all_the_same(site, tried, mo
     assert tried == [None, Refusal.ANONYMOUS]
 
 
+def test_in_zopes_root_there_is_no_token(site, tried):
+    """Nor are there keys to make one with."""
+    send(site, "POST", ADMIN, site.get("token", user=ADMIN).text, name="../submits")
+    assert tried == [Refusal.UNPROTECTED]
+
+
 def test_a_savepoint_before_it_changes_nothing(site, tried):
     """plone.protect does not see what was written before one."""
 
@@ -180,7 +188,9 @@ def test_who_sent_the_request_counts_and_not_whom_the_view_acts_as(
 
     def view(self):
         with getattr(api.env, acts)(adopted[acts]):
+            before = getSecurityManager()
             tried.submit()
+            assert getSecurityManager() is before
             assert api.user.get_permissions(obj=self.context)["Manage portal"]
         count(self)
 
@@ -201,11 +211,40 @@ def test_a_subrequest_is_part_of_its_request(site, tried, user):
     assert tried == [None, Refusal.UNPROTECTED if user else Refusal.ANONYMOUS]
 
 
-def test_a_subscriber_on_the_way_to_the_view_is_refused_too(site, tried):
-    """Nobody is known there yet."""
-    site.subscriber(IBeforeTraverseEvent, lambda event: tried.submit())
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("says_so", ["the request", "the subrequest"])
+def test_a_subrequest_is_as_safe_as_its_request_was_said_to_be(site, tried, says_so, method):
+    """Either says so for both: plone.protect goes by the request, when all is over."""
+
+    def outer(self):
+        if says_so == "the request":
+            alsoProvides(self.request, IDisableCSRFProtection)
+        subrequest("/plone/submits" if says_so == "the request" else "/plone/safe")
+
+    site.view("outer", outer)
+    send(site, method, MEMBER, name="outer")
+    assert (tried, site.portal.counter) == ([None], 1)
+
+
+@pytest.mark.parametrize("user", [None, ADMIN])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("name", ["token", "safe"])
+def test_a_subscriber_on_the_way_to_the_view_is_refused(site, tried, user, method, name):
+    """Nobody is known there yet, so the job of whoever sent it would be nobody's."""
+    on_the_way = Submissions()
+    site.subscriber(IBeforeTraverseEvent, lambda event: on_the_way.submit())
+    send(site, method, user, name=name)
+    assert set(on_the_way) == {Refusal.EARLY}
+
+
+def test_a_subscriber_at_the_end_of_the_way_is_asked_as_the_view_is(site, tried):
+    """The user is known."""
+    site.subscriber(IPubAfterTraversal, lambda event: tried.submit())
+    token = site.get("token", user=ADMIN).text
+    tried.clear()
     send(site, "GET", ADMIN, name="token")
-    assert set(tried) == {Refusal.ANONYMOUS}
+    send(site, "GET", ADMIN, token, name="token")
+    assert tried == [Refusal.UNPROTECTED, None]
 
 
 def test_a_hook_before_the_commit_is_allowed(site, tried):
@@ -264,6 +303,31 @@ def test_after_the_commit_a_script_is_refused_too(site, tried):
     assert tried == [Refusal.COMMITTED, None]
 
 
+class Full:
+    """A data manager that cannot commit."""
+
+    def tpc_vote(self, txn):
+        raise OSError("no space left")
+
+    def sortKey(self):
+        return "full"
+
+    def tpc_begin(self, txn):
+        """Do nothing."""
+
+    abort = commit = tpc_abort = tpc_begin
+
+
+def test_after_a_commit_that_failed_a_script_is_refused_too(site, tried):
+    """Nothing would commit the job."""
+    transaction.get().addAfterCommitHook(lambda committed: tried.submit())
+    transaction.get().join(Full())
+    with pytest.raises(OSError, match="no space left"):
+        transaction.commit()
+    transaction.abort()
+    assert tried == [Refusal.COMMITTED]
+
+
 # Without a request
 
 
@@ -295,6 +359,7 @@ def test_a_job_is_allowed(site, tried, origin):
     ("reason", "remedies"),
     [
         (Refusal.COMMITTED, ["in the view", "before-commit hook"]),
+        (Refusal.EARLY, ["in the view", "IPubAfterTraversal"]),
         (
             Refusal.UNPROTECTED,
             [

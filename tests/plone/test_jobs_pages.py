@@ -220,6 +220,22 @@ def test_a_done_job_shows_a_short_result_and_where_it_leads(site, page, look):
     assert button.get("href") == f"{page.absolute_url()}/@@exported"
 
 
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.DONE, JobState.DEAD])
+def test_what_a_task_says_is_text_and_no_markup(site, page, look, state):
+    """Its words, its result, its error, its traceback: a visitor may have written what is in it."""
+    markup = "<said>by a visitor</said>"
+    job = submit(site, export, page, HIDDEN)
+    bring(site, job, state)
+    job.side.words = job.error = job.traceback = markup
+    job._result = pickle.dumps(markup)
+    transaction.commit()
+    shown = look(f"{PAGE}/{job.id}", SITE_ADMIN)
+    assert markup in words(shown)
+    told, _ = data(site, job, SITE_ADMIN)
+    for part in (shown, look(LIST), fromstring(told["html"])):
+        assert part.cssselect("said") == []
+
+
 def test_a_result_is_shown_if_it_is_a_short_text_or_a_number(site, page, look):
     """Anything else is for programs."""
     job = submit(site, export, page, HIDDEN)
@@ -281,6 +297,7 @@ def test_cancel_ends_a_waiting_job_at_once(site, page, press):
     job = submit(site, export, page, HIDDEN)
     answer = press(job, "cancel")
     assert (answer.status, answer.headers["location"].endswith(f"{PAGE}/{job.id}")) == (303, True)
+    assert answer.headers["cache-control"] == "no-store"
     assert job.state is JobState.CANCELLED
 
 

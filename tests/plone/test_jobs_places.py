@@ -6,6 +6,7 @@ from collective.wsgifutures.jobs.origin import Origin
 from collective.wsgifutures.jobs.origin import take_origin
 from collective.wsgifutures.jobs.publishing import JOB
 from collective.wsgifutures.jobs.publishing import TASK_VIEW
+from collective.wsgifutures.jobs.publishing import TaskView
 from holdsite import ADMIN
 from jobruns import Jobs
 from jobruns import origin_of
@@ -15,6 +16,9 @@ from Products.SiteAccess.VirtualHostMonster import manage_addVirtualHostMonster
 from zope.component import queryMultiAdapter
 from zope.i18n import translate
 from zope.i18nmessageid import MessageFactory
+from zope.interface import alsoProvides
+from zope.traversing.interfaces import IBeforeTraverseEvent
+from ZPublisher.interfaces import IPubAfterTraversal
 
 import dataclasses
 import pickle
@@ -314,6 +318,15 @@ def test_a_job_reaches_a_view_of_jobs(site, jobs, called):
     """That is what it is for."""
     assert jobs.publish(origin_of("test_user_1_"), view="@@hidden").committed
     assert called == ["called"]
+
+
+def test_a_request_that_got_the_layer_has_no_task_to_do(site):
+    """As where the layer of a site extends the one of jobs: the view is there, and finds no job."""
+    site.subscriber(IPubAfterTraversal, lambda event: seen.append(event.request["PUBLISHED"]))
+    site.subscriber(IBeforeTraverseEvent, lambda event: alsoProvides(event.request, ITaskLayer))
+    seen = []
+    assert site.get(TASK_VIEW, user=ADMIN).status == 404
+    assert [isinstance(view, TaskView) for view in seen] == [True]
 
 
 @pytest.mark.parametrize("name", ["hidden", TASK])

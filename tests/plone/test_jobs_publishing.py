@@ -111,6 +111,23 @@ def test_a_job_that_conflicts_while_it_is_done_is_published_again(site, jobs):
     assert (effects(site, jobs), run.committed, run.error) == ((1, 1), True, None)
 
 
+def test_a_job_that_is_published_again_is_watched_anew(site, jobs):
+    """The conflict came at the end of the pass before, and its view may not commit now."""
+    conflicts = [ConflictError()]
+
+    def work(context, request):
+        if not conflicts:
+            commits(context, request)
+
+    def done(connection, result):
+        raise conflicts.pop()
+
+    with pytest.raises(TransactionChanged) as caught:
+        jobs.run(work, USER, done=done)
+    assert caught.value.how == "committed"
+    assert (effects(site, jobs), jobs.passes) == ((0, 0), ["Suspended", "TransactionChanged"])
+
+
 def test_a_job_that_always_conflicts_ends_with_the_conflict(site, jobs):
     """It is told as it is, without an error page."""
     failed = note_failures(site)
@@ -362,17 +379,17 @@ def test_no_transform_sees_a_job(site, jobs):
 
 
 def test_no_cache_answers_a_job_or_keeps_its_page(site, jobs, functional):
-    """plone.app.caching answers whatever the method is."""
+    """plone.app.caching answers whatever the method is, and goes by the address."""
     seen = []
     site.view("cached", lambda self: [seen.append(1)] and "<html><body>page</body></html>")
     switch_on(site, functional, "plone.app.caching.weakCaching", ["cached"], ramCache=True)
     for _ in range(2):
-        assert jobs.publish(ANONYMOUS, view="@@cached").committed
+        assert jobs.publish(ANONYMOUS, view="cached").committed
     assert (len(seen), in_ram()) == (2, 0)
     for _ in range(2):
         assert site.get("cached").status == 200
     assert (len(seen), in_ram()) == (3, 1)
-    assert jobs.publish(ANONYMOUS, view="@@cached").committed
+    assert jobs.publish(ANONYMOUS, view="cached").committed
     assert len(seen) == 4
 
 

@@ -25,6 +25,7 @@ from Products.CMFCore.permissions import ModifyPortalContent
 from Products.CMFCore.permissions import View
 from Products.Five import BrowserView
 from zExceptions import Unauthorized
+from zope.traversing.interfaces import IBeforeTraverseEvent
 
 import json
 import pytest
@@ -82,7 +83,7 @@ def describe(view):
         "member": api.user.get_current().getId(),
         "authenticated": request["AUTHENTICATED_USER"].getId(),
         "permissions": [name for name in permissions if user.has_permission(name, context)],
-        "parents": [type(parent).__name__ for parent in request["PARENTS"]],
+        "parents": parents_of(request),
         "made": make(context),
     }
 
@@ -235,6 +236,7 @@ def test_run_as_finds_the_user_of_the_site_or_of_zopes_root(site, people, name):
     """And keeps the rest of the origin."""
     found = run_as(origin_of("member", accept_language="fi"), name)
     assert (found.user, found.folder, found.accept_language) == (name, people[name], "fi")
+    assert run_as(Origin(is_system=True, site="/plone"), name).user_name == name
     with pytest.raises(UserGone):
         run_as(found, "nobody-of-that-name")
 
@@ -276,6 +278,37 @@ def test_a_subrequest_of_a_job_is_its_users(site, jobs, people, path):
     run = jobs.run(lambda *_: subrequest(path).getBody(), origin_of("editor"))
     assert run.result == b"editor"
     assert jobs.run(lambda *_: subrequest(path).getStatus(), origin_of("member")).result != 200
+
+
+def parents_of(request):
+    return [type(parent).__name__ for parent in request["PARENTS"]]
+
+
+def test_what_runs_at_the_end_of_the_way_sees_no_door(site, jobs, people):
+    """The user is in."""
+    seen = []
+
+    def look(event):
+        event.request.post_traverse(lambda: seen.append(parents_of(event.request)))
+
+    site.subscriber(IBeforeTraverseEvent, look)
+    run = jobs.run(lambda context, request: parents_of(request), origin_of("editor"))
+    assert run.result == seen[0] != []
+    assert "_Door" not in run.result
+
+
+def test_a_part_of_a_job_that_has_its_own_users_has_no_door_left(site, jobs, people):
+    """It is as over HTTP: its own user folder lets in, and nobody came to the door."""
+    seen = []
+    site.view(
+        "own",
+        lambda self: seen.append(parents_of(self.request)),
+        __allow_groups__=Folder(site),
+        browserDefault=publish_itself,
+    )
+    assert jobs.run(lambda *_: subrequest("/plone/folder/@@own"), origin_of("editor")).committed
+    assert len(seen) == 1
+    assert "_Door" not in seen[0]
 
 
 def test_a_method_of_a_view_is_published_as_the_user_with_its_arguments(site, jobs, people):

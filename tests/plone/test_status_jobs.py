@@ -261,9 +261,11 @@ def test_who_may_see_the_status_but_not_handle_jobs_sees_no_errors_and_no_button
     assert not fromstring(page.body).cssselect(
         "#futures-act, [name=what], [href*=futures-jobs-act]"
     )
-    assert press(f"retry:{job.id}", user=MANAGER).status in (302, 401)
+    for what in (f"retry:{job.id}", "pause:texts"):
+        assert press(what, user=MANAGER).status in (302, 401)
     site.sync()
     assert job.state is JobState.DEAD
+    assert list(store_of(site).paused) == []
 
 
 def test_manager_of_one_site_sees_and_handles_jobs_of_this_site_alone(get, site, die, press):

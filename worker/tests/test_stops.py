@@ -64,6 +64,18 @@ def test_a_job_that_outlasts_the_grace_is_released(site, start_program, executor
     assert (job.state, job.attempt, site.verbs(job)) == ("waiting", 0, ["claimed", "release"])
 
 
+@pytest.mark.parametrize("after", [0.0, 0.004, 0.008, 0.016, 0.03])
+def test_a_signal_while_a_job_begins_is_heard(site, start_program, after):
+    """At each point of it: before the main thread waits again, and while a process is made."""
+    program = start_program(BUSY, executor="processes", grace=0.3)
+    job = site.submit("ocr", 60)
+    wait_until(lambda: job.state == "running")
+    time.sleep(after)
+    program.stop()
+    assert program.wait(10) == 0
+    assert site.verbs(job) == ["claimed", "release"]
+
+
 @PLACES
 def test_a_second_signal_releases_at_once(site, start_program, executor):
     """All of the jobs."""

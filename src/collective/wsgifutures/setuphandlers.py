@@ -35,7 +35,7 @@ def installed(tool: Any) -> None:
 
 
 def make_keys() -> None:
-    """Make the site's keys when the add-on is installed, so that no later request has to.
+    """Make the site's keys, so that no later request has to.
 
     A site that is being made is not in the database yet; its keys come with its first token.
     """

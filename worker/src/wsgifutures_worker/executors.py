@@ -101,12 +101,14 @@ class InProcess:
         self._process: SpawnProcess | None = None
         self._pipe: Connection
         self._killed = False
+        self._lock = threading.Lock()  # of a start and a kill
 
     def do(self, claim: Claim, link: Link) -> Outcome:
         """Do a job in the process, and tell *link* what that says meanwhile."""
-        if self._process is None or not self._process.is_alive():
-            self._start()
         try:
+            with self._lock:
+                if self._process is None or not self._process.is_alive():
+                    self._start()
             self._pipe.send(replace(claim, token=""))
             return self._follow(link)
         except (EOFError, OSError):
@@ -114,13 +116,14 @@ class InProcess:
 
     def kill(self) -> None:
         """Kill the process."""
-        self._killed = True
-        if self._process is not None:
-            self._process.kill()
+        with self._lock:
+            self._killed = True
+            if self._process is not None:
+                self._process.kill()
 
     def _start(self) -> None:
         if self._killed:
-            raise OSError("this worker stops")
+            raise EOFError("this worker stops")
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         level = logging.getLogger().level if logging.getLogger().handlers else None
@@ -143,9 +146,11 @@ class InProcess:
                 known = news
 
     def _obituary(self) -> str:
-        assert self._process is not None  # noqa: S101
+        if self._process is None:
+            return "This worker was stopped."
         self._process.join(5)
-        code, self._process = self._process.exitcode, None
+        with self._lock:
+            code, self._process = self._process.exitcode, None
         if code is None or code >= 0:
             return f"The process that did this job ended with status {code}."
         name = signal.Signals(-code).name

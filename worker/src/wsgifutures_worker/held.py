@@ -20,8 +20,9 @@ import time
 
 log = logging.getLogger("wsgifutures_worker")
 
-#: At least so many seconds are between two messages about progress.
-PROGRESS_SECONDS = 5.0
+#: So many seconds after any message there may be one about progress. The site writes what comes
+#: five seconds after the last one, and nothing of what comes sooner.
+PROGRESS_SECONDS = 6.0
 
 #: For how many seconds a release is tried while the site is away.
 RELEASE_SECONDS = 5.0
@@ -49,9 +50,10 @@ class Held:
         self._beat_at = 0.0 if late else time.monotonic() + claim.lease / 3
         self._backoff = Backoff()
         self._said: tuple[float, str] | None = None
-        self._said_at = 0.0
+        self._told_at = time.monotonic()
         self._changed = threading.Condition()
         self._ended = False
+        self._is_dropped = False
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease of {self}", daemon=True)
 
@@ -90,12 +92,17 @@ class Held:
             else:
                 self._lose(refused)
 
-    def release(self) -> None:
-        """Give the claim back undone, unless its outcome is being sent."""
-        first = self._end()
+    def drop(self) -> None:
+        """Take no outcome any more, unless one is being sent."""
+        if self._end():
+            self._is_dropped = True
         self.cancelled = True
         self._released.set()
-        if first and not self.lost:
+
+    def release(self) -> None:
+        """Give the claim back undone, unless its outcome is being sent."""
+        self.drop()
+        if self._is_dropped and not self.lost:
             self._until = min(self._until, time.monotonic() + RELEASE_SECONDS)
             try:
                 self._give_back("release", {}, None, wait=time.sleep)
@@ -158,7 +165,7 @@ class Held:
 
     def _due_at(self) -> float:
         if self._said and not self._backoff.is_pausing():
-            return min(self._beat_at, self._said_at + PROGRESS_SECONDS)
+            return min(self._beat_at, self._told_at + PROGRESS_SECONDS)
         return self._beat_at
 
     def _beat(self) -> None:
@@ -174,14 +181,13 @@ class Held:
 
     def _tell_no_more(self, said: tuple[float, str]) -> None:
         with self._changed:
-            self._said_at = time.monotonic()
             if self._said is said:
                 self._said = None
 
     def _renew(self, sent: float, answer: Any) -> None:
         self._backoff.reset()
         self._lease = float(answer.get("lease") or self._lease)
-        self._until = sent + self._lease
+        self._until, self._told_at = sent + self._lease, sent
         self._beat_at = sent + max(1.0, self._lease / 3)
         self.access_token = answer.get("access_token") or self.access_token
         if answer.get("cancelled") and not self.cancelled:

@@ -79,11 +79,11 @@ class Job:
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody wants the result any more: cancelled, or another worker has the job."""
+        """Whether nobody wants the result any more, as it was cancelled or is another worker's."""
         return self._link.cancelled
 
     def progress(self, done: float, words: str = "") -> None:
-        """Say how far the job is; returns at once, and is sent every five seconds at most.
+        """Say how far the job is; returns at once, and is sent every six seconds at most.
 
         Args:
             done: From 0 to 1.

@@ -46,6 +46,9 @@ _PLACES: dict[str, type[InThread] | type[InProcess]] = {
     "threads": InThread,
     "processes": InProcess,
 }
+#: Seconds until the main thread looks for signals.
+GLANCE_SECONDS = 0.25
+
 _STOP = "stop"
 _LANE_ENDED = "lane ended"
 
@@ -150,7 +153,8 @@ class _Run:
             _start(self._live, place)
         if self._broker:
             _start(self._broker.run)
-        self._await(_STOP)
+        while self._hear() != _STOP:
+            pass
         self._stopping.set()
         self._site.interrupt_claims()
         log.info("Stopping; %d jobs may go on for %g s.", len(self._held), self._worker.grace)
@@ -169,26 +173,33 @@ class _Run:
         queues = self._worker.queues or []
         return Broker(url, self._site, queues, self._worker.concurrency, self._stopping)
 
-    def _await(self, wanted: str) -> None:
-        while self._inbox.get() != wanted:
-            pass
+    def _hear(self, seconds: float = GLANCE_SECONDS) -> str | None:
+        """Return what comes within a moment.
+
+        A signal that arrives right before a wait begins is only seen after it: so waits are short.
+        """
+        try:
+            return self._inbox.get(timeout=min(seconds, GLANCE_SECONDS))
+        except queue.Empty:
+            return None
 
     def _await_lanes(self) -> None:
         """Wait until each lane has ended, the grace is over, or there is a second signal."""
         until = time.monotonic() + self._worker.grace
         lanes = len(self._places)
         while lanes and (left := until - time.monotonic()) > 0:
-            try:
-                if self._inbox.get(timeout=left) == _STOP:
-                    return
-            except queue.Empty:
+            heard = self._hear(left)
+            if heard == _STOP:
                 return
-            lanes -= 1
+            lanes -= heard == _LANE_ENDED
 
     def _release(self) -> None:
+        running = tuple(self._held)
+        for held in running:  # before its process ends, which would be a failure of the job
+            held.drop()
         for place in self._places:
             place.kill()
-        threads = [_start(held.release) for held in tuple(self._held)]
+        threads = [_start(held.release) for held in running]
         for thread in threads:
             thread.join()
 

@@ -11,8 +11,8 @@ waits is told again.
 
 from ..jobs import desk
 from ..jobs.changes import Changes
-from ..jobs.changes import is_relational
 from ..jobs.neighbours import find_place
+from ..jobs.news import News
 from ..jobs.records import Job
 from ..jobs.store import find_store
 from ..keys.places import Place
@@ -81,8 +81,7 @@ class Relay:
         self._hints = Hints(broker, queues, capability)
         self._outbox = Outbox(broker, self._changes)
         self._watch = Watch(self.id, find_place())
-        self._sees_all = not is_relational(database.storage)
-        self._last_tid: Any = None
+        self._news = News(database)
         self._on_duty = False
         self._next_sign = 0.0
         self._told = ""  # of the trouble, by the last sign
@@ -125,7 +124,7 @@ class Relay:
     def _begin_anew(self) -> None:
         self._hints.begin_anew()
         self._outbox.begin_anew()
-        self._last_tid = None
+        self._news.forget()
 
     def _connect(self) -> None:
         """Connect if there is no connection; to a new one, all that waits is new."""
@@ -137,10 +136,10 @@ class Relay:
 
     def _send_all(self, now: float) -> bool:
         """Send until nothing is left; tell whether this relay may."""
-        while self._has_changed() or self._hints.is_due(now) or self._outbox.is_due(now):
+        while self._news.has_come() or self._hints.is_due(now) or self._outbox.is_due(now):
             found = self._read(now)
             if found is None or self._stop.is_set():
-                self._last_tid = None
+                self._news.forget()
                 return found is not None
             hints, letters = found
             if not (hints or letters) or not self._take_duty(now):
@@ -161,11 +160,6 @@ class Relay:
             if store is None:
                 return [], []
             return self._hints.read(store, now), self._outbox.read(store, now)
-
-    def _has_changed(self) -> bool:
-        """Tell whether somebody has committed something since the last look, as far as known."""
-        last, self._last_tid = self._last_tid, self._database.lastTransaction()
-        return last != self._last_tid or not self._sees_all
 
     # Signs of life
 

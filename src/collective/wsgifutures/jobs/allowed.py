@@ -15,8 +15,7 @@ from .publishing import find_run
 from AccessControl import getSecurityManager
 from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.SecurityManagement import setSecurityManager
-from AccessControl.users import BasicUser
-from Acquisition import aq_base
+from enum import Enum
 from plone.protect import auto
 from plone.protect.authenticator import _verify_request
 from plone.protect.authenticator import isAnonymousUser
@@ -24,25 +23,41 @@ from plone.protect.interfaces import IDisableCSRFProtection
 from transaction._transaction import Status
 from typing import Any
 from zope.component import ComponentLookupError
+from ZPublisher.interfaces import IPubAfterTraversal
 from ZPublisher.interfaces import IPubFailure
 from ZPublisher.interfaces import IPubStart
 from ZPublisher.interfaces import IPubSuccess
 
 import transaction
 
-#: In the environ of a request that Zope publishes, and whether its transaction is over. Requests
-#: that scripts and tests make by hand have no such mark.
-_IS_OVER = "collective.wsgifutures.jobs.is_over"
+#: In the environ of a request that Zope publishes, and how far it is. Requests that scripts and
+#: tests make by hand have no such mark.
+_STAGE = "collective.wsgifutures.jobs.stage"
+
+
+class _Stage(Enum):
+    """How far a request is."""
+
+    TRAVERSED = "who sent it is not known yet"
+    PUBLISHED = "its user is known"
+    OVER = "its transaction is over"
+
+
+_STAGES = {
+    IPubStart: _Stage.TRAVERSED,
+    IPubAfterTraversal: _Stage.PUBLISHED,
+    IPubSuccess: _Stage.OVER,
+    IPubFailure: _Stage.OVER,
+}
 
 _OVER = (Status.COMMITTED, Status.COMMITFAILED)
 
 
 def publication_goes_on(event: Any) -> None:
-    """Note that a request is published, and when its transaction is over."""
-    if IPubStart.providedBy(event):
-        event.request.environ[_IS_OVER] = False
-    elif IPubSuccess.providedBy(event) or IPubFailure.providedBy(event):
-        event.request.environ[_IS_OVER] = True
+    """Note how far the publication of a request is."""
+    for kind, stage in _STAGES.items():
+        if kind.providedBy(event):
+            event.request.environ[_STAGE] = stage
 
 
 def check_may_submit(request: Any) -> None:
@@ -58,11 +73,13 @@ def check_may_submit(request: Any) -> None:
     method = environ.get("REQUEST_METHOD", "")
     if _is_committed(environ):
         raise SubmitRefused(Refusal.COMMITTED, method)
+    if environ.get(_STAGE) is _Stage.TRAVERSED:
+        raise SubmitRefused(Refusal.EARLY, method)
     if take_origin(None, getSecurityManager().getUser()).user == NO_ID:
         raise SubmitRefused(Refusal.NO_USER, method)
-    if _IS_OVER not in environ or find_run(request) is not None:
+    if _STAGE not in environ or find_run(request) is not None:
         return
-    if IDisableCSRFProtection.providedBy(request):
+    if IDisableCSRFProtection.providedBy(request):  # a subrequest has its request's mark
         return
     reason = _look_at(_outermost(request))
     if reason is not None:
@@ -71,7 +88,7 @@ def check_may_submit(request: Any) -> None:
 
 def _is_committed(environ: dict[str, Any]) -> bool:
     this = current_pass()
-    if environ.get(_IS_OVER) or (this is not None and this.committed):
+    if environ.get(_STAGE) is _Stage.OVER or (this is not None and this.committed):
         return True
     return transaction.get().status in _OVER
 
@@ -84,19 +101,11 @@ def _outermost(request: Any) -> Any:
 
 
 def _look_at(request: Any) -> Refusal | None:
-    user = _find_user(request)
-    if IDisableCSRFProtection.providedBy(request):
-        return None
+    user = request.other.get("AUTHENTICATED_USER")  # and not whom a view acts as for a while
     if isAnonymousUser(user):
         reads = request.environ["REQUEST_METHOD"] in ("GET", "HEAD")
         return Refusal.ANONYMOUS if reads else None
     return None if auto.CSRF_DISABLED or _has_token(request, user) else Refusal.UNPROTECTED
-
-
-def _find_user(request: Any) -> Any:
-    """Return who sent *request*: a view may act as somebody else for a while."""
-    user = request.other.get("AUTHENTICATED_USER")
-    return user if isinstance(aq_base(user), BasicUser) else getSecurityManager().getUser()
 
 
 def _has_token(request: Any, user: Any) -> bool:

@@ -48,7 +48,7 @@ class _RunnerInPlace(Runner):
     def run_due(self, now: float) -> list[str]:
         """Run what is due; return the ids of the jobs."""
         self._due: list[Callable[[], None]] = []
-        self._last_tid = None
+        self._news.forget()
         self._look(now)
         ids = list(self.running)
         for run in self._due:

@@ -1,6 +1,5 @@
 """Changes that a runner commits by itself: one at a time, and again after a conflict."""
 
-from ..publisher.zope_audit import layers
 from . import desk
 from .records import Job
 from .records import Store
@@ -53,12 +52,6 @@ class Changes:
             else:
                 then()
                 return
-
-
-def is_relational(storage: Any) -> bool:
-    """Tell whether *storage* does not hear of what other processes commit."""
-    *_, innermost = layers(storage)
-    return type(innermost).__module__.startswith("relstorage.")
 
 
 def find(connection: Any, oid: bytes) -> Job | None:

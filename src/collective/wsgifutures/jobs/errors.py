@@ -187,6 +187,10 @@ class Refusal(Enum):
         "the transaction is over, so the job would never be recorded. Submit in the view or in a "
         "before-commit hook, not in IPubSuccess, IPubFailure or an after-commit hook."
     )
+    EARLY = (
+        "nobody knows yet who sent the request, so the job would run as nobody. Submit in the view "
+        "or in a subscriber to IPubAfterTraversal, not on the way to the view."
+    )
     UNPROTECTED = (
         "the request is a logged-in user's and has no valid token of plone.protect, so another "
         "site may have sent it, and plone.protect may drop the job in silence. Send the request "

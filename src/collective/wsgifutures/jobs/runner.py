@@ -16,7 +16,6 @@ from ..wsgi.worker import Worker
 from . import desk
 from .changes import Changes
 from .changes import find
-from .changes import is_relational
 from .ends import Ends
 from .ends import fail_at_once
 from .ends import Told
@@ -29,6 +28,7 @@ from .index import Place
 from .leases import Leases
 from .neighbours import find_place
 from .neighbours import Neighbours
+from .news import News
 from .purge import Kept
 from .purge import Purge
 from .records import Job
@@ -119,12 +119,11 @@ class Runner:
         self._unsettled: deque[_End] = deque()  # ends that are not written yet
         self._known: deque[tuple[Attempt, str]] = deque()  # ends that the index does not know yet
         self._stopping = False
-        self._last_tid: Any = None
         self._next_beat = 0.0
         self._next_purge = 0.0
         self._purge = Purge(kept or Kept())
         self._leases = Leases()
-        self._sees_all = not is_relational(database.storage)
+        self._news = News(database)
         self._alone = False
         self._kept_back: Place | None = None  # waits until nothing else runs
 
@@ -176,13 +175,13 @@ class Runner:
         except Exception:
             if not _is_closed(self._database):
                 logger.exception("The runner could not look for jobs; it looks again soon.")
-            self._last_tid = None
+            self._news.forget()
             return 5 * LOOK_EVERY
 
     def _look(self, now: float) -> float:
         """Do what is to be done *now*; return for how long nothing is, in seconds."""
         self._look_at_ends()
-        if self._has_changed() or self._is_due(now):
+        if self._news.has_come() or self._is_due(now):
             if lanes.need_some(now):
                 self._changes.commit(lambda store: lanes.renew(store, now), lanes.renewed)
             if self._claims:
@@ -211,11 +210,6 @@ class Runner:
         if self._claims and self.index.offers(now) and len(self.running) < self._most:
             due = now + SOON
         return LOOK_EVERY if due is None else max(0.01, min(LOOK_EVERY, due - now))
-
-    def _has_changed(self) -> bool:
-        """Tell whether somebody has committed something since the last look, as far as known."""
-        last, self._last_tid = self._last_tid, self._database.lastTransaction()
-        return last != self._last_tid or not self._sees_all
 
     def _is_due(self, now: float) -> bool:
         due = self.index.next_look()

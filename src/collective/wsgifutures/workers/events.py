@@ -18,7 +18,7 @@ class WorkerEvent:
 
     site: str  #: the path of the site
     worker: str  #: the worker's id
-    by: str  #: the id of the user who did it; empty: the worker itself
+    by: str  #: the id of the user who did it; empty if the worker did
 
 
 @dataclass(frozen=True)

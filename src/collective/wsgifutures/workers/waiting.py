@@ -17,10 +17,10 @@ An offer that somebody in another process took was in vain: the request stands i
 from ..jobs import desk
 from ..jobs.changes import Changes
 from ..jobs.changes import find
-from ..jobs.changes import is_relational
 from ..jobs.errors import TooLate
 from ..jobs.index import Index
 from ..jobs.index import Place
+from ..jobs.news import News
 from ..jobs.records import Entry
 from ..jobs.records import Store
 from ..jobs.store import find_store
@@ -169,8 +169,7 @@ class Waiters:
         self.limits = dict(limits or {})
         self._index = _Lines()
         self._changes = Changes(database)
-        self._sees_all = not is_relational(database.storage)
-        self._last_tid: Any = None
+        self._news = News(database)
         self._line: dict[_Standing, None] = {}  # in the order in which they came
         self._lock = threading.Lock()  # of the line
         self._looking = threading.RLock()  # of the index
@@ -228,7 +227,7 @@ class Waiters:
                 return self._look(time.time())
         except Exception:
             logger.exception("No job could be looked for, for the workers that wait.")
-            self._last_tid = None
+            self._news.forget()
             return 5 * LOOK_EVERY
 
     def _look(self, now: float) -> float:
@@ -268,8 +267,7 @@ class Waiters:
         self._known.update({one.ticket.key: (now + KNOWN, one) for one in asked if one.ticket})
 
     def _read_what_is_new(self) -> None:
-        last, self._last_tid = self._last_tid, self.database.lastTransaction()
-        if last != self._last_tid or not self._sees_all:
+        if self._news.has_come():
             with desk.changing(self.database) as connection:
                 store = find_store(connection)
                 if store is not None:

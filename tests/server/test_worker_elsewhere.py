@@ -1,0 +1,260 @@
+"""``wsgifutures-worker`` does the jobs of a real site, from ``init`` to the stored result."""
+
+from processes import BIN
+from processes import Process
+from processes import ROOT
+from processes import wait_until
+
+import itertools
+import json
+import pytest
+import requests
+import signal
+import subprocess
+import time
+
+PROGRAM = """
+from wsgifutures_worker import Hopeless, Retry, Worker
+import os, signal, time
+
+worker = Worker(os.environ["SITE"], queues=["words"], key="worker.pem", **{options})
+
+
+@worker.does("words")
+def words(job):
+    name, what, *rest = job.args
+    return globals()[what](job, name, *rest)
+
+
+def count(job, name):
+    page = job.get(headers={"Accept": "application/json"}).json()
+    job.file("title.txt", page["title"].encode(), "text/plain")
+    return {"name": name, "title": page["title"], "words": len(page["title"].split())}
+
+
+def look_around(job, name):
+    denied = []
+    for path in ("@@state", "@users", "@login-renew", "../@jobs", "@@personal-information"):
+        answer = job.session.get(path, headers={"Accept": "application/json"})
+        denied.append([path, answer.status_code])
+    return {"name": name, "denied": denied}
+
+
+def wait(job, name, seconds):
+    job.progress(0.5, "half of it")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not job.cancelled:
+        time.sleep(0.05)
+    return {"name": name, "cancelled": job.cancelled}
+
+
+def fail(job, name):
+    raise ValueError("no such font")
+
+
+def give_up(job, name):
+    raise Hopeless("the page is empty")
+
+
+def crash(job, name):
+    os.kill(os.getpid(), signal.SIGSEGV)
+"""
+
+ADMIN = ("admin", "admin")
+numbers = itertools.count()
+
+
+class Worker:
+    """One that was introduced and approved, in a folder of its own."""
+
+    def __init__(self, folder, server):
+        self.folder = folder
+        self.server = server
+        told = self.command("init", "--url", server.site, "--queues", "words", "--name", "a test")
+        assert told.returncode == 0, told.stdout
+        self.fingerprint = told.stdout.split("Fingerprint: ")[1].splitlines()[0]
+        self.id = self.fingerprint.replace(" ", "")
+
+    def command(self, *arguments):
+        command = [BIN / "wsgifutures-worker", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def administrate(self, what, **body):
+        url = f"{self.server.site}/@workers/{self.id}/{what}"
+        headers = {"Accept": "application/json"}
+        requests.post(url, json=body, auth=ADMIN, headers=headers, timeout=60).raise_for_status()
+
+    def start(self, **options):
+        (self.folder / "program.py").write_text(PROGRAM.replace("{options}", repr(options)))
+        command = [BIN / "wsgifutures-worker", "run", "program:worker"]
+        environ = {"SITE": self.server.site}
+        log = self.folder / f"{next(numbers)}.log"
+        return Process(command, log, environ, cwd=self.folder)
+
+
+@pytest.fixture(scope="module")
+def introduced(gunicorn, tmp_path_factory):
+    """A worker that nobody has approved yet."""
+    gunicorn.post("@@elsewhere-prepare", auth=ADMIN).raise_for_status()
+    return Worker(tmp_path_factory.mktemp("worker"), gunicorn)
+
+
+@pytest.fixture(scope="module")
+def worker(introduced):
+    """A worker that is approved."""
+    introduced.administrate("approve", queues=["words"])
+    return introduced
+
+
+@pytest.fixture(params=["threads", "processes"])
+def program(worker, request):
+    """The program, in both ways."""
+    process = worker.start(executor=request.param, grace=1.0)
+    yield process
+    process.stop()
+
+
+def submit(server, *args):
+    """Submit a job; return its id and the name under which its result is kept."""
+    name = f"job {next(numbers)}"
+    form = {"about": "about", "args": json.dumps([name, *args])}
+    answer = server.post("@@elsewhere-submit", data=form, auth=ADMIN)
+    assert answer.status_code == 200, answer.text
+    return answer.json(), name
+
+
+def look(server):
+    return server.get("@@elsewhere-look").json()
+
+
+def test_a_worker_that_waits_to_be_approved_is_told_so(introduced):
+    """By ``check``, with the fingerprint that the site shows."""
+    told = introduced.command("check", "--url", introduced.server.site)
+    assert told.returncode == 1
+    assert "Approved: no: 401 The worker is pending" in told.stdout
+    assert introduced.fingerprint in told.stdout
+    assert "Clock: +0 s" in told.stdout or "Clock: -0 s" in told.stdout
+    headers = {"Accept": "application/json"}
+    url = f"{introduced.server.site}/@workers/{introduced.id}"
+    known = requests.get(url, auth=ADMIN, headers=headers, timeout=60).json()
+    assert (known["fingerprint"], known["state"]) == (introduced.fingerprint, "pending")
+
+
+def test_an_approved_worker_is_told_so(worker):
+    """With its queues."""
+    told = worker.command("check", "--url", worker.server.site)
+    assert told.returncode == 0, told.stdout
+    assert "Approved: for words" in told.stdout
+
+
+def test_a_job_is_done_from_the_page_to_the_stored_text(gunicorn, program):
+    """It reads the page as who asked, and a task in Plone stores result and file as that user."""
+    id, name = submit(gunicorn, "count")
+    wait_until(lambda: name in look(gunicorn)["kept"])
+    kept = look(gunicorn)["kept"][name]
+    assert kept["result"] == {"name": name, "title": "Two words", "words": 2}
+    assert kept["files"] == {"title.txt": ["text/plain", "Two words"]}
+    assert kept["user"] == "admin"
+    assert look(gunicorn)["states"][id] == "done"
+
+
+def test_its_token_opens_nothing_else(gunicorn, program):
+    """No other view or service, and no session."""
+    _, name = submit(gunicorn, "look_around")
+    wait_until(lambda: name in look(gunicorn)["kept"])
+    denied = look(gunicorn)["kept"][name]["result"]["denied"]
+    assert {status for _, status in denied} <= {401, 403, 404}, denied
+
+
+def test_progress_is_seen_and_a_waiting_claim_begins_at_once(gunicorn, program):
+    """Within a second; the words of the worker are the site's."""
+    wait_until(lambda: "does words" in program.output)
+    time.sleep(1.0)
+    begun = time.monotonic()
+    id, name = submit(gunicorn, "wait", 9.0)
+    wait_until(lambda: look(gunicorn)["states"][id] == "running")
+    assert time.monotonic() - begun < 1.0
+    wait_until(lambda: look(gunicorn)["words"].get(id) == "half of it")
+    wait_until(lambda: name in look(gunicorn)["kept"])
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "attempts"),
+    [("fail", "no such font", 2), ("give_up", "the page is empty", 0)],
+)
+def test_a_failure_is_the_sites(gunicorn, program, what, error, attempts):
+    """With attempts, or at once if it is hopeless."""
+    id, _ = submit(gunicorn, what)
+    wait_until(lambda: look(gunicorn)["states"][id] == "dead")
+    told = look(gunicorn)
+    assert error in told["errors"][id]
+    assert told["attempts"][id] == attempts
+
+
+def test_a_process_that_crashes_fails_its_job(gunicorn, worker):
+    """With the name of the signal."""
+    process = worker.start(executor="processes")
+    id, _ = submit(gunicorn, "crash")
+    wait_until(lambda: look(gunicorn)["states"][id] == "dead")
+    assert "SIGSEGV" in look(gunicorn)["errors"][id]
+    process.stop()
+
+
+def test_a_stopped_worker_gives_its_job_to_the_next_one(gunicorn, worker, program):
+    """At once, and as no attempt."""
+    id, name = submit(gunicorn, "wait", 15)
+    wait_until(lambda: look(gunicorn)["states"][id] == "running")
+    program.stop(signal.SIGTERM)
+    assert look(gunicorn)["states"][id] == "waiting"
+    again = worker.start(grace=20.0)
+    wait_until(lambda: name in look(gunicorn)["kept"])
+    assert look(gunicorn)["attempts"][id] <= 1
+    again.stop()
+
+
+def test_a_worker_that_hangs_up_takes_no_job_with_it(gunicorn, worker):
+    """A job that comes right after the stop is the next worker's, without a lease to wait for."""
+    for _ in range(3):
+        process = worker.start()
+        time.sleep(1.5)
+        process.stop(signal.SIGTERM)
+        id, name = submit(gunicorn, "wait", 0)
+        time.sleep(0.3)
+        assert look(gunicorn)["states"][id] == "waiting"
+    last = worker.start()
+    wait_until(lambda: name in look(gunicorn)["kept"])
+    last.stop()
+
+
+def test_a_worker_in_node_does_a_job_of_the_site(gunicorn, tmp_path):
+    """The example of the repository, as it stands there."""
+    environ = {"SITE": gunicorn.site, "QUEUES": "words", "KEY": str(tmp_path / "node.pem")}
+    source = ROOT / "examples" / "worker_node" / "worker.mjs"
+    introduced = Process(["node", source, "init", "node"], tmp_path / "init.log", environ)
+    introduced.wait()
+    id = introduced.output.split("Fingerprint: ")[1].splitlines()[0].replace(" ", "")
+    answer = requests.post(
+        f"{gunicorn.site}/@workers/{id}/approve",
+        json={"queues": ["words"]},
+        auth=ADMIN,
+        headers={"Accept": "application/json"},
+        timeout=60,
+    )
+    answer.raise_for_status()
+    process = Process(["node", source], tmp_path / "node.log", environ)
+    job, _ = submit(gunicorn, "count")
+    wait_until(lambda: f"job {job} (words): complete, done" in process.output)
+    process.stop()
+
+
+def test_a_withdrawn_worker_does_nothing_any_more(gunicorn, worker):
+    """Its job is the site's again, and the log says why."""
+    process = worker.start()
+    wait_until(lambda: "does words" in process.output)
+    worker.administrate("withdraw")
+    submit(gunicorn, "count")
+    wait_until(lambda: "The worker is withdrawn" in process.output, 70)
+    process.stop()
+    assert "eyJ" not in process.output
