@@ -23,6 +23,7 @@ from statustabs import make_workers
 from statustabs import MANAGER
 from statustabs import rows
 from statustabs import told
+from types import SimpleNamespace
 from workersite import Outside
 
 import json
@@ -282,7 +283,7 @@ class _Claim:
     """A claim that stands in some lines."""
 
     def __init__(self, lines):
-        self.lines = frozenset(lines)
+        self.asked = SimpleNamespace(lines=frozenset(lines))
 
 
 @pytest.mark.parametrize(
