@@ -22,7 +22,10 @@ import re
 import sys
 
 #: The modules that the metrics are made of.
-MADE_OF = ("metrics.families", "metrics.elsewhere", "status.snapshot", "upstreams.figures", "wsgi.record")
+MADE_OF = (
+    *("metrics.families", "metrics.elsewhere", "status.snapshot"),
+    *("upstreams.figures", "wsgi.record"),
+)
 
 #: A name with what its table says more about it.
 MORE = re.compile(r"^:(\w+): (.*(?:\n .*)*)", re.M)

@@ -501,6 +501,8 @@ def test_a_form_with_more_than_a_result_and_files_is_refused(site, page, claimed
 def test_what_others_ask_of_jobs_is_as_before(site, page):
     """The services for people need their permission."""
     job = submit(site, ocr, page, "de")
+    answer = post(site, f"@jobs/{job.id}/cancel", None, {}, user=OWNER, headers={})
+    assert (answer.status, job.state) == (401, JobState.WAITING)  # who may not use the REST API
     answer = post(site, f"@jobs/{job.id}/cancel", None, {}, user=ADMIN, headers={})
     assert (answer.status, answer.json["state"]) == (200, "cancelled")
     assert post(site, f"@jobs/{job.id}/cancel", None, {}).status == 401

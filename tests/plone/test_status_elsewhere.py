@@ -23,6 +23,7 @@ from statustabs import make_workers
 from statustabs import MANAGER
 from statustabs import rows
 from statustabs import told
+from types import SimpleNamespace
 from workersite import Outside
 
 import json
@@ -237,6 +238,19 @@ def test_a_silent_relay_is_not_said_to_have_ended(get, relay):
 # What is told, and how it comes there
 
 
+def test_who_may_manage_workers_finds_their_control_panel(get, site):
+    """Others do not."""
+    Outside(site).approved()
+    link = "#futures-part-workers-elsewhere a[href$=wsgifutures-workers]"
+    assert fromstring(get(user=MANAGER).body).cssselect(link)
+    permission = "collective.wsgifutures: Manage workers"
+    site.portal.manage_permission(permission, ["Site Administrator"], acquire=0)
+    transaction.commit()
+    page = get(user=MANAGER)
+    assert page.status == 200
+    assert not fromstring(page.body).cssselect(link)
+
+
 def test_the_refresh_has_these_parts(get, site):
     """As the page."""
     Outside(site).approved()
@@ -269,7 +283,7 @@ class _Claim:
     """A claim that stands in some lines."""
 
     def __init__(self, lines):
-        self.lines = frozenset(lines)
+        self.asked = SimpleNamespace(lines=frozenset(lines))
 
 
 @pytest.mark.parametrize(

@@ -291,11 +291,6 @@ def of_elsewhere(*leases, **changes):
     return {"elsewhere": {**told, **changes}}
 
 
-def runner_of(**changes):
-    told = {"claims": True, "queues": [], "most": 1, "running": 0, "jobs": [], "dead": 0}
-    return {**told, "waiting": {}, "oldest": {}, "totals": {}, "recent": {}, **changes}
-
-
 def claims_of(*lines, **totals):
     lines = [{"site": site, "queue": queue, "claims": n} for site, queue, n in lines]
     return {"waiting": lines, "totals": totals}
@@ -306,9 +301,9 @@ def test_jobs_elsewhere_are_told_once_and_claims_added_up():
     seen = of_elsewhere(lease("1"), lease("2", since=NOW - 60, lease=NOW - 5), waiting={"film": 2})
     told = overview.of(
         [
-            snapshot("a", jobs=runner_of(**seen), claims=claims_of(("/a", "film", 2), done=1)),
-            snapshot("b", jobs=runner_of(**seen), claims=claims_of(("/b", "film", 3), done=4)),
-            snapshot("c", jobs=runner_of()),  # of an older version
+            snapshot("a", jobs=runner(**seen), claims=claims_of(("/a", "film", 2), done=1)),
+            snapshot("b", jobs=runner(**seen), claims=claims_of(("/b", "film", 3), done=4)),
+            snapshot("c", jobs=runner()),  # of an older version
         ],
         NOW,
     )["elsewhere"]
@@ -322,7 +317,7 @@ def test_jobs_elsewhere_are_told_once_and_claims_added_up():
 def test_jobs_elsewhere_of_other_sites_are_counted_alone():
     """One site sees its own."""
     seen = of_elsewhere(lease("1"), lease("2", "/b"))
-    told = overview.of([snapshot("a", jobs=runner_of(**seen))], NOW, "/a")["elsewhere"]
+    told = overview.of([snapshot("a", jobs=runner(**seen))], NOW, "/a")["elsewhere"]
     assert [job["id"] for job in told["jobs"]] == ["1"]
     assert told["more_jobs"] == 1
 
@@ -331,7 +326,7 @@ def test_a_queue_elsewhere_is_unserved_if_no_worker_has_a_job_or_waits():
     """As far as this host knows."""
     due = {"scans": NOW - 5, "film": NOW - 5, "texts": NOW - 5}
     seen = of_elsewhere(lease("1"), oldest=due)
-    one = snapshot("a", jobs=runner_of(**seen), claims=claims_of(("/a", "film", 1)))
+    one = snapshot("a", jobs=runner(**seen), claims=claims_of(("/a", "film", 1)))
     told = overview.of([one], NOW)["elsewhere"]
     assert told["unserved"] == ["texts"]
     assert told["oldest"] == {"film": 5.0, "scans": 5.0, "texts": 5.0}

@@ -280,7 +280,7 @@ def test_queues_are_names_each_once():
     "queues",
     [
         None, "ocr", {}, ("ocr",), [], [""], [None], [7], [["ocr"]], ["a,b"], ["a\nb"],
-        ["x" * 101], [str(number) for number in range(51)],
+        ["x" * 101], [str(number) for number in range(51)], ["ocr", "collective.wsgifutures.amqp"],
     ],
 )  # fmt: skip
 def test_what_are_no_queues_is_refused(queues):

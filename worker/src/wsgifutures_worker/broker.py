@@ -41,6 +41,9 @@ LOOK_SECONDS = 0.5
 #: Seconds between two signs of life on an AMQP connection.
 HEARTBEAT = 30
 
+#: Seconds until RabbitMQ must have answered.
+ANSWER_SECONDS = 10.0
+
 #: For how many claims without an answer the key is remembered.
 MOST_ASKED = 1000
 
@@ -119,6 +122,7 @@ class Broker:
 
     def _consume(self, line: Any) -> None:
         line.connect()  # once; the pauses are ours
+        _limit(line)
         consumer = self._consumer(line)
         consumer.consume()
         self._set_connected(True)
@@ -210,6 +214,13 @@ class Broker:
             with self._changed:
                 self._claims.append(Held(self._site, claim))
                 self._changed.notify_all()
+
+
+def _limit(line: Any) -> None:
+    """Let no answer be awaited for ever: a RabbitMQ that starts accepts, and may not answer."""
+    sock = getattr(getattr(line.connection, "transport", None), "sock", None)
+    if sock is not None:
+        sock.settimeout(ANSWER_SECONDS)
 
 
 def _address(url: str) -> str:

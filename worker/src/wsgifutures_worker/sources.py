@@ -20,8 +20,9 @@ log = logging.getLogger("wsgifutures_worker")
 class Claims:
     """What one lane asks of the site.
 
-    A claim has a random key of its own until there is an answer. So when an answer is lost, the
-    same question gives the same claim, and no job is left lying about.
+    It asks with a random key until it gets a claim. So when an answer is lost, the same question
+    gives the same claim, and no job is left lying about. And a site that had nothing knows the same
+    question again, which costs it least.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class Claims:
         claim: Claim | None = self._site.claim(self._queues, wait, self._key)
         late = self._backoff.is_pausing()
         self._answered()
-        return Held(self._site, claim, late) if claim else None
+        if claim is None:
+            return None
+        self._key = _new_key()
+        return Held(self._site, claim, late)
 
     def _answered(self) -> None:
         self._contact.restore()
         self._backoff.reset()
-        self._key = _new_key()
 
     def _return_late_claim(self) -> None:
         """Release what the site may have handed over while this worker hung up."""

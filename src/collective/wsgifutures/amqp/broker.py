@@ -109,6 +109,7 @@ class Broker:
         self._connection: Any = None
         self._known: set[str] = set()  # queues that are there
         self._blocked = ""  # why the broker takes no messages
+        self._confirms: _Confirms | None = None  # the channel on which messages are sent
         #: What has come, and what acknowledges it.
         self.arrived: deque[tuple[Delivery, Callable[[], None]]] = deque()
         made = self._make()  # so that a wrong address is told at once
@@ -146,7 +147,7 @@ class Broker:
         except Exception as error:
             drop(connection)
             raise self._away(error) from None
-        self._connection, self._blocked = connection, ""
+        self._connection, self._blocked, self._confirms = connection, "", None
         self._known.clear()
 
     def close(self) -> None:
@@ -327,9 +328,11 @@ class Broker:
         self, connection: Any, messages: Sequence[Message], places: Sequence[int], sent: Sent
     ) -> None:
         """Send some of *messages*; if the broker closes the channel, one alone is refused."""
-        confirms = _Confirms(connection.channel(), sent)
+        if self._confirms is None:
+            self._confirms = _Confirms(connection.channel())
+        confirms = self._confirms
         try:
-            confirms.start()
+            confirms.begin(sent)
             for place in places:
                 confirms.publish(place, messages[place])
             self._await(connection, confirms)
@@ -338,7 +341,8 @@ class Broker:
         except connection.channel_errors as error:
             if len(places) == 1:
                 sent.refused[places[0]] = self._clean(str(error))
-        confirms.close()
+            self._confirms = None
+            confirms.close()
 
     def _await(self, connection: Any, confirms: "_Confirms") -> None:
         until = time.monotonic() + self._confirm
@@ -349,7 +353,7 @@ class Broker:
                 self._look_at_silence(connection, confirms)
                 return
             with suppress(TimeoutError):
-                connection.drain_events(timeout=min(left, _GLANCE))
+                connection.connection.blocking_read(min(left, _GLANCE))  # drain_events goes on
 
     def _look_at_silence(self, connection: Any, confirms: "_Confirms") -> None:
         """Tell a broker that does not answer at all from one that does not confirm."""
@@ -361,6 +365,8 @@ class Broker:
                 f"{self._confirm:g} s, and does not answer."
             ) from None
         confirms.give_up()
+        self._confirms = None  # the broker holds up the whole channel for that queue
+        confirms.close()
 
     def _check(self, connection: Any) -> None:
         """Raise ``BrokerAway`` if nothing can be sent now."""
@@ -436,19 +442,25 @@ class _Using:
 class _Confirms:
     """A channel whose messages are confirmed, and which of them are not yet."""
 
-    def __init__(self, channel: Any, sent: Sent) -> None:
+    def __init__(self, channel: Any) -> None:
         self.channel = channel
         self.open: dict[int, tuple[int, str]] = {}  #: place and id by their delivery tags
-        self._sent = sent
+        self._sent = Sent()
         self._tag = 0
         self._returned: dict[str, str] = {}  # why, by id
+        self._is_new = True
 
-    def start(self) -> None:
-        """Ask the broker to confirm."""
-        self.channel.confirm_select()
-        self.channel.events["basic_ack"].add(self._acknowledge)
-        self.channel.events["basic_nack"].add(self._refuse)
-        self.channel.events["basic_return"].add(self._return)
+    def begin(self, sent: Sent) -> None:
+        """Begin a batch: tell *sent* what becomes of it. What comes of an earlier one is late."""
+        self._sent = sent
+        self.open.clear()
+        self._returned.clear()
+        if self._is_new:
+            self._is_new = False
+            self.channel.confirm_select()
+            self.channel.events["basic_ack"].add(self._acknowledge)
+            self.channel.events["basic_nack"].add(self._refuse)
+            self.channel.events["basic_return"].add(self._return)
 
     def close(self) -> None:
         """Close the channel, unless the broker has done so."""

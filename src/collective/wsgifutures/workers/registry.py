@@ -49,6 +49,9 @@ SEEN_EVERY = 3600.0
 #: Seconds by which a worker's clock has to change to be noted anew.
 SKEW_WORTH = 5.0
 
+#: How the names of queues begin whose jobs only this package does.
+OURS = "collective.wsgifutures."
+
 #: The most queues of one worker, and the longest name of a queue or a worker.
 MOST_QUEUES = 50
 LONGEST_NAME = 100
@@ -256,12 +259,17 @@ def check_queues(queues: Any) -> tuple[str, ...]:
     """Return names of queues, each once.
 
     Raises:
-        ValueError: They are not a list of names, none, or too many.
+        ValueError: They are not a list of names, none, or too many; or one is not for workers.
     """
     if not isinstance(queues, list) or not 1 <= len(queues) <= MOST_QUEUES:
         raise ValueError(f"queues is not a list of 1 to {MOST_QUEUES} names.")
     if not all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in queues):
         raise ValueError(f"queues has a name that is not a text of at most {LONGEST_NAME}.")
+    ours = [name for name in queues if name.startswith(OURS)]
+    if ours:
+        raise ValueError(
+            f"The queue {ours[0]!r} is the relay's: no worker elsewhere gets its jobs."
+        )
     return _checked(queues)
 
 

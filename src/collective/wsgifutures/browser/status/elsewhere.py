@@ -4,11 +4,13 @@ from ...amqp.duty import sign_of
 from ...amqp.publishing import QUEUE as OF_MESSAGES
 from ...interfaces import _
 from ...workers.held import jobs_by_worker
+from ...workers.registry import MANAGE
 from ...workers.registry import workers_of
 from ...workers.registry import WorkerState
 from . import words
 from collections.abc import Mapping
 from functools import cached_property
+from plone import api
 from typing import Any
 from typing import NamedTuple
 
@@ -74,6 +76,11 @@ class Elsewhere:
     def is_used(self) -> bool:
         """Tell whether there is something to show."""
         return bool(self.workers or self.queues or self.jobs or self.relay)
+
+    @property
+    def may_manage(self) -> bool:
+        """Tell whether the user may open the control panel of workers."""
+        return bool(api.user.has_permission(MANAGE, obj=self._site))
 
     @cached_property
     def waiting(self) -> dict[str, int]:
