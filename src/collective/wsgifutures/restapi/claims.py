@@ -181,7 +181,8 @@ class Post(jobs.Post):
             return None
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not 0 <= value <= most or value == math.inf:
-            raise BadRequest(f"{name}={value!r} is not a number of 0 or more.")
+            end = "or more" if most == math.inf else f"to {most:g}"
+            raise BadRequest(f"{name}={value!r} is not a number of 0 {end}.")
         return float(value)
 
     def _find(self, id: str) -> Job | None:
@@ -372,7 +373,8 @@ class Post(jobs.Post):
             raise NotPlain(f"it is not JSON: {error}") from None
         others = [name for name, value in form.items() if not isinstance(value, FileUpload)]
         if others:
-            raise BadRequest(f"{', '.join(sorted(others))}: not one file of its own name.")
+            names = ", ".join(sorted(others))
+            raise BadRequest(f"{names}: beside result there are files, one for each name.")
         self._check_sizes(form)
         return read(result), form
 
