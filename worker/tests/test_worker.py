@@ -246,5 +246,5 @@ def test_the_key_is_read_when_the_worker_runs(tmp_path):
     """So a module with a worker can be imported where there is no key: in its tests."""
     worker = Worker("http://127.0.0.1:9/Plone", queues=["ocr"], key=tmp_path / "worker.pem")
     assert "ocr" in repr(worker)
-    with pytest.raises(OSError, match="worker.pem"):
+    with pytest.raises(OSError, match=r"worker\.pem"):
         worker.run()
