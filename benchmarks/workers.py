@@ -30,6 +30,7 @@ import contextlib
 import json
 import os
 import random
+import secrets
 import statistics
 import threading
 import time
@@ -157,7 +158,7 @@ async def _cpu_of(site, seconds):
 async def _ask_again(url, token, wait, answers):
     """Claim for ever, as a worker that finds nothing to do; the first time at a random moment."""
     parts = urllib.parse.urlsplit(url)
-    body = json.dumps({"queues": [QUEUE], "wait": wait})
+    body = json.dumps({"queues": [QUEUE], "wait": wait, "key": secrets.token_hex(8)})
     request = (
         f"POST {parts.path}@jobs/claim HTTP/1.1\r\nHost: {parts.netloc}\r\n"
         f"Accept: application/json\r\nContent-Type: application/json\r\n"
