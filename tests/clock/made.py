@@ -56,6 +56,8 @@ class Host:
         self.submits = 0
         self.ticker = Ticker(database, self._submit)
         self._database = database
+        self._lane = uuid.uuid4().hex[:8]
+        self._read(lambda c: make_store(c).lanes.update({self._lane: Lane(self._lane, 0.0)}))
 
     def look(self, now, of=None):
         """Look when it is *now*; return how many jobs came of it."""
@@ -78,9 +80,8 @@ class Host:
             in_thread(self.before.pop())
         if self.fail is not None:
             raise self.fail
-        store, now, name = make_store(connection), time.time(), uuid.uuid4().hex[:8]
-        lane = store.lanes[name] = Lane(name, now)
-        job = add_job(lane, wanted(entry.task, now), now)
+        now = time.time()
+        job = add_job(make_store(connection).lanes[self._lane], wanted(entry.task, now), now)
         connection.add(job)
         return job
 

@@ -40,6 +40,7 @@ def test_the_defaults():
         "max_jobs": 10,
         "job_queues": (),
         "job_limits": (),
+        "clock": True,
         "claim_wait": None,
         "max_files": 67108864,
         "jobs_kept": 86400.0,

@@ -151,4 +151,5 @@ class Entry:
 
 def declared() -> list[Entry]:
     """Return the entries that ZCML declares, by their names."""
-    return [entry for _, entry in sorted(getUtilitiesFor(IEntry))]
+    found = (entry for _, entry in getUtilitiesFor(IEntry))
+    return sorted(found, key=lambda entry: (entry.name, entry.site))

@@ -6,6 +6,7 @@ The job is of the entry's user, whom the site or Zope's root has to know now; or
 
 from ..jobs.records import Job
 from ..jobs.tasks import find_task
+from .entries import declared
 from .entries import Entry
 from .entries import Overlap
 from .errors import ContextMissing
@@ -28,12 +29,13 @@ _UID = re.compile(r"[0-9a-f]{32}")
 
 
 def paths_of(connection: Any, entry: Entry) -> list[str]:
-    """Return the paths of the sites that have *entry*."""
+    """Return the paths of the sites that have *entry*. One of a site's own is instead of it."""
     if entry.site:
         return [entry.site]
-    application = connection.root()["Application"]
-    found = application.objectValues("Plone Site")
-    return [f"/{site.getId()}" for site in found if ISiteRoot.providedBy(site)]
+    own = {other.site for other in declared() if other.name == entry.name}
+    found = connection.root()["Application"].objectValues("Plone Site")
+    paths = [f"/{site.getId()}" for site in found if ISiteRoot.providedBy(site)]
+    return [path for path in paths if path not in own]
 
 
 def submit(connection: Any, path: str, entry: Entry) -> Job:
