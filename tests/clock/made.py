@@ -136,5 +136,3 @@ def wanted(task, now):
         submitted=now,
         deadline=now + 1000,
     )
-
-

@@ -5,6 +5,7 @@ from collective.wsgifutures import jobs
 from collective.wsgifutures import task
 from collective.wsgifutures.clock import acts
 from collective.wsgifutures.clock import joint
+from collective.wsgifutures.clock.directives import IClockDirective
 from collective.wsgifutures.clock.entries import declared
 from collective.wsgifutures.clock.entries import Entry
 from collective.wsgifutures.clock.errors import EntryRefused
@@ -19,17 +20,22 @@ from collective.wsgifutures.jobs.store import jobs_of
 from collective.wsgifutures.wsgi.settings import Settings
 from collective.wsgifutures.wsgi.worker import Worker
 from dataclasses import replace
+from pathlib import Path
 from plone import api
 from plone.app.testing import TEST_USER_ID
 from zope.component.hooks import getSite
 from zope.configuration.exceptions import ConfigurationError
 from zope.i18n import translate
+from zope.schema import getFieldNamesInOrder
 
 import logging
 import pytest
+import re
 import threading
 import time
 import transaction
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 done = []
 
@@ -148,7 +154,7 @@ def test_a_wrong_declaration_is_refused_with_an_example(site, more, said):
 
 def test_two_entries_of_one_name_are_a_conflict(site):
     """But a site may have its own instead of the one of all."""
-    with pytest.raises(ConfigurationError, match="[Cc]onflict"):
+    with pytest.raises(ConfigurationError, match="Conflict"):
         site.zcml(ZCML.format(more="") + ZCML.format(more=""))
 
 
@@ -343,3 +349,23 @@ def test_words_are_translated(site):
     words = describe(entry(cron="0 3 * * 1", timezone="Europe/Berlin"))
     assert translate(words, target_language="de") == "jeden Montag um 03:00, Europe/Berlin"
     assert translate(words, target_language="fi") == "maanantaisin klo 03:00, Europe/Berlin"
+
+
+# The page
+
+
+def test_the_page_names_each_attribute():
+    """And no other."""
+    text = (DOCS / "howto" / "clock.rst").read_text()
+    table = text.split(":class: clock\n")[1].split("\nOnce\n")[0]
+    assert re.findall(r"\* - ``(\w+)``", table) == list(getFieldNamesInOrder(IClockDirective))
+
+
+def test_the_example_of_the_page_can_be_declared(site):
+    """As it is written."""
+    text = (DOCS / "howto" / "clock.rst").read_text()
+    directive = re.search(r"<wsgifutures:clock(.+?)/>", text, re.S).group(1)
+    site.zcml(ZCML.replace('name="nightly" cron="0 3 * * *" task="tests.report" {more}', directive))
+    (found,) = declared()
+    assert (found.context, found.run_as, found.missed) == ("reports/daily", "reporter", "once")
+    assert found.arguments == {"language": "fi"}
