@@ -94,6 +94,8 @@ def test_from_the_second_time_of_an_hour_nothing_of_its_first_is_due():
     [
         ("0 * * * *", ["23 23:00 +0200", "24 01:00 +0300", "24 02:00 +0300"]),
         ("*/30 0 * * *", []),
+        ("*/30 0 24 4 *", []),
+        ("*/30 * 24 4 *", ["24 01:00 +0300", "24 01:30 +0300", "24 02:00 +0300"]),
         ("0 0 * * *", ["24 01:00 +0300"]),
     ],
 )
@@ -116,7 +118,7 @@ def test_the_newest_of_many_are_found():
     assert times.newest(0.0, 7200.0, 2) == ([3600.0, 7200.0], False)
 
 
-@pytest.mark.parametrize("cron", ["* * * * * *", "0 0 29 2 *", "0-5 0 1 1 *"])
+@pytest.mark.parametrize("cron", ["* * * * * *", "* 0 * * *", "0 0 29 2 *", "0-5 0 1 1 *"])
 def test_a_host_that_slept_for_years_looks_fast(cron):
     """How much was missed does not count."""
     times, began = Times(cron, HELSINKI), time.monotonic()

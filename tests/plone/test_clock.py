@@ -270,6 +270,7 @@ def test_a_paused_entry_gets_no_jobs_until_it_is_resumed(site, nightly):
     acts.pause("nightly")
     transaction.commit()
     assert look(site, time.time() + 48 * HOUR, nightly).jobs == ()
+    acts.kept_of(nightly).last -= 72 * HOUR
     acts.resume("nightly")
     once = replace(nightly, missed="once")
     assert look(site, time.time(), once).jobs == ()
@@ -307,11 +308,11 @@ def test_a_worker_has_a_clock_if_there_is_timed_work(site, nightly, monkeypatch,
     caplog.set_level(logging.INFO)
     Worker(None, Settings(clock=False)).start()
     assert started == []
-    assert "Timed work is looked for elsewhere: 1 entries." in caplog.text
+    assert "Timed work is looked for elsewhere: 1 entry." in caplog.text
     Worker(None, Settings()).start()
     Worker(None, Settings()).start()
     assert len(started) == 1
-    assert "Timed work is looked for here: 1 entries." in caplog.text
+    assert "Timed work is looked for here: 1 entry." in caplog.text
     joint.ClockJoint(None).worker_stops()
     assert (started[0]._stopping, joint.clocks) == (True, [])
 

@@ -65,7 +65,7 @@ def test_timed_work_is_done_with_a_server_and_without_one(folder, started, look)
     books = server.get("@@jobs-audit").json()
     assert len(books["jobs"]) <= (time.time() - began) / EVERY + 1
     assert len(set(books["done"]["timed"])) == len(books["done"]["timed"])
-    assert "Timed work is looked for here: 1 entries." in server.process.output
+    assert "Timed work is looked for here: 1 entry." in server.process.output
     server.process.stop(signal.SIGTERM)
 
     status, printed = look()

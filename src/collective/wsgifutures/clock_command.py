@@ -71,5 +71,5 @@ def _look(now: float) -> int:
             if told.error:
                 print(f"{told.site} {entry.name}: {told.error}", file=sys.stderr)
                 status = 1
-    print(f"{len(entries)} entries")
+    print("1 entry" if len(entries) == 1 else f"{len(entries)} entries")
     return status

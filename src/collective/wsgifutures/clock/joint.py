@@ -1,9 +1,13 @@
 """Gives each process that serves or runs jobs its clock."""
 
+from ..kernel.settings import SettingRefused
+from ..wsgi.findings import Finding
 from ..wsgi.joints import join
 from ..wsgi.joints import Joint
 from ..wsgi.settings import Settings
 from ..wsgi.worker import Worker
+from .audit import describe
+from .audit import of_clock
 from .entries import declared
 from .loop import Clock
 from typing import Any
@@ -38,13 +42,17 @@ class ClockJoint(Joint):
 
     worker_ends = worker_stops
 
+    def findings(self, workers: int) -> list[Finding]:
+        """Return whether timed work can be done, and whether somebody looks."""
+        try:
+            settings = Settings.read()
+        except SettingRefused:  # others refuse it
+            settings = Settings()
+        return list(of_clock(self._database, settings))
+
     def describe(self, settings: Settings) -> str:
-        """Return how much timed work there is."""
-        count = len(declared())
-        if not count:
-            return ""
-        here = "looked for here" if settings.clock else "looked for elsewhere"
-        return f"Timed work is {here}: {count} entries."
+        """Return how much timed work there is, and who looks."""
+        return describe(settings)
 
 
 def zope_has_started(event: Any) -> None:
