@@ -82,9 +82,10 @@ test-storages: $(STORAGES)/.ready  ## RelStorage on SQLite and PostgreSQL, ZEO; 
 	$(STORAGES)/bin/python tests/gevented.py -p no:cacheprovider $(PURE) -m storages tests/upstreams
 
 .PHONY: test-brokers
-test-brokers: $(STORAGES)/.ready  ## RabbitMQ and Redis: relay, messages, consumers, and their kills
+test-brokers: $(STORAGES)/.ready  ## RabbitMQ and Redis: relay, messages, consumers, workers, kills
 	$(STORAGES)/bin/python tools/servers.py brokers
 	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m brokers tests/brokers tests/server
+	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m brokers worker/tests
 
 .PHONY: test-browser
 test-browser: $(READY)  ## Pages in a real browser; screenshots into var/screenshots

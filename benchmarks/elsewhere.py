@@ -78,6 +78,11 @@ class Line:
             raise RuntimeError(f"{name}: {answer.status} {text[:500]!r}")
         return json.loads(text) if text else None
 
+    def get(self, name):
+        """Return what the site answers."""
+        self._connection.request("GET", self._path + name, headers={"Accept": "application/json"})
+        return json.loads(self._connection.getresponse().read())
+
     def claim(self, token, wait=0.0):
         """Return the next job; None if there was none in time."""
         body = {"queues": [QUEUE], "wait": wait, "key": secrets.token_hex(8)}

@@ -32,6 +32,14 @@ SITE = Origin(
     user="editor", folder="/Plone", site="/Plone", site_uid="8a2f3c5e6d7b4a1c9e0f1a2b3c4d5e6f"
 )
 
+#: Another one of the same database.
+OTHER = Origin(user="editor", folder="/Other", site="/Other", site_uid="f" * 32)
+
+
+def at_broker(queue, site=SITE):
+    """Return what the queue of a site's jobs is called at the broker."""
+    return f"wsgifutures.{site.site_uid}.{queue}"
+
 
 class Post:
     """A database, seen by whoever submits."""

@@ -17,6 +17,8 @@ from collective.wsgifutures.amqp.trouble import Silent
 from collective.wsgifutures.amqp.trouble import Trouble
 from collective.wsgifutures.jobs import desk
 from collective.wsgifutures.jobs.records import JobState
+from letters import at_broker
+from letters import OTHER
 from letters import Post
 from letters import Reader
 from letters import relaying
@@ -107,18 +109,36 @@ def test_the_same_code_speaks_with_another_transport(post, name):
     """Hints and messages."""
     (id,) = post.submit(name)
     post.publish({"a": 1}, routing_key=f"{name}-out", headers={"x": "y"})
-    with relaying(post, MEMORY), Reader(MEMORY, f"wsgifutures.{name}") as reader:
+    with relaying(post, MEMORY), Reader(MEMORY, at_broker(name)) as reader:
         assert [told["id"] for told in reader.read(1)] == [id]
         with Reader(MEMORY, f"{name}-out") as out:
             assert out.read(1) == [{"a": 1}]
         wait_until(lambda: post.count("done") == 1)
 
 
+def test_each_site_has_queues_of_its_own(post, name):
+    """Its workers read no hint of another one; what people see is by the queue of the jobs."""
+    mine, other = post.submit(name)[0], post.submit(name, origin=OTHER)[0]
+    with (
+        relaying(post, MEMORY) as relay,
+        Reader(MEMORY, at_broker(name)) as reader,
+        Reader(MEMORY, at_broker(name, OTHER)) as others,
+    ):
+        wait_until(lambda: relay._hints.count == 2)
+        relay._hints.look_at_depths()
+        assert relay.report()["depths"] == {name: 2}
+        assert [told["id"] for told in reader.read(1)] == [mine]
+        assert [told["id"] for told in others.read(1)] == [other]
+        assert reader.rest() == others.rest() == []
+        relay._hints.look_at_depths()
+        assert relay.report()["depths"] == {name: 0}
+
+
 def test_jobs_of_runners_are_nobodys_hint(post, name):
     """Only those for workers elsewhere are told of."""
     post.submit(name, elsewhere=False)
     (id,) = post.submit(name)
-    with relaying(post, MEMORY), Reader(MEMORY, f"wsgifutures.{name}") as reader:
+    with relaying(post, MEMORY), Reader(MEMORY, at_broker(name)) as reader:
         assert [told["id"] for told in reader.read(1)] == [id]
         time.sleep(0.7)
         assert reader.rest() == []
@@ -129,7 +149,7 @@ def test_jobs_of_a_paused_queue_are_not_told_of(post, name, monkeypatch):
     monkeypatch.setattr(hints, "SOON", 0.3)
     (id,) = post.submit(name)
     post.change(lambda store, job: desk.pause_queue(store, name, time.time()), id)
-    with relaying(post, MEMORY), Reader(MEMORY, f"wsgifutures.{name}") as reader:
+    with relaying(post, MEMORY), Reader(MEMORY, at_broker(name)) as reader:
         time.sleep(1)
         assert reader.rest() == []
         post.change(lambda store, job: desk.resume_queue(store, name), id)
@@ -140,7 +160,7 @@ def test_jobs_with_a_lock_are_told_of_one_after_the_other(post, name, monkeypatc
     """The next one when the one before is claimed, at its next look."""
     monkeypatch.setattr(hints, "PAUSE", 0.3)
     ids = post.submit(name, name, lock="one")
-    with relaying(post, MEMORY), Reader(MEMORY, f"wsgifutures.{name}") as reader:
+    with relaying(post, MEMORY), Reader(MEMORY, at_broker(name)) as reader:
         first = reader.read(1)[0]["id"]
         assert first == ids[0]
         post.claim(first)
@@ -156,7 +176,7 @@ def test_a_job_whose_capability_cannot_be_made_holds_up_no_other(post, name, cap
             raise LookupError("no site")
         return "a token"
 
-    with relaying(post, MEMORY) as relay, Reader(MEMORY, f"wsgifutures.{name}") as reader:
+    with relaying(post, MEMORY) as relay, Reader(MEMORY, at_broker(name)) as reader:
         relay._hints._capability = capability
         relay._hints.begin_anew()
         wait_until(lambda: reader.read(1)[0]["id"] == good)
@@ -184,7 +204,7 @@ def test_an_error_of_the_database_is_logged_and_the_relay_goes_on(post, name, mo
         return found
 
     monkeypatch.setattr(module.Hints, "read", read)
-    with relaying(post, MEMORY), Reader(MEMORY, f"wsgifutures.{name}") as reader:
+    with relaying(post, MEMORY), Reader(MEMORY, at_broker(name)) as reader:
         reader.read(1)
     assert "could not look for jobs" in caplog.text
 
@@ -297,7 +317,7 @@ def test_the_last_sign_is_there_for_others_to_read(post, name):
         assert sign_of(connection) is None
     post.submit(name)
     with relaying(post, MEMORY):
-        wait_until(lambda: Reader(MEMORY, f"wsgifutures.{name}").rest())
+        wait_until(lambda: Reader(MEMORY, at_broker(name)).rest())
     with desk.changing(post.database) as connection:
         told = sign_of(connection)
     assert told["broker"] == "memory://"

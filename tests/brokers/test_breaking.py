@@ -3,6 +3,7 @@
 from collective.wsgifutures.amqp import trouble
 from collective.wsgifutures.jobs import desk
 from contextlib import contextmanager
+from letters import at_broker
 from letters import Post
 from letters import Reader
 from letters import relaying
@@ -116,7 +117,7 @@ def test_a_relay_that_is_killed_tells_its_successor_nothing(rabbitmq, name, on_d
         assert process.wait(30) == -signal.SIGKILL
     with (
         alone(on_disk.path, rabbitmq.url),
-        Reader(rabbitmq.url, f"wsgifutures.{name}") as reader,
+        Reader(rabbitmq.url, at_broker(name)) as reader,
     ):
         assert [told["id"] for told in reader.read(2)] == [id, id]
 
@@ -156,7 +157,7 @@ def test_a_broker_that_is_killed_and_comes_back_has_everything(fragile, post, na
         wait_until(lambda: post.count("done") == 200, 60)
         with Reader(fragile.url, name) as reader:
             assert sorted(set(reader.read(200))) == list(range(200))
-        with Reader(fragile.url, f"wsgifutures.{name}") as reader:
+        with Reader(fragile.url, at_broker(name)) as reader:
             told = set()
             wait_until(lambda: told.update(t["id"] for t in reader.read(1)) or told == set(ids))
     assert [line for line in said() if "is back" in line]
@@ -172,7 +173,7 @@ def test_a_broker_that_lost_its_disk_is_told_everything_again(fragile, post, nam
         fragile.kill()
         fragile.lose_disk()
         fragile.start()
-        with Reader(fragile.url, f"wsgifutures.{name}") as reader:
+        with Reader(fragile.url, at_broker(name)) as reader:
             told = {each["id"] for each in reader.read(299, seconds=60)}
     assert told == set(ids[1:])
 
@@ -192,7 +193,7 @@ def test_a_broker_that_is_short_of_memory_gets_everything_later(fragile, post, n
         assert "takes no messages" in said()[0]
         fragile.ctl("set_vm_memory_high_watermark", "0.4")
         wait_until(lambda: post.count("done") == 51, 60)
-        with Reader(fragile.url, f"wsgifutures.{name}") as reader:
+        with Reader(fragile.url, at_broker(name)) as reader:
             assert reader.read(1)[0]["id"] == hinted[0]
     assert {post.look_at(id, "attempt") for id in ids} == {0}
     assert len(said()) == 2
@@ -292,7 +293,7 @@ def test_a_relay_takes_over_from_one_that_is_silent(rabbitmq, post, name, monkey
     since = time.monotonic()
     with (
         relaying(post, rabbitmq.url),
-        Reader(rabbitmq.url, f"wsgifutures.{name}") as reader,
+        Reader(rabbitmq.url, at_broker(name)) as reader,
     ):
         reader.read(1)
     assert time.monotonic() - since > 3.5

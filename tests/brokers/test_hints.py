@@ -8,6 +8,7 @@ from collective.wsgifutures.jobs import desk
 from collective.wsgifutures.keys.places import Place
 from collective.wsgifutures.keys.tokens import CAPABILITY
 from collective.wsgifutures.keys.tokens import verify
+from letters import at_broker
 from letters import Reader
 from letters import relaying
 from letters import SECRET
@@ -32,7 +33,7 @@ def test_a_worker_hears_of_each_job_once(broker, post, name):
     """Also of those that were there before the relay, and those that may begin later."""
     ids = post.submit(name, name)
     ids += post.submit(name, due=time.time() + 1.0)
-    with relaying(post, broker.url), Reader(broker.url, f"wsgifutures.{name}") as reader:
+    with relaying(post, broker.url), Reader(broker.url, at_broker(name)) as reader:
         ids += post.submit(name)
         told = reader.read(4)
         assert sorted(each["id"] for each in told) == sorted(ids)
@@ -44,7 +45,7 @@ def test_a_worker_hears_of_each_job_once(broker, post, name):
 def test_a_hint_has_an_id_a_queue_and_a_capability_and_nothing_else(broker, post, name):
     """No argument, title, path, user; the capability is good for this job, until its deadline."""
     (id,) = post.submit(name)
-    with relaying(post, broker.url), Reader(broker.url, f"wsgifutures.{name}") as reader:
+    with relaying(post, broker.url), Reader(broker.url, at_broker(name)) as reader:
         (message,) = reader.take(1)
     told = json.loads(message.body)
     assert sorted(told) == ["capability", "id", "queue"]
@@ -62,7 +63,7 @@ def test_a_hint_has_an_id_a_queue_and_a_capability_and_nothing_else(broker, post
 def test_a_hint_that_is_lost_is_sent_again(broker, post, name, soon):
     """Until somebody claims the job; then never more."""
     (id,) = post.submit(name)
-    with relaying(post, broker.url), Reader(broker.url, f"wsgifutures.{name}") as reader:
+    with relaying(post, broker.url), Reader(broker.url, at_broker(name)) as reader:
         assert [each["id"] for each in reader.read(3)] == [id] * 3
         post.claim(id)
         reader.rest()
@@ -73,7 +74,7 @@ def test_a_hint_that_is_lost_is_sent_again(broker, post, name, soon):
 def test_a_hint_that_nobody_took_is_not_sent_again(broker, post, name, soon):
     """More of them would only fill the broker."""
     post.submit(*[name] * 5)
-    with relaying(post, broker.url), Reader(broker.url, f"wsgifutures.{name}") as reader:
+    with relaying(post, broker.url), Reader(broker.url, at_broker(name)) as reader:
         time.sleep(4)
         assert len(reader.rest()) == 5
 
@@ -81,7 +82,7 @@ def test_a_hint_that_nobody_took_is_not_sent_again(broker, post, name, soon):
 def test_a_job_that_failed_is_told_again_at_once(rabbitmq, post, name):
     """It waits once more, which is news."""
     (id,) = post.submit(name)
-    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, f"wsgifutures.{name}") as reader:
+    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, at_broker(name)) as reader:
         reader.read(1)
         post.claim(id)
         post.change(lambda store, job: desk.let_go(store, job, time.time()), id)
@@ -91,9 +92,9 @@ def test_a_job_that_failed_is_told_again_at_once(rabbitmq, post, name):
 def test_a_queue_that_is_deleted_is_made_again(rabbitmq, post, name):
     """Nobody has to restart the relay."""
     post.submit(name)
-    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, f"wsgifutures.{name}") as reader:
+    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, at_broker(name)) as reader:
         reader.read(1)
-        rabbitmq.ctl("delete_queue", f"wsgifutures.{name}")
+        rabbitmq.ctl("delete_queue", at_broker(name))
         (id,) = post.submit(name)
         wait_until(lambda: id in [each["id"] for each in reader.read(1)])
 
@@ -101,10 +102,10 @@ def test_a_queue_that_is_deleted_is_made_again(rabbitmq, post, name):
 def test_queues_are_made_to_last(rabbitmq, post, name):
     """A quorum queue, with a limit of deliveries and somewhere for dead letters to go."""
     post.submit(name)
-    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, f"wsgifutures.{name}") as reader:
+    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, at_broker(name)) as reader:
         reader.read(1)
         told = rabbitmq.ctl("list_queues", "name", "type", "durable", "arguments").splitlines()
-    (line,) = [line for line in told if line.startswith(f"wsgifutures.{name}\t")]
+    (line,) = [line for line in told if line.startswith(f"{at_broker(name)}\t")]
     assert "\tquorum\ttrue\t" in line
     for argument in ('"x-delivery-limit",500', '"x-dead-letter-exchange","wsgifutures.dead"'):
         assert argument in line
@@ -117,14 +118,14 @@ def test_the_queues_that_are_named_are_hinted_at(rabbitmq, post, name):
     with relaying(post, rabbitmq.url) as relay:
         relay._hints._queues = (other,)
         relay._hints.begin_anew()
-        with Reader(rabbitmq.url, f"wsgifutures.{other}") as reader:
+        with Reader(rabbitmq.url, at_broker(other)) as reader:
             reader.read(1)
 
 
 def test_nothing_is_written_while_nothing_happens(rabbitmq, post, name):
     """Not even that the relay lives; hints are in memory."""
     post.submit(name)
-    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, f"wsgifutures.{name}") as reader:
+    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, at_broker(name)) as reader:
         reader.read(1)
         time.sleep(1)
         before = post.last_tid()
@@ -134,10 +135,10 @@ def test_nothing_is_written_while_nothing_happens(rabbitmq, post, name):
 
 def test_a_relay_needs_few_rights_where_all_queues_are_there(rabbitmq, post, name):
     """It may send and look, and make nothing."""
-    Broker(rabbitmq.url).ensure_queue(f"wsgifutures.{name}")
+    Broker(rabbitmq.url).ensure_queue(at_broker(name))
     rabbitmq.ctl("add_user", name, "secret")
     rabbitmq.ctl("set_permissions", name, "^$", ".*", "^wsgifutures")
     (id,) = post.submit(name)
     url = rabbitmq.url.replace(f"{USER}:{PASSWORD}", f"{name}:secret")
-    with relaying(post, url), Reader(rabbitmq.url, f"wsgifutures.{name}") as reader:
+    with relaying(post, url), Reader(rabbitmq.url, at_broker(name)) as reader:
         assert reader.read(1)[0]["id"] == id

@@ -74,7 +74,9 @@ NUMBERS = [
     ((ring.KEPT, 31 * DAY), "has ended: 31 days", SECRETS),
     ((ring.LONGEST, 30 * DAY), "30 days at most", SECRETS),
     ((options.DEADLINE, 7 * DAY), "a week by default", SECRETS),
-    ((broker.DELIVERY_LIMIT, 20), "``x-delivery-limit`` 20", BROKER),
+    ((broker.HINT_LIMIT, 500), "``x-delivery-limit`` 500", BROKER),
+    ((broker.HINT_LIMIT, 500), "hints that were delivered 500 times", BROKER),
+    ((broker.DELIVERY_LIMIT, 20), "messages of consumers that were delivered 20 times", BROKER),
     ((broker.MOST_DEAD, 10_000), "The newest 10,000", BROKER),
     ((broker.DEAD_KEPT, 14 * DAY * 1000), "for 14 days", BROKER),
     ((broker.CONFIRM, 10), "no longer than 10 seconds for a confirm", BROKER),
@@ -229,7 +231,7 @@ def test_options_of_the_relay_on_the_page_are_its_own():
 def test_names_at_the_broker_are_those_of_the_code():
     """Of queues and dead letters."""
     text = text_of(BROKER)
-    assert f"``{messages.PREFIX}<queue>``" in text
+    assert f"``{messages.PREFIX}<site>.<queue>``" in text
     assert f"``{messages.DEAD}``" in text
     assert "x-wsgifutures-reason" in text_of("howto/amqp.rst")
 

@@ -73,7 +73,7 @@ def test_check_when_running_takes_the_last_claim_only():
     job.again(LATER, LATER)
     last = job.claim("r2", LATER)
     job.check(last)
-    with pytest.raises(ClaimLost, match="lane-1 is running, and no longer this runner's"):
+    with pytest.raises(ClaimLost, match="lane-1 is running, and the claim is not its last one"):
         job.check(first)
 
 

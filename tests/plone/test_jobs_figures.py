@@ -259,8 +259,22 @@ def test_jobs_for_workers_elsewhere_are_counted_apart(make, page, site):
         transaction.commit()
 
 
+class Failing:
+    """Lets a commit fail."""
+
+    transaction_manager = transaction.manager
+
+    def sortKey(self):
+        return "~"
+
+    def commit(self, txn):
+        raise ConflictError
+
+    abort = tpc_begin = tpc_vote = tpc_finish = tpc_abort = lambda self, txn: None
+
+
 def test_what_workers_elsewhere_do_is_counted_when_it_is_committed(page, site):
-    """Each under its own name, once; what is aborted is not."""
+    """Each under its own name, once; what is aborted is not, nor what fails."""
     before = dict(counts)
 
     def run():
@@ -283,6 +297,11 @@ def test_what_workers_elsewhere_do_is_counted_when_it_is_committed(page, site):
     rescue(store, job, time.time())
     transaction.commit()
     run()
+    transaction.abort()
+    run()
+    transaction.get().join(Failing())
+    with pytest.raises(ConflictError):
+        transaction.commit()
     transaction.abort()
     new = {what: counts[what] - before[what] for what in KINDS}
     assert new == {"claimed": 4, "done": 1, "failed": 1, "released": 1, "lost": 1}

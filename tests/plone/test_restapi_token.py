@@ -286,6 +286,7 @@ def test_the_public_keys_are_for_everybody(site, outside, accept):
     uid = f"urn:uuid:{place_of(site.portal).uid}"
     claims = jwt.decode(outside.token(), key, ["EdDSA"], audience=uid, issuer=uid)
     assert claims["sub"] == outside.id
+    assert answer.json["issuer"] == uid
 
 
 def test_the_public_keys_are_no_private_ones(site, portal):
@@ -302,7 +303,8 @@ def test_the_public_keys_are_told_without_writing(site, portal):
     assert len(site.get("@jwks").json["keys"]) == 1
     del place_of(portal).connection.root()["collective.wsgifutures.keys"]
     transaction.commit()
-    assert site.get("@jwks").json == {"keys": []}
+    uid = place_of(portal).uid
+    assert site.get("@jwks").json == {"keys": [], "issuer": f"urn:uuid:{uid}"}
     assert site.commits == before + 1
 
 

@@ -22,6 +22,11 @@ sys.path.append(str(ROOT / "tools"))
 
 from ports import free_port as free_port  # noqa: E402
 
+# Whoever runs tests in the background ignores SIGINT, and each new process would, too. This is not
+# done in the new process: a fork without an exec at once breaks what has threads, as gRPC does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 #: The compiled templates of all instances. Each is found by its text, whatever its instance.
 TEMPLATES = Path(sys.prefix) / "templates"
 
@@ -39,16 +44,6 @@ def wait_until(true, seconds=30):
         time.sleep(0.02)
 
 
-def prepare(cores):
-    """Let a new process end at SIGINT, which whoever runs the tests in the background ignores.
-
-    It runs on *cores* alone, if any are named.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if cores is not None:
-        os.sched_setaffinity(0, cores)
-
-
 class Process:
     """A server process; its output goes to a file, for the message of a failure."""
 
@@ -61,9 +56,10 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
                 cwd=cwd,
-                preexec_fn=lambda: prepare(cores),
                 **options,
             )
+        if cores is not None:
+            os.sched_setaffinity(self._process.pid, cores)
         self.pid = self._process.pid
         atexit.register(self.stop)  # one that did not start in time has nobody else who stops it
 

@@ -64,8 +64,9 @@ def test_doctor_of_a_fresh_instance_has_nothing_to_complain_of(doctor, instance)
     assert seen.of("error") == []
     assert seen.of("ok") + seen.of("warning") == [
         *("versions", "preload", "worker", "imports", "hold", "zcml", "greenlets"),
-        *("thread-locals", "zope", "storage main", "jobs", "connections", "stop", "timeout"),
-        *("max-requests", "open-files", "clients", "slots", "proxies"),
+        *("thread-locals", "zope", "storage main", "jobs", "keys", "clocks", "tokens"),
+        *("connections", "stop", "timeout", "max-requests", "open-files", "clients", "slots"),
+        "proxies",
     ]
     assert seen.output.endswith("\nerrors: 0, warnings: 0\n")
 

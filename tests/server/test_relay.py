@@ -28,11 +28,30 @@ pytestmark = pytest.mark.brokers
 SECRET = "argum3nt"
 
 
+#: Makes a second site.
+OTHER = """
+from AccessControl.SecurityManagement import newSecurityManager
+from Products.CMFPlone.factory import addPloneSite
+from Testing.makerequest import makerequest
+import transaction
+
+app = makerequest(app)  # noqa: F821
+newSecurityManager(None, app.acl_users.getUser("admin").__of__(app.acl_users))
+profiles = ["plone.app.contenttypes:default", "collective.wsgifutures:default"]
+addPloneSite(app, "Other", setup_content=False, default_language="en", extension_ids=profiles)
+transaction.commit()
+app._p_jar.db().close()  # noqa: F821  writes the index
+"""
+
+
 @pytest.fixture(scope="module")
-def zeo(new_instance):
-    """An instance on a ZEO server."""
+def zeo(new_instance, environment):
+    """An instance on a ZEO server, with two sites."""
     storage, folder = ZEO(), new_instance()
     try:
+        (folder / "other.py").write_text(OTHER)
+        command = [BIN / "zconsole", "run", folder / "etc" / "zope.conf", folder / "other.py"]
+        subprocess.run(command, env={**os.environ, **environment}, check=True)
         storage.put(folder)
         yield folder
     finally:
@@ -43,10 +62,22 @@ def zeo(new_instance):
 def server(zeo, start_gunicorn):
     """A server, which runs the jobs that are not for others."""
     server = Server(*start_gunicorn(folder=zeo))
-    for view in ("jobs-prepare", "amqp-prepare", "claims-prepare"):
-        server.post(f"@@{view}").raise_for_status()
+    prepare(server)
     yield server
     server.process.stop(signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def other(server):
+    """The second site of the same server."""
+    other = Server(server.process, server.root.rpartition(":")[2], site="/Other")
+    prepare(other)
+    return other
+
+
+def prepare(server):
+    for view in ("jobs-prepare", "amqp-prepare", "claims-prepare"):
+        server.post(f"@@{view}").raise_for_status()
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +163,21 @@ def test_a_worker_elsewhere_is_woken_and_its_results_are_stored_once(server, rel
     wait_until(lambda: kept(server).keys() >= set(names), 60)
     assert {kept(server)[name] for name in names} == {1}
     assert look(server)["sign"]["relay"]
+
+
+def test_sites_that_share_a_relay_and_a_broker_share_no_queue(server, other, relay, start_worker):
+    """Each job is done by a worker of its own site, and no hint is rejected."""
+    workers = [start_worker(), start_worker(other.site)]
+    submitted = set()
+    for n in range(40):
+        for site in (server, other):
+            submitted.add(f"{site.site}-{n}")
+            submit(site, f"{site.site}-{n}")
+    wait_until(lambda: kept(server).keys() >= submitted, 60)
+    assert {kept(server)[name] for name in submitted} == {1}
+    for worker in workers:
+        assert "rejected" not in worker.output
+        assert "refuses a capability" not in worker.output
 
 
 def test_messages_of_a_view_arrive_after_the_commit_in_order(server, relay, rabbitmq):

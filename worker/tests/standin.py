@@ -30,7 +30,6 @@ import threading
 import time
 import uuid
 
-ISSUER = "urn:uuid:0123456789abcdef0123456789abcdef"
 CLAIM = "wsgifutures-claim+jwt"
 CAPABILITY = "wsgifutures-capability+jwt"
 ACCESS = "at+jwt"
@@ -99,6 +98,8 @@ class StandIn:
         self.lets_wait = True
         self.forgets_who_waits = False
         self.date = None
+        self.uid = uuid.uuid4().hex
+        self.issuer = f"urn:uuid:{self.uid}"
         self._key = Ed25519PrivateKey.generate()
         self._changed = threading.Condition()
         self.url = ""
@@ -180,7 +181,7 @@ class StandIn:
     def _act(self, path, body, token, environ):
         kind = environ.get("CONTENT_TYPE", "")
         if path == "/@jwks":
-            return Answer(200, {"keys": []})
+            return Answer(200, {"keys": [], "issuer": self.issuer})
         if path == "/@token":
             return self._token(_read_texts(kind, body))
         if path == "/@workers":
@@ -398,7 +399,8 @@ class StandIn:
 
     def _mint(self, typ, lifetime, **claims):
         now = int(time.time())
-        about = {"iss": ISSUER, "aud": ISSUER, "iat": now, "nbf": now, "exp": now + lifetime}
+        about = {"iss": self.issuer, "aud": self.issuer}
+        about |= {"iat": now, "nbf": now, "exp": now + lifetime}
         return jwt.encode(about | claims, self._key, "EdDSA", {"typ": typ})
 
     def _verify(self, token, typ):
@@ -406,7 +408,7 @@ class StandIn:
             if jwt.get_unverified_header(token)["typ"] != typ:
                 return None
             return jwt.decode(
-                token, self._key.public_key(), ["EdDSA"], audience=ISSUER, issuer=ISSUER
+                token, self._key.public_key(), ["EdDSA"], audience=self.issuer, issuer=self.issuer
             )
         except jwt.InvalidTokenError:
             return None

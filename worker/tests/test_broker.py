@@ -6,6 +6,8 @@ kombu's broker in memory, which is real but for its wire.
 from conftest import running
 from conftest import wait_until
 from standin import Answer
+from standin import serving
+from standin import StandIn
 from wsgifutures_worker import Worker
 from wsgifutures_worker.keys import load_key
 
@@ -20,15 +22,12 @@ import uuid
 class Queue:
     """A queue of a broker in memory, as the relay uses it."""
 
-    def __init__(self, site):
-        self.url = f"memory://guest:hunter2@{uuid.uuid4().hex}/"
-        self.name = f"wsgifutures.{uuid.uuid4().hex[:8]}"
+    def __init__(self, site, url=None, short=None):
+        self.url = url or f"memory://guest:hunter2@{uuid.uuid4().hex}/"
+        self.short = short or uuid.uuid4().hex[:8]
+        self.name = f"wsgifutures.{site.uid}.{self.short}"
         self._site = site
         self.channel = kombu.Connection(self.url).default_channel
-
-    @property
-    def short(self):
-        return self.name.removeprefix("wsgifutures.")
 
     def submit(self, *args, task="ocr"):
         job = self._site.submit(task, *args)
@@ -57,7 +56,7 @@ def queue(site):
 def woken(site, queue):
     """Make a worker without a key, that lives from capabilities alone."""
 
-    def make(**options):
+    def make(site=site, **options):
         worker = Worker(site.url, queues=[queue.short], broker=queue.url, **{"grace": 5, **options})
         worker.does("ocr")(lambda job: "woken")
         return worker
@@ -75,7 +74,43 @@ def test_a_message_wakes_a_worker_that_has_no_key(site, queue, woken):
         job = queue.submit()
         wait_until(is_done(job))
     assert (job.result, job.worker) == ("woken", "capability")
-    assert {path for _, path, _ in site.seen} == {"/@jobs/claim", f"/@jobs/{job.id}/complete"}
+    asked = {path for _, path, _ in site.seen}
+    assert asked == {"/@jwks", "/@jobs/claim", f"/@jobs/{job.id}/complete"}
+
+
+def test_sites_that_share_a_broker_have_queues_of_their_own(site, queue, woken, caplog):
+    """Each job is done by a worker of its own site, though the queue is called the same."""
+    with serving(StandIn()) as other:
+        others = Queue(other, queue.url, queue.short)
+        jobs = [one.submit() for _ in range(20) for one in (queue, others)]
+        with running(woken()), running(woken(other)):
+            wait_until(lambda: all(job.state == "done" for job in jobs))
+    assert len(queue) == len(others) == 0
+    assert {job.generation for job in jobs} == {1}
+    assert "rejected" not in caplog.text
+    assert "refuses a capability" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "trouble", [Answer(503), "lose", Answer(404), Answer(200, {"keys": []}), Answer(200, [])]
+)
+def test_a_site_that_does_not_tell_its_name_is_asked_again(site, queue, woken, trouble):
+    """Nothing is taken before; afterwards the site is not asked for it any more."""
+    site.always["/@jwks"] = trouble
+    with running(woken()):
+        job = queue.submit()
+        wait_until(lambda: len(names_asked(site)) >= 2)
+        assert len(queue) == 1
+        site.always.clear()
+        wait_until(is_done(job))
+        asked = len(names_asked(site))
+        second = queue.submit()
+        wait_until(is_done(second))
+    assert len(names_asked(site)) == asked
+
+
+def names_asked(site):
+    return [path for _, path, _ in site.seen if path == "/@jwks"]
 
 
 def test_a_message_is_acknowledged_once_its_claim_is_answered(site, queue, woken):

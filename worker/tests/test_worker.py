@@ -240,3 +240,11 @@ def test_a_task_is_declared_once(make_worker):
     worker.does("ocr")(print)
     with pytest.raises(ValueError, match="declared twice"):
         worker.does("ocr")(print)
+
+
+def test_the_key_is_read_when_the_worker_runs(tmp_path):
+    """So a module with a worker can be imported where there is no key: in its tests."""
+    worker = Worker("http://127.0.0.1:9/Plone", queues=["ocr"], key=tmp_path / "worker.pem")
+    assert "ocr" in repr(worker)
+    with pytest.raises(OSError, match=r"worker\.pem"):
+        worker.run()

@@ -77,8 +77,8 @@ def introduce(asked: Namespace) -> int:
 
 _ADVICE = {
     "pending": (
-        'The site knows "{name}" now. In Site Setup > Workers an administrator compares the '
-        "fingerprint and approves it for its queues. Then: wsgifutures-worker check"
+        'The site knows "{name}" now. In Site Setup > Workers elsewhere an administrator compares '
+        "the fingerprint and approves it for its queues. Then: wsgifutures-worker check"
     ),
     "approved": "This worker is approved.",
 }

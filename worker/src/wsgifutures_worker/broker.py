@@ -5,6 +5,8 @@ acknowledged as soon as the site has answered, whatever it says. While the site 
 go back to the broker. One thread talks with the broker; it takes no message that no lane is free
 for, so that a job never lies behind another one here while a worker elsewhere has nothing to do.
 
+Sites that share a broker have queues of their own, which have the site's name: the site tells it.
+
 kombu is only imported here.
 """
 
@@ -29,7 +31,7 @@ import uuid
 
 log = logging.getLogger("wsgifutures_worker")
 
-#: What a queue of the site is called at the broker.
+#: What the name of each queue at the broker begins with; the site's name and the queue follow.
 PREFIX = "wsgifutures."
 
 #: The site's answers after which a message has done its duty.
@@ -41,7 +43,8 @@ LOOK_SECONDS = 0.5
 #: Seconds between two signs of life on an AMQP connection.
 HEARTBEAT = 30
 
-#: Seconds until RabbitMQ must have answered.
+#: Seconds until a connection must stand, and until RabbitMQ must have answered.
+CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
 
 #: For how many claims without an answer the key is remembered.
@@ -98,15 +101,42 @@ class Broker:
     def run(self) -> None:
         """Take messages until the worker stops; connect again whenever that is necessary."""
         while not self._stopping.is_set():
-            try:
-                with kombu.Connection(self._url, heartbeat=HEARTBEAT, connect_timeout=10) as line:
-                    self._consume(line)
-            except Exception as error:  # kombu's transports have trees of their own
-                log.debug("Talking with the broker.", exc_info=True)
-                self._lose(error)
+            names = self._name_queues()
+            if names:
+                self._talk(names)
         self._set_connected(False)
         while self._claims:  # no lane takes them any more
             self._claims.popleft().release()
+
+    def _name_queues(self) -> list[str]:
+        """Return the queues' names at the broker; none, after a pause, if the site gives no name.
+
+        While the site is away, its contact says so.
+        """
+        retry_after = None
+        try:
+            uid = self._site.uid()
+        except Away as away:
+            retry_after = away.retry_after
+        except Refused as refused:
+            self._contact.lose(str(refused.status), f"the site does not tell its name: {refused}")
+        else:
+            self._site_backoff.reset()
+            return [f"{PREFIX}{uid}.{queue}" for queue in self._queues]
+        self._set_connected(False)
+        self._stopping.wait(self._site_backoff.next(retry_after))
+        return []
+
+    def _talk(self, names: list[str]) -> None:
+        """Take messages of the queues until the worker stops, or the broker is away."""
+        line = kombu.Connection(self._url, heartbeat=HEARTBEAT, connect_timeout=CONNECT_SECONDS)
+        try:
+            self._consume(line, names)
+            line.release()
+        except Exception as error:  # kombu's transports have trees of their own
+            log.debug("Talking with the broker.", exc_info=True)
+            _drop(line)
+            self._lose(error)
 
     def _lose(self, error: BaseException) -> None:
         self._set_connected(False)
@@ -120,10 +150,10 @@ class Broker:
             self._is_connected = connected
             self._changed.notify_all()
 
-    def _consume(self, line: Any) -> None:
+    def _consume(self, line: Any, names: list[str]) -> None:
         line.connect()  # once; the pauses are ours
         _limit(line)
-        consumer = self._consumer(line)
+        consumer = self._consumer(line, names)
         consumer.consume()
         self._set_connected(True)
         self._contact.restore()
@@ -137,11 +167,10 @@ class Broker:
                 self._drain(line)
         self._put_back(consumer)
 
-    def _consumer(self, line: Any) -> Any:
-        queues = [kombu.Queue(PREFIX + name, no_declare=True) for name in self._queues]
+    def _consumer(self, line: Any, names: list[str]) -> Any:
         return kombu.Consumer(
             line.default_channel,
-            queues,
+            [kombu.Queue(name, no_declare=True) for name in names],
             prefetch_count=self._lanes,
             on_message=self._messages.append,
             auto_declare=False,
@@ -221,6 +250,12 @@ def _limit(line: Any) -> None:
     sock = getattr(getattr(line.connection, "transport", None), "sock", None)
     if sock is not None:
         sock.settimeout(ANSWER_SECONDS)
+
+
+def _drop(line: Any) -> None:
+    """Close a connection without a word to RabbitMQ, which may not answer."""
+    with contextlib.suppress(Exception):
+        line.collect(ANSWER_SECONDS)
 
 
 def _address(url: str) -> str:

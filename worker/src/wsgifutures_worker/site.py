@@ -40,6 +40,9 @@ ANSWER_SECONDS = 30.0
 #: What a server or a proxy says when it cannot answer now; so does each status from 500 on.
 _NOT_NOW = {408, 425, 429}
 
+#: What the name of a site in its tokens begins with.
+URN = "urn:uuid:"
+
 #: A file of a result: its name, its bytes, its content type.
 File = tuple[str, bytes, str]
 
@@ -99,6 +102,7 @@ class Site:
         self._claims = InterruptibleAdapter(connections)
         self._claiming = new_session(self._claims)
         self._http = new_session(HTTPAdapter(pool_connections=1, pool_maxsize=connections))
+        self._uid = ""
         self._token = ""
         self._token_until = 0.0
         self._token_lock = threading.Lock()
@@ -154,6 +158,16 @@ class Site:
     def interrupt_claims(self) -> None:
         """End the connections that wait for a job."""
         self._claims.interrupt()
+
+    def uid(self) -> str:
+        """Return the site's UID, which its queues at a broker have in their names."""
+        if not self._uid:
+            answer = self._json(self.look())
+            issuer = answer.get("issuer") if isinstance(answer, dict) else None
+            if not isinstance(issuer, str) or not issuer.startswith(URN):
+                raise Refused(200, "@jwks has no issuer. Update the site.")
+            self._uid = issuer.removeprefix(URN)
+        return self._uid
 
     def look(self) -> requests.Response:
         """Ask for the site's public keys, as ``check`` does."""

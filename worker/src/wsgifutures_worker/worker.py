@@ -18,6 +18,7 @@ from .held import Held
 from .keys import Key
 from .keys import load_key
 from .pauses import Contact
+from .site import checked_url
 from .site import Site
 from .sources import Claims
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from typing import Any
 from typing import TYPE_CHECKING
 from typing import TypeVar
 
+import functools
 import logging
 import multiprocessing
 import os
@@ -87,13 +89,21 @@ class Worker:
         self.grace = grace
         self.wait = wait
         self.tasks: dict[str, Task] = {}
-        own = key if isinstance(key, Key) or key is None else load_key(key)
-        self.site = Site(url, own, connections=3 * concurrency + 1)
+        self.url = checked_url(url)
+        self._key = key
         self._broker_url = broker
         self._inbox: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def __repr__(self) -> str:
-        return f"<Worker of {self.site.url}, queues: {', '.join(self.queues or ['all'])}>"
+        return f"<Worker of {self.url}, queues: {', '.join(self.queues or ['all'])}>"
+
+    @functools.cached_property
+    def site(self) -> Site:
+        """The site; the file of the key is read now, so a module with a worker imports without."""
+        key = self._key
+        if key is not None and not isinstance(key, Key):
+            key = load_key(key)
+        return Site(self.url, key, connections=3 * self.concurrency + 1)
 
     def does(self, task: str, secret: bool = False) -> Callable[[F], F]:
         """Declare the function that does *task*; it gets the job.

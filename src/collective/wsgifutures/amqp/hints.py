@@ -4,6 +4,9 @@ A hint has the job's id, its queue, and a capability, which is worth one claim o
 no argument, no title and no path: whoever reads the broker learns nothing. The claim at Plone
 decides, so a hint that comes twice, late or never does no harm.
 
+Each site has queues of its own at the broker, by its UID, since only its own workers can use its
+hints. People are told of the queues of its jobs: the same queue of several sites is counted as one.
+
 What was sent is only known in memory. A hint is sent again after a pause, which grows, if its job
 still waits and the broker has fewer hints than there are jobs: as long as the hints are there,
 nobody came for them, and more would not help. A new connection begins anew with all of that, since
@@ -63,15 +66,16 @@ class Hints:
         self._queues = tuple(queues)
         self._capability = capability
         self.count = 0  #: how many were confirmed
-        self.depths: dict[str, int] = {}  #: how many lie at the broker, by queue of the jobs
+        self._depths: dict[str, int] = {}  # by name at the broker
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """Look at all jobs again: the broker may know of none."""
         self.index = Index(self._queues, elsewhere=True)
         self._sent: Counter[tuple[bytes, int]] = Counter()  # how often, by job and generation
-        self._told: Counter[str] = Counter()  # how many of those there are, by queue
-        self._full: set[str] = set()  # queues that have as many hints as they were sent
+        self._told: Counter[str] = Counter()  # how many of those, by name at the broker
+        self._found: set[str] = set()  # names at the broker of the hints that are to be sent
+        self._full: set[str] = set()  # names that have as many hints as they were sent
         self._silent = Silent()
         self._at_once = 1
 
@@ -79,6 +83,14 @@ class Hints:
     def waiting(self) -> dict[str, int]:
         """How many jobs wait, nearly, by queue."""
         return {queue: n for queue, n in self.index.waiting.items() if n and queue != QUEUE}
+
+    @property
+    def depths(self) -> dict[str, int]:
+        """How many hints lie at the broker, of all sites, by queue of the jobs."""
+        found: Counter[str] = Counter()
+        for name, depth in self._depths.items():
+            found[queue_in(name)] += depth
+        return dict(found)
 
     def is_due(self, now: float) -> bool:
         """Tell whether there is something to look at."""
@@ -93,6 +105,7 @@ class Hints:
             message = self._look_at(store, place, now)
             if message is not None:
                 found.append((place, message))
+        self._found = {message.routing_key for _, message in found}
         return found
 
     def send(self, found: list[tuple[Place, Message]], now: float) -> None:
@@ -104,7 +117,7 @@ class Hints:
         self._look_at_queues(found)
         fit = []
         for place, message in found:
-            if key_of(place) in self._sent and place.entry.queue in self._full:
+            if key_of(place) in self._sent and message.routing_key in self._full:
                 self._put_off(place, now)
             else:
                 fit.append((place, message))
@@ -122,16 +135,17 @@ class Hints:
         Raises:
             BrokerAway: It does not say.
         """
-        self.depths = {queue: self._broker.depth(PREFIX + queue) for queue in self.waiting}
+        names = {*self._found, *+self._told}
+        self._depths = {name: self._broker.depth(name) for name in sorted(names)}
 
     def _look_at_queues(self, found: list[tuple[Place, Message]]) -> None:
         """See to it that there are queues, and which have about as many hints as they were sent."""
-        for queue in {place.entry.queue for place, _ in found}:
-            self._broker.ensure_queue(PREFIX + queue, limit=HINT_LIMIT)
-        again = {place.entry.queue for place, _ in found if key_of(place) in self._sent}
-        depths = {queue: self._broker.depth(PREFIX + queue) for queue in again}
-        self.depths.update(depths)
-        self._full = {queue for queue in again if depths[queue] >= ENOUGH * self._told[queue]}
+        for name in {message.routing_key for _, message in found}:
+            self._broker.ensure_queue(name, limit=HINT_LIMIT)
+        again = {message.routing_key for place, message in found if key_of(place) in self._sent}
+        depths = {name: self._broker.depth(name) for name in again}
+        self._depths.update(depths)
+        self._full = {name for name in again if depths[name] >= ENOUGH * self._told[name]}
 
     def _look_at(self, store: Store, place: Place, now: float) -> Message | None:
         """Return the hint of a place; None if none is to be sent now."""
@@ -143,7 +157,7 @@ class Hints:
             self._forget(place)
         elif not desk.is_open(store, queue, {}):
             self.index.put_off(place, now + SOON)
-        elif until := self._silent.until(PREFIX + queue, now):
+        elif until := self._silent.until(name_of(place), now):
             self.index.put_off(place, until)
         else:
             return self._make_safely(store, place, job, now)
@@ -156,39 +170,48 @@ class Hints:
             logger.exception("There is no hint for job %s; the relay looks again later.", job.id)
             self.index.put_off(place, now + LONGEST_PAUSE)
             return None
-        return hint(job, capability)
+        return Message("", name_of(place), hint(job, capability))
 
     def _note(self, place: Place, number: int, sent: Sent, now: float) -> None:
-        queue, until = PREFIX + place.entry.queue, now + SOON
+        name, until = name_of(place), now + SOON
         if number in sent.confirmed:
             self.count += 1
-            self._silent.ends(queue)
+            self._silent.ends(name)
             self._put_off(place, now)
             return
         if number in sent.silent:
-            until = self._silent.begins(queue, now)
+            until = self._silent.begins(name, now)
         elif number in sent.refused:
-            logger.warning("The broker refused a hint for %s: %s.", queue, sent.refused[number])
-            self._broker.forget_queue(queue)  # somebody may have deleted it
+            logger.warning("The broker refused a hint for %s: %s.", name, sent.refused[number])
+            self._broker.forget_queue(name)  # somebody may have deleted it
         self.index.put_off(place, until)
 
     def _put_off(self, place: Place, now: float) -> None:
         """Look again later at a place whose hint is at the broker."""
         key = key_of(place)
-        self._told[place.entry.queue] += key not in self._sent
+        self._told[name_of(place)] += key not in self._sent
         self._sent[key] += 1
         self.index.put_off(place, now + pause(self._sent[key]))
 
     def _forget(self, place: Place) -> None:
         if self._sent.pop(key_of(place), 0):
-            self._told[place.entry.queue] -= 1
+            self._told[name_of(place)] -= 1
 
 
-def hint(job: Job, capability: str) -> Message:
-    """Return the message that tells of a job."""
-    queue = job.wanted.queue
-    told = {"id": job.id, "queue": queue, "capability": capability}
-    return Message("", PREFIX + queue, json.dumps(told).encode())
+def hint(job: Job, capability: str) -> bytes:
+    """Return what tells of a job."""
+    told = {"id": job.id, "queue": job.wanted.queue, "capability": capability}
+    return json.dumps(told).encode()
+
+
+def name_of(place: Place) -> str:
+    """Return what the queue at the broker is called: each site has its own, by its UID."""
+    return f"{PREFIX}{place.entry.site}.{place.entry.queue}"
+
+
+def queue_in(name: str) -> str:
+    """Return the queue of the jobs in a name at the broker."""
+    return name.removeprefix(PREFIX).partition(".")[2]
 
 
 def key_of(place: Place) -> tuple[bytes, int]:

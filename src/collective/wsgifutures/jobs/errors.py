@@ -115,8 +115,8 @@ class ClaimLost(JobError):
 
     def __str__(self) -> str:
         return (
-            f"The job {self.job} is {self.state}, and no longer this runner's: what the runner "
-            "did for it is not committed."
+            f"The job {self.job} is {self.state}, and the claim is not its last one: what was done "
+            "under it is not committed."
         )
 
 

@@ -195,7 +195,8 @@ def pack_result(task: str, result: Any) -> bytes:
     packed = b"" if result is None else pack_value(task, result)
     if len(packed) > LARGEST_RESULT:
         size = f"it has {len(packed)} bytes, and at most {LARGEST_RESULT} are kept"
-        raise ResultRefused(task, f"{size}; write it into the ZODB and return its UID.")
+        advice = "in Plone, write it into the ZODB and return its UID; elsewhere, send it as a file"
+        raise ResultRefused(task, f"{size}; {advice}.")
     return packed
 
 

@@ -15,6 +15,7 @@ may be sent again: an answer that was lost is given once more.
 """
 
 from ..browser.times import iso
+from ..jobs import journal
 from ..jobs import leases
 from ..jobs.changes import find
 from ..jobs.errors import AttemptTimeout
@@ -45,7 +46,6 @@ from ..workers.grants import worker_of
 from ..workers.registry import find_worker
 from ..workers.registry import Worker
 from ..workers.registry import WorkerState
-from ..workers.told import tell_of_end
 from ..workers.waiting import Asked
 from ..workers.waiting import line_of
 from ..workers.waiting import may_wait
@@ -72,6 +72,7 @@ import json
 import math
 import pickle
 import time
+import transaction
 
 #: The id of whoever claims with a capability.
 BEARER = "capability"
@@ -180,7 +181,8 @@ class Post(jobs.Post):
             return None
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not 0 <= value <= most or value == math.inf:
-            raise BadRequest(f"{name}={value!r} is not a number of 0 or more.")
+            end = "or more" if most == math.inf else f"to {most:g}"
+            raise BadRequest(f"{name}={value!r} is not a number of 0 {end}.")
         return float(value)
 
     def _find(self, id: str) -> Job | None:
@@ -355,7 +357,8 @@ class Post(jobs.Post):
 
     def _describe_end(self, job: Job, since: float, is_new: bool) -> dict[str, Any]:
         if is_new:
-            tell_of_end(job, max(0.0, self._now - since))
+            line = journal.from_elsewhere(job, max(0.0, self._now - since))
+            transaction.get().addAfterCommitHook(_log, (line,))
         return {"state": job.state.value}
 
     def _result(self) -> tuple[Any, Mapping[str, FileUpload]]:
@@ -370,7 +373,8 @@ class Post(jobs.Post):
             raise NotPlain(f"it is not JSON: {error}") from None
         others = [name for name, value in form.items() if not isinstance(value, FileUpload)]
         if others:
-            raise BadRequest(f"{', '.join(sorted(others))}: not one file of its own name.")
+            names = ", ".join(sorted(others))
+            raise BadRequest(f"{names}: beside result there are files, one for each name.")
         self._check_sizes(form)
         return read(result), form
 
@@ -383,6 +387,11 @@ class Post(jobs.Post):
                 "fetch them."
             )
             raise _Answered(413, "Payload Too Large", text)
+
+
+def _log(is_committed: bool, line: journal.Line) -> None:
+    if is_committed:
+        line.log()
 
 
 def _size(file: FileUpload) -> int:

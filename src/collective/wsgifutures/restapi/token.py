@@ -3,7 +3,8 @@
 ::
 
     POST @token    RFC 6749; the grants are in ``workers/grants.py``
-    GET  @jwks     RFC 7517; for whoever wants to check a token without asking the site
+    GET  @jwks     RFC 7517; for whoever wants to check a token without asking the site, or to
+                   know the site's name: its queues at a broker have it
 """
 
 from ..keys.places import place_of
@@ -71,8 +72,9 @@ class Keys(SignedPage):
     methods = ("GET", "HEAD")
 
     def get(self) -> dict[str, Any]:
-        """Return the keys whose tokens may be good."""
+        """Return the keys whose tokens may be good, and the name of the site in them."""
         self.request.response.setHeader("Cache-Control", f"public, max-age={KEYS_KEPT}")
-        return {"keys": published(place_of(self.site), time.time())}
+        place = place_of(self.site)
+        return {"keys": published(place, time.time()), "issuer": place.urn}
 
     head = get
