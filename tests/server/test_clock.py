@@ -2,6 +2,7 @@
 
 from processes import BIN
 from processes import wait_until
+from storages import ZEO
 
 import os
 import pytest
@@ -77,6 +78,26 @@ def test_timed_work_is_done_with_a_server_and_without_one(folder, started, look)
     before = done(server)
     time.sleep(2 * EVERY)
     assert done(server) == before
+
+
+def test_two_workers_that_are_killed_submit_one_job_for_each_time(folder, started):
+    """Both look, on a database that is served; whoever is killed at whatever moment."""
+    storage = ZEO()
+    try:
+        storage.put(folder)
+        began = time.time()
+        server = started("-w", "2", folder=folder)
+        server.post("@@jobs-prepare").raise_for_status()
+        for count in (3, 6, 9):
+            wait_until(lambda count=count: done(server) >= count, 60)
+            os.kill(server.get("@@jobs-tell").json()["pid"], signal.SIGKILL)
+            wait_until(server.serves, 60)
+        books = server.get("@@jobs-audit").json()
+        assert len(books["jobs"]) <= (time.time() - began) / EVERY + 1
+        assert len(set(books["done"]["timed"])) == len(books["done"]["timed"])
+        server.process.stop(signal.SIGTERM)
+    finally:
+        storage.stop()
 
 
 def done(server):
