@@ -33,8 +33,8 @@ test: $(READY)  ## Run the tests
 
 .PHONY: test-kernel
 test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
-	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/metrics tests/jobs tests/keys tests/workers tests/amqp
-	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m "concurrency and not storages" tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/jobs
+	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/metrics tests/jobs tests/keys tests/workers tests/amqp tests/clock
+	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m "concurrency and not storages" tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/jobs tests/clock
 
 .PHONY: test-worker
 test-worker: $(READY)  ## The worker elsewhere, which is a distribution of its own

@@ -47,6 +47,7 @@ setup(
         "Acquisition",
         "BTrees",
         "cachetools",  # the answers of upstreams in memory, bounded
+        "cronsim>=2.7",  # the times of cron expressions, daylight saving as Debian's cron has it
         "cryptography>=40",  # Ed25519: keys as their bytes
         "dogpile.cache",  # the same in Redis and Memcached
         "gevent>=24.10.1",  # what gunicorn's gevent worker asks for

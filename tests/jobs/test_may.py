@@ -38,6 +38,7 @@ def test_what_is_neither_a_method_nor_a_name_is_refused(each):
             "@workers",
             "@jwks",
             "@jobs",
+            "@clock",
             "@principals",
             "@registry",
             "@addons",

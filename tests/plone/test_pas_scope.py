@@ -188,6 +188,8 @@ OUTSIDE = [
     ("GET", "@database"),
     ("GET", "@futures"),
     ("GET", "@jobs"),
+    ("GET", "@clock"),
+    ("POST", "@clock"),
     ("GET", "folder/box/@jobs"),
     # what knows of all content
     ("GET", "@search"),

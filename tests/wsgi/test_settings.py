@@ -40,6 +40,7 @@ def test_the_defaults():
         "max_jobs": 10,
         "job_queues": (),
         "job_limits": (),
+        "clock": True,
         "claim_wait": None,
         "max_files": 67108864,
         "jobs_kept": 86400.0,
@@ -147,9 +148,8 @@ def test_an_option_that_there_is_none_of_is_refused_with_those_that_there_are(th
         "The setting slot is '3'; it takes nothing: there is none of that name (slots, "
         "deadline, grace, max_passes, max_held, max_held_per_client, max_waiting, max_wait, "
         "max_bodies, body_in_memory, body_timeout, max_threads, max_processes, max_queued, "
-        "jobs, max_jobs, job_queues, job_limits, claim_wait, max_files, jobs_kept, dead_jobs_kept, "
-        "liveness_path, "
-        "slow_pass, slow_request, blocked, status_folder, debug)."
+        "jobs, max_jobs, job_queues, job_limits, clock, claim_wait, max_files, jobs_kept, "
+        "dead_jobs_kept, liveness_path, slow_pass, slow_request, blocked, status_folder, debug)."
     )
 
 

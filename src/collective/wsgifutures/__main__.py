@@ -1,5 +1,6 @@
 """The command ``wsgifutures``; also ``python -m collective.wsgifutures``."""
 
+from . import clock_command
 from . import doctor
 from . import jobs_command
 from . import relay
@@ -19,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     work.add_parser(commands)
     relay.add_parser(commands)
     jobs_command.add_parser(commands)
+    clock_command.add_parser(commands)
     options, others = parser.parse_known_args(arguments)
     status: int = options.run(options, others)
     return status

@@ -102,6 +102,7 @@ def _make(options: argparse.Namespace, url: str, stop: threading.Event) -> list[
     except BrokerRefused as refused:
         raise SiteRefused(str(refused)) from None
     os.environ["WSGIFUTURES_JOBS"] = "off"  # a filter in the pipeline is to run none
+    os.environ["WSGIFUTURES_CLOCK"] = "off"
     load_site(options.paste)
     queues = [name.strip() for name in (options.queues or "").split(",") if name.strip()]
     works = [_relay(broker, stop, queues)]

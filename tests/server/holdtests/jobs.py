@@ -203,6 +203,7 @@ class TellOne(View):
                 "deaths": job.deaths,
                 "error": job.error,
                 "since": job.since,
+                "submitted": job.wanted.submitted,
                 "result": job.result,
                 "pid": runner and runner.place[1],
             }

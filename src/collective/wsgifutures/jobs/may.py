@@ -65,7 +65,7 @@ def check_may(may: Any) -> tuple[str, ...]:
 
 def is_forbidden(name: str) -> bool:
     """Tell whether no worker may ever use the view or service of that *name*."""
-    return name.lower() == "@jobs" or any(part in name.lower() for part in NEVER)
+    return name.lower() in ("@clock", "@jobs") or any(part in name.lower() for part in NEVER)
 
 
 def _check(each: Any) -> None:

@@ -26,10 +26,12 @@ class Options:
     run_as: str = ""
     deadline: float = DEADLINE
     then: Any = None
+    timeout: float | None = None
+    lock: str = ""
 
     def __post_init__(self) -> None:
         self._check_times()
-        for name in ("key", "run_as"):
+        for name in ("key", "run_as", "lock"):
             check_text(name, getattr(self, name))
         if self.queue:
             check_name("queue", self.queue)
@@ -43,7 +45,7 @@ class Options:
     def _check_times(self) -> None:
         check_seconds("delay", self.delay, zero=True)
         check_seconds("deadline", self.deadline)
-        for name in ("unique_for", "at"):
+        for name in ("unique_for", "at", "timeout"):
             value = getattr(self, name)
             if value is not None:
                 check_seconds(name, value)

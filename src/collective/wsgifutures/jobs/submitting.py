@@ -62,6 +62,7 @@ def submit(task: Any, options: Options, context: Any, arguments: bytes, lock: st
     origin = _origin(options)
     of_site = f"{origin.site} {task.name}"  # another site has other jobs
     unique = f"{of_site} {options.key}" if options.key else ""
+    lock = lock or options.lock
     if unique and (known := _find_unique(store, unique, now)):
         return known
     wanted = _wanted(task, options, uid, arguments, origin, now)._replace(
@@ -102,7 +103,7 @@ def _wanted(
         queue=options.queue or task.queue,
         priority=PRIORITIES[options.priority],
         attempts=task.attempts,
-        timeout=task.timeout,
+        timeout=options.timeout or task.timeout,
         submitted=now,
         deadline=options.due(now) + options.deadline,
         then=then.name if then is not None else "",

@@ -133,6 +133,8 @@ class Task(Generic[P]):
             run_as: The id of the user of this site who does it, instead of the current user.
             deadline: Seconds until the job is given up. Default: a week.
             then: Another task; its job gets the result of this one.
+            timeout: How long an attempt may take, in seconds, instead of the task's.
+            lock: What no two jobs hold side by side, if the task itself has no lock.
 
         Raises:
             TypeError, ValueError: There is no such option, or it does not take that value.

@@ -126,6 +126,7 @@ class Settings:
         _LIMITS,
         _("How many jobs of a queue run at a time in all processes. Default: any number."),
     )
+    clock: bool = setting(True, SWITCH, _("Look in this process for timed work that is due."))
     claim_wait: float | None = setting(
         None,
         SECONDS,

@@ -1,0 +1,69 @@
+"""The checks before a worker may serve that are about timed work."""
+
+from ..jobs import desk
+from ..jobs.errors import TaskUnknown
+from ..jobs.tasks import find_task
+from ..wsgi.findings import Finding
+from ..wsgi.findings import ok
+from ..wsgi.findings import warning
+from ..wsgi.settings import Settings
+from .entries import declared
+from .entries import Entry
+from .records import find
+from .records import Kept
+from .sites import paths_of
+from .ticks import LATE
+from collections.abc import Iterator
+from typing import Any
+
+import time
+
+_BROKEN = "Its times pass without a job until that is put right."
+
+
+def describe(settings: Settings) -> str:
+    """Return how much timed work there is, and who looks; empty: there is none."""
+    count = len(declared())
+    if not count:
+        return ""
+    here = "looked for here" if settings.clock else "looked for elsewhere"
+    return f"Timed work is {here}: {count} {'entry' if count == 1 else 'entries'}."
+
+
+def of_clock(database: Any, settings: Settings) -> Iterator[Finding]:
+    """Check that timed work can be done, and that somebody looks, with these *settings*."""
+    entries, found = declared(), list[Finding]()
+    with desk.changing(database) as connection:
+        for entry in entries:
+            for path in paths_of(connection, entry):
+                kept = find(connection, path, entry.name)
+                found += _of_entry(entry, path, kept, settings)
+    yield from found
+    if entries and not found:
+        yield ok("clock", describe(settings))
+
+
+def _of_entry(entry: Entry, path: str, kept: Kept | None, settings: Settings) -> Iterator[Finding]:
+    about = f"Timed work {entry.name} of {path}"
+    if wrong := check(entry) or (kept is not None and kept.error):
+        yield warning("clock", f"{about} cannot be done: {wrong}", _BROKEN)
+    elif not settings.clock and kept is not None and _is_late(entry, kept, time.time()):
+        yield warning(
+            "clock",
+            f"{about} was due, and no process looks.",
+            "Leave out WSGIFUTURES_CLOCK=off in a process that serves, or call wsgifutures clock "
+            "--once every five minutes.",
+        )
+
+
+def check(entry: Entry) -> str:
+    """Return what is wrong with a declaration, as far as it can be seen now; empty: nothing."""
+    try:
+        find_task(entry.task).bind((), entry.arguments)
+    except (TaskUnknown, TypeError) as error:
+        return str(error)
+    return ""
+
+
+def _is_late(entry: Entry, kept: Kept, now: float) -> bool:
+    return not kept.paused and entry.next_after(kept.last) < now - 2 * LATE

@@ -1,0 +1,93 @@
+"""Submits the job of an entry in its site, as if the site were published for nobody in particular.
+
+The job is of the entry's user, whom the site or Zope's root has to know now; or of Zope's own
+"System Processes". Nothing of that stays in the thread.
+"""
+
+from ..jobs.records import Job
+from ..jobs.tasks import find_task
+from .entries import declared
+from .entries import Entry
+from .entries import Overlap
+from .errors import ContextMissing
+from AccessControl.SecurityManagement import getSecurityManager
+from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.SecurityManagement import setSecurityManager
+from AccessControl.SpecialUsers import system
+from collections.abc import Iterator
+from contextlib import contextmanager
+from plone import api
+from Products.CMFCore.interfaces import ISiteRoot
+from Testing.makerequest import makerequest
+from typing import Any
+from zope.component.hooks import getSite
+from zope.component.hooks import setSite
+
+import re
+
+_UID = re.compile(r"[0-9a-f]{32}")
+
+
+def paths_of(connection: Any, entry: Entry) -> list[str]:
+    """Return the paths of the sites that have *entry*. One of a site's own is instead of it."""
+    if entry.site:
+        return [entry.site]
+    own = {other.site for other in declared() if other.name == entry.name}
+    found = connection.root()["Application"].objectValues("Plone Site")
+    paths = [f"/{site.getId()}" for site in found if ISiteRoot.providedBy(site)]
+    return [path for path in paths if path not in own]
+
+
+def submit(connection: Any, path: str, entry: Entry) -> Job:
+    """Submit a job of *entry*, in the transaction of *connection*.
+
+    Raises:
+        ContextMissing, UserGone, TaskUnknown, ArgumentRefused, TypeError: It cannot be done now.
+    """
+    application = makerequest(connection.root()["Application"])
+    site = application.unrestrictedTraverse(path.lstrip("/"), None)
+    if site is None:
+        raise ContextMissing(path)
+    before = getSite()
+    setSite(site)
+    try:
+        return submit_here(site, entry)
+    finally:
+        setSite(before)
+
+
+def submit_here(site: Any, entry: Entry) -> Job:
+    """Submit a job of *entry* in the current *site*."""
+    with _as_system():
+        context = _find_context(site, entry.context)
+        return find_task(entry.task).using(**_options(entry)).submit(context, **entry.arguments)
+
+
+def _options(entry: Entry) -> dict[str, Any]:
+    options: dict[str, Any] = {"run_as": entry.run_as, "timeout": entry.timeout}
+    if Overlap(entry.overlap) is Overlap.QUEUE:
+        options["lock"] = f"clock {entry.name}"
+    return options
+
+
+def _find_context(site: Any, context: str) -> Any:
+    if not context:
+        return site
+    found = api.content.get(UID=context) if _UID.fullmatch(context) else None
+    if found is not None:
+        return found
+    path = f"{'/'.join(site.getPhysicalPath())}/{context}"
+    found = site.unrestrictedTraverse(context, None)
+    if found is None or "/".join(found.getPhysicalPath()) != path:  # or it is acquired
+        raise ContextMissing(path)
+    return found
+
+
+@contextmanager
+def _as_system() -> Iterator[None]:
+    before = getSecurityManager()
+    newSecurityManager(None, system)
+    try:
+        yield
+    finally:
+        setSecurityManager(before)
