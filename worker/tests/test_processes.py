@@ -36,7 +36,7 @@ def hog(job, seconds):
 
 def progress(job):
     job.progress(0.5, "half")
-    time.sleep(1)
+    time.sleep(2)
     job.file("a.txt", b"a")
     return job.get("page").json()
 
@@ -111,7 +111,8 @@ def test_what_keeps_pythons_lock_does_not_stop_the_heartbeats(site, program):
 
 
 def test_progress_files_and_pages_work_from_there(site, program):
-    """As in a thread."""
+    """As in a thread. Progress is told by a heartbeat, and this lease wants one each second."""
+    site.lease = 3.0
     site.pages["/doc/page"] = "page"
     job = do(site, "progress")
     assert job.result == "page"
