@@ -28,7 +28,6 @@ from zope.configuration.exceptions import ConfigurationError
 from zope.i18n import translate
 from zope.schema import getFieldNamesInOrder
 
-import logging
 import pytest
 import re
 import threading
@@ -301,19 +300,19 @@ def test_an_entry_that_is_not_there_is_unknown(site, nightly):
 # The process
 
 
-def test_a_worker_has_a_clock_if_there_is_timed_work(site, nightly, monkeypatch, caplog):
+def test_a_worker_has_a_clock_if_there_is_timed_work(site, nightly, monkeypatch):
     """One, unless it is switched off."""
-    started = []
+    started, off = [], Settings(clock=False)
     monkeypatch.setattr(joint.Clock, "start", lambda self: started.append(self))
-    caplog.set_level(logging.INFO)
-    Worker(None, Settings(clock=False)).start()
+    own = joint.ClockJoint(site.portal._p_jar.db())
+    own.worker_starts(Worker(None, off))
     assert started == []
-    assert "Timed work is looked for elsewhere: 1 entry." in caplog.text
-    Worker(None, Settings()).start()
-    Worker(None, Settings()).start()
+    assert own.describe(off) == "Timed work is looked for elsewhere: 1 entry."
+    own.worker_starts(Worker(None, Settings()))
+    own.worker_starts(Worker(None, Settings()))
     assert len(started) == 1
-    assert "Timed work is looked for here: 1 entry." in caplog.text
-    joint.ClockJoint(None).worker_stops()
+    assert own.describe(Settings()) == "Timed work is looked for here: 1 entry."
+    own.worker_stops()
     assert (started[0]._stopping, joint.clocks) == (True, [])
 
 
