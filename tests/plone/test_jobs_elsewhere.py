@@ -299,7 +299,7 @@ def test_the_audit_says_if_nobody_does_what_waits_for_workers(site, page):
 
 def test_a_job_elsewhere_that_is_overdue_is_buried_though_nobody_claims(site, page):
     """By any runner."""
-    job = submit(site, ocr.using(deadline=0.01), page)
+    job = submit(site, ocr.using(deadline=1e-6), page)
     with desk.changing(_find_database()) as connection:
         for lane in find_store(connection).lanes.values():
             lane.made -= 1e6

@@ -54,7 +54,7 @@ ADDRESSES = [
     "/plone/folder/./box/page",
     "/VirtualHostBase/https/example.com:443/plone/VirtualHostRoot/folder/box/page",
     "/VirtualHostBase/https/example.com:443/plone/++api++/VirtualHostRoot/folder/box",
-    "/VirtualHostBase/https/example.com:443/plone/folder/VirtualHostRoot/_vh_a/_vh_b/box/page",
+    "/VirtualHostBase/https/example.com:443/plone/VirtualHostRoot/_vh_a/_vh_b/folder/box/page",
     "/VirtualHostBase/https/example.com:443/VirtualHostRoot/_vh_zope/plone/folder/box",
 ]
 

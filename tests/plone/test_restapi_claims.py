@@ -167,7 +167,7 @@ def test_a_full_queue_lets_nobody_claim(site, page, worker):
 
 def test_a_job_past_its_deadline_is_buried_and_not_given(site, page, worker):
     """In sight, with the reason."""
-    job = submit(site, count.using(deadline=0.01), page)
+    job = submit(site, count.using(deadline=1e-6), page)
     time.sleep(0.02)
     assert worker.claim().status == 204
     assert (job.state, "was not done within" in job.error) == (JobState.DEAD, True)
@@ -257,7 +257,7 @@ def test_a_capability_of_a_job_that_has_to_wait_is_told_when_to_come_again(site,
 
 def test_a_capability_of_a_job_that_is_gone_is_told_so(site, page):
     """Or of one whose time is over."""
-    job = submit(site, ocr.using(deadline=0.01), page, "de")
+    job = submit(site, ocr.using(deadline=1e-6), page, "de")
     token = capability(site, job)
     assert post(site, "@jobs/claim", token).status == 410
     store = store_of(site)
