@@ -126,6 +126,7 @@ class Raw:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def stop(self):
+        self._listener.shutdown(socket.SHUT_RDWR)  # a close alone leaves the thread in accept
         self._listener.close()
 
     def _serve(self):
