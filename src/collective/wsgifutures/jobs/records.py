@@ -317,6 +317,12 @@ class Store(Persistent):  # type: ignore[misc]
         self.paused = OOBTree()  #: queues that a person has stopped, and since when
         self.leases = OOBTree()
 
+    def lease_of(self, job: Job) -> Lease | None:
+        """Return the lease that holds of *job*; None if it has none."""
+        value = (self.leases or {}).get(job.id)
+        lease = None if value is None else Lease(*value)
+        return lease if lease is not None and lease.holds else None
+
     def line_up(self, job: Job) -> None:
         """Let *job* stand in the line once more."""
         self.again[next_number(self.again)] = tuple(entry_of(job))
