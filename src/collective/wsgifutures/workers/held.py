@@ -36,14 +36,18 @@ def take_back(site: Any, worker: str, now: float) -> int:
 
     That was no attempt. Whatever the worker still sends of them is refused.
     """
-    jobs = jobs_by_worker(site).get(worker, [])
+    return _take_back(site, worker, jobs_by_worker(site).get(worker, []), now)
+
+
+def take_all_back(site: Any, now: float) -> int:
+    """Let all jobs of a site that run elsewhere wait once more; return how many there were."""
+    found = jobs_by_worker(site)
+    return sum(_take_back(site, worker, jobs, now) for worker, jobs in found.items())
+
+
+def _take_back(site: Any, worker: str, jobs: list[Job], now: float) -> int:
     store = find_store(place_of(site).connection)
     for job in jobs:
         desk.let_go(store, job, now)  # type: ignore[arg-type]
         logger.info("Job %s was taken from the worker %s.", job.id, worker)
     return len(jobs)
-
-
-def take_all_back(site: Any, now: float) -> int:
-    """Let all jobs of a site that run elsewhere wait once more; return how many there were."""
-    return sum(take_back(site, worker, now) for worker in jobs_by_worker(site))
