@@ -19,16 +19,11 @@ def jobs_by_worker(site: Any) -> dict[str, list[Job]]:
     """
     place = place_of(site)
     store = find_store(place.connection)
-    leases = [] if store is None else [one for one in leases_of(store) if _is_of(place, one.job)]
+    leases = [] if store is None else [one for one in leases_of(store) if place.has(one.job)]
     found: dict[str, list[Job]] = {}
     for lease in sorted(leases, key=lambda lease: float(lease.job.since)):
         found.setdefault(lease.worker, []).append(lease.job)
     return found
-
-
-def _is_of(place: Any, job: Job) -> bool:
-    origin = job.wanted.origin
-    return (origin.site_uid, origin.site) == (place.uid, place.path)
 
 
 def take_back(site: Any, worker: str, now: float) -> int:
