@@ -13,6 +13,7 @@ from .records import Entry
 from .records import Job
 from .records import Lease
 from .records import Store
+from .records import Wanted
 from .store import find_store
 from .work import Attempt
 from collections import Counter
@@ -133,17 +134,11 @@ def describe(attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
 
 
 def _describe(attempt: Attempt) -> dict[str, Any]:
-    wanted, current = attempt.wanted, attempt.current
+    current = attempt.current
     return {
-        "id": current.id,
-        "task": wanted.task,
-        "label": wanted.label,
-        "queue": wanted.queue,
-        "user": wanted.origin.user_name,
-        "site": wanted.origin.site,
-        "since": round(attempt.since, 1),
+        **_describe_job(current.id, attempt.wanted, attempt.since),
         "attempt": current.attempt,
-        "attempts": wanted.attempts,
+        "attempts": attempt.wanted.attempts,
         "progress": round(current.done, 3),
     }
 
@@ -153,24 +148,29 @@ def _describe_leases(leases: Iterable[Lease]) -> dict[str, Any]:
     found = sorted(((lease.job, lease) for lease in leases), key=lambda pair: pair[0].since)
     return {
         "running": dict(Counter(job.wanted.queue for job, _ in found)),
-        "jobs": [describe_lease(job, lease) for job, lease in found[:MOST]],
+        "jobs": [_describe_lease(job, lease) for job, lease in found[:MOST]],
     }
 
 
-def describe_lease(job: Job, lease: Lease) -> dict[str, Any]:
+def _describe_lease(job: Job, lease: Lease) -> dict[str, Any]:
     """Return a job that runs elsewhere: without arguments and words."""
-    wanted = job.wanted
     return {
-        "id": job.id,
+        **_describe_job(job.id, job.wanted, job.since),
+        "worker": lease.worker,
+        "lease": round(job.side.lease, 1),
+        "progress": round(job.side.progress, 3),
+    }
+
+
+def _describe_job(id: str, wanted: Wanted, since: float) -> dict[str, Any]:
+    return {
+        "id": id,
         "task": wanted.task,
         "label": wanted.label,
         "queue": wanted.queue,
         "user": wanted.origin.user_name,
         "site": wanted.origin.site,
-        "worker": lease.worker,
-        "since": round(job.since, 1),
-        "lease": round(job.side.lease, 1),
-        "progress": round(job.side.progress, 3),
+        "since": round(since, 1),
     }
 
 

@@ -94,7 +94,7 @@ class Job(Persistent):  # type: ignore[misc]
     error = ""  #: why its last attempt failed, in a line
     traceback = ""  #: of the last error
     said = ""  #: how its worker elsewhere ended the last claim: complete, fail or release
-    files: Any = None  #: those that a worker elsewhere left for it, a ``Files``
+    files: Any = None  #: those that a worker elsewhere left for it, by their names
     _result = b""
 
     def __init__(self, id: str, wanted: Wanted, due: float) -> None:
