@@ -233,39 +233,22 @@ class Lines:
         return {queue: due for queue, due in firsts.items() if due <= now}
 
 
-class Others(Index):
-    """The jobs that wait and that this runner does not do: how many, and how long.
+class Others:
+    """The jobs that wait and that this runner does not do: how many, and how long."""
 
-    Args:
-        claims: Whether the runner serves queues.
-        served: Those; empty: all.
-    """
-
-    def __init__(self, claims: bool, served: Iterable[str] = ()) -> None:
-        super().__init__()
-        self._served = frozenset(served)
-        self._claims = claims
+    def __init__(self) -> None:
         self.here = Lines()  #: of queues that it does not serve
         self.elsewhere = Lines()  #: for workers elsewhere
 
-    def read(self, store: Store) -> None:
-        """Read what is new in all lanes."""
-        super().read(store)
-        self.here.sort()
-        self.elsewhere.sort()
-
     def add(self, entry: Entry) -> None:
-        """Add a place, if others do its job."""
-        is_served = self._claims and (not self._served or entry.queue in self._served)
-        if entry.elsewhere:
-            self.elsewhere.add(entry)
-        elif not is_served:
-            self.here.add(entry)
+        """Add a place, of which the runner's index tells."""
+        (self.elsewhere if entry.elsewhere else self.here).add(entry)
 
     def trim(self, waits: Callable[[_Seen], bool]) -> None:
         """Drop places from the start of each line until one *waits*."""
-        self.here.trim(waits)
-        self.elsewhere.trim(waits)
+        for lines in (self.here, self.elsewhere):
+            lines.sort()
+            lines.trim(waits)
 
 
 class Counting:
@@ -273,7 +256,7 @@ class Counting:
 
     Args:
         figures: Where the counts go.
-        index: The jobs that wait for this runner.
+        index: The jobs that wait for this runner. It tells *others* of all that it reads besides.
         others: Those that wait for others.
     """
 
@@ -293,7 +276,7 @@ class Counting:
         with changing(database) as connection:
             store = find_store(connection)
             if store is not None:
-                self._others.read(store)
+                self._index.read(store)
                 self._figures.look(store, self._index, self._others, now)
         ended = time.monotonic()
         self._next = ended + max(COUNT_EVERY, COUNT_SHARE * (ended - began))
