@@ -3,6 +3,8 @@
 from collective.wsgifutures.jobs.plain import dumps
 from collective.wsgifutures.jobs.plain import loads
 from collective.wsgifutures.jobs.plain import NotPlain
+from collective.wsgifutures.jobs.plain import read
+from collective.wsgifutures.jobs.plain import write
 from collective.wsgifutures.kernel.arguments import take
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing import NamedTuple
 from uuid import UUID
+from wsgifutures_worker import plain as far
 from zoneinfo import ZoneInfo
 
 import json
@@ -68,6 +71,22 @@ def test_what_goes_out_is_json(value):
         raise AssertionError(name)
 
     json.loads(dumps(value), parse_constant=refuse)
+
+
+@given(PLAIN)
+def test_a_worker_writes_and_reads_the_same(value):
+    """It has code of its own for that, since it needs nothing of Plone."""
+    assert far.write(value) == write(value)
+    assert take(far.read(write(value)), "value").identity == take(value, "value").identity
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_an_hour_that_comes_twice_is_told_by_its_offset(fold):
+    """A program in another language knows no fold."""
+    twice = datetime(2026, 10, 25, 2, 30, fold=fold, tzinfo=ZoneInfo("Europe/Vienna"))
+    tagged = {"$type": "datetime", "value": twice.isoformat(), "zone": "Europe/Vienna"}
+    for found in (read(tagged), far.read(tagged)):
+        assert (found.fold, found.timestamp()) == (fold, twice.timestamp())
 
 
 @pytest.mark.parametrize(

@@ -200,8 +200,7 @@ def test_a_worker_that_asks_again_gets_the_next_job(gunicorn, worker, clients):
     """As at its first request."""
     assert worker.claim(wait=1, key="k").status_code == 204
     asked = clients.submit(worker.claim, wait=20, key="k")
-    time.sleep(1)
-    assert not asked.done()
+    wait_until(lambda: look(gunicorn)["waiting"] == 1)
     (id,) = submit(gunicorn, "next")
     told = asked.result().json()
     assert told["job"] == id

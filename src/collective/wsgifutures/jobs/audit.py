@@ -10,6 +10,7 @@ from . import desk
 from .leases import leases_of
 from .neighbours import find_place
 from .neighbours import is_dead
+from .options import OURS
 from .records import Entry
 from .records import Store
 from .store import find_store
@@ -26,9 +27,6 @@ FAR = 1_000
 
 #: Seconds that a job may wait until its queue counts as forgotten.
 LATE = 60.0
-
-#: How queues begin that are no worker's: their jobs are a relay's.
-OWN = "collective.wsgifutures."
 
 ELSEWHERE = "Jobs are submitted here and run elsewhere."
 
@@ -84,7 +82,7 @@ def of_jobs_elsewhere(database: Any) -> Iterator[Finding]:
         store, now = find_store(connection), time.time()
         served = set() if store is None else {one.job.wanted.queue for one in leases_of(store)}
         found = [] if store is None else list(_late(store, now, elsewhere=True))
-    late = [one for one in found if one.queue not in served and not one.queue.startswith(OWN)]
+    late = [one for one in found if one.queue not in served and not one.queue.startswith(OURS)]
     if late:
         seconds = now - min(entry.due for entry in late)
         queues = ", ".join(sorted({entry.queue for entry in late}))

@@ -13,6 +13,7 @@ from .records import Entry
 from .records import Job
 from .records import Lease
 from .records import Store
+from .records import Wanted
 from .store import find_store
 from .work import Attempt
 from collections import Counter
@@ -133,17 +134,11 @@ def describe(attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
 
 
 def _describe(attempt: Attempt) -> dict[str, Any]:
-    wanted, current = attempt.wanted, attempt.current
+    current = attempt.current
     return {
-        "id": current.id,
-        "task": wanted.task,
-        "label": wanted.label,
-        "queue": wanted.queue,
-        "user": wanted.origin.user_name,
-        "site": wanted.origin.site,
-        "since": round(attempt.since, 1),
+        **_describe_job(current.id, attempt.wanted, attempt.since),
         "attempt": current.attempt,
-        "attempts": wanted.attempts,
+        "attempts": attempt.wanted.attempts,
         "progress": round(current.done, 3),
     }
 
@@ -153,24 +148,29 @@ def _describe_leases(leases: Iterable[Lease]) -> dict[str, Any]:
     found = sorted(((lease.job, lease) for lease in leases), key=lambda pair: pair[0].since)
     return {
         "running": dict(Counter(job.wanted.queue for job, _ in found)),
-        "jobs": [describe_lease(job, lease) for job, lease in found[:MOST]],
+        "jobs": [_describe_lease(job, lease) for job, lease in found[:MOST]],
     }
 
 
-def describe_lease(job: Job, lease: Lease) -> dict[str, Any]:
+def _describe_lease(job: Job, lease: Lease) -> dict[str, Any]:
     """Return a job that runs elsewhere: without arguments and words."""
-    wanted = job.wanted
     return {
-        "id": job.id,
+        **_describe_job(job.id, job.wanted, job.since),
+        "worker": lease.worker,
+        "lease": round(job.side.lease, 1),
+        "progress": round(job.side.progress, 3),
+    }
+
+
+def _describe_job(id: str, wanted: Wanted, since: float) -> dict[str, Any]:
+    return {
+        "id": id,
         "task": wanted.task,
         "label": wanted.label,
         "queue": wanted.queue,
         "user": wanted.origin.user_name,
         "site": wanted.origin.site,
-        "worker": lease.worker,
-        "since": round(job.since, 1),
-        "lease": round(job.side.lease, 1),
-        "progress": round(job.side.progress, 3),
+        "since": round(since, 1),
     }
 
 
@@ -233,39 +233,22 @@ class Lines:
         return {queue: due for queue, due in firsts.items() if due <= now}
 
 
-class Others(Index):
-    """The jobs that wait and that this runner does not do: how many, and how long.
+class Others:
+    """The jobs that wait and that this runner does not do: how many, and how long."""
 
-    Args:
-        claims: Whether the runner serves queues.
-        served: Those; empty: all.
-    """
-
-    def __init__(self, claims: bool, served: Iterable[str] = ()) -> None:
-        super().__init__()
-        self._served = frozenset(served)
-        self._claims = claims
+    def __init__(self) -> None:
         self.here = Lines()  #: of queues that it does not serve
         self.elsewhere = Lines()  #: for workers elsewhere
 
-    def read(self, store: Store) -> None:
-        """Read what is new in all lanes."""
-        super().read(store)
-        self.here.sort()
-        self.elsewhere.sort()
-
     def add(self, entry: Entry) -> None:
-        """Add a place, if others do its job."""
-        is_served = self._claims and (not self._served or entry.queue in self._served)
-        if entry.elsewhere:
-            self.elsewhere.add(entry)
-        elif not is_served:
-            self.here.add(entry)
+        """Add a place, of which the runner's index tells."""
+        (self.elsewhere if entry.elsewhere else self.here).add(entry)
 
     def trim(self, waits: Callable[[_Seen], bool]) -> None:
         """Drop places from the start of each line until one *waits*."""
-        self.here.trim(waits)
-        self.elsewhere.trim(waits)
+        for lines in (self.here, self.elsewhere):
+            lines.sort()
+            lines.trim(waits)
 
 
 class Counting:
@@ -273,7 +256,7 @@ class Counting:
 
     Args:
         figures: Where the counts go.
-        index: The jobs that wait for this runner.
+        index: The jobs that wait for this runner. It tells *others* of all that it reads besides.
         others: Those that wait for others.
     """
 
@@ -293,7 +276,7 @@ class Counting:
         with changing(database) as connection:
             store = find_store(connection)
             if store is not None:
-                self._others.read(store)
+                self._index.read(store)
                 self._figures.look(store, self._index, self._others, now)
         ended = time.monotonic()
         self._next = ended + max(COUNT_EVERY, COUNT_SHARE * (ended - began))

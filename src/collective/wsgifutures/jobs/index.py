@@ -50,13 +50,21 @@ class Index:
     """The places of the jobs that may wait.
 
     Args:
-        queues: Those whose jobs are wanted; empty: all.
+        queues: Those whose jobs are wanted; empty: all; None: no job is wanted.
         elsewhere: Whether jobs for workers elsewhere are wanted, and no others.
+        others: Gets the places of the jobs that are not wanted.
     """
 
-    def __init__(self, queues: Iterable[str] = (), *, elsewhere: bool = False) -> None:
-        self._queues = frozenset(queues)
+    def __init__(
+        self,
+        queues: Iterable[str] | None = (),
+        *,
+        elsewhere: bool = False,
+        others: Callable[[Entry], None] | None = None,
+    ) -> None:
+        self._queues = None if queues is None else frozenset(queues)
         self._elsewhere = elsewhere
+        self._others = others
         self._seen: dict[str, int] = {}  # by lane, the next number
         self._seen_again = 0
         self._numbers = itertools.count()
@@ -92,13 +100,19 @@ class Index:
 
     def add(self, entry: Entry) -> None:
         """Add a place."""
-        is_served = not self._queues or entry.queue in self._queues
-        if is_served and entry.elsewhere is self._elsewhere:
+        if self._wants(entry):
             rank = entry.due - entry.priority
             place = Place(
                 rank, next(self._numbers), entry.job._p_oid, entry._replace(job=_NOT_KEPT)
             )
             self.put_off(place, entry.due)
+        elif self._others is not None:
+            self._others(entry)
+
+    def _wants(self, entry: Entry) -> bool:
+        if self._queues is None or entry.elsewhere is not self._elsewhere:
+            return False
+        return not self._queues or entry.queue in self._queues
 
     def put_off(self, place: Place, until: float) -> None:
         """Look at *place*, which was taken, again at *until*, in seconds since the epoch."""

@@ -71,8 +71,8 @@ def claim_elsewhere(
     Raises:
         NotInThatState: It does not wait.
     """
-    known = find_lease(store, worker, key)
-    if known is not None and known.job is job:
+    known = store.lease_of(job)
+    if key and known is not None and (known.worker, known.key) == (worker, key):
         return claim_of(job)
     if job.state is not JobState.WAITING or not job.wanted.elsewhere:
         raise NotInThatState(job.id, job.state.value, ["waiting"])

@@ -81,6 +81,10 @@ def check_count(name: str, value: Any) -> int:
     return value
 
 
+#: How the names of queues begin whose jobs only this package does, and no worker elsewhere.
+OURS = "collective.wsgifutures."
+
+
 def check_name(what: str, value: Any) -> str:
     """Return *value* as a name.
 

@@ -177,8 +177,8 @@ _WRITERS: dict[type, Callable[[Any, int], Any]] = {
 def _read_datetime(tagged: dict[str, Any]) -> datetime:
     found = datetime.fromisoformat(tagged["value"])
     if "zone" in tagged:
-        found = found.astimezone(ZoneInfo(tagged["zone"]))
-    return found.replace(fold=_fold(tagged))
+        found = found.astimezone(ZoneInfo(tagged["zone"]))  # whose fold the offset tells
+    return found.replace(fold=1) if _fold(tagged) else found
 
 
 def _fold(tagged: dict[str, Any]) -> int:

@@ -11,7 +11,6 @@ from .records import Entry
 from .records import Job
 from .records import JobState
 from .records import Lane
-from .records import Lease
 from .records import Store
 from .store import COMMON
 from .store import is_closed
@@ -126,8 +125,7 @@ def _bury_if_nobody_will_run_it(store: Store, job: Job, now: float) -> bool:
 def _was_undone(store: Store, job: Job, now: float) -> bool:
     """Tell whether an undo has brought *job* back as running: no runner has it."""
     if job.wanted.elsewhere:
-        lease = (store.leases or {}).get(job.id)
-        return now - job.since >= AGAIN and (lease is None or not Lease(*lease).holds)
+        return now - job.since >= AGAIN and store.lease_of(job) is None
     runner = store.runners.get(job.runner)
     has_it = runner is not None and any(claimed is job for claimed in runner.claims)
     return now - job.since >= AGAIN and not has_it

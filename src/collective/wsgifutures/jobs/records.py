@@ -94,7 +94,7 @@ class Job(Persistent):  # type: ignore[misc]
     error = ""  #: why its last attempt failed, in a line
     traceback = ""  #: of the last error
     said = ""  #: how its worker elsewhere ended the last claim: complete, fail or release
-    files: Any = None  #: those that a worker elsewhere left for it, a ``Files``
+    files: Any = None  #: those that a worker elsewhere left for it, by their names
     _result = b""
 
     def __init__(self, id: str, wanted: Wanted, due: float) -> None:
@@ -316,6 +316,12 @@ class Store(Persistent):  # type: ignore[misc]
         self.dead = OOBTree()  #: dead jobs, by their ids
         self.paused = OOBTree()  #: queues that a person has stopped, and since when
         self.leases = OOBTree()
+
+    def lease_of(self, job: Job) -> Lease | None:
+        """Return the lease that holds of *job*; None if it has none."""
+        value = (self.leases or {}).get(job.id)
+        lease = None if value is None else Lease(*value)
+        return lease if lease is not None and lease.holds else None
 
     def line_up(self, job: Job) -> None:
         """Let *job* stand in the line once more."""

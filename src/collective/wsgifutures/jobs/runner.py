@@ -103,8 +103,9 @@ class Runner:
         self.figures = Figures()  #: what it sees and has done
         self.running: dict[str, Attempt] = {}  #: by the id of the job
         self._queues = frozenset(queues)
-        self.index = Index(self._queues)
-        self._counting = Counting(self.figures, self.index, Others(claims, self._queues))
+        others = Others()
+        self.index = Index(self._queues if claims else None, others=others.add)
+        self._counting = Counting(self.figures, self.index, others)
         self._worker = worker
         self._database = database
         self._most = most

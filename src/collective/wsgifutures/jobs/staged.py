@@ -7,7 +7,6 @@ packed.
 
 from collections.abc import Mapping
 from persistent import Persistent
-from typing import Any
 from typing import BinaryIO
 from typing import Protocol
 from ZODB.blob import Blob
@@ -43,23 +42,23 @@ class StagedFile(Persistent):  # type: ignore[misc]
         """Return the file, open for reading."""
         return self._blob.open("r")  # type: ignore[no-any-return]
 
-    def fill(self, source: Any) -> None:
+    def fill(self, source: Upload) -> None:
         """Take all that *source* has."""
         with self._blob.open("w") as target:
             shutil.copyfileobj(source, target, 1024 * 1024)
             self.size = target.tell()
 
 
-def stage(uploads: Mapping[str, Any]) -> Mapping[str, StagedFile]:
+def stage(uploads: Mapping[str, Upload]) -> Mapping[str, StagedFile]:
     """Return files by their names, kept in the database with what refers to them.
 
     Args:
-        uploads: Each an ``Upload``; ``headers`` may have its content type.
+        uploads: Those; ``headers`` of one may have its content type.
     """
     return {name: _stage(upload) for name, upload in uploads.items()}
 
 
-def _stage(upload: Any) -> StagedFile:
+def _stage(upload: Upload) -> StagedFile:
     filename = str(upload.filename or "").replace("\\", "/").rpartition("/")[2]
     guessed = mimetypes.guess_type(filename)[0] or "application/octet-stream"
     headers = getattr(upload, "headers", None) or {}

@@ -5,6 +5,7 @@ none of it. Two things name the site: its UID and its path. A site that was impo
 one that it was exported from has the UID of that one, and nothing else of it.
 """
 
+from ..jobs.records import Job
 from ..jobs.store import main_connection
 from BTrees.OOBTree import OOBTree
 from collections.abc import Callable
@@ -27,6 +28,11 @@ class Place(NamedTuple):
     def urn(self) -> str:
         """The name of the site in tokens."""
         return f"urn:uuid:{self.uid}"
+
+    def has(self, job: Job) -> bool:
+        """Tell whether *job* was submitted in the site, and not in a copy of it."""
+        origin = job.wanted.origin
+        return (origin.site_uid, origin.site) == (self.uid, self.path)
 
 
 def place_of(site: Any) -> Place:

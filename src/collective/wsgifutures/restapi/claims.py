@@ -30,10 +30,11 @@ from ..jobs.records import Job
 from ..jobs.records import JobState
 from ..jobs.store import find_job
 from ..jobs.store import find_store
-from ..jobs.store import main_connection
 from ..jobs.then import takes_files
 from ..kernel.errors import ResultRefused
 from ..kernel.passes import current_pass
+from ..keys.places import Place
+from ..keys.places import place_of
 from ..keys.tokens import ACCESS
 from ..keys.tokens import CAPABILITY
 from ..keys.tokens import CLAIM
@@ -77,8 +78,9 @@ import transaction
 #: The id of whoever claims with a capability.
 BEARER = "capability"
 
-#: What is done with the token of a claim.
-ACTS = ("heartbeat", "progress", "complete", "fail", "release")
+#: What ends a claim, and all that is done with the token of one.
+ENDS = ("complete", "fail", "release")
+ACTS = ("heartbeat", "progress", *ENDS)
 
 #: Seconds until a worker asks again where a wait would cost a thread.
 AGAIN = 5
@@ -141,20 +143,12 @@ class Post(jobs.Post):
         return time.time()
 
     @cached_property
-    def _site(self) -> Any:
-        return api.portal.get()
-
-    @cached_property
-    def _path(self) -> str:
-        return "/".join(self._site.getPhysicalPath())
-
-    @cached_property
-    def _connection(self) -> Any:
-        return main_connection(self._site._p_jar)
+    def _place(self) -> Place:
+        return place_of(api.portal.get())
 
     @cached_property
     def _store(self) -> Any:
-        return find_store(self._connection)
+        return find_store(self._place.connection)
 
     @cached_property
     def _settings(self) -> Settings:
@@ -187,11 +181,9 @@ class Post(jobs.Post):
 
     def _find(self, id: str) -> Job | None:
         """Return a job of this site for workers elsewhere."""
-        job, uid = find_job(self._store, id), api.content.get_uuid(self._site)
-        if job is None or not job.wanted.elsewhere:
-            return None
-        origin = job.wanted.origin
-        return job if (origin.site_uid, origin.site) == (uid, self._path) else None
+        job = find_job(self._store, id)
+        is_one = job is not None and job.wanted.elsewhere and self._place.has(job)
+        return job if is_one else None
 
     # Claims
 
@@ -227,7 +219,7 @@ class Post(jobs.Post):
     def _claim_one(self, refused: TokenRefused) -> Any:
         """Claim the job that a capability is for, at once."""
         try:
-            claims = verify(self._site, bearer_of(self.request), CAPABILITY)
+            claims = verify(self._place, bearer_of(self.request), CAPABILITY)
         except TokenRefused:
             raise refused from None
         job, key = self._find(claims["sub"]), self._text("key", LONGEST_KEY)
@@ -269,7 +261,7 @@ class Post(jobs.Post):
             "kwargs": write(kwargs),
             "context": self._describe_context(wanted.context),
             "deadline": iso(wanted.deadline),
-            "claim": mint(self._site, CLAIM, about, lifetime, now=self._now),
+            "claim": mint(self._place, CLAIM, about, lifetime, now=self._now),
             "links": {act: f"{self.url}/{job.id}/{act}" for act in ACTS},
             **self._describe_lease(job, claim),
         }
@@ -291,9 +283,20 @@ class Post(jobs.Post):
 
     def _act(self, what: str) -> dict[str, Any]:
         job, generation = self._claimed()
-        act = getattr(self, f"_{what}")
+        is_new, since = job.state is JobState.RUNNING, job.since
+        self._write(what, job, generation)
+        if what not in ENDS:
+            lease = self._describe_lease(job, leases.claim_of(job))
+            return {"cancelled": bool(job.side.cancel), **lease}
+        if is_new:  # else it is told again
+            line = journal.from_elsewhere(job, max(0.0, self._now - since))
+            transaction.get().addAfterCommitHook(_log, (line,))
+        return {"state": job.state.value}
+
+    def _write(self, what: str, job: Job, generation: int) -> None:
+        """Do one of ``ACTS``: the method of that name."""
         try:
-            told: dict[str, Any] = act(job, generation)
+            getattr(self, f"_{what}")(job, generation)
         except (ClaimLost, AttemptTimeout) as error:
             raise _Answered(409, "Conflict", str(error)) from None
         except ResultRefused as error:
@@ -302,16 +305,15 @@ class Post(jobs.Post):
             raise BadRequest(f"result: {error}") from None
         except TaskUnknown as error:
             raise _Answered(503, "Service Unavailable", str(error), LATER) from None
-        return told
 
     def _claimed(self) -> tuple[Job, int]:
         """Return the job that address and token name, and the number of the claim."""
-        claims = verify(self._site, bearer_of(self.request), CLAIM)
+        claims = verify(self._place, bearer_of(self.request), CLAIM)
         if claims["sub"] != self.names[0] or not isinstance(claims.get("gen"), int):
             raise TokenRefused("it is for another job")
         worker = claims.get("client_id")
         if worker != BEARER:
-            known = find_worker(self._site, str(worker))
+            known = find_worker(self._place, str(worker))
             if known is None or known.state is not WorkerState.APPROVED:
                 raise TokenRefused("the worker is not approved any more")
         job = self._find(self.names[0])
@@ -319,47 +321,29 @@ class Post(jobs.Post):
             raise _Answered(410, "Gone", "There is no such job any more.")
         return job, claims["gen"]
 
-    def _heartbeat(self, job: Job, generation: int) -> dict[str, Any]:
+    def _heartbeat(self, job: Job, generation: int) -> None:
         leases.renew(job, generation, self._now)
-        return self._describe_progress(job)
 
-    def _progress(self, job: Job, generation: int) -> dict[str, Any]:
+    def _progress(self, job: Job, generation: int) -> None:
         done, words = self._number("done", 0.0, 1.0), self._body.get("words") or ""
         leases.tell(job, generation, done or 0.0, str(words)[:LONGEST_WORDS], self._now)
-        return self._describe_progress(job)
 
-    def _describe_progress(self, job: Job) -> dict[str, Any]:
-        told = self._describe_lease(job, leases.claim_of(job))
-        return {"cancelled": bool(job.side.cancel), **told}
-
-    def _complete(self, job: Job, generation: int) -> dict[str, Any]:
+    def _complete(self, job: Job, generation: int) -> None:
         result, files = self._result()
         if files and not takes_files(job):
             text = f"No task gets the files: {job.wanted.task} has no then= that runs in Plone."
             raise BadRequest(text)
-        is_new, since = job.state is JobState.RUNNING, job.since
         leases.complete(self._store, job, generation, result, self._now, files)
-        return self._describe_end(job, since, is_new)
 
-    def _fail(self, job: Job, generation: int) -> dict[str, Any]:
-        is_new, since = job.state is JobState.RUNNING, job.since
+    def _fail(self, job: Job, generation: int) -> None:
         leases.fail(
             *(self._store, job, generation, str(self._body.get("error") or ""), self._now),
             retry_after=self._number("retry_after", None),
             is_hopeless=bool(self._body.get("hopeless")),
         )
-        return self._describe_end(job, since, is_new)
 
-    def _release(self, job: Job, generation: int) -> dict[str, Any]:
-        is_new, since = job.state is JobState.RUNNING, job.since
+    def _release(self, job: Job, generation: int) -> None:
         leases.release(self._store, job, generation, self._now)
-        return self._describe_end(job, since, is_new)
-
-    def _describe_end(self, job: Job, since: float, is_new: bool) -> dict[str, Any]:
-        if is_new:
-            line = journal.from_elsewhere(job, max(0.0, self._now - since))
-            transaction.get().addAfterCommitHook(_log, (line,))
-        return {"state": job.state.value}
 
     def _result(self) -> tuple[Any, Mapping[str, FileUpload]]:
         """Return the result, and the files that came with it."""
@@ -415,13 +399,13 @@ class _Search:
         self._service = service
         self._worker = worker
         self._key = key
-        uid = api.content.get_uuid(service._site)
-        self._lines = [line_of(uid, service._path, queue) for queue in queues]
+        place = service._place
+        self._lines = [line_of(place.uid, place.path, queue) for queue in queues]
         self._limits = dict(service._settings.job_limits)
 
     def find(self) -> tuple[Job, Claim] | None:
         """Return a job that is claimed by this transaction; None if there was none in time."""
-        waiters = waiters_in(self._service._connection.db(), self._limits)
+        waiters = waiters_in(self._service._place.connection.db(), self._limits)
         this = current_pass()
         oid = None
         if this is None or this.hold.passes == 1:
@@ -446,7 +430,7 @@ class _Search:
 
     def _asked(self) -> Asked:
         service = self._service
-        good_until = verify(service._site, bearer_of(service.request), ACCESS)["exp"]
+        good_until = verify(service._place, bearer_of(service.request), ACCESS)["exp"]
         longest = min(service._settings.longest_claim, max(0.0, good_until - service._now))
         seconds = service._number("wait", longest) or 0.0
         path, body = service.request.environ["PATH_INFO"], service.request.get("BODY") or b""
@@ -455,10 +439,10 @@ class _Search:
         return Asked(lines, self._worker.id, seconds, good_until, ticket)
 
     def _sees(self, oid: bytes) -> bool:
-        return find(self._service._connection, oid) is not None
+        return find(self._service._place.connection, oid) is not None
 
     def _claim(self, oid: bytes) -> tuple[Job, Claim] | None:
-        job = find(self._service._connection, oid)
+        job = find(self._service._place.connection, oid)
         if job is None or job.state is not JobState.WAITING:
             return None
         claim = self._service.claim_now(job, self._worker.id, self._key)

@@ -69,9 +69,7 @@ class TokenDenied:
     """Somebody asked for a token and got none, or brought one that is not good."""
 
     site: str  #: the path of the site
-    grant: (
-        str  #: the type of the grant, ``introduction``, or ``bearer`` for a token that is no good
-    )
+    grant: str  #: the type of the grant, ``introduction``, or ``bearer``: with a request
     subject: str  #: who that may have been; nothing has proved it
     reason: str
     address: str  #: of the client, as Zope knows it

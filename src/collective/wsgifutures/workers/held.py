@@ -19,16 +19,11 @@ def jobs_by_worker(site: Any) -> dict[str, list[Job]]:
     """
     place = place_of(site)
     store = find_store(place.connection)
-    leases = [] if store is None else [one for one in leases_of(store) if _is_of(place, one.job)]
+    leases = [] if store is None else [one for one in leases_of(store) if place.has(one.job)]
     found: dict[str, list[Job]] = {}
     for lease in sorted(leases, key=lambda lease: float(lease.job.since)):
         found.setdefault(lease.worker, []).append(lease.job)
     return found
-
-
-def _is_of(place: Any, job: Job) -> bool:
-    origin = job.wanted.origin
-    return (origin.site_uid, origin.site) == (place.uid, place.path)
 
 
 def take_back(site: Any, worker: str, now: float) -> int:
@@ -36,14 +31,18 @@ def take_back(site: Any, worker: str, now: float) -> int:
 
     That was no attempt. Whatever the worker still sends of them is refused.
     """
-    jobs = jobs_by_worker(site).get(worker, [])
+    return _take_back(site, worker, jobs_by_worker(site).get(worker, []), now)
+
+
+def take_all_back(site: Any, now: float) -> int:
+    """Let all jobs of a site that run elsewhere wait once more; return how many there were."""
+    found = jobs_by_worker(site)
+    return sum(_take_back(site, worker, jobs, now) for worker, jobs in found.items())
+
+
+def _take_back(site: Any, worker: str, jobs: list[Job], now: float) -> int:
     store = find_store(place_of(site).connection)
     for job in jobs:
         desk.let_go(store, job, now)  # type: ignore[arg-type]
         logger.info("Job %s was taken from the worker %s.", job.id, worker)
     return len(jobs)
-
-
-def take_all_back(site: Any, now: float) -> int:
-    """Let all jobs of a site that run elsewhere wait once more; return how many there were."""
-    return sum(take_back(site, worker, now) for worker in jobs_by_worker(site))

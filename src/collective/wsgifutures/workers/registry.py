@@ -10,6 +10,7 @@ has been checked by the caller.
 """
 
 from ..jobs.options import check_name
+from ..jobs.options import OURS
 from ..keys.places import find_part
 from ..keys.places import make_part
 from ..keys.places import Place
@@ -48,9 +49,6 @@ SEEN_EVERY = 3600.0
 
 #: Seconds by which a worker's clock has to change to be noted anew.
 SKEW_WORTH = 5.0
-
-#: How the names of queues begin whose jobs only this package does.
-OURS = "collective.wsgifutures."
 
 #: The most queues of one worker, and the longest name of a queue or a worker.
 MOST_QUEUES = 50
@@ -163,6 +161,11 @@ class Workers(Persistent):  # type: ignore[misc]
             del self.pending[id]
         self.pending[worker.id] = worker
 
+    def keep(self, worker: Worker) -> None:
+        """Know *worker* from now on: somebody has decided about it."""
+        self.forget(worker.id)
+        self.known[worker.id] = worker
+
     def forget(self, id: str) -> None:
         """Drop the worker of that id."""
         for workers in (self.known, self.pending):
@@ -218,20 +221,18 @@ def approve(site: Any, worker: Worker, queues: tuple[str, ...], by: str) -> None
         queues: At least one: see ``check_queues``.
         by: The id of the user who does that.
     """
-    place, workers = place_of(site), make_workers(place_of(site))
+    place = place_of(site)
     worker.approve(queues, by, time.time())
-    workers.forget(worker.id)
-    workers.known[worker.id] = worker
+    make_workers(place).keep(worker)
     logger.info("The worker %s was approved by %s: %s.", worker.id, by, ", ".join(queues))
     notify(WorkerApproved(place.path, worker.id, by, queues))
 
 
 def withdraw(site: Any, worker: Worker, by: str) -> None:
     """Let *worker* do nothing any more: the tokens that it has end with it."""
-    place, workers = place_of(site), make_workers(place_of(site))
+    place = place_of(site)
     worker.withdraw(by, time.time())
-    workers.forget(worker.id)
-    workers.known[worker.id] = worker  # known, so that it does not wait to be approved again
+    make_workers(place).keep(worker)  # so that it does not wait to be approved again
     logger.info("The worker %s was withdrawn by %s.", worker.id, by)
     notify(WorkerWithdrawn(place.path, worker.id, by))
 
