@@ -2,10 +2,10 @@
 
 from collective.wsgifutures.amqp import hints
 from collective.wsgifutures.amqp import trouble
+from collective.wsgifutures.amqp.addresses import hide
+from collective.wsgifutures.amqp.addresses import mask
 from collective.wsgifutures.amqp.broker import Broker
-from collective.wsgifutures.amqp.broker import hide
-from collective.wsgifutures.amqp.broker import mask
-from collective.wsgifutures.amqp.broker import Sent
+from collective.wsgifutures.amqp.confirms import Sent
 from collective.wsgifutures.amqp.duty import sign_of
 from collective.wsgifutures.amqp.duty import Watch
 from collective.wsgifutures.amqp.errors import BrokerAway

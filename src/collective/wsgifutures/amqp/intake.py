@@ -5,7 +5,7 @@ letters, before the next one is looked at.
 """
 
 from .broker import Broker
-from .broker import Sent
+from .confirms import Sent
 from .consuming import Consumer
 from .consuming import record
 from .errors import BrokerAway
