@@ -130,10 +130,17 @@ def relaying(post, url, **options):
     relay = Relay(post.database, Broker(url, stop.is_set, **options.pop("broker", {})), stop)
     if "machine" in options:
         relay._watch = Watch(relay.id, (options["machine"], 1))
-    thread = threading.Thread(target=relay.run, daemon=True)
+    with in_thread(relay, stop):
+        yield relay
+
+
+@contextmanager
+def in_thread(work, stop):
+    """Let *work* run in a thread, until it is told to *stop*."""
+    thread = threading.Thread(target=work.run, daemon=True)
     thread.start()
     try:
-        yield relay
+        yield
     finally:
         stop.set()
         thread.join(20)

@@ -1,7 +1,10 @@
 """Whatever is broken, nothing is lost: each job is told of, each message arrives, in order."""
 
 from collective.wsgifutures.amqp import trouble
+from collective.wsgifutures.amqp.duty import sign_of
 from collective.wsgifutures.jobs import desk
+from collective.wsgifutures.jobs.store import find_store
+from collective.wsgifutures.jobs.store import jobs_of
 from contextlib import contextmanager
 from letters import at_broker
 from letters import Post
@@ -19,6 +22,7 @@ import subprocess
 import sys
 import threading
 import time
+import ZODB
 
 pytestmark = pytest.mark.brokers
 
@@ -41,6 +45,11 @@ def make_queue(url, name):
         connection.default_channel.queue_declare(
             queue=name, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"}
         )
+
+
+def has_tried(relay, times):
+    """Tell whether a relay has tried so often in vain, one time after the other."""
+    return lambda: relay.trouble._times >= times
 
 
 # The relay
@@ -70,7 +79,18 @@ def on_disk(tmp_path):
         finally:
             post.database.close()
 
+    def are_done():
+        """Tell whether all jobs are done, while another process has the database."""
+        database = ZODB.DB(FileStorage(str(open_it.path), read_only=True))
+        try:
+            with desk.changing(database) as connection:
+                states = {entry.job.state.value for entry in jobs_of(find_store(connection))}
+        finally:
+            database.close()
+        return states == {"done"}
+
     open_it.path = tmp_path / "Data.fs"
+    open_it.are_done = are_done
     return open_it
 
 
@@ -86,7 +106,7 @@ def test_a_relay_that_is_killed_before_it_notes_sends_again(rabbitmq, name, on_d
             assert set(post.states().values()) == {"waiting"}
     with alone(on_disk.path, rabbitmq.url), Reader(rabbitmq.url, name) as reader:
         bodies = [message.properties["message_id"] for message in reader.take(5)]
-        time.sleep(2)
+        wait_until(on_disk.are_done)
         bodies += [message.properties["message_id"] for message in reader.rest()]
     with on_disk() as post:
         assert set(post.states().values()) == {"done"}
@@ -105,7 +125,7 @@ def test_a_relay_that_is_killed_after_its_note_sends_nothing_twice(rabbitmq, nam
     with alone(on_disk.path, rabbitmq.url), Reader(rabbitmq.url, name) as reader:
         assert sorted(reader.read(3)) == [0, 1, 2]
         assert time.monotonic() - since < 15
-        time.sleep(1)
+        wait_until(on_disk.are_done)  # then nothing more is sent
         assert reader.rest() == []
 
 
@@ -127,7 +147,7 @@ def test_a_relay_ends_within_seconds(fragile, name, on_disk):
     with on_disk() as post:
         post.publish(*range(3), routing_key=name, mandatory=False)
     with alone(on_disk.path, fragile.url) as process:
-        time.sleep(3)
+        wait_until(on_disk.are_done)
         fragile.signal(signal.SIGSTOP)
         time.sleep(2)
         since = time.monotonic()
@@ -151,7 +171,7 @@ def test_a_broker_that_is_killed_and_comes_back_has_everything(fragile, post, na
         fragile.kill()
         post.publish(*range(100, 200), routing_key=name)
         ids += post.submit(*[name] * 100)
-        time.sleep(3)
+        wait_until(has_tried(relay, 3))
         assert post.count("done") == 100
         fragile.start()
         wait_until(lambda: post.count("done") == 200, 60)
@@ -181,13 +201,13 @@ def test_a_broker_that_lost_its_disk_is_told_everything_again(fragile, post, nam
 def test_a_broker_that_is_short_of_memory_gets_everything_later(fragile, post, name, said):
     """It takes no messages meanwhile, which the log says once; nothing fails."""
     make_queue(fragile.url, name)
-    with relaying(post, fragile.url):
+    with relaying(post, fragile.url) as relay:
         post.publish("before", routing_key=name)
         wait_until(lambda: post.count("done") == 1)
         fragile.ctl("set_vm_memory_high_watermark", "0.00001")
         ids = post.publish(*range(50), routing_key=name)
         hinted = post.submit(name)
-        time.sleep(8)
+        wait_until(has_tried(relay, 3), 60)
         assert post.count("done") == 1
         assert len(said()) == 1
         assert "takes no messages" in said()[0]
@@ -202,13 +222,12 @@ def test_a_broker_that_is_short_of_memory_gets_everything_later(fragile, post, n
 def test_a_broker_that_does_not_confirm_is_away(fragile, post, name, said):
     """After the time limit of confirms; what it took all the same comes twice at most."""
     make_queue(fragile.url, name)
-    with relaying(post, fragile.url, broker={"confirm": 2.0}):
+    with relaying(post, fragile.url, broker={"confirm": 2.0}) as relay:
         post.publish("before", routing_key=name)
         wait_until(lambda: post.count("done") == 1)
         fragile.signal(signal.SIGSTOP)
         ids = post.publish(*range(50), routing_key=name)
-        wait_until(said, 30)
-        time.sleep(3)
+        wait_until(has_tried(relay, 2), 60)
         assert post.count("done") == 1
         assert len(said()) == 1
         fragile.signal(signal.SIGCONT)
@@ -225,12 +244,13 @@ def test_a_queue_that_does_not_confirm_holds_up_nothing_else(fragile, post, name
     make_queue(fragile.url, "other")
     leader = f'whereis(list_to_atom("%2F_{name}"))'
     fragile.ctl("eval", f"sys:suspend({leader}).")
-    with relaying(post, fragile.url, broker={"confirm": 1.0}):
+    with relaying(post, fragile.url, broker={"confirm": 1.0}) as relay:
         ids = post.publish(*range(5), routing_key=name, key="k")
         post.publish(5, routing_key="other", key="k")
         post.publish(*range(300), routing_key="other")
         wait_until(lambda: post.count("done") == 300, 40)
-        time.sleep(4)
+        tried = relay._outbox._silent._until
+        wait_until(lambda: [times for _, times in tried.values() if times >= 2])
         assert post.count("done") == 300
         assert [line for line in caplog.messages if "does not confirm what is sent to" in line]
         assert said() == []
@@ -252,12 +272,16 @@ def test_a_broker_that_cannot_be_had_is_told_of_once_and_without_its_password(
     if wrong == "port":
         url = rabbitmq.url.replace(str(rabbitmq.port), "9")
     post.submit(name)
-    with relaying(post, url):
-        wait_until(said)
-        time.sleep(4)
+    with relaying(post, url) as relay:
+        wait_until(has_tried(relay, 3))
     assert len(said()) == 1
     everything = "\n".join(f"{r.getMessage()} {r.args} {r.exc_text}" for r in caplog.records)
     assert "s3cret-0f" not in everything
+
+
+def relay_on_duty(post):
+    with desk.changing(post.database) as connection:
+        return sign_of(connection)["relay"]
 
 
 def test_two_relays_send_nothing_twice(rabbitmq, post, name):
@@ -273,7 +297,7 @@ def test_two_relays_send_nothing_twice(rabbitmq, post, name):
             wait_until(lambda: post.count("done") == 40)
             assert second._outbox.count == 0
             first._stop.set()
-            time.sleep(1)
+            wait_until(lambda: not relay_on_duty(post))
             post.publish(40, routing_key=name)
             wait_until(lambda: second._outbox.count == 1)
     with Reader(rabbitmq.url, name) as reader:
@@ -301,9 +325,9 @@ def test_a_relay_takes_over_from_one_that_is_silent(rabbitmq, post, name, monkey
 
 def test_a_visitors_commit_never_waits_for_the_broker(fragile, post, name):
     """The relay is the only one who does: a slow broker is not seen by whoever submits."""
-    with relaying(post, fragile.url, broker={"confirm": 5.0}):
+    with relaying(post, fragile.url, broker={"confirm": 5.0}) as relay:
         post.submit(name)
-        time.sleep(1)
+        wait_until(lambda: relay._hints.count == 1)
         fragile.signal(signal.SIGSTOP)
         times = []
         for _ in range(100):

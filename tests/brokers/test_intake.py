@@ -8,6 +8,7 @@ from collective.wsgifutures.amqp.errors import MessageUnfit
 from collective.wsgifutures.amqp.intake import Intake
 from collective.wsgifutures.amqp.messages import DEAD
 from contextlib import contextmanager
+from letters import in_thread
 from letters import Reader
 from letters import wait_until
 from types import SimpleNamespace
@@ -40,18 +41,15 @@ def recorded(monkeypatch):
 
 @contextmanager
 def taking(url, *queues, **options):
-    """Let a relay take messages, in a thread."""
+    """Let a relay take messages, in a thread; its queues are there."""
     stop = threading.Event()
     consumers = [Consumer(queue, "t", "admin", "/Plone", **options) for queue in queues]
     taker = Intake(None, Broker(url, stop.is_set), stop, consumers)
-    thread = threading.Thread(target=taker.run, daemon=True)
-    thread.start()
-    try:
+    with in_thread(taker, stop):
+        wait_until(
+            lambda: set(queues) <= {known.split(" ")[0] for known in [*taker._broker._known]}
+        )
         yield taker
-    finally:
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 def send(url, name, *bodies, exchange="", **options):
@@ -64,10 +62,10 @@ def send(url, name, *bodies, exchange="", **options):
 def test_each_message_is_taken_and_acknowledged(broker, name, recorded):
     """Two queues, each with its own."""
     with taking(broker.url, name, f"{name}-2"):
-        wait_until(lambda: send(broker.url, name, {"a": 1}, headers={"x": "y"}) or recorded)
+        send(broker.url, name, {"a": 1}, headers={"x": "y"})
+        wait_until(lambda: recorded)
         send(broker.url, f"{name}-2", "two")
-        wait_until(lambda: len(recorded) >= 2)
-        time.sleep(0.5)
+        wait_until(lambda: len(recorded) == 2)
     told = {delivery.queue: delivery.value() for delivery in recorded}
     assert told[name] == {"a": 1}
     assert told[f"{name}-2"] == "two"
@@ -79,13 +77,11 @@ def test_each_message_is_taken_and_acknowledged(broker, name, recorded):
 def test_what_cannot_become_a_job_is_a_dead_letter_with_its_reason(broker, name, recorded):
     """Once, whole; and the next one is taken."""
     with Reader(broker.url, DEAD) as dead, taking(broker.url, name) as taker:
-        time.sleep(1)
         dead.rest()
         send(broker.url, name, "unfit", headers={"x": "y"}, message_id="the-id")
         send(broker.url, name, "fit")
         (letter,) = dead.take(1)
-        wait_until(lambda: recorded)
-        time.sleep(1)
+        wait_until(lambda: recorded)  # after the other one was acknowledged
         assert dead.rest() == []
         assert taker.dead == 1
     assert letter.body in (b'"unfit"', '"unfit"')
@@ -101,19 +97,19 @@ def test_while_the_database_is_away_messages_wait_unacknowledged(
     rabbitmq, name, recorded, monkeypatch
 ):
     """They are neither lost nor dead letters, and counted as delivered once."""
-    away = [True]
+    away, tries = [True], []
     plain = intake.record
 
     def record(*args):
+        tries.append(args)
         if away:
             raise OSError("the database is away")
         return plain(*args)
 
     monkeypatch.setattr(intake, "record", record)
     with taking(rabbitmq.url, name):
-        time.sleep(1)
         send(rabbitmq.url, name, 1, 2, 3)
-        time.sleep(3)
+        wait_until(lambda: len(tries) >= 3)
         assert recorded == []
         away.clear()
         wait_until(lambda: len(recorded) == 3)
@@ -122,11 +118,11 @@ def test_while_the_database_is_away_messages_wait_unacknowledged(
 
 def test_messages_that_were_not_acknowledged_come_again(rabbitmq, name, recorded, monkeypatch):
     """The relay was stopped with them, or died."""
-    monkeypatch.setattr(intake, "record", lambda *args: 1 / 0)
+    tries = []
+    monkeypatch.setattr(intake, "record", lambda *args: tries.append(1) or 1 / 0)
     with taking(rabbitmq.url, name):
-        time.sleep(1)
         send(rabbitmq.url, name, 1, 2)
-        time.sleep(1)
+        wait_until(lambda: tries)
     monkeypatch.undo()
     monkeypatch.setattr(
         intake, "record", lambda *args: recorded.append(args[2]) or SimpleNamespace(id="")
@@ -142,7 +138,6 @@ def test_a_few_messages_are_here_at_a_time(rabbitmq, name, recorded, monkeypatch
     held = threading.Event()
     monkeypatch.setattr(intake, "record", lambda *args: held.wait(10) and SimpleNamespace(id=""))
     with taking(rabbitmq.url, name):
-        time.sleep(1)
         send(rabbitmq.url, name, *range(100))
         time.sleep(1)
         with kombu.Connection(rabbitmq.url) as connection:
@@ -169,7 +164,6 @@ def test_a_queue_is_bound_to_the_exchange_that_is_named(rabbitmq, name, recorded
             exchange=f"{name}-x", type="topic", durable=True, auto_delete=False
         )
     with taking(rabbitmq.url, name, exchange=f"{name}-x", routing_key="plone.*"):
-        time.sleep(1.5)
         send(rabbitmq.url, "other.added", "no", exchange=f"{name}-x")
         send(rabbitmq.url, "plone.added", "yes", exchange=f"{name}-x")
         wait_until(lambda: recorded)
@@ -209,7 +203,6 @@ def test_a_broker_that_is_silent_is_left(fragile, name, recorded, monkeypatch):
 
     monkeypatch.setattr(module, "HEARTBEAT", 2)
     with taking(fragile.url, name) as taker:
-        time.sleep(2)
         fragile.signal(signal.SIGSTOP)
         wait_until(lambda: taker._trouble, 15)
         fragile.signal(signal.SIGCONT)

@@ -14,8 +14,11 @@ from collective.wsgifutures.amqp.errors import MessageUnfit
 from collective.wsgifutures.amqp.messages import Delivery
 from collective.wsgifutures.amqp.publishing import message_of
 from collective.wsgifutures.amqp.publishing import QUEUE
+from collective.wsgifutures.jobs import submitting
+from collective.wsgifutures.jobs.store import COMMON
 from collective.wsgifutures.jobs.store import find_store
 from collective.wsgifutures.jobs.store import jobs_of
+from collective.wsgifutures.jobs.store import Lanes
 from holdsite import ADMIN
 from holdsite import ask
 from plone import api
@@ -285,6 +288,26 @@ def test_a_conflict_is_nobodys_error(site, monkeypatch):
     monkeypatch.setattr(consuming, "_submit", submit)
     take_in(site, Delivery("q", b"1"))
     assert len(jobs_there(site)) == 1
+
+
+def test_jobs_of_messages_have_lanes_of_their_own_also_after_a_conflict(site, monkeypatch):
+    """Made in a transaction that is over before the first of them."""
+    publish("", "q", 1)  # there are jobs
+    transaction.commit()
+    lanes, tries = Lanes(), []
+    plain = consuming._submit
+
+    def submit(*args):
+        tries.append(plain(*args))
+        if len(tries) == 1:
+            raise ConflictError
+        return tries[-1]
+
+    monkeypatch.setattr(consuming, "_submit", submit)
+    monkeypatch.setattr(consuming, "lanes", lanes)
+    monkeypatch.setattr(submitting, "lanes", lanes)
+    ids = [take_in(site, Delivery("q", b"1")) for _ in range(2)]
+    assert COMMON not in [id.partition("-")[0] for id in ids]
 
 
 def test_nothing_of_a_message_stays_in_the_thread_that_took_it(site):

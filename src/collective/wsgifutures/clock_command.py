@@ -4,14 +4,11 @@ It submits the jobs that are due, and runs none. Nothing of Zope is imported her
 command has to say what is wrong first.
 """
 
-from .loading import add_paste
+from .command import add_command
 from .loading import load_site
-from .loading import SiteRefused
-from .wsgi.settings import variable_of
 from typing import Any
 
 import argparse
-import os
 import sys
 import time
 
@@ -29,30 +26,24 @@ example: */5 * * * *  wsgifutures clock --once --paste /srv/plone/etc/zope.ini
 
 def add_parser(commands: Any) -> None:
     """Add the command to those of ``wsgifutures``."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "clock",
+        run,
         help="submit the jobs of timed work that is due",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--once", action="store_true", required=True, help="look once, and end")
-    add_paste(parser)
-    parser.set_defaults(run=run, parser=parser)
 
 
-def run(options: argparse.Namespace, others: list[str]) -> int:
-    """Look once; return the exit status: 1 if some timed work got no job that should have."""
-    if others:
-        options.parser.error(f"unknown: {' '.join(others)}")
-    for name in ("jobs", "clock"):  # a filter in the pipeline is to do neither
-        os.environ[variable_of(name)] = "off"
-    try:
-        load_site(options.paste, logs=False)
-    except SiteRefused as refused:
-        print(f"wsgifutures clock does not start. {refused}", file=sys.stderr)
-        return 1
+def run(options: argparse.Namespace) -> int:
+    """Look once; return the exit status: 1 if some timed work got no job that should have.
+
+    Raises:
+        SiteRefused: It cannot start.
+    """
+    load_site(options.paste, logs=False)
     return _look(time.time())
 
 

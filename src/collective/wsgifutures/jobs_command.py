@@ -3,9 +3,8 @@
 On a FileStorage the server has to be stopped meanwhile; its live status does the same.
 """
 
-from .loading import add_paste
+from .command import add_command
 from .loading import load_site
-from .loading import SiteRefused
 from collections.abc import Callable
 from typing import Any
 
@@ -29,35 +28,31 @@ _ACTIONS = ("list", "retry", "cancel", "discard", "clear")
 
 def add_parser(commands: Any) -> None:
     """Add the command to those of ``wsgifutures``."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "jobs",
+        run,
         help="list jobs, and retry, cancel or discard some",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("action", nargs="?", choices=_ACTIONS, default="list")
     parser.add_argument("ids", nargs="*", metavar="ID", help="of the jobs (default: all that fit)")
-    add_paste(parser)
     parser.add_argument("--state", help="waiting, running, done, dead or cancelled")
     parser.add_argument("--task", help="the name of the task")
     parser.add_argument("--queue", help="the name of the queue")
-    parser.set_defaults(run=run, parser=parser)
 
 
-def run(options: argparse.Namespace, others: list[str]) -> int:
-    """List or change the jobs that fit; return the exit status."""
-    if others:
-        options.parser.error(f"unknown: {' '.join(others)}")
+def run(options: argparse.Namespace) -> int:
+    """List or change the jobs that fit; return the exit status.
+
+    Raises:
+        SiteRefused: It cannot start.
+    """
     chosen = options.ids or options.state or options.task or options.queue
     if options.action in ("retry", "cancel", "discard") and not chosen:
         options.parser.error(f"{options.action} which jobs? Give ids, --state, --task or --queue.")
-    try:
-        load_site(options.paste, logs=False)
-    except SiteRefused as refused:
-        print(f"wsgifutures jobs does not start. {refused}", file=sys.stderr)
-        return 1
+    load_site(options.paste, logs=False)
     return _ListOrChange(options).run()
 
 

@@ -3,35 +3,29 @@
 Nothing of Zope is imported here at the top: the command has to say what is wrong first.
 """
 
+from .wsgi.settings import variable_of
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import argparse
 import configparser
 import logging
 import logging.config
+import os
 
 
 class SiteRefused(Exception):
     """The site cannot be loaded here; ``str`` says why, and what to do."""
 
 
-def add_paste(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names the paste file."""
-    parser.add_argument(
-        "--paste",
-        metavar="FILE",
-        default="etc/zope.ini",
-        help="the paste file of the site (default: etc/zope.ini)",
-    )
-
-
-def load_site(paste: str, *, logs: bool = True) -> Any:
+def load_site(paste: str, *, logs: bool = True, off: Iterable[str] = ("jobs", "clock")) -> Any:
     """Return the WSGI application that the file *paste* describes.
 
     Args:
         paste: The path of the file.
         logs: Set logging up as the file says.
+        off: The settings that are switched off in this process: if the hold is a filter in the
+            pipeline, its worker starts as the site is loaded, and is to do none of that.
 
     Raises:
         SiteRefused: There is no such file, or another process has the database.
@@ -43,6 +37,7 @@ def load_site(paste: str, *, logs: bool = True) -> Any:
         raise SiteRefused(f"There is no file {paste}: name the site's paste file with --paste.")
     if logs:
         _set_up_logging(path)
+    os.environ.update({variable_of(name): "off" for name in off})
     try:
         return loadapp(f"config:{path}")
     except Exception as failed:

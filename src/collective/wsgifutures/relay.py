@@ -8,7 +8,8 @@ broker that comes late is read by somebody else.
 Nothing of Zope is imported here at the top: the command has to say what is wrong first.
 """
 
-from .loading import add_paste
+from .command import add_command
+from .command import Stop
 from .loading import load_site
 from .loading import SiteRefused
 from typing import Any
@@ -16,8 +17,6 @@ from typing import Any
 import argparse
 import logging
 import os
-import signal
-import sys
 import threading
 
 logger = logging.getLogger(__name__)
@@ -43,15 +42,14 @@ GRACEFUL = 5.0
 
 def add_parser(commands: Any) -> None:
     """Add the command to those of ``wsgifutures``."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "relay",
+        run,
         help="stand between a broker and the jobs of a database",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    add_paste(parser)
     parser.add_argument("--broker", metavar="URL", help=f"the broker (default: ${VARIABLE})")
     parser.add_argument(
         "--queues", metavar="NAME,...", help="the queues to send hints for (default: all)"
@@ -62,23 +60,21 @@ def add_parser(commands: Any) -> None:
         action="store_false",
         help="leave the messages of consumers to another relay",
     )
-    parser.set_defaults(run=run, parser=parser)
 
 
-def run(options: argparse.Namespace, others: list[str]) -> int:
-    """Relay until the process is told to end; return the exit status."""
-    if others:
-        options.parser.error(f"unknown: {' '.join(others)}")
+def run(options: argparse.Namespace) -> int:
+    """Relay until the process is told to end; return the exit status.
+
+    Raises:
+        SiteRefused: It cannot start.
+    """
     url = options.broker or os.environ.get(VARIABLE, "")
     if not url:
         options.parser.error(f"which broker? Give --broker or set {VARIABLE}.")
-    stop = threading.Event()
-    try:
-        threads = _make(options, url, stop)
-    except SiteRefused as refused:
-        print(f"wsgifutures relay does not start. {refused}", file=sys.stderr)
-        return 1
-    _work(threads, stop)
+    stop = Stop()
+    threads = _make(options, url, stop.first)
+    with stop:
+        _work(threads, stop.first)
     return 0
 
 
@@ -101,8 +97,6 @@ def _make(options: argparse.Namespace, url: str, stop: threading.Event) -> list[
         broker = Broker(url, stop.is_set)
     except BrokerRefused as refused:
         raise SiteRefused(str(refused)) from None
-    os.environ["WSGIFUTURES_JOBS"] = "off"  # a filter in the pipeline is to run none
-    os.environ["WSGIFUTURES_CLOCK"] = "off"
     load_site(options.paste)
     queues = [name.strip() for name in (options.queues or "").split(",") if name.strip()]
     works = [_relay(broker, stop, queues)]
@@ -139,16 +133,10 @@ def _intakes(url: str, stop: threading.Event) -> list[Any]:
 
 
 def _work(threads: list[threading.Thread], stop: threading.Event) -> None:
-    """Let the threads work until a signal comes."""
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in _SIGNALS}
+    """Let the threads work until they are to stop."""
     for thread in threads:
         thread.daemon = True  # one that waits for a broker does not keep the process
         thread.start()
     stop.wait()
     for thread in threads:
         thread.join(GRACEFUL)
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)

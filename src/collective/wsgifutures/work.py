@@ -7,10 +7,9 @@ At SIGTERM and SIGINT it claims nothing more, lets what runs end, and lets go of
 Nothing of Zope is imported here at the top: the command has to say what is wrong first.
 """
 
-from .kernel.settings import SettingRefused
-from .loading import add_paste
+from .command import add_command
+from .command import Stop
 from .loading import load_site
-from .loading import SiteRefused
 from .wsgi.joints import joints
 from .wsgi.settings import Settings
 from .wsgi.settings import variable_of
@@ -21,8 +20,6 @@ from typing import Any
 import argparse
 import logging
 import os
-import signal
-import sys
 import threading
 import time
 
@@ -45,15 +42,14 @@ GRACEFUL = 60.0
 
 def add_parser(commands: Any) -> None:
     """Add the command to those of ``wsgifutures``."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "work",
+        run,
         help="run jobs in a process of its own",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    add_paste(parser)
     parser.add_argument("--queues", metavar="NAME,...", help="the queues to serve (default: all)")
     parser.add_argument(
         "--slots",
@@ -69,23 +65,19 @@ def add_parser(commands: Any) -> None:
         default=GRACEFUL,
         help=f"how long running jobs may take at a stop (default: {GRACEFUL:g})",
     )
-    parser.set_defaults(run=run, parser=parser)
 
 
-def run(options: argparse.Namespace, others: list[str]) -> int:
-    """Run jobs until the process is told to end; return the exit status."""
-    if others:
-        options.parser.error(f"unknown: {' '.join(others)}")
+def run(options: argparse.Namespace) -> int:
+    """Run jobs until the process is told to end; return the exit status.
+
+    Raises:
+        SettingRefused, SiteRefused: It cannot start.
+    """
     if options.slots < 1:
         options.parser.error(f"--slots is {options.slots}; it takes a whole number, 1 or more")
-    try:
-        settings = _settings(options)
-        application = load_site(options.paste)
-        worker = Worker(application, settings)
-    except (SettingRefused, SiteRefused) as refused:
-        print(f"wsgifutures work does not start. {refused}", file=sys.stderr)
-        return 1
-    with _Stop() as stop:
+    settings = _settings(options)
+    worker = Worker(load_site(options.paste, off=["jobs"]), settings)
+    with Stop() as stop:
         worker.start(logger.info)
         stop.first.wait()
         _end(stop.second, options.graceful)
@@ -93,38 +85,12 @@ def run(options: argparse.Namespace, others: list[str]) -> int:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    """Return the settings, and switch off the runner of a filter in the pipeline."""
+    """Return the settings of a worker for jobs alone."""
     if options.queues is not None:
         os.environ[variable_of("job_queues")] = options.queues
     os.environ[variable_of("jobs")] = "on"
     # One slot more: the gate leaves one to visitors, of whom there are none.
-    settings = replace(Settings.read(), slots=options.slots + 1)
-    os.environ[variable_of("jobs")] = "off"
-    return settings
-
-
-class _Stop:
-    """The signals to stop: the first one, and the second one, which does not wait for jobs."""
-
-    def __init__(self) -> None:
-        self.first = threading.Event()
-        self.second = threading.Event()
-
-    def __enter__(self) -> "_Stop":
-        self._before = {number: signal.signal(number, self._stop) for number in _SIGNALS}
-        return self
-
-    def __exit__(self, *raised: Any) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _stop(self, number: int, frame: Any) -> None:
-        if self.first.is_set():
-            self.second.set()
-        self.first.set()
-
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+    return replace(Settings.read(), slots=options.slots + 1)
 
 
 def _end(hurry: threading.Event, seconds: float) -> None:

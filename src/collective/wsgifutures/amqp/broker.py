@@ -15,31 +15,31 @@ messages are at most 16 MiB. So each queue that is declared here is a quorum que
 and a dead-letter exchange; on a broker that has the queue already, it is used as it is.
 """
 
+from .addresses import hide
+from .addresses import mask
+from .confirms import Confirms
+from .confirms import Sent
 from .errors import BrokerAway
 from .errors import BrokerRefused
 from .messages import DEAD
 from .messages import Delivery
 from .messages import Message
+from .wire import CONFIRM
+from .wire import delivery_of
+from .wire import publish
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from dataclasses import field
 from typing import Any
-from urllib.parse import unquote
 
 import logging
-import re
 import sys
 import time
 
 #: How many seconds a connection may take, and any answer of the broker.
 CONNECT = 5.0
-
-#: How many seconds the confirms of a batch may take. A quorum writes them to its disks.
-CONFIRM = 10.0
 
 #: Seconds between two heartbeats of a connection.
 HEARTBEAT = 30
@@ -66,19 +66,6 @@ _DEAD_QUEUE = {
     "x-max-length": MOST_DEAD,
     "x-message-ttl": DEAD_KEPT,
 }
-
-
-@dataclass
-class Sent:
-    """What became of the messages of a batch, by their places in it."""
-
-    confirmed: set[int] = field(default_factory=set)
-    refused: dict[int, str] = field(default_factory=dict)  #: why
-    silent: set[int] = field(default_factory=set)  #: no confirm came, though the broker answers
-
-    def has(self, place: int) -> bool:
-        """Tell whether something is known of that message."""
-        return place in self.confirmed or place in self.refused or place in self.silent
 
 
 class Broker:
@@ -109,7 +96,7 @@ class Broker:
         self._connection: Any = None
         self._known: set[str] = set()  # queues that are there
         self._blocked = ""  # why the broker takes no messages
-        self._confirms: _Confirms | None = None  # the channel on which messages are sent
+        self._confirms: Confirms | None = None  # the channel on which messages are sent
         #: What has come, and what acknowledges it.
         self.arrived: deque[tuple[Delivery, Callable[[], None]]] = deque()
         made = self._make()  # so that a wrong address is told at once
@@ -329,7 +316,7 @@ class Broker:
     ) -> None:
         """Send some of *messages*; if the broker closes the channel, one alone is refused."""
         if self._confirms is None:
-            self._confirms = _Confirms(connection.channel())
+            self._confirms = Confirms(connection.channel())
         confirms = self._confirms
         try:
             confirms.begin(sent)
@@ -344,7 +331,7 @@ class Broker:
             self._confirms = None
             confirms.close()
 
-    def _await(self, connection: Any, confirms: "_Confirms") -> None:
+    def _await(self, connection: Any, confirms: Confirms) -> None:
         until = time.monotonic() + self._confirm
         while confirms.open:
             self._check(connection)
@@ -355,7 +342,7 @@ class Broker:
             with suppress(TimeoutError):
                 connection.connection.blocking_read(min(left, _GLANCE))  # drain_events goes on
 
-    def _look_at_silence(self, connection: Any, confirms: "_Confirms") -> None:
+    def _look_at_silence(self, connection: Any, confirms: Confirms) -> None:
         """Tell a broker that does not answer at all from one that does not confirm."""
         try:
             connection.channel().close()
@@ -439,94 +426,6 @@ class _Using:
             raise self._broker._away(error) from None
 
 
-class _Confirms:
-    """A channel whose messages are confirmed, and which of them are not yet."""
-
-    def __init__(self, channel: Any) -> None:
-        self.channel = channel
-        self.open: dict[int, tuple[int, str]] = {}  #: place and id by their delivery tags
-        self._sent = Sent()
-        self._tag = 0
-        self._returned: dict[str, str] = {}  # why, by id
-        self._is_new = True
-
-    def begin(self, sent: Sent) -> None:
-        """Begin a batch: tell *sent* what becomes of it. What comes of an earlier one is late."""
-        self._sent = sent
-        self.open.clear()
-        self._returned.clear()
-        if self._is_new:
-            self._is_new = False
-            self.channel.confirm_select()
-            self.channel.events["basic_ack"].add(self._acknowledge)
-            self.channel.events["basic_nack"].add(self._refuse)
-            self.channel.events["basic_return"].add(self._return)
-
-    def close(self) -> None:
-        """Close the channel, unless the broker has done so."""
-        with suppress(Exception):
-            self.channel.close()
-
-    def publish(self, place: int, message: Message) -> None:
-        """Send a message, and await its confirm."""
-        self._tag += 1
-        self.open[self._tag] = place, message.id
-        publish(self.channel, message)
-
-    def give_up(self) -> None:
-        """Await nothing more."""
-        self._sent.silent.update(place for place, _ in self.open.values())
-        self.open.clear()
-
-    def _return(self, error: Any, exchange: str, routing_key: str, message: Any) -> None:
-        self._returned[message.properties.get("message_id", "")] = (
-            "no queue is bound there. Make one, or publish with mandatory=False"
-        )
-
-    def _acknowledge(self, tag: int, multiple: bool) -> None:
-        for place, id in self._close(tag, multiple):
-            if id in self._returned:
-                self._sent.refused[place] = self._returned[id]
-            else:
-                self._sent.confirmed.add(place)
-
-    def _refuse(self, tag: int, multiple: bool) -> None:
-        for place, _ in self._close(tag, multiple):
-            self._sent.refused[place] = "it said no, as a full queue does"
-
-    def _close(self, tag: int, multiple: bool) -> list[tuple[int, str]]:
-        tags = [each for each in self.open if each <= tag] if multiple else [tag]
-        return [self.open.pop(each) for each in tags if each in self.open]
-
-
-def publish(channel: Any, message: Message) -> None:
-    """Send a message on a channel of kombu's."""
-    properties = dict(message.properties)
-    priority = properties.pop("priority", None)
-    if "expiration" in properties:  # AMQP has milliseconds, as a text
-        properties["expiration"] = str(int(properties["expiration"] * 1000))
-    prepared = channel.prepare_message(
-        message.body,
-        priority=priority,
-        content_type=message.content_type,
-        content_encoding="binary" if message.content_type != "application/json" else "utf-8",
-        headers=dict(message.headers),
-        properties={
-            **properties,
-            "delivery_mode": 2,
-            "message_id": message.id,
-            "timestamp": int(time.time()),
-        },
-    )
-    channel.basic_publish(
-        prepared,
-        exchange=message.exchange,
-        routing_key=message.routing_key,
-        mandatory=message.mandatory,
-        **({"timeout": CONFIRM} if hasattr(channel, "confirm_select") else {}),
-    )
-
-
 def queue_arguments(limit: int) -> dict[str, Any]:
     """Return what a queue is made with: it is not lost with one node, and nothing loops in it."""
     return {
@@ -535,35 +434,6 @@ def queue_arguments(limit: int) -> dict[str, Any]:
         "x-dead-letter-exchange": DEAD,
         "x-dead-letter-routing-key": DEAD,
     }
-
-
-#: The properties of a message that came which its task is told.
-_TOLD = (
-    "app_id",
-    "correlation_id",
-    "expiration",
-    "priority",
-    "reply_to",
-    "timestamp",
-    "type",
-    "user_id",
-)
-
-
-def delivery_of(queue: str, message: Any) -> Delivery:
-    """Return a message of kombu's as plain data. Its body is not decoded: nothing is unpickled."""
-    about, properties, body = message.delivery_info, message.properties, message.body
-    return Delivery(
-        queue=queue,
-        body=body.encode() if isinstance(body, str) else bytes(body),
-        content_type=str(message.content_type or ""),
-        id=str(properties.get("message_id") or ""),
-        exchange=str(about.get("exchange") or ""),
-        routing_key=str(about.get("routing_key") or ""),
-        redelivered=bool(about.get("redelivered")),
-        headers=dict(message.headers or {}),
-        properties={name: properties[name] for name in _TOLD if properties.get(name) is not None},
-    )
 
 
 def load() -> Any:
@@ -585,20 +455,6 @@ def drop(connection: Any) -> None:
     """Close a connection of kombu's here, without a word to the broker."""
     with suppress(Exception):
         connection.collect(CONNECT)
-
-
-def mask(url: str) -> str:
-    """Return *url* without its password, whatever else it is."""
-    return re.sub(r"(://[^:/@;]*):[^;]*@", r"\1:**@", url)
-
-
-def hide(url: str, text: str) -> str:
-    """Return *text* without the passwords of *url*, as they are written and as they are meant."""
-    text = text.replace(url, mask(url))
-    for password in re.findall(r"://[^:/@;]*:([^;]*)@", url):
-        for form in filter(None, (password, unquote(password))):
-            text = text.replace(form, "**")
-    return text
 
 
 def is_patched() -> bool:

@@ -10,38 +10,32 @@ without an id can only be lost or done twice when a process dies at the wrong mo
 twice.
 """
 
+from ..jobs.changes import Changes
+from ..jobs.entering import acting_as
+from ..jobs.entering import commit
+from ..jobs.entering import find_site
 from ..jobs.errors import JobError
-from ..jobs.errors import TaskUnknown
 from ..jobs.records import Job
 from ..jobs.store import lanes
-from ..jobs.store import make_store
 from ..jobs.tasks import find_task
+from ..jobs.tasks import what_is_wrong
 from ..kernel.errors import ArgumentRefused
 from .errors import MessageUnfit
 from .messages import Delivery
-from AccessControl.SecurityManagement import newSecurityManager
-from AccessControl.SecurityManagement import noSecurityManager
 from AccessControl.SpecialUsers import system
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from Testing.makerequest import makerequest
 from transaction.interfaces import TransientError
 from typing import Any
 from zope.component import getUtilitiesFor
-from zope.component.hooks import setSite
+from zope.component.hooks import site as in_site
 from zope.interface import implementer
 from zope.interface import Interface
 
 import hashlib
 import time
-import transaction
 
 #: For how long a message is known by its id, in seconds.
 KNOWN_FOR = 86400.0
-
-#: How often a job is recorded that conflicts with others.
-TRIES = 10
 
 
 class IConsumer(Interface):  # type: ignore[misc]
@@ -85,21 +79,25 @@ def record(database: Any, consumer: Consumer, delivery: Delivery) -> Job:
         Exception: The database is away: it may be recorded later.
     """
     body = delivery.value()
-    for again in range(TRIES, 0, -1):
-        try:
-            with _transaction(database) as connection:
-                return _submit(connection, consumer, delivery, body)
-        except TransientError:
-            if again == 1:
-                raise
-            time.sleep(0.01)
-    raise AssertionError
+    _renew_lanes(database, time.time())
+    return commit(database, lambda connection: _submit(connection, consumer, delivery, body))
+
+
+def _renew_lanes(database: Any, now: float) -> None:
+    """See to it that jobs have lanes, as a runner does where there is one."""
+    if lanes.need_some(now):
+        Changes(database).commit(lambda store: lanes.renew(store, now), lanes.renewed)
 
 
 def _submit(connection: Any, consumer: Consumer, delivery: Delivery, body: Any) -> Job:
-    site = _enter(connection, consumer)
-    if lanes.need_some(time.time()):
-        lanes.renew(make_store(connection), time.time())
+    site = find_site(connection, consumer.site)
+    if site is None:
+        raise MessageUnfit(f"There is no site at {consumer.site}.")
+    with in_site(site), acting_as(system):
+        return _submit_here(site, consumer, delivery, body)
+
+
+def _submit_here(site: Any, consumer: Consumer, delivery: Delivery, body: Any) -> Job:
     try:
         context = site.unrestrictedTraverse(consumer.context) if consumer.context else site
         options: dict[str, Any] = {"run_as": consumer.run_as}
@@ -113,33 +111,6 @@ def _submit(connection: Any, consumer: Consumer, delivery: Delivery, body: Any) 
         raise MessageUnfit(f"{type(error).__name__}: {error}") from None
 
 
-def _enter(connection: Any, consumer: Consumer) -> Any:
-    """Return the site, as if it were published for nobody in particular."""
-    application = makerequest(connection.root()["Application"])
-    site = application.unrestrictedTraverse(consumer.site.lstrip("/"), None)
-    if site is None:
-        raise MessageUnfit(f"There is no site at {consumer.site}.")
-    setSite(site)
-    newSecurityManager(None, system)
-    return site
-
-
-@contextmanager
-def _transaction(database: Any) -> Iterator[Any]:
-    """Give a connection with this thread's transaction, which is committed at the end."""
-    transaction.abort()
-    connection = database.open()
-    try:
-        yield connection
-        transaction.commit()
-        lanes.renewed()
-    finally:
-        transaction.abort()
-        noSecurityManager()
-        setSite(None)
-        connection.close()
-
-
 def key_of(delivery: Delivery) -> str:
     """Return what a message is known by: two queues have ids of their own."""
     return hashlib.sha256(f"{delivery.queue} {delivery.id}".encode()).hexdigest()
@@ -147,8 +118,4 @@ def key_of(delivery: Delivery) -> str:
 
 def check(consumer: Consumer) -> str:
     """Return what is wrong with a declaration, as far as it can be seen now; empty: nothing."""
-    try:
-        find_task(consumer.task).bind((b"", {}), {})
-    except (TaskUnknown, TypeError) as error:
-        return str(error)
-    return ""
+    return what_is_wrong(consumer.task, (b"", {}), {})

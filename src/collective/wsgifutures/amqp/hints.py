@@ -21,7 +21,7 @@ from ..jobs.records import Job
 from ..jobs.records import Store
 from .broker import Broker
 from .broker import HINT_LIMIT
-from .broker import Sent
+from .confirms import Sent
 from .messages import Message
 from .messages import PREFIX
 from .publishing import QUEUE

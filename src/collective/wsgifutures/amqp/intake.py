@@ -5,7 +5,7 @@ letters, before the next one is looked at.
 """
 
 from .broker import Broker
-from .broker import Sent
+from .confirms import Sent
 from .consuming import Consumer
 from .consuming import record
 from .errors import BrokerAway
@@ -17,6 +17,7 @@ from .messages import Message
 from .trouble import Trouble
 from collections.abc import Callable
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import logging
@@ -149,4 +150,4 @@ def dead_letter(delivery: Delivery, reason: str) -> Message:
     }
     kind = delivery.content_type or "application/octet-stream"
     message = Message(DEAD, DEAD, delivery.body, kind, headers)
-    return Message(**{**vars(message), "id": delivery.id}) if delivery.id else message
+    return replace(message, id=delivery.id) if delivery.id else message

@@ -20,7 +20,7 @@ from ..jobs.records import Entry
 from ..jobs.records import Job
 from ..jobs.records import Store
 from .broker import Broker
-from .broker import Sent
+from .confirms import Sent
 from .errors import NotDelivered
 from .messages import Message
 from .publishing import message_of

@@ -1,8 +1,7 @@
 """The checks before a worker may serve that are about timed work."""
 
 from ..jobs import desk
-from ..jobs.errors import TaskUnknown
-from ..jobs.tasks import find_task
+from ..jobs.tasks import what_is_wrong
 from ..wsgi.findings import Finding
 from ..wsgi.findings import ok
 from ..wsgi.findings import warning
@@ -45,7 +44,8 @@ def of_clock(database: Any, settings: Settings) -> Iterator[Finding]:
 
 def _of_entry(entry: Entry, path: str, kept: Kept | None, settings: Settings) -> Iterator[Finding]:
     about = f"Timed work {entry.name} of {path}"
-    if wrong := check(entry) or (kept is not None and kept.error):
+    wrong = what_is_wrong(entry.task, (), entry.arguments) or (kept is not None and kept.error)
+    if wrong:
         yield warning("clock", f"{about} cannot be done: {wrong}", _BROKEN)
     elif not settings.clock and kept is not None and _is_late(entry, kept, time.time()):
         yield warning(
@@ -54,15 +54,6 @@ def _of_entry(entry: Entry, path: str, kept: Kept | None, settings: Settings) ->
             "Leave out WSGIFUTURES_CLOCK=off in a process that serves, or call wsgifutures clock "
             "--once every five minutes.",
         )
-
-
-def check(entry: Entry) -> str:
-    """Return what is wrong with a declaration, as far as it can be seen now; empty: nothing."""
-    try:
-        find_task(entry.task).bind((), entry.arguments)
-    except (TaskUnknown, TypeError) as error:
-        return str(error)
-    return ""
 
 
 def _is_late(entry: Entry, kept: Kept, now: float) -> bool:

@@ -4,24 +4,19 @@ The job is of the entry's user, whom the site or Zope's root has to know now; or
 "System Processes". Nothing of that stays in the thread.
 """
 
+from ..jobs.entering import acting_as
+from ..jobs.entering import find_site
 from ..jobs.records import Job
 from ..jobs.tasks import find_task
 from .entries import declared
 from .entries import Entry
 from .entries import Overlap
 from .errors import ContextMissing
-from AccessControl.SecurityManagement import getSecurityManager
-from AccessControl.SecurityManagement import newSecurityManager
-from AccessControl.SecurityManagement import setSecurityManager
 from AccessControl.SpecialUsers import system
-from collections.abc import Iterator
-from contextlib import contextmanager
 from plone import api
 from Products.CMFCore.interfaces import ISiteRoot
-from Testing.makerequest import makerequest
 from typing import Any
-from zope.component.hooks import getSite
-from zope.component.hooks import setSite
+from zope.component.hooks import site as in_site
 
 import re
 
@@ -44,21 +39,16 @@ def submit(connection: Any, path: str, entry: Entry) -> Job:
     Raises:
         ContextMissing, UserGone, TaskUnknown, ArgumentRefused, TypeError: It cannot be done now.
     """
-    application = makerequest(connection.root()["Application"])
-    site = application.unrestrictedTraverse(path.lstrip("/"), None)
+    site = find_site(connection, path)
     if site is None:
         raise ContextMissing(path)
-    before = getSite()
-    setSite(site)
-    try:
+    with in_site(site):
         return submit_here(site, entry)
-    finally:
-        setSite(before)
 
 
 def submit_here(site: Any, entry: Entry) -> Job:
     """Submit a job of *entry* in the current *site*."""
-    with _as_system():
+    with acting_as(system):
         context = _find_context(site, entry.context)
         return find_task(entry.task).using(**_options(entry)).submit(context, **entry.arguments)
 
@@ -81,13 +71,3 @@ def _find_context(site: Any, context: str) -> Any:
     if found is None or "/".join(found.getPhysicalPath()) != path:  # or it is acquired
         raise ContextMissing(path)
     return found
-
-
-@contextmanager
-def _as_system() -> Iterator[None]:
-    before = getSecurityManager()
-    newSecurityManager(None, system)
-    try:
-        yield
-    finally:
-        setSecurityManager(before)

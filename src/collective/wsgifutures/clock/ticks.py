@@ -9,6 +9,7 @@ Of slots that nobody saw in time, the entry says what becomes. An entry that is 
 time, or has another rule than before, has no past.
 """
 
+from ..jobs.entering import commit
 from ..jobs.records import Job
 from ..jobs.store import find_job
 from ..jobs.store import find_store
@@ -21,15 +22,11 @@ from .records import Kept
 from .records import make
 from .sites import submit
 from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
 from transaction.interfaces import TransientError
 from typing import Any
 from typing import NamedTuple
 
 import logging
-import time
-import transaction
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +38,6 @@ LATE = 300.0
 
 #: How far ahead of now the last slot may be, in seconds. Farther means that a clock was wrong.
 AHEAD = 3600.0
-
-#: How often a tick is tried that conflicts with others.
-TRIES = 10
 
 #: Submits a job of an entry, in the site of that path, in the transaction of a connection.
 Submit = Callable[[Any, str, Entry], Job]
@@ -77,17 +71,7 @@ class Ticker:
             TransientError: There was a conflict each time.
             Exception: The database is away. Nothing is lost: look again later.
         """
-        for again in range(TRIES, 0, -1):
-            try:
-                with _transaction(self._database) as connection:
-                    told = self._look(connection, site, entry, now)
-            except TransientError:
-                if again == 1:
-                    raise
-                time.sleep(0.01)
-            else:
-                return told
-        raise AssertionError
+        return commit(self._database, lambda connection: self._look(connection, site, entry, now))
 
     def _look(self, connection: Any, site: str, entry: Entry, now: float) -> Told:
         kept, told = find(connection, site, entry.name), Told(site, entry)
@@ -138,19 +122,6 @@ class Ticker:
         except Exception as error:  # if it was the database, the commit fails, too
             return _note_error(kept, told._replace(jobs=tuple(jobs)), error)
         return told._replace(jobs=tuple(jobs))
-
-
-@contextmanager
-def _transaction(database: Any) -> Iterator[Any]:
-    """Give a connection with this thread's transaction, in which jobs are submitted."""
-    transaction.abort()
-    connection = database.open()
-    try:
-        yield connection
-        transaction.commit()
-    finally:
-        transaction.abort()
-        connection.close()
 
 
 def choose(entry: Entry, slots: list[float], now: float) -> list[float]:

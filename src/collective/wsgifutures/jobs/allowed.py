@@ -7,14 +7,13 @@ same question is asked where the job is submitted, and asked of each method.
 """
 
 from ..kernel.passes import current_pass
+from .entering import acting_as
 from .errors import Refusal
 from .errors import SubmitRefused
 from .origin import NO_ID
 from .origin import take_origin
 from .publishing import find_run
 from AccessControl import getSecurityManager
-from AccessControl.SecurityManagement import newSecurityManager
-from AccessControl.SecurityManagement import setSecurityManager
 from enum import Enum
 from plone.protect import auto
 from plone.protect.authenticator import _verify_request
@@ -110,11 +109,8 @@ def _look_at(request: Any) -> Refusal | None:
 
 def _has_token(request: Any, user: Any) -> bool:
     """Tell whether plone.protect finds a valid token in *request*, which is the user's own."""
-    before = getSecurityManager()
-    newSecurityManager(None, user)
     try:
-        return bool(_verify_request(request))
+        with acting_as(user):
+            return bool(_verify_request(request))
     except ComponentLookupError:  # outside of a site there are no keys
         return False
-    finally:
-        setSecurityManager(before)

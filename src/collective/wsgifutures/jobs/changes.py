@@ -1,16 +1,15 @@
 """Changes that a runner commits by itself: one at a time, and again after a conflict."""
 
 from . import desk
+from .conflicts import try_again
 from .records import Job
 from .records import Store
 from .store import find_store
 from collections.abc import Callable
-from transaction.interfaces import TransientError
 from typing import Any
 from ZODB.POSException import POSKeyError
 
 import threading
-import time
 
 #: How often a change is tried that somebody else may make at the same time.
 TRIES = 20
@@ -39,19 +38,14 @@ class Changes:
         Raises:
             TransientError: There was a conflict each time.
         """
-        for again in range(TRIES, 0, -1):
-            try:
-                with self.lock, desk.changing(self._database) as connection:
-                    store = find_store(connection)
-                    if store is None or not change(store):
-                        return
-            except TransientError:
-                if again == 1:
-                    raise
-                time.sleep(0.01)
-            else:
-                then()
-                return
+
+        def attempt() -> bool:
+            with self.lock, desk.changing(self._database) as connection:
+                store = find_store(connection)
+                return store is not None and change(store)
+
+        if try_again(attempt, TRIES):
+            then()
 
 
 def find(connection: Any, oid: bytes) -> Job | None:

@@ -323,6 +323,20 @@ def find_task(name: str) -> Task[Any]:
         raise TaskUnknown(name) from None
 
 
+def what_is_wrong(name: str, args: Any, kwargs: Any) -> str:
+    """Return why no job of a task can have these arguments, as far as can be seen; empty: it can.
+
+    Args:
+        name: Of the task.
+        args, kwargs: The arguments, without the context.
+    """
+    try:
+        find_task(name).bind(args, kwargs)
+    except (TaskUnknown, TypeError) as error:
+        return str(error)
+    return ""
+
+
 @overload
 def task(function: Callable[Concatenate[Any, P], Any], /) -> Task[P]: ...
 @overload
