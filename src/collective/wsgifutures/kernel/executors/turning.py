@@ -6,6 +6,7 @@ of C looks.
 """
 
 from ..runtime import current
+from ..runtime.frames import frame_of_thread
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -15,7 +16,6 @@ import contextlib
 import faulthandler
 import functools
 import logging
-import sys
 import threading
 import time
 import traceback
@@ -45,7 +45,7 @@ def _watch_loop(loop: asyncio.AbstractEventLoop, seconds: float, thread: int) ->
             turned = threading.Event()
             loop.call_soon_threadsafe(turned.set)
             if not turned.wait(seconds):
-                _tell(sys._current_frames().get(thread), seconds, told)
+                _tell(frame_of_thread(thread), seconds, told)
                 turned.wait()
             time.sleep(seconds / 4)
 

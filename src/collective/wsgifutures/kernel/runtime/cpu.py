@@ -5,6 +5,7 @@ computes and does not give way stops all of them. That is noticed when it has en
 wanted to look wakes too late. The system says which thread has computed meanwhile.
 """
 
+from .frames import frames_of_threads
 from collections.abc import Callable
 from collections.abc import Iterable
 from types import FrameType
@@ -18,14 +19,17 @@ import time
 _SHARE = 0.3
 
 
-def cpu_of_threads(wanted: Iterable[int]) -> dict[int, float]:
+def cpu_of_threads(wanted: Iterable[int] | None = None) -> dict[int, float]:
     """Return the CPU seconds of those of the threads *wanted* that are known. Only on Linux.
 
     Nothing here gives way to another thread, as reading a file would.
+
+    Args:
+        wanted: The threads. Default: all.
     """
-    wanted = set(wanted)
-    numbers = {t.ident: t.native_id for t in threading.enumerate() if t.ident in wanted}
-    found = {ident: _read_cpu(native) for ident, native in numbers.items()}
+    known = {t.ident: t.native_id for t in threading.enumerate()}
+    chosen = known if wanted is None else known.keys() & set(wanted)
+    found = {ident: _read_cpu(known[ident]) for ident in chosen}
     return {ident: seconds for ident, seconds in found.items() if ident and seconds is not None}
 
 
@@ -52,7 +56,7 @@ class InterpreterWatch:
         self._tell = tell
         self._ended = threading.Event()
         #: The CPU seconds of each thread at the last look.
-        self._cpu = cpu_of_threads(sys._current_frames())
+        self._cpu = cpu_of_threads()
         threading.Thread(target=self._look_for_ever, daemon=True, name="watch").start()
 
     def end(self) -> None:
@@ -67,12 +71,12 @@ class InterpreterWatch:
         due = time.monotonic() + self._limit / 4
         self._ended.wait(self._limit / 4)
         self._tell_if_late(due)
-        self._cpu = cpu_of_threads(sys._current_frames())
+        self._cpu = cpu_of_threads()
 
     def _tell_if_late(self, due: float) -> None:
         late = time.monotonic() - due
         if late > self._limit:
-            frames = sys._current_frames()  # at once: what stopped the others goes on now
+            frames = frames_of_threads()  # at once: what stopped the others goes on now
             frame = frames.get(_find_busiest(self._cpu, frames, late))
             if frame is not None:
                 self._tell(late, frame)

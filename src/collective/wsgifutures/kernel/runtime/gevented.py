@@ -4,6 +4,7 @@ Only imported where gevent has patched the threads of this process.
 """
 
 from .contract import Slot
+from .frames import frame_of_thread
 from .interrupts import GreenletInterrupts
 from collections import deque
 from collections.abc import Callable
@@ -20,7 +21,6 @@ import contextlib
 import gevent
 import logging
 import socket
-import sys
 import time
 
 # The functions of the system, which know nothing of greenlets.
@@ -300,7 +300,7 @@ class _LoopWatch:
                 return
             late = time.monotonic() - self._ticked
             if late > self._limit:
-                self._tell(late, sys._current_frames().get(thread))
+                self._tell(late, frame_of_thread(thread))
 
 
 GEVENT = _Greenlets()

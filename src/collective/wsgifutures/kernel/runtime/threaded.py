@@ -4,6 +4,7 @@ from .contract import Interrupts
 from .contract import Slot
 from .cpu import cpu_of_threads
 from .cpu import InterpreterWatch
+from .frames import frame_of_thread
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import FrameType
@@ -12,7 +13,6 @@ from typing import Any
 import functools
 import importlib
 import operator
-import sys
 import threading
 
 
@@ -78,7 +78,7 @@ class _Threads:
         return True  # a daemon thread ends with the process
 
     def frame_of(self, where: int) -> FrameType | None:
-        return sys._current_frames().get(where)
+        return frame_of_thread(where)
 
     def cpu_of(self, where: int) -> float | None:
         return cpu_of_threads([where]).get(where)
