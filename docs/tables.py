@@ -23,7 +23,7 @@ import sys
 
 #: The modules that the metrics are made of.
 MADE_OF = (
-    *("metrics.families", "metrics.elsewhere", "status.snapshot"),
+    *("metrics.families", "metrics.elsewhere", "metrics.tables", "status.snapshot"),
     *("upstreams.figures", "wsgi.record"),
 )
 

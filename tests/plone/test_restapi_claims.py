@@ -13,9 +13,12 @@ from collective.wsgifutures.jobs import run
 from collective.wsgifutures.jobs.records import JobState
 from collective.wsgifutures.jobs.store import find_store
 from collective.wsgifutures.jobs.store import main_connection
+from collective.wsgifutures.keys import tokens
 from collective.wsgifutures.keys.tokens import ACCESS
+from collective.wsgifutures.keys.tokens import check_signed
 from collective.wsgifutures.keys.tokens import CLAIM
 from collective.wsgifutures.keys.tokens import mint
+from collective.wsgifutures.restapi import claims
 from collective.wsgifutures.workers import registry
 from holdsite import ADMIN
 from jobsite import OWNER
@@ -202,6 +205,20 @@ def test_only_a_token_of_a_worker_claims(site, page, worker, user):
     answer = post(site, "@jobs/claim", None, {}, user=user, headers={})
     assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert job.state is JobState.WAITING
+
+
+def test_the_token_of_a_worker_is_verified_once(site, page, worker, monkeypatch):
+    """The plugins of both user folders see what it is for, and the wait is told when it ends."""
+    verified = []
+
+    def check(token, *arguments, **options):
+        verified.append(token)
+        return check_signed(token, *arguments, **options)
+
+    monkeypatch.setattr(tokens, "check_signed", check)
+    monkeypatch.setattr(claims, "may_wait", lambda: True)
+    assert worker.claim(wait=0).status == 204
+    assert verified == [worker.token]
 
 
 def test_other_tokens_of_ours_do_not_claim(site, page, worker):

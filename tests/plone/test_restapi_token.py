@@ -358,7 +358,7 @@ def ask(site, outside):
 
     def call(view):
         try:
-            return worker_of(view.request).id
+            return worker_of(view.request)[0].id
         except TokenRefused as refused:
             return json.dumps(refuse(view.request, refused))
 

@@ -116,6 +116,12 @@ def verify(site: Any, token: Any, typ: str) -> dict[str, Any]:
     return claims
 
 
+def find_token(request: Any) -> str | None:
+    """Return what comes after ``Bearer`` in the header of *request*; None: there is no Bearer."""
+    scheme, space, token = (getattr(request, "_auth", None) or "").partition(" ")
+    return str(token.strip()) if space and scheme.lower() == "bearer" else None
+
+
 def read_key_id(token: Any, typ: str) -> str:
     """Return which key a token says it is signed with; before anything else is believed.
 

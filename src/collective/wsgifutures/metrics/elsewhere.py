@@ -9,15 +9,14 @@ from ..kernel.numbers import Kind
 from ..kernel.numbers import Number
 from ..status.board import Snapshot
 from ..status.overview import claims_by_queue
-from collections.abc import Callable
+from .tables import of_each
+from .tables import PREFIX
 from collections.abc import Iterator
 from collections.abc import Mapping
-from prometheus_client.core import CounterMetricFamily
+from operator import itemgetter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.core import Metric
 from typing import Any
-
-_FAMILIES = {Kind.GAUGE: GaugeMetricFamily, Kind.COUNTER: CounterMetricFamily}
 
 _NOTHING: Mapping[str, Any] = {"waiting": {}, "oldest": {}, "running": {}}
 
@@ -61,27 +60,53 @@ OF_RELAY = (
 )
 
 
+#: Metrics of each queue of workers elsewhere.
+OF_QUEUES = (
+    Number(
+        *("elsewhere_claims_waiting", Kind.GAUGE, itemgetter("claims")),
+        "Claims of workers elsewhere that wait in the worker for jobs of the queue",
+    ),
+    Number(
+        *("elsewhere_jobs_waiting", Kind.GAUGE, itemgetter("waiting")),
+        "Jobs of the queue that wait for workers elsewhere, the same for all workers of a database",
+    ),
+    Number(
+        *("elsewhere_jobs_oldest_seconds", Kind.GAUGE, itemgetter("oldest")),
+        "How long the oldest of these jobs might have begun",
+    ),
+    Number(
+        *("elsewhere_jobs_running", Kind.GAUGE, itemgetter("running")),
+        "Jobs of the queue that workers elsewhere have, the same for all workers of a database",
+    ),
+)
+
+#: Metrics of the messages that wait for the broker: those are jobs of the relay, in its queue.
+OF_MESSAGES_THAT_WAIT = (
+    Number(
+        *("relay_unconfirmed_messages", Kind.GAUGE, itemgetter("waiting")),
+        "Messages that no broker has confirmed, the same for all workers of a database",
+    ),
+    Number(
+        *("relay_oldest_seconds", Kind.GAUGE, itemgetter("oldest")),
+        "How long the oldest of these messages might have left",
+    ),
+)
+
+
 def of_elsewhere(snapshots: list[Snapshot]) -> Iterator[Metric]:
     """Yield the metrics of workers elsewhere and of their jobs, as each worker tells them."""
-    for one in OF_CLAIMS:
-        family = _family(one, ["worker"])
-        for snapshot in snapshots:
-            totals = snapshot.get("claims", {}).get("totals")
-            if totals:
-                family.add_metric([snapshot["worker"]], one.read(totals))
-        yield family
-    yield from _by_queue(snapshots)
-    yield from _messages(snapshots)
-
-
-def _by_queue(snapshots: list[Snapshot]) -> Iterator[Metric]:
-    families = [_family(one, ["worker", "queue"]) for one in OF_QUEUES]
-    for snapshot in snapshots:
-        told = _told(snapshot)
-        for queue in sorted({*told["waiting"], *told["running"], *told["claims"]} - {OF_MESSAGES}):
-            for one, family in zip(OF_QUEUES, families, strict=True):
-                family.add_metric([snapshot["worker"], queue], one.read(told)(queue))
-    yield from families
+    counted = [([one["worker"]], one.get("claims", {}).get("totals")) for one in snapshots]
+    yield from of_each(OF_CLAIMS, ["worker"], [each for each in counted if each[1]])
+    queues = [
+        ([one["worker"], queue], _queue(told, queue))
+        for one, told in ((one, _told(one)) for one in snapshots)
+        for queue in sorted({*told["waiting"], *told["running"], *told["claims"]} - {OF_MESSAGES})
+    ]
+    yield from of_each(OF_QUEUES, ["worker", "queue"], queues)
+    messages = [
+        ([one["worker"]], _queue(_told(one), OF_MESSAGES)) for one in snapshots if one.get("jobs")
+    ]
+    yield from of_each(OF_MESSAGES_THAT_WAIT, ["worker"], messages)
 
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:
@@ -91,72 +116,19 @@ def _told(snapshot: Snapshot) -> dict[str, Any]:
     return {**jobs, "claims": claims, "at": snapshot["at"]}
 
 
-def _number_in(name: str) -> Callable[[Mapping[str, Any]], Callable[[str], float]]:
-    return lambda told: lambda queue: float(told[name].get(queue, 0))
-
-
-def _age_in(told: Mapping[str, Any]) -> Callable[[str], float]:
-    return lambda queue: max(0.0, float(told["at"] - told["oldest"].get(queue, told["at"])))
-
-
-#: Metrics of each queue of workers elsewhere.
-OF_QUEUES = (
-    Number(
-        *("elsewhere_claims_waiting", Kind.GAUGE, _number_in("claims")),
-        "Claims of workers elsewhere that wait in the worker for jobs of the queue",
-    ),
-    Number(
-        *("elsewhere_jobs_waiting", Kind.GAUGE, _number_in("waiting")),
-        "Jobs of the queue that wait for workers elsewhere, the same for all workers of a database",
-    ),
-    Number(
-        *("elsewhere_jobs_oldest_seconds", Kind.GAUGE, _age_in),
-        "How long the oldest of these jobs might have begun",
-    ),
-    Number(
-        *("elsewhere_jobs_running", Kind.GAUGE, _number_in("running")),
-        "Jobs of the queue that workers elsewhere have, the same for all workers of a database",
-    ),
-)
-
-
-def _messages(snapshots: list[Snapshot]) -> Iterator[Metric]:
-    """Yield how many messages wait for the broker, and how long: those are jobs of the relay."""
-    unconfirmed, oldest = (_family(one, ["worker"]) for one in OF_MESSAGES_THAT_WAIT)
-    for snapshot in snapshots:
-        if snapshot.get("jobs"):
-            told = _told(snapshot)
-            unconfirmed.add_metric([snapshot["worker"]], told["waiting"].get(OF_MESSAGES, 0))
-            oldest.add_metric([snapshot["worker"]], _age_in(told)(OF_MESSAGES))
-    yield from (unconfirmed, oldest)
-
-
-OF_MESSAGES_THAT_WAIT = (
-    Number(
-        *("relay_unconfirmed_messages", Kind.GAUGE, float),
-        "Messages that no broker has confirmed, the same for all workers of a database",
-    ),
-    Number(
-        *("relay_oldest_seconds", Kind.GAUGE, float),
-        "How long the oldest of these messages might have left",
-    ),
-)
+def _queue(told: Mapping[str, Any], queue: str) -> dict[str, float]:
+    """Return the numbers of one queue, in what a worker tells."""
+    counts = {name: float(told[name].get(queue, 0)) for name in ("claims", "waiting", "running")}
+    since = told["oldest"].get(queue, told["at"])
+    return {**counts, "oldest": max(0.0, float(told["at"] - since))}
 
 
 def of_relay(told: Mapping[str, Any] | None) -> Iterator[Metric]:
     """Yield the metrics of the relay that has *told* this; without samples if there is none."""
-    for one in OF_RELAY:
-        family = _family(one, [])
-        if told is not None:
-            family.add_metric([], one.read(told))
-        yield family
+    yield from of_each(OF_RELAY, [], [] if told is None else [([], told)])
     depth = GaugeMetricFamily(
-        "wsgifutures_relay_depth", "Hints that lie at the broker, by queue", labels=["queue"]
+        f"{PREFIX}relay_depth", "Hints that lie at the broker, by queue", labels=["queue"]
     )
     for queue, number in sorted((told or {}).get("depths", {}).items()):
         depth.add_metric([queue], number)
     yield depth
-
-
-def _family(one: Number, labels: list[str]) -> Any:
-    return _FAMILIES[one.kind](f"wsgifutures_{one.name}", one.what, labels=labels)

@@ -14,6 +14,8 @@ from ..upstreams.figures import FIGURES
 from ..wsgi.limits import LIMITS
 from .elsewhere import of_elsewhere
 from .elsewhere import of_relay
+from .tables import of_each
+from .tables import PREFIX
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -25,10 +27,6 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.core import Metric
 from typing import Any
-
-PREFIX = "wsgifutures_"
-
-FAMILIES = {Kind.GAUGE: GaugeMetricFamily, Kind.COUNTER: CounterMetricFamily}
 
 
 def _in_snapshot(one: Number) -> Callable[[Snapshot], float]:
@@ -137,7 +135,7 @@ def families(
         relay: What the relay of the database told last; None: it has none.
     """
     snapshots = list(snapshots)
-    yield from _of_each(OF_WORKER, ["worker"], [([one["worker"]], one) for one in snapshots])
+    yield from of_each(OF_WORKER, ["worker"], [([one["worker"]], one) for one in snapshots])
     yield _refused(snapshots)
     yield _held_for(snapshots)
     upstreams = [
@@ -145,21 +143,11 @@ def families(
         for one in snapshots
         for name, hosts in groupby(one["upstreams"], key=itemgetter("name"))
     ]
-    yield from _of_each(OF_UPSTREAM, ["worker", "upstream"], upstreams)
+    yield from of_each(OF_UPSTREAM, ["worker", "upstream"], upstreams)
     yield _attempts(upstreams)
     yield from _of_runners([one for one in snapshots if one.get("jobs")])
     yield from of_elsewhere(snapshots)
     yield from of_relay(relay)
-
-
-def _of_each(
-    numbers: Iterable[Number], labels: list[str], things: list[tuple[list[str], Any]]
-) -> Iterator[Metric]:
-    for one in numbers:
-        family = FAMILIES[one.kind](PREFIX + one.name, one.what, labels=labels)
-        for values, thing in things:
-            family.add_metric(values, one.read(thing))
-        yield family
 
 
 def _refused(snapshots: list[Snapshot]) -> Metric:
@@ -203,7 +191,7 @@ def _attempts(upstreams: list[tuple[list[str], list[dict[str, Any]]]]) -> Metric
 
 def _of_runners(snapshots: list[Snapshot]) -> Iterator[Metric]:
     runners = [([one["worker"]], one["jobs"]) for one in snapshots]
-    yield from _of_each(OF_RUNNER, ["worker"], runners)
+    yield from of_each(OF_RUNNER, ["worker"], runners)
     yield from _waiting(snapshots)
     yield _took("jobs_delay", "From when jobs might begin until they began", "delay", runners)
     yield _took("jobs_run", "How long attempts at jobs took", "run", runners)

@@ -18,6 +18,3 @@ from typing import Any
 KINDS: dict[tuple[str, str], Callable[[Mapping[str, Any], Published, float], Bearer | None]] = {
     (ACCESS, SCOPE): read_claims,
 }
-
-#: The first part of ``KINDS``: what the header of a token of ours says.
-TYPS = tuple({typ for typ, _ in KINDS})

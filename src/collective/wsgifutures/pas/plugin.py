@@ -11,13 +11,13 @@ have to be there. No cookie is set.
 """
 
 from ..keys.places import place_of
+from ..keys.tokens import find_token
+from ..keys.tokens import LARGEST
 from ..keys.tokens import TokenRefused
 from ..keys.tokens import verify
 from ..workers.access import find_bearer
 from .bearer import Bearer
-from .bearer import find_token
 from .kinds import KINDS
-from .kinds import TYPS
 from .published import find_published
 from .published import Published
 from AccessControl.class_init import InitializeClass
@@ -62,8 +62,8 @@ class TokenPlugin(BasePlugin):  # type: ignore[misc]
     @security.private  # type: ignore[untyped-decorator]
     def extractCredentials(self, request: Any) -> dict[str, Any]:
         """Return who the bearer of the token is here; nothing: nobody, or not a token of ours."""
-        token = find_token(request)
-        typ = _typ_of(token) if token else ""
+        token = find_token(request) or ""
+        typ = _typ_of(token)
         published = find_published(request) if typ else None
         if published is None:
             return {}
@@ -94,12 +94,23 @@ InitializeClass(TokenPlugin)
 
 
 def _typ_of(token: str) -> str:
-    """Return the kind that a token seems to be; nothing: not one of ours. It proves nothing."""
+    """Return the ``typ`` that a token seems to have; nothing: no kind of ours. It proves nothing.
+
+    What has another scope, as a worker's own token, is nobody's here, so it is not verified.
+    """
+    parts = token.split(".", 2)[:2]
+    if len(token) > LARGEST or len(parts) < 2:
+        return ""
     try:
-        header = urlsafe_b64decode(token[:500].partition(".")[0] + "==")
+        header, claims = (urlsafe_b64decode(part + "==") for part in parts)
     except ValueError:
         return ""
-    return next((typ for typ in TYPS if b'"%s"' % typ.encode() in header), "")
+    seem = (typ for typ, scope in KINDS if _says(header, typ) and _says(claims, scope))
+    return next(seem, "")
+
+
+def _says(part: bytes, text: str) -> bool:
+    return b'"%s"' % text.encode() in part
 
 
 def _read(token: str, typ: str, published: Published) -> Bearer | None:

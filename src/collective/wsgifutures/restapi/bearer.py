@@ -1,5 +1,6 @@
 """The answer to whoever comes with no token of ours, or with one that is not good."""
 
+from ..keys.tokens import find_token
 from ..keys.tokens import TokenRefused
 from ..workers.events import TokenDenied
 from plone import api
@@ -13,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 def refuse(request: Any, refused: TokenRefused) -> dict[str, Any]:
     """Answer 401 (RFC 6750, 3.1); return the body. Why stands in the log."""
-    has_token = (getattr(request, "_auth", None) or "").lower().startswith("bearer ")
+    has_token = find_token(request) is not None
     challenge = 'Bearer error="invalid_token"' if has_token else "Bearer"
     request.response.setStatus(401, lock=1)
     request.response.setHeader("WWW-Authenticate", challenge)

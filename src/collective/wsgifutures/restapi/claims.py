@@ -35,7 +35,6 @@ from ..kernel.errors import ResultRefused
 from ..kernel.passes import current_pass
 from ..keys.places import Place
 from ..keys.places import place_of
-from ..keys.tokens import ACCESS
 from ..keys.tokens import CAPABILITY
 from ..keys.tokens import CLAIM
 from ..keys.tokens import mint
@@ -57,6 +56,7 @@ from ..wsgi.settings import Settings
 from ..wsgi.visit import SETTINGS
 from . import jobs
 from .bearer import refuse
+from .bodies import kind_of
 from collections.abc import Mapping
 from functools import cached_property
 from plone import api
@@ -189,7 +189,7 @@ class Post(jobs.Post):
 
     def _claim(self) -> Any:
         try:
-            worker = worker_of(self.request)
+            worker, good_until = worker_of(self.request)
         except TokenRefused as refused:
             return self._claim_one(refused)
         queues, key = self._queues(worker), self._text("key", LONGEST_KEY)
@@ -197,7 +197,7 @@ class Post(jobs.Post):
             known = leases.find_lease(self._store, worker.id, key)
             if known is not None:
                 return self._describe_claim(known.job, leases.claim_of(known.job))
-        found = _Search(self, worker, queues, key).find()
+        found = _Search(self, worker, queues, key, good_until).find()
         if found is not None:
             return self._describe_claim(*found)
         if not may_wait():
@@ -347,8 +347,7 @@ class Post(jobs.Post):
 
     def _result(self) -> tuple[Any, Mapping[str, FileUpload]]:
         """Return the result, and the files that came with it."""
-        kind = self.request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-        if kind != "multipart/form-data":
+        if kind_of(self.request) != "multipart/form-data":
             return read(self._body.get("result")), {}
         form = dict(self.request.form)
         try:
@@ -393,10 +392,14 @@ class _Search:
         worker: Who asks.
         queues: The queues whose jobs are wanted.
         key: What the worker calls its claim.
+        good_until: When its token ends, in seconds since the epoch.
     """
 
-    def __init__(self, service: Post, worker: Worker, queues: list[str], key: str) -> None:
+    def __init__(
+        self, service: Post, worker: Worker, queues: list[str], key: str, good_until: float
+    ) -> None:
         self._service = service
+        self._good_until = good_until
         self._worker = worker
         self._key = key
         place = service._place
@@ -429,8 +432,7 @@ class _Search:
         return None
 
     def _asked(self) -> Asked:
-        service = self._service
-        good_until = verify(service._place, bearer_of(service.request), ACCESS)["exp"]
+        service, good_until = self._service, self._good_until
         longest = min(service._settings.longest_claim, max(0.0, good_until - service._now))
         seconds = service._number("wait", longest) or 0.0
         path, body = service.request.environ["PATH_INFO"], service.request.get("BODY") or b""

@@ -83,16 +83,16 @@ class Workers(SignedPage):
 
     def post(self) -> Any:
         """Take a new worker, or change one."""
-        acts = {"approve": self._approve, "withdraw": self._withdraw, "forget": self._forget}
+        verbs = {"approve": self._approve, "withdraw": self._withdraw, "forget": self._forget}
         if not self.names:
             return self._introduce(self._read())
         self._check_manager()
         if self.names == ["keys", "rotate"]:
             return self._rotate(self._read())
         worker = self._find(2)
-        if self.names[1] not in acts:
-            raise Refused(404, f"A worker can be: {', '.join(acts)}.")
-        return acts[self.names[1]](worker, self._read())
+        if self.names[1] not in verbs:
+            raise Refused(404, f"A worker can be: {', '.join(verbs)}.")
+        return verbs[self.names[1]](worker, self._read())
 
     # A worker's
 

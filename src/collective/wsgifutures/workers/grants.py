@@ -8,6 +8,7 @@ from ..keys.once import TooManyIds
 from ..keys.once import use_once
 from ..keys.places import Place
 from ..keys.tokens import ACCESS
+from ..keys.tokens import find_token
 from ..keys.tokens import mint_with_id
 from ..keys.tokens import read_key_id
 from ..keys.tokens import TokenRefused
@@ -159,8 +160,8 @@ def _use_up(question: Question, worker: Worker, claims: Mapping[str, Any]) -> No
         raise GrantRefused("invalid_client", words, subject=worker.id)
 
 
-def worker_of(request: Any) -> Worker:
-    """Return the approved worker whose token *request* has, as it is now.
+def worker_of(request: Any) -> tuple[Worker, float]:
+    """Return the approved worker whose token *request* has, as it is now; and when that ends.
 
     Only the header ``Authorization: Bearer`` counts: whoever else the request is from, by a
     session or a password, is no worker.
@@ -175,7 +176,7 @@ def worker_of(request: Any) -> Worker:
     worker = find_worker(site, claims["sub"])
     if worker is None or worker.state is not WorkerState.APPROVED:
         raise TokenRefused("the worker is not approved any more")
-    return worker
+    return worker, float(claims["exp"])
 
 
 def bearer_of(request: Any) -> str:
@@ -184,7 +185,7 @@ def bearer_of(request: Any) -> str:
     Raises:
         TokenRefused: There is no such header.
     """
-    scheme, _, token = (getattr(request, "_auth", None) or "").partition(" ")
-    if scheme.lower() != "bearer":
+    token = find_token(request)
+    if token is None:
         raise TokenRefused("there is no Bearer token")
-    return token.strip()
+    return token

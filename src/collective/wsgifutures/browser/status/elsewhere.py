@@ -8,6 +8,7 @@ from ...workers.registry import MANAGE
 from ...workers.registry import workers_of
 from ...workers.registry import WorkerState
 from . import words
+from collections.abc import Iterable
 from collections.abc import Mapping
 from functools import cached_property
 from plone import api
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 import time
 
-#: Seconds that a job may wait in a queue that no worker asks for until the page warns.
+#: Seconds that a job may wait in a queue that nobody serves until the page warns.
 LATE = 60.0
 
 
@@ -87,7 +88,7 @@ class Elsewhere:
         """How many jobs wait, by queue."""
         return {queue: n for queue, n in self._told["waiting"].items() if queue != OF_MESSAGES}
 
-    @property
+    @cached_property
     def oldest(self) -> dict[str, float]:
         """For how long the oldest job waits, by queue, in seconds."""
         return {queue: n for queue, n in self._told["oldest"].items() if queue != OF_MESSAGES}
@@ -107,14 +108,14 @@ class Elsewhere:
             running=self._told["running"].get(name, 0),
             claims=self._told["claims"].get(name, 0),
             is_served=name not in self.unserved,
-            paused="" if paused is None else words.age(max(0.0, time.time() - paused)),
+            paused="" if paused is None else words.ago(paused),
         )
 
-    @property
+    @cached_property
     def unserved(self) -> list[str]:
         """The queues whose jobs no worker asks for or has, as far as this host knows."""
-        late = {name for name, age in self.oldest.items() if age > LATE}
-        return [name for name in self._told["unserved"] if name in late - {*self._paused}]
+        late = which_are_late(self._told["unserved"], self.oldest)
+        return [name for name in late if name not in self._paused]
 
     @cached_property
     def workers(self) -> list[ElsewhereWorker]:
@@ -159,12 +160,17 @@ class Elsewhere:
             broker=told.get("broker", ""),
             server=told.get("server", ""),
             trouble=told.get("trouble", ""),
-            ago=words.age(max(0.0, time.time() - told.get("at", time.time()))),
+            ago=words.ago(told.get("at", time.time())),
             depths=sorted(told.get("depths", {}).items()),
             unsent=self._told["waiting"].get(OF_MESSAGES, 0),
             oldest="" if oldest is None else words.age(oldest),
             confirmed=told.get("hints", 0) + told.get("messages", 0),
         )
+
+
+def which_are_late(queues: Iterable[str], oldest: Mapping[str, float]) -> list[str]:
+    """Return those of *queues* whose oldest job waits for so long that the page warns."""
+    return [name for name in queues if oldest.get(name, 0.0) > LATE]
 
 
 #: Colour, icon and words for each state of a relay.

@@ -4,8 +4,10 @@ from ...interfaces import _
 from ...jobs.records import Job
 from ..times import local
 from . import words
+from .asking import Asked
 from .asking import Asking
 from .elsewhere import Elsewhere
+from .elsewhere import which_are_late
 from .handling import FOR_EACH
 from .handling import Handling
 from .handling import POSSIBLE
@@ -22,13 +24,8 @@ from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from typing import NamedTuple
 
-import time
-
 #: How many dead jobs the page lists.
 MOST_DEAD = 50
-
-#: Seconds that a job may wait in a queue that nobody serves until the page warns.
-LATE = 60.0
 
 JOBS = "@@futures-jobs"
 ACT = "@@futures-jobs-act"
@@ -135,8 +132,7 @@ class JobsParts(JobsView, Parts):
     @cached_property
     def unserved(self) -> list[str]:
         """The queues whose jobs nobody runs, as far as this host knows."""
-        late = {name for name, seconds in self.jobs["oldest"].items() if seconds > LATE}
-        return [name for name in self.jobs["unserved"] if name in late]
+        return which_are_late(self.jobs["unserved"], self.jobs["oldest"])
 
     @cached_property
     def queues(self) -> list[Queue]:
@@ -154,7 +150,7 @@ class JobsParts(JobsView, Parts):
             name=name,
             waiting=self.jobs["waiting"].get(name, 0),
             oldest="-" if oldest is None else words.age(oldest),
-            paused="" if paused is None else ago(paused),
+            paused="" if paused is None else words.ago(paused),
             is_served=name not in self.unserved,
         )
 
@@ -169,7 +165,7 @@ class JobsParts(JobsView, Parts):
             id=job.id,
             label=job.wanted.label,
             user=job.wanted.origin.user_name,
-            ago=ago(job.since),
+            ago=words.ago(job.since),
             attempts=f"{job.attempt} / {job.wanted.attempts}",
             error=job.error if is_ours else "",
             is_ours=is_ours,
@@ -190,11 +186,6 @@ class JobsParts(JobsView, Parts):
         return [(words.JOB_ENDS[name], n) for name, n in self.jobs["totals"].items()]
 
 
-def ago(at: float) -> str:
-    """Return for people how long ago *at* was."""
-    return words.age(max(0.0, time.time() - at))
-
-
 class JobsPage(JobsParts, Page):
     """The tab, as a page."""
 
@@ -208,19 +199,12 @@ class JobsData(JobsParts, Data):
     """The refresh of the tab."""
 
 
-class Asked(NamedTuple):
-    """What the page asks before it is done."""
-
-    title: Any
-    meaning: Any
-    button: Any
-
-
 ASKED = {
     Verb.RETRY: Asked(
         _("Retry this job?"),
         _("The job waits again, with all of its attempts."),
         _("Retry the job"),
+        "primary",
     ),
     Verb.DISCARD: Asked(
         _("Discard this job?"),
@@ -239,6 +223,7 @@ ASKED = {
         _("Retry all of these dead jobs?"),
         _("The jobs wait again, with all of their attempts."),
         _("Retry these jobs"),
+        "primary",
     ),
     Verb.DISCARD_ALL: Asked(
         _("Discard all of these dead jobs?"),
@@ -278,13 +263,12 @@ class Act(JobsView, Asking):
     @property
     def verb(self) -> Verb | None:
         """What is to be done; None: only to look."""
-        what = self.asked("what").partition(":")[0]
-        return Verb(what) if what in {verb.value for verb in Verb} else None
+        return self.read_what(Verb)[0]
 
     @property
     def name(self) -> str:
         """The id of a job, or the name of a task or queue."""
-        return self.asked("what").partition(":")[2]
+        return self.read_what(Verb)[1]
 
     @property
     def asks(self) -> Asked | None:
@@ -324,9 +308,8 @@ class Act(JobsView, Asking):
         return [self._button(verb) for verb in verbs]
 
     def _button(self, verb: Verb) -> tuple[str, Any, str]:
-        gives_up = verb in (Verb.DISCARD, Verb.DISCARD_ALL, Verb.CANCEL)
-        colour = "danger" if gives_up else "primary"
-        return f"{verb.value}:{self.name}", ASKED[verb].button, colour
+        asked = ASKED[verb]
+        return f"{verb.value}:{self.name}", asked.button, asked.colour
 
     @property
     def state(self) -> Any:

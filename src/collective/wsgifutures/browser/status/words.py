@@ -5,6 +5,8 @@ from ...jobs.records import JobState
 from ...workers.registry import SEEN_EVERY
 from typing import Any
 
+import time
+
 #: The icon, the colour and the words for each state of a breaker. The words stand on the page,
 #: since not everybody can tell the colours apart.
 BREAKERS = {
@@ -74,6 +76,11 @@ def age(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def ago(at: float) -> str:
+    """Return for people how long ago *at* was."""
+    return age(max(0.0, time.time() - at))
 
 
 #: Seconds after a note that a worker was seen in which another one may not be due.

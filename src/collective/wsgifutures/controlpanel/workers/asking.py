@@ -1,5 +1,6 @@
 """``@@wsgifutures-workers-act``: asks before workers and keys lose rights, and acts by POST."""
 
+from ...browser.status.asking import Asked
 from ...browser.status.asking import Asking
 from ...interfaces import _
 from ...workers import acts
@@ -14,7 +15,6 @@ from functools import cached_property
 from plone import api
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
-from typing import NamedTuple
 
 
 class Verb(Enum):
@@ -25,15 +25,6 @@ class Verb(Enum):
     FORGET = "forget"
     ROTATE = "rotate"
     END_ALL = "end-all"
-
-
-class Asked(NamedTuple):
-    """What the page asks before it is done."""
-
-    title: Any
-    meaning: Any
-    button: Any
-    colour: str = "danger"
 
 
 ASKED = {
@@ -112,13 +103,12 @@ class Act(Asking):
     @property
     def verb(self) -> Verb | None:
         """What is to be done; None: there is no such thing."""
-        what = self.asked("what").partition(":")[0]
-        return Verb(what) if what in {verb.value for verb in Verb} else None
+        return self.read_what(Verb)[0]
 
     @cached_property
     def worker(self) -> Worker | None:
         """The worker that it is about; None: it is gone, or it is about a key."""
-        return find_worker(self.context, self.asked("what").partition(":")[2])
+        return find_worker(self.context, self.read_what(Verb)[1])
 
     @property
     def asks(self) -> Asked | None:

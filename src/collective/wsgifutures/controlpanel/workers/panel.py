@@ -15,7 +15,6 @@ from .shown import show_worker
 from .shown import ShownQueue
 from .shown import ShownSignature
 from .shown import ShownWorker
-from collections.abc import Iterable
 from functools import cached_property
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
@@ -92,8 +91,8 @@ class WorkersControlPanel(View):
     def choices(self, worker: ShownWorker) -> list[tuple[str, bool]]:
         """Return the queues to choose from for *worker*, and whether each is chosen."""
         chosen = worker.queues or worker.wanted
-        names = _sorted([*(one.name for one in self.queues), *worker.wanted, *worker.queues])
-        return [(name, name in chosen) for name in names]
+        names = {*(one.name for one in self.queues), *worker.wanted, *worker.queues}
+        return [(name, name in chosen) for name in sorted(names)]
 
     def is_known(self, queue: str) -> bool:
         """Tell whether a task of this process has that queue."""
@@ -115,10 +114,6 @@ class WorkersControlPanel(View):
             f"{name} check --url {url} --key worker.pem",
         )
         return "\n".join(lines)
-
-
-def _sorted(names: Iterable[str]) -> list[str]:
-    return sorted(set(names))
 
 
 def _quoted(text: str) -> str:
