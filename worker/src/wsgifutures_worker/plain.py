@@ -108,7 +108,7 @@ def _write_datetime(value: datetime, depth: int) -> Any:
     if value.tzinfo is None:
         return _tag("datetime", value.isoformat(), fold=value.fold)
     zone = getattr(value.tzinfo, "key", None) or getattr(value.tzinfo, "zone", None)
-    return _tag("datetime", value.isoformat(), zone=zone)
+    return _tag("datetime", value.isoformat(), zone=zone, fold=value.fold)
 
 
 def _write_dict(value: dict[Any, Any], depth: int) -> Any:
@@ -146,8 +146,8 @@ _WRITERS: dict[type, Callable[[Any, int], Any]] = {
 def _read_datetime(tagged: dict[str, Any]) -> datetime:
     found = datetime.fromisoformat(tagged["value"])
     if "zone" in tagged:
-        return found.astimezone(ZoneInfo(tagged["zone"]))
-    return found.replace(fold=_fold(tagged))
+        found = found.astimezone(ZoneInfo(tagged["zone"]))
+    return found.replace(fold=1) if tagged.get("fold") else found
 
 
 def _fold(tagged: dict[str, Any]) -> int:

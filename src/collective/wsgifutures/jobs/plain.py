@@ -178,7 +178,7 @@ def _read_datetime(tagged: dict[str, Any]) -> datetime:
     found = datetime.fromisoformat(tagged["value"])
     if "zone" in tagged:
         found = found.astimezone(ZoneInfo(tagged["zone"]))
-    return found.replace(fold=_fold(tagged))
+    return found.replace(fold=1) if tagged.get("fold") else found
 
 
 def _fold(tagged: dict[str, Any]) -> int:
