@@ -36,8 +36,13 @@ test-kernel: $(READY)  ## The kernel and the middleware, plain and under gevent
 	$(PYTEST) $(PURE) tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/metrics tests/jobs tests/keys tests/workers tests/amqp tests/clock
 	$(BIN)/python tests/gevented.py -p no:cacheprovider $(PURE) -m "concurrency and not storages" tests/kernel tests/wsgi tests/upstreams tests/testing tests/status tests/jobs tests/clock
 
+# What workers in a shell and in Node.js need: once for both suites, which go side by side.
+.PHONY: languages
+languages: $(READY)
+	@$(BIN)/python tools/servers.py languages
+
 .PHONY: test-worker
-test-worker: $(READY)  ## The worker elsewhere, which is a distribution of its own
+test-worker: $(READY) languages  ## The worker elsewhere, which is a distribution of its own
 	$(PYTEST) $(PURE) worker/tests
 
 .PHONY: test-docs
@@ -53,7 +58,7 @@ test-plone: $(READY)  ## A Plone site in this process
 	$(PYTEST) tests/plone
 
 .PHONY: test-server
-test-server: $(READY)  ## Real servers on a real site
+test-server: $(READY) languages  ## Real servers on a real site
 	$(PYTEST) $(PURE) tests/server
 
 # Each loads Plone again and again, which takes most of the time, or runs some thousand tests.
@@ -68,7 +73,7 @@ test-all: $(READY)  ## The tests, and what needs more than this environment
 
 .PHONY: servers
 servers:  ## Debian's packages for all of that, and axe-core, at once
-	@$(PYTHON) tools/servers.py storages fronts monitoring brokers
+	@$(PYTHON) tools/servers.py storages fronts monitoring brokers languages
 	@$(PYTHON) tools/browser.py
 
 .PHONY: test-operation

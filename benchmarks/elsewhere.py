@@ -3,21 +3,13 @@
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from queues import ADMIN
 from urllib.parse import urlsplit
+from wsgifutures_worker.keys import Key
 
-import base64
-import hashlib
 import http.client
 import json
-import jwt
 import secrets
-import time
 
 QUEUE = "scans"
-
-
-def encode(data):
-    """Return *data* in base64url, without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 class Elsewhere:
@@ -29,13 +21,10 @@ class Elsewhere:
 
     def __init__(self, site):
         self.site = site
-        self._key = Ed25519PrivateKey.generate()
-        x = encode(self._key.public_key().public_bytes_raw())
-        self._jwk = {"crv": "Ed25519", "kty": "OKP", "x": x}
-        written = json.dumps(self._jwk, sort_keys=True, separators=(",", ":")).encode()
-        self.id = encode(hashlib.sha256(written).digest())
+        self._key = Key(Ed25519PrivateKey.generate())
+        self.id = self._key.id
         line = Line(site)
-        about = {"jwk": self._jwk, "name": "benchmark", "queues": [QUEUE]}
+        about = {"jwk": self._key.jwk, "name": "benchmark", "queues": [QUEUE]}
         line.post("@workers", {**about, "assertion": self._assertion()})
         line.post(f"@workers/{self.id}/approve", {"queues": [QUEUE]}, ADMIN)
 
@@ -49,10 +38,7 @@ class Elsewhere:
         return f"Bearer {Line(self.site).post('@token', grant)['access_token']}"
 
     def _assertion(self):
-        now = int(time.time())
-        claims = {"iss": self.id, "sub": self.id, "aud": self.site.rstrip("/")}
-        times = {"iat": now, "exp": now + 60, "jti": secrets.token_urlsafe(12)}
-        return jwt.encode({**claims, **times}, self._key, "EdDSA", {"kid": self.id})
+        return self._key.assertion(self.site.rstrip("/"))
 
 
 class Line:

@@ -108,7 +108,7 @@ class Site:
         self.url = f"http://localhost:{port}/Plone/"
         command = [BIN / "gunicorn", "-k", "gevent", *HOLD, "-b", f"127.0.0.1:{port}"]
         command += ["--timeout", "600", "--paste", self.folder / "etc" / "zope.ini"]
-        self.server = self._start(command, "server.log", **settings)
+        self.server = self.run(command, "server.log", **settings)
         until = time.monotonic() + START_SECONDS
         while not self._serves():
             if time.monotonic() > until:
@@ -129,11 +129,14 @@ class Site:
         """Start a process that runs jobs, in so many *slots*; return it."""
         command = [BIN / "wsgifutures", "work", "--paste", self.folder / "etc" / "zope.ini"]
         command += ["--slots", slots]
-        return self._start(command, f"work-{number}.log", **settings)
+        return self.run(command, f"work-{number}.log", **settings)
 
-    def run(self, command, log):
-        """Start a program beside the site; return its process."""
-        return self._start(command, log)
+    def run(self, command, log, **settings):
+        """Start a program beside the site, with settings of the process; return its process."""
+        names = {f"WSGIFUTURES_{name.upper()}": str(value) for name, value in settings.items()}
+        options = {"env": {**self._environment, **names}, "cwd": self.folder, "cores": self._cores}
+        self._processes.append(Process(command, self.folder / log, **options))
+        return self._processes[-1]
 
     def conflicts(self):
         """Return how many transactions could not be committed up to now."""
@@ -145,12 +148,6 @@ class Site:
             process.stop(signal.SIGINT)
         self._storage.stop()
         shutil.rmtree(self.folder.parent)
-
-    def _start(self, command, log, **settings):
-        names = {f"WSGIFUTURES_{name.upper()}": str(value) for name, value in settings.items()}
-        options = {"env": {**self._environment, **names}, "cwd": self.folder, "cores": self._cores}
-        self._processes.append(Process(command, self.folder / log, **options))
-        return self._processes[-1]
 
     def _serves(self):
         try:
@@ -244,11 +241,29 @@ class Jobs:
     def starts(self, count):
         """Submit jobs one after the other; return after how many seconds each has started."""
         self.rate(20)
+        first, committed = self._submit_slowly(count, lambda number: self.wait(number, 1))
+        done = ask(self.site, "tell", first=first, count=count)["done"]
+        return [each[0] - when for each, when in zip(done, committed, strict=True)]
+
+    def claims(self, count, found, **options):
+        """Submit jobs one after the other; return after how many seconds each was claimed.
+
+        Args:
+            found: When each job was claimed, by its number; filled by whoever claims.
+        """
+
+        def wait(number):
+            while number not in found:
+                time.sleep(0.005)
+
+        first, committed = self._submit_slowly(count, wait, **options)
+        return [found[first + n] - when for n, when in enumerate(committed)]
+
+    def _submit_slowly(self, count, wait, **options):
+        """Submit jobs, each when *wait* has returned; return the first number, and the times."""
         first = self.take(count)
         for number in range(first, first + count):
             time.sleep(random.random())  # at any time between two looks of a runner
-            ask(self.site, "submit", first=number)
-            self.wait(number, 1)
-        told = ask(self.site, "tell", first=first, count=count)
-        pairs = zip(told["done"], told["committed"], strict=True)
-        return [done[0] - committed for done, committed in pairs]
+            ask(self.site, "submit", first=number, **options)
+            wait(number)
+        return first, ask(self.site, "tell", first=first, count=count)["committed"]

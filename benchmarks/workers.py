@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from elsewhere import Elsewhere
 from elsewhere import Line
 from elsewhere import QUEUE
-from queues import ask
 from queues import cores
 from queues import cpu
 from queues import Jobs
@@ -90,16 +89,9 @@ def measure_starts(make, options):
         stop = threading.Event()
         worker = threading.Thread(target=_note_claims, args=(site.url, token, found, stop))
         worker.start()
-        first = jobs.take(options.starts)
-        for number in range(first, first + options.starts):
-            time.sleep(random.random())
-            ask(site.url, "submit", first=number, task="scan")
-            while number not in found:
-                time.sleep(0.005)
+        times = jobs.claims(options.starts, found, task="scan")
         stop.set()
         worker.join()
-        told = ask(site.url, "tell", first=first, count=options.starts)
-        times = [found[first + n] - when for n, when in enumerate(told["committed"])]
         yield ["a worker that waits", ms(share(times, 50)), ms(share(times, 99))]
 
 

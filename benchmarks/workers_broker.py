@@ -27,7 +27,6 @@ from serving import say
 import json
 import kombu
 import queue
-import random
 import secrets
 import signal
 import statistics
@@ -149,7 +148,7 @@ def a_relay(site, name):
     broker = BROKERS[name]()
     try:
         command = [BIN / "wsgifutures", "relay", "--paste", site.folder / "etc" / "zope.ini"]
-        relay = site._start(command, f"relay-{name}.log", broker=broker.url)
+        relay = site.run(command, f"relay-{name}.log", broker=broker.url)
         relay.wait_for(lambda: "The relay sends to" in relay.output)
         yield broker
         relay.stop(signal.SIGTERM)
@@ -193,14 +192,7 @@ def measure_starts(make, options):
     for title, site, workers in ways(make):
         jobs, found = Jobs(site.url), {}
         with workers(lambda claimed, found=found: found.update({claimed["args"][0]: time.time()})):
-            first = jobs.take(options.starts)
-            for number in range(first, first + options.starts):
-                time.sleep(random.random())
-                ask(site.url, "submit", first=number, task="scan")
-                while number not in found:
-                    time.sleep(0.005)
-        told = ask(site.url, "tell", first=first, count=options.starts)
-        times = [found[first + n] - when for n, when in enumerate(told["committed"])]
+            times = jobs.claims(options.starts, found, task="scan")
         yield [title, ms(share(times, 50)), ms(share(times, 99))]
 
 
@@ -221,8 +213,8 @@ def measure_away(make, options):
 
 
 def _posts(site, jobs, count):
-    times = []
-    for number in range(jobs.take(count), jobs._next):
+    first, times = jobs.take(count), []
+    for number in range(first, first + count):
         began = time.monotonic()
         ask(site.url, "submit", first=number, task="scan")
         times.append(time.monotonic() - began)

@@ -1,9 +1,10 @@
-"""Find the servers that tests need, and install Debian's packages if they are missing.
+"""Find the programs that tests start, and install Debian's packages if they are missing.
 
     python tools/servers.py storages    for ``make test-storages``
     python tools/servers.py fronts      for ``make test-fronts``
     python tools/servers.py monitoring  for ``make test-monitoring``
     python tools/servers.py brokers     for ``make test-brokers``
+    python tools/servers.py languages   for ``make test-server`` and ``make test-worker``
 
 Several kinds are installed at once, as ``make servers`` does. Installing needs root; without root
 a message says what to do.
@@ -20,6 +21,8 @@ import sys
 PACKAGES = {
     "brokers": {"rabbitmq-server": "rabbitmqctl", "redis-server": "redis-server"},
     "fronts": {"nginx-light": "nginx", "haproxy": "haproxy", "varnish": "varnishd"},
+    # Of workers elsewhere that are not written in Python.
+    "languages": {each: each for each in ("curl", "jq", "openssl", "unzip")} | {"nodejs": "node"},
     "monitoring": {"prometheus": "prometheus"},  # it has promtool too
     "storages": {"redis-server": "redis-server", "memcached": "memcached"},
 }
@@ -41,7 +44,7 @@ def main(*kinds: str) -> None:
         install(missing)
     if _missing(kinds):
         sys.exit(f"Installed, but not found on the PATH: {', '.join(_missing(kinds))}")
-    print(f"The servers for the tests of {', '.join(kinds)} are installed.")
+    print(f"The programs for the tests of {', '.join(kinds)} are installed.")
 
 
 def _missing(kinds: Iterable[str]) -> list[str]:

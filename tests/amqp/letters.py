@@ -19,7 +19,9 @@ from collective.wsgifutures.jobs.store import make_store
 from contextlib import contextmanager
 
 import json
+import os
 import pickle
+import pytest
 import threading
 import time
 import ZODB
@@ -121,6 +123,20 @@ class Post:
     def last_tid(self):
         """Return the number of the last transaction."""
         return self.database.lastTransaction()
+
+
+@pytest.fixture
+def post():
+    """A database."""
+    post = Post()
+    yield post
+    post.database.close()
+
+
+@pytest.fixture
+def name():
+    """The name of a queue of this test's own."""
+    return f"q{os.urandom(4).hex()}"
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from collective.wsgifutures.jobs import desk
 from collective.wsgifutures.jobs.records import JobState
 from letters import at_broker
 from letters import OTHER
-from letters import Post
 from letters import Reader
 from letters import relaying
 from letters import wait_until
@@ -31,18 +30,6 @@ import sys
 import time
 
 MEMORY = "memory://"
-
-
-@pytest.fixture
-def post():
-    post = Post()
-    yield post
-    post.database.close()
-
-
-@pytest.fixture
-def name():
-    return f"q{os.urandom(4).hex()}"
 
 
 # Addresses

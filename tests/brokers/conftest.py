@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import os
 import pytest
 import sys
 
 sys.path.append(str(Path(__file__).parents[1] / "amqp"))
 
 from brokers import BROKERS
-from letters import Post
+from letters import name as name
+from letters import post as post
 
 
 @pytest.fixture(scope="session")
@@ -40,17 +40,3 @@ def fragile():
     broker = BROKERS["rabbitmq"]()
     yield broker
     broker.stop()
-
-
-@pytest.fixture
-def post():
-    """A database."""
-    post = Post()
-    yield post
-    post.database.close()
-
-
-@pytest.fixture
-def name():
-    """The name of a queue of this test's own."""
-    return f"q{os.urandom(4).hex()}"

@@ -82,7 +82,7 @@ def test_a_worker_is_approved_does_jobs_and_is_withdrawn(browser, panel, running
     approve(browser, worker)
     job, *_ = running.submit("scan", number=3)
     claim = worker.claim()
-    assert (claim["job"], claim["queue"]) == (job, "scans")
+    assert (claim.job, claim.queue) == (job, "scans")
     browser.open(panel)
     assert job in card(browser, worker).text
     press(browser, worker, "summary")

@@ -1,10 +1,9 @@
 """Plain data as JSON: what goes out comes back."""
 
+from collective.wsgifutures.jobs import plain
 from collective.wsgifutures.jobs.plain import dumps
 from collective.wsgifutures.jobs.plain import loads
 from collective.wsgifutures.jobs.plain import NotPlain
-from collective.wsgifutures.jobs.plain import read
-from collective.wsgifutures.jobs.plain import write
 from collective.wsgifutures.kernel.arguments import take
 from dataclasses import dataclass
 from datetime import date
@@ -19,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing import NamedTuple
 from uuid import UUID
-from wsgifutures_worker import plain as far
+from wsgifutures_worker import plain as elsewhere
 from zoneinfo import ZoneInfo
 
 import json
@@ -29,6 +28,8 @@ import pytest
 CENTURY = timedelta(days=36500)
 ZONES = st.sampled_from([None, UTC, timezone(timedelta(hours=-9, minutes=-30))])
 KEYED = st.sampled_from([ZoneInfo("Europe/Vienna"), ZoneInfo("America/New_York")])
+#: A time that there is twice in that night.
+TWICE = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Vienna"))
 
 HASHABLE = st.one_of(
     st.none(),
@@ -44,6 +45,7 @@ HASHABLE = st.one_of(
     st.times(),
     st.datetimes(timezones=ZONES),
     st.datetimes(min_value=datetime(1950, 1, 1), timezones=KEYED, allow_imaginary=False),
+    st.just(TWICE) | st.just(TWICE.replace(fold=1)),
     st.timedeltas(-CENTURY, CENTURY),
 )
 PLAIN = st.recursive(
@@ -57,10 +59,14 @@ PLAIN = st.recursive(
 )
 
 
+def identity(value):
+    return take(value, "value").identity
+
+
 @given(PLAIN)
 def test_what_goes_out_comes_back(value):
     """By value and by type, at every depth: as a future's arguments are compared."""
-    assert take(loads(dumps(value)), "value").identity == take(value, "value").identity
+    assert identity(loads(dumps(value))) == identity(value)
 
 
 @given(PLAIN)
@@ -74,19 +80,31 @@ def test_what_goes_out_is_json(value):
 
 
 @given(PLAIN)
-def test_a_worker_writes_and_reads_the_same(value):
-    """It has code of its own for that, since it needs nothing of Plone."""
-    assert far.write(value) == write(value)
-    assert take(far.read(write(value)), "value").identity == take(value, "value").identity
+def test_what_goes_to_a_worker_arrives_there(value):
+    """By value and by type, as ``wsgifutures-worker`` reads it."""
+    assert identity(elsewhere.read(json.loads(dumps(value)))) == identity(value)
 
 
-@pytest.mark.parametrize("fold", [0, 1])
-def test_an_hour_that_comes_twice_is_told_by_its_offset(fold):
-    """A program in another language knows no fold."""
-    twice = datetime(2026, 10, 25, 2, 30, fold=fold, tzinfo=ZoneInfo("Europe/Vienna"))
-    tagged = {"$type": "datetime", "value": twice.isoformat(), "zone": "Europe/Vienna"}
-    for found in (read(tagged), far.read(tagged)):
-        assert (found.fold, found.timestamp()) == (fold, twice.timestamp())
+@given(PLAIN)
+def test_what_a_worker_sends_arrives_here(value):
+    """By value and by type, as ``wsgifutures-worker`` writes it."""
+    assert identity(loads(json.dumps(elsewhere.write(value)))) == identity(value)
+
+
+def test_a_worker_knows_the_same_types():
+    """None is added at one end alone."""
+    assert elsewhere._READERS.keys() == plain._READERS.keys()
+    assert elsewhere._WRITERS.keys() == plain._WRITERS.keys()
+
+
+@pytest.mark.parametrize("read", [loads, lambda text: elsewhere.read(json.loads(text))])
+def test_a_time_that_there_is_twice_is_told_apart_by_its_offset(read):
+    """Not every language has a ``fold``."""
+    for offset, fold in (("+02:00", 0), ("+01:00", 1)):
+        moment = f"2026-10-25T02:30:00{offset}"
+        tagged = {"$type": "datetime", "value": moment, "zone": "Europe/Vienna"}
+        found = read(json.dumps(tagged))
+        assert (found.isoformat(), found.fold) == (moment, fold)
 
 
 @pytest.mark.parametrize(

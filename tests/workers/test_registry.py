@@ -35,6 +35,16 @@ def meet(place, outside=None, name="ocr on host7"):
     return introduce(place, (outside or Outside()).public, name, NAMES)
 
 
+def meet_after(place, act, outside=None):
+    """Return a worker that was approved or withdrawn, or, with None, that waits for it."""
+    worker = meet(place, outside)
+    if act == "approve":
+        approve(place, worker, NAMES, "somebody")
+    elif act == "withdraw":
+        withdraw(place, worker, "somebody")
+    return worker
+
+
 @pytest.fixture
 def clock(monkeypatch):
     """What time it is: the first item."""
@@ -63,11 +73,7 @@ def test_a_new_worker_is_pending(place, clock):
 def test_a_worker_that_is_known_stays_as_it_is(place, act):
     """Whoever it says that it is now; and nothing is written."""
     outside = Outside()
-    worker = meet(place, outside)
-    if act == "approve":
-        approve(place, worker, ("ocr",), "admin")
-    elif act == "withdraw":
-        withdraw(place, worker, "admin")
+    worker = meet_after(place, act, outside)
     commit(place)
     before = dict(worker.__getstate__())
     assert introduce(place, outside.public, "another name", ("secrets",)) is worker
@@ -133,8 +139,7 @@ def test_who_waits_for_a_day_is_forgotten(place, clock):
 @pytest.mark.parametrize("act", ["approve", "withdraw"])
 def test_who_was_decided_on_is_not_forgotten(place, clock, act):
     """Neither who is approved, nor who is not to ask again."""
-    worker = meet(place)
-    approve(place, worker, ("ocr",), "admin") if act == "approve" else withdraw(place, worker, "a")
+    worker = meet_after(place, act)
     clock[0] += 100 * registry.FORGET_AFTER
     assert find_worker(place, worker.id) is worker
 
@@ -152,11 +157,7 @@ def test_sites_know_different_workers(open_place):
 @pytest.mark.parametrize("before", [None, "approve", "withdraw"])
 def test_approve_in_each_state(place, clock, before):
     """Also again, with other queues; and who was withdrawn."""
-    worker = meet(place)
-    if before == "approve":
-        approve(place, worker, NAMES, "somebody")
-    elif before == "withdraw":
-        withdraw(place, worker, "somebody")
+    worker = meet_after(place, before)
     clock[0] += 10
     approve(place, worker, ("ocr",), "admin")
     assert (worker.state, worker.queues) == (WorkerState.APPROVED, ("ocr",))
@@ -167,11 +168,7 @@ def test_approve_in_each_state(place, clock, before):
 @pytest.mark.parametrize("before", [None, "approve", "withdraw"])
 def test_withdraw_in_each_state(place, clock, before):
     """Who was pending may not ask again."""
-    worker = meet(place)
-    if before == "approve":
-        approve(place, worker, NAMES, "somebody")
-    elif before == "withdraw":
-        withdraw(place, worker, "somebody")
+    worker = meet_after(place, before)
     clock[0] += 10
     withdraw(place, worker, "admin")
     assert worker.state is WorkerState.WITHDRAWN
@@ -183,11 +180,7 @@ def test_withdraw_in_each_state(place, clock, before):
 def test_forget_in_each_state(place, before):
     """It may introduce itself again, and waits then."""
     outside = Outside()
-    worker = meet(place, outside)
-    if before == "approve":
-        approve(place, worker, NAMES, "somebody")
-    elif before == "withdraw":
-        withdraw(place, worker, "somebody")
+    worker = meet_after(place, before, outside)
     forget(place, worker, "admin")
     assert workers_of(place) == []
     assert find_worker(place, outside.id) is None

@@ -206,3 +206,27 @@ def test_run_starts_and_ends_by_a_signal(site, start_program):
     time.sleep(0.1)
     program.stop()
     assert program.wait() == 0
+
+
+def test_run_of_a_program_that_runs_by_itself_ends_by_one_signal(site, start_program):
+    """It is not run while it is imported, and then again."""
+    program = start_program('worker.does("ocr")(lambda job: None)\nworker.run()\n')
+    wait_until(lambda: site.waiting)
+    time.sleep(0.1)
+    program.stop()
+    assert program.wait() == 0
+    assert program.log.count("does ocr.") == 1
+
+
+def test_check_of_a_program_that_runs_by_itself_claims_nothing(
+    site, key, tmp_path, capsys, monkeypatch
+):
+    """It is only asked whether it could."""
+    monkeypatch.chdir(tmp_path)
+    source = f"worker = Worker({site.url!r}, queues=['ocr'], key={str(key)!r})\nworker.run()\n"
+    (tmp_path / "runs.py").write_text("from wsgifutures_worker import Worker\n" + source)
+    site.approve(load_key(key), "ocr")
+    job = site.submit("ocr")
+    assert main(["check", "runs:worker"]) == 0
+    assert "Approved: for ocr" in capsys.readouterr().out
+    assert job.log == []

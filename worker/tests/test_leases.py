@@ -2,6 +2,7 @@
 
 from conftest import running
 from conftest import wait_until
+from contextlib import contextmanager
 from standin import Answer
 from wsgifutures_worker import held
 
@@ -17,8 +18,12 @@ def short(site):
     return site
 
 
-def blocking(worker):
-    """Let "ocr" wait until the test says so; return what it waits for, and the jobs that it had."""
+@contextmanager
+def busy(site, worker):
+    """Let *worker* be busy with a job until the test says so.
+
+    Gives the site's record of the job, the job, and the event that lets it end.
+    """
     go, seen = threading.Event(), []
 
     @worker.does("ocr")
@@ -27,20 +32,20 @@ def blocking(worker):
         go.wait(20)
         return job.cancelled
 
-    return go, seen
+    with running(worker):
+        record = site.submit("ocr")
+        wait_until(lambda: seen)
+        yield record, seen[0], go
 
 
 def test_a_job_that_takes_longer_than_its_lease_keeps_it(short, make_worker):
     """Heartbeats, each at a third of the lease, or a second."""
-    worker = make_worker()
-    go, _ = blocking(worker)
-    with running(worker):
-        job = short.submit("ocr")
+    with busy(short, make_worker()) as (record, _, go):
         time.sleep(4.5)
         go.set()
-        wait_until(lambda: job.state == "done")
-    assert short.verbs(job) == ["claimed", "heartbeat", "complete"]
-    assert 3 <= job.log.count("heartbeat") <= 5
+        wait_until(lambda: record.state == "done")
+    assert short.verbs(record) == ["claimed", "heartbeat", "complete"]
+    assert 3 <= record.log.count("heartbeat") <= 5
 
 
 def test_heartbeats_end_with_the_job(short, make_worker):
@@ -74,46 +79,34 @@ def test_a_token_is_renewed_by_each_heartbeat(short, make_worker):
 
 def test_a_cancelled_job_learns_of_it(short, make_worker):
     """By the next heartbeat."""
-    worker = make_worker()
-    go, seen = blocking(worker)
-    with running(worker):
-        job = short.submit("ocr")
-        wait_until(lambda: seen)
-        assert not seen[0].cancelled
-        short.cancel(job)
-        wait_until(lambda: seen[0].cancelled)
+    with busy(short, make_worker()) as (record, job, go):
+        assert not job.cancelled
+        short.cancel(record)
+        wait_until(lambda: job.cancelled)
         go.set()
-        wait_until(lambda: job.state == "done")
+        wait_until(lambda: record.state == "done")
 
 
 def test_a_lost_claim_is_given_up(short, make_worker, caplog):
     """409: the job is cancelled here, its result is not sent, the log says why."""
-    worker = make_worker()
-    go, seen = blocking(worker)
-    with running(worker):
-        job = short.submit("ocr")
-        wait_until(lambda: seen)
-        short.steal(job)
-        wait_until(lambda: seen[0].cancelled)
+    with busy(short, make_worker()) as (record, job, go):
+        short.steal(record)
+        wait_until(lambda: job.cancelled)
         go.set()
         wait_until(lambda: short.waiting)
-    assert "complete" not in job.log
+    assert "complete" not in record.log
     assert "the claim is lost, its result is dropped: 409 another claim has it" in caplog.text
 
 
 def test_a_result_that_comes_too_late_is_dropped(site, make_worker, caplog):
     """The site says 409 to it, and the worker goes on."""
-    worker = make_worker()
-    go, seen = blocking(worker)
-    with running(worker):
-        job = site.submit("ocr")
-        wait_until(lambda: seen)
-        site.steal(job)
+    with busy(site, make_worker()) as (record, _, go):
+        site.steal(record)
         go.set()
         wait_until(lambda: "is lost" in caplog.text)
         again = site.submit("ocr")
         wait_until(lambda: again.state == "done")
-    assert (job.state, job.result) == ("running", None)
+    assert (record.state, record.result) == ("running", None)
 
 
 def test_progress_is_told_seldom(site, make_worker, monkeypatch):
@@ -149,17 +142,13 @@ def test_progress_is_from_0_to_1(site, make_worker):
 
 def test_a_heartbeat_without_an_answer_is_sent_again_soon(short, make_worker):
     """The lease is not lost by one 502 of a proxy."""
-    worker = make_worker()
-    go, seen = blocking(worker)
-    with running(worker):
-        job = short.submit("ocr")
-        wait_until(lambda: seen)
+    with busy(short, make_worker()) as (record, _, go):
         short.trouble["/heartbeat"] += [Answer(502), Answer(504), "lose"]
         time.sleep(4)
         go.set()
-        wait_until(lambda: job.state == "done")
-    assert "rescued" not in job.log
-    assert job.generation == 1
+        wait_until(lambda: record.state == "done")
+    assert "rescued" not in record.log
+    assert record.generation == 1
 
 
 def test_a_result_is_sent_until_the_site_is_back(site, make_worker):

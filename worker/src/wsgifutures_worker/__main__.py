@@ -9,6 +9,7 @@ from .keys import Key
 from .keys import load_key
 from .keys import make_key
 from .site import Site
+from .worker import importing
 from .worker import Worker
 from argparse import ArgumentParser
 from argparse import Namespace
@@ -164,7 +165,8 @@ def _find(name: str) -> Worker:
     module, _, attribute = name.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    found = getattr(import_module(module), attribute or "worker", None)
+    with importing():  # a program may end with worker.run()
+        found = getattr(import_module(module), attribute or "worker", None)
     if not isinstance(found, Worker):
         raise ValueError(f"{name} is no Worker.")
     return found

@@ -54,6 +54,9 @@ GLANCE_SECONDS = 0.25
 _STOP = "stop"
 _LANE_ENDED = "lane ended"
 
+#: Whether the command imports a program right now.
+_is_imported = False
+
 
 class Worker:
     """Does the jobs of a site's queues.
@@ -121,8 +124,12 @@ class Worker:
         return declare
 
     def run(self) -> None:
-        """Do jobs until SIGTERM, SIGINT or ``stop``; in a process that does a job, return."""
-        if multiprocessing.current_process().name == PROCESS_NAME:
+        """Do jobs until SIGTERM, SIGINT or ``stop``.
+
+        Return at once where a program is only imported: in a process that does a job, and by the
+        command, which runs the worker itself or just checks it.
+        """
+        if _is_imported or multiprocessing.current_process().name == PROCESS_NAME:
             return
         with _signals(self.stop):
             _Run(self, self._broker_url, self._inbox).run()
@@ -130,6 +137,17 @@ class Worker:
     def stop(self) -> None:
         """Claim no more, and end with the jobs at hand; called again, release them at once."""
         self._inbox.put(_STOP)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Let ``Worker.run`` return at once while the context lasts."""
+    global _is_imported
+    _is_imported = True
+    try:
+        yield
+    finally:
+        _is_imported = False
 
 
 class _Run:
