@@ -17,6 +17,7 @@ from ..keys.opaque import make_secret
 from ..keys.places import place_of
 from .errors import WishRefused
 from .events import AppTokenMade
+from .events import AppTokenRefused
 from .events import AppTokenRevoked
 from .events import AppTokenUsed
 from .records import AppToken
@@ -111,6 +112,14 @@ def note_use(site: Any, token: AppToken, address: str, now: float) -> None:
     if is_new:
         logger.info("The token %s of %s is used from %s.", token.id, token.user, address)
         notify(AppTokenUsed(*_about(place_of(site), token), address))
+
+
+def tell_refused(site: Any, token: AppToken | None, reason: str, address: str) -> None:
+    """Tell the log and whoever listens that a token was not good; None: it is not known."""
+    place = place_of(site)
+    about = (place.path, "", "") if token is None else _about(place, token)
+    logger.warning("A token (%s) from %s was refused: %s.", about[1] or "?", address, reason)
+    notify(AppTokenRefused(*about, reason, address))
 
 
 def find(site: Any, id: str) -> AppToken | None:
