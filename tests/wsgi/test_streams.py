@@ -84,7 +84,7 @@ def answering(view, status="200 OK"):
     def app(environ, start_response):
         log.append("pass")
         answer = view(environ)
-        start_response(status, list(answer.headers.items()))
+        start_response(status, [("Content-Type", answer.format.content_type)])
         return answer
 
     return app

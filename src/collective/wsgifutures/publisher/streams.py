@@ -20,8 +20,11 @@ classImplements(StreamAnswer, IUnboundStreamIterator)
 
 
 def prepare(answer: StreamAnswer, request: Any) -> None:
-    """Let the response to *request* be *answer*, if this transaction is committed."""
-    _set_headers(answer, request)
+    """Let the response to *request* be *answer*, if this transaction is committed.
+
+    Transforms look at its content type. Its other headers are for a stream that begins.
+    """
+    request.response.setHeader("Content-Type", answer.format.content_type)
     txn = transaction.get()
     answer.is_committed = lambda: txn.status is Status.COMMITTED
 
@@ -30,13 +33,9 @@ def prepare_without_pass(answer: StreamAnswer) -> None:
     """Let the request that is being published be answered with what runs in place."""
     request = getRequest()
     if request is not None:
-        _set_headers(answer, request)
+        for name, value in answer.headers.items():
+            request.response.setHeader(name, value)
         answer.last_event_id = find_last_event_id(request.environ)
-
-
-def _set_headers(answer: StreamAnswer, request: Any) -> None:
-    for name, value in answer.headers.items():
-        request.response.setHeader(name, value)
 
 
 def run_in_place() -> None:

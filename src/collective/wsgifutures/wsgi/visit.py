@@ -177,6 +177,9 @@ class Visit:
             self._break_off(error)
             raise
         response.body = sending
+        own = {name.lower() for name in answer.headers}
+        kept = [one for one in response.headers if one[0].lower() not in own]
+        response.headers[:] = [*kept, *answer.headers.items()]
 
     def check_room(self, name: str) -> None:
         """Raise ``StreamBusy`` if there is no room for the stream *name* of this request.
