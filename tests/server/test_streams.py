@@ -4,12 +4,14 @@ from processes import wait_until
 from wire import request
 from wire import Wire
 
+import itertools
 import json
 import pytest
 import requests
 import signal
 import socket
 import struct
+import threading
 import time
 
 ADMIN = ("admin", "admin")
@@ -43,10 +45,11 @@ def log_of(server, text):
 @pytest.mark.parametrize("wait", [0, 1])
 def test_words_come_as_they_are_made(server, text, how, wait):
     """Each in time, also after futures."""
-    answer = stream(server, text=text, how=how, pause=0.4, wait=wait)
+    answer = stream(server, text=text, how=how, pause=0.6, wait=wait)
     parts = list(arrivals(answer))
-    assert b"".join(part for _, part in parts) == b"0 1 2 "
-    assert [round(at / 0.4) for at, _ in parts] == [0, 1, 2]
+    assert [part for _, part in parts] == [b"0 ", b"1 ", b"2 "]
+    times = [at for at, _ in parts]
+    assert all(later - sooner > 0.3 for sooner, later in itertools.pairwise(times))
     assert answer.headers["X-Hold-Passes"] == str(1 + wait)
     assert answer.headers["X-Accel-Buffering"] == "no"
 
@@ -161,10 +164,13 @@ def begin(server, path):
     return client
 
 
+@pytest.mark.parametrize("by", ["requests", "upstream"])
 @pytest.mark.parametrize("go", [leave, reset])
-def test_client_that_goes_closes_generator_and_socket_within_a_second(gunicorn, silent, text, go):
+def test_client_that_goes_closes_generator_and_socket_within_a_second(
+    gunicorn, silent, text, go, by
+):
     """The upstream sees the caller leave."""
-    client = begin(gunicorn, f"@@words-silent?text={text}&url={silent.url}")
+    client = begin(gunicorn, f"@@words-silent?text={text}&url={silent.url}&by={by}")
     assert silent.called.wait(10)
     began = time.monotonic()
     go(client)
@@ -172,12 +178,42 @@ def test_client_that_goes_closes_generator_and_socket_within_a_second(gunicorn, 
     assert time.monotonic() - began < 1
 
 
-def test_client_that_goes_before_the_first_word_closes_the_generator(gunicorn, text):
-    """As any held response."""
-    path = f"@@words?text={text}&how=count&number=2&pause=30&kind=text&wait=0&size=0"
-    client = begin(gunicorn, path)
+def test_client_that_goes_between_two_words_closes_the_generator(gunicorn, text):
+    """It has nothing to send when that happens."""
+    client = begin(gunicorn, f"@@words?text={text}&number=2&pause=30")
     client.close()
     wait_until(lambda: log_of(gunicorn, text) == ["begins", "closed"], 2)
+
+
+def test_client_that_goes_before_the_first_word_closes_the_generator(gunicorn, text):
+    """As any held response."""
+    client = socket.create_connection(address_of(gunicorn), 30)
+    client.sendall(request(f"@@words?text={text}&how=mute"))
+    wait_until(lambda: log_of(gunicorn, text) == ["begins"])
+    client.close()
+    wait_until(lambda: log_of(gunicorn, text) == ["begins", "closed"], 2)
+
+
+def test_words_of_an_upstream_come_as_it_sends_them(server, text):
+    """Through the limits and the parser of an upstream."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=speak, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        answer = stream(server, "@@words-of-upstream", text=text, url=url)
+        parts = list(arrivals(answer))
+    assert [part for _, part in parts] == [b"Hello ", b"world"]
+    assert parts[1][0] - parts[0][0] > 0.3
+
+
+def speak(listener):
+    """Send two words as a language model does."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        for word in (b'{"word":"Hello "}', b'{"word":"world"}', b"[DONE]"):
+            connection.sendall(b"data: %s\n\n" % word)
+            time.sleep(0.6)
 
 
 def test_client_that_does_not_read_is_ended_at_the_limit(gunicorn, text):

@@ -5,6 +5,7 @@ from .views import slow
 from .views import View
 from collective.wsgifutures import current_stream
 from collective.wsgifutures import stream
+from collective.wsgifutures import Upstream
 from plone import api
 from plone.protect.interfaces import IDisableCSRFProtection
 from zExceptions import NotFound
@@ -59,10 +60,33 @@ def flood(text):
 
 
 @stream
-def ask_silent(text, url):
+def mute(text):
+    _note(text, "begins")
+    try:
+        time.sleep(20)
+        yield "at last"
+    finally:
+        _note(text, "closed")
+
+
+@stream
+def ask_silent(text, url, by):
     yield "begins "
+    if by == "upstream":
+        silent = Upstream("holdtests-unheard", url.rstrip("/"), timeout=(3, 50), total=60)
+        with silent.stream("GET", "/") as answer:
+            yield from answer.lines()
     with requests.get(url, stream=True, timeout=60) as answer:
         yield from answer.iter_lines()
+
+
+@stream
+def speak(url):
+    with Upstream("holdtests-words", url).stream("POST", "/chat", json={"q": 1}) as answer:
+        for event in answer.raise_for_status().events():
+            if event.data == "[DONE]":
+                return
+            yield json.loads(event.data)["word"]
 
 
 @stream
@@ -84,6 +108,8 @@ class Words(View):
             words = fail(self.text, int(number))
         elif how == "flood":
             words = flood(self.text)
+        elif how == "mute":
+            words = mute(self.text)
         elif how == "whoami":
             words = whoami(self.text)
         if kind == "events":
@@ -92,8 +118,13 @@ class Words(View):
 
 
 class Silent(View):
-    def __call__(self, url, kind="events"):
-        return getattr(ask_silent(self.text, url), kind)()
+    def __call__(self, url, by="requests"):
+        return ask_silent(self.text, url, by).events()
+
+
+class OfUpstream(View):
+    def __call__(self, url):
+        return speak(url).text()
 
 
 class Writing(View):
