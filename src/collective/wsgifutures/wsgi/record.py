@@ -128,6 +128,10 @@ class Held(Protocol):
     number: int  #: the number of the held response in this worker
 
     @property
+    def stream(self) -> str:
+        """The name of the stream that is sent, empty if none is."""
+
+    @property
     def waiter(self) -> Cancelled:
         """What an operator can end."""
 

@@ -89,6 +89,7 @@ class Visit:
     hold: Hold
     waiter: Waiter
     span: spans.Span
+    stream = ""  #: it is held, and not streamed
 
     def __init__(self, worker: Worker, environ: Environ) -> None:
         self.worker = worker

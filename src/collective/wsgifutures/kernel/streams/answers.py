@@ -17,6 +17,7 @@ from typing import Any
 from typing import NamedTuple
 from typing import NoReturn
 
+import contextlib
 import contextvars
 
 #: Prepare an answer that is returned where no pass is published, for whoever publishes it.
@@ -107,9 +108,11 @@ class StreamAnswer:
 def _run_in_place(answer: StreamAnswer) -> Generator[bytes, None, None]:
     """Run the stream here, with no limits in time."""
     format, name = answer.format, answer.source.name
+    items = iterate_in_place(answer.source, answer.last_event_id)
     try:
-        for item in iterate_in_place(answer.source, answer.last_event_id):
-            yield format.encode(name, item)
+        with contextlib.closing(items):
+            for item in items:
+                yield format.encode(name, item)
     except Exception:
         last = format.broken("failed")
         if last is None:
