@@ -68,6 +68,12 @@ def talk_for_ever():
         yield "word "
 
 
+@stream(timeout=0.3)
+def flood():
+    while True:
+        yield "x" * 1000
+
+
 @stream
 def tell_id():
     yield f"{current_stream().name.rpartition('.')[2]} after {current_stream().last_event_id}"
@@ -249,10 +255,11 @@ def test_silence_between_two_items_ends_the_stream(caplog):
     assert "gave no item for 0.1 s. Raise between= where it is declared." in caplog.text
 
 
-def test_stream_ends_at_its_limit(caplog):
-    """However much it has to say."""
+@pytest.mark.parametrize("words", [talk_for_ever, flood])
+def test_stream_ends_at_its_limit(words, caplog):
+    """However much it has to say, and whether it ever waits."""
     began = time.monotonic()
-    answer = get(lambda environ: talk_for_ever().events())
+    answer = get(lambda environ: words().events())
     assert answer.body.endswith(b"event: error\ndata: timeout\n\n")
     assert 0.2 < time.monotonic() - began < 2
     assert "did not end within 0.3 s" in caplog.text
