@@ -265,6 +265,18 @@ def test_stream_ends_at_its_limit(words, caplog):
     assert "did not end within 0.3 s" in caplog.text
 
 
+def test_stream_with_a_slow_reader_ends_at_its_limit():
+    """There is always something to send."""
+    app = holding(answering(lambda environ: flood().events()), Settings())
+    body = app(make_environ(), lambda *start: None)
+    until = time.monotonic() + SECONDS
+    for last in body:  # noqa: B007
+        time.sleep(0.02)
+        assert time.monotonic() < until
+    assert last == b"event: error\ndata: timeout\n\n"
+    body.close()
+
+
 def test_silence_is_filled_with_comments():
     """A proxy keeps the connection, and a client that has gone is noticed."""
 
