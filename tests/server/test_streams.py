@@ -276,3 +276,28 @@ def test_streams_over_the_limit_are_refused_before_anything_is_saved(started, te
     assert server.get("@@words-written").text == before
     assert first.content == b"0 1 "
     wait_until(lambda: server.get("@@words-writing", text=text).status_code == 200, 5)
+
+
+# what comes after
+
+
+@pytest.mark.parametrize(
+    ("stays", "keep_going", "words", "state"),
+    [
+        (True, "", [["0 1 ", "admin"]], "done"),
+        (False, "", [], "cancelled"),
+        (False, "1", [["0 1 ", "admin"]], "done"),
+    ],
+)
+def test_text_of_a_stream_is_stored_once_by_a_job_of_its_user(
+    started, text, stays, keep_going, words, state
+):
+    """If the visitor stays, or if it is to be stored all the same."""
+    server = started()
+    ask = {"text": text, "number": 2, "pause": 1, "keep_going": keep_going}
+    answer = stream(server, "@@words-then", auth=ADMIN, **ask)
+    if stays:
+        assert answer.content.endswith(b"data: end\n\n")
+    else:
+        answer.close()
+    wait_until(lambda: server.get("@@words-kept").json() == [words, [state]], 15)

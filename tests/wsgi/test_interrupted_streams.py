@@ -100,6 +100,17 @@ def test_client_that_does_not_read_is_cut_off_at_the_limit(connection):
     assert log == ["pass", "closed"]
 
 
+def test_client_is_cut_off_once():
+    """A server that goes on all the same is not hit again in the midst of something else."""
+    app = holding(answering(lambda environ: flood().text()), Settings())
+    body = app(make_environ(), lambda *start: None)
+    next(body)
+    with pytest.raises(ConnectionResetError):
+        gevent.sleep(SECONDS)
+    gevent.sleep(1.3)
+    body.close()
+
+
 @pytest.mark.parametrize("form", ["events", "text"])
 def test_stop_ends_a_stream_that_goes_on(connection, form):
     """With a last event; text breaks off."""

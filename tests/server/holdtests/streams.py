@@ -5,7 +5,10 @@ from .views import slow
 from .views import View
 from collective.wsgifutures import current_stream
 from collective.wsgifutures import stream
+from collective.wsgifutures import task
 from collective.wsgifutures import Upstream
+from collective.wsgifutures.jobs.store import find_store
+from collective.wsgifutures.jobs.store import jobs_of
 from plone import api
 from plone.protect.interfaces import IDisableCSRFProtection
 from zExceptions import NotFound
@@ -156,3 +159,31 @@ class Log(View):
     def __call__(self):
         self.request.response.setHeader("Content-Type", "application/json")
         return json.dumps(log.get(self.text, []))
+
+
+@task(name="holdtests.keep-words")
+def keep_words(context, text):
+    """Store them, with who does it."""
+    user = api.user.get_current().getId()
+    context.words = [*getattr(context, "words", ()), [text, user]]
+
+
+class Then(View):
+    """A stream whose text is stored."""
+
+    def __call__(self, number, pause, keep_going=""):
+        alsoProvides(self.request, IDisableCSRFProtection)
+        words = count(self.text, int(number), float(pause), 1)
+        context = api.portal.get()
+        return words.events(then=keep_words, context=context, keep_going=bool(keep_going))
+
+
+class Kept(View):
+    """What was stored, and what became of the jobs."""
+
+    def __call__(self):
+        portal = api.portal.get()
+        store = find_store(portal._p_jar)
+        states = [entry.job.state.value for entry in jobs_of(store)]
+        self.request.response.setHeader("Content-Type", "application/json")
+        return json.dumps([getattr(portal, "words", []), states])

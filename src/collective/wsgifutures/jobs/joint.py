@@ -11,6 +11,7 @@ from .audit import of_jobs
 from .audit import of_jobs_elsewhere
 from .purge import Kept
 from .runner import Runner
+from .streams import follow_streams
 from typing import Any
 
 #: The runner of this process, while its server runs.
@@ -76,3 +77,4 @@ class JobsJoint(Joint):
 def zope_has_started(event: Any) -> None:
     """Join the worker with the jobs of this Zope's database."""
     join(JobsJoint(event.database))
+    follow_streams()

@@ -84,6 +84,7 @@ class Sending:
         self._socket = asked.environ.get("gunicorn.socket")
         self._worker = worker
         self._flow = Flow(answer, worker.executor_of, worker.clock)
+        self._following = answer.following
         self._first: bytes | None = None
         self._limit: SendLimit | None = None
         self._is_open = True
@@ -109,11 +110,11 @@ class Sending:
         self._flow.start()
         try:
             self._first = yield from self._flow.first(until)
-        except (TimeoutError, Unavailable) as error:
-            if not isinstance(error, FuturesError):
-                raise StreamFailed(self.stream) from error
-            raise
         except Exception as error:
+            self._flow.error = error
+            self._flow.stop()
+            if isinstance(error, FuturesError) and isinstance(error, TimeoutError | Unavailable):
+                raise
             raise StreamFailed(self.stream) from error
 
     def __iter__(self) -> Iterator[bytes]:
@@ -125,6 +126,7 @@ class Sending:
         self._limit.sending = False
         while True:
             if self._flow.over:
+                self.close()
                 raise StopIteration
             chunk = self._next()
             if chunk:
@@ -138,8 +140,37 @@ class Sending:
         self._is_open = False
         if self._limit is not None:
             self._limit.end()
-        self._flow.stop()
+        following = self._following
+        if following is not None and following.keep_going and not self._flow.over:
+            self._worker.runtime.spawn(self._go_on)
+        else:
+            self._end(wanted=False)
+
+    def _go_on(self) -> None:
+        """Make the stream to its end for whoever gets its text: its client has left."""
+        try:
+            with self._worker.interrupts.allowed(None):
+                while not self._flow.over:
+                    drive(self._flow.chunks())
+        except WorkerStops:
+            self._flow.stop()
+        except BrokenOff:
+            self._log()
+        finally:
+            self._end(wanted=True)
+
+    def _end(self, *, wanted: bool) -> None:
+        flow = self._flow
+        wanted = wanted or flow.error is not None or flow.ended_by == STOPPED
+        flow.stop()
         self._worker.held.remove_stream(self)
+        if self._following is None:
+            return
+        if flow.is_whole:
+            self._following.end()
+        else:
+            text = f"The stream {self.stream} did not come to its end."
+            self._following.end(text, wanted=wanted)
 
     def _limit_sending(self) -> SendLimit:
         left = self._flow.ends_at - self._worker.clock()

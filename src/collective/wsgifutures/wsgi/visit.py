@@ -164,6 +164,7 @@ class Visit:
         """
         if self.environ["REQUEST_METHOD"] == "HEAD" or not response.may_have_body:
             response.body = ()
+            answer.end_following("It never began.", wanted=False)
             return
         if not answer.is_committed():
             raise StreamUncommitted(answer.source.name)

@@ -115,6 +115,7 @@ class _SendLimit:
 
     def _ring(self) -> None:
         if self.sending:
+            self._timer.stop()  # once: what the greenlet does after that is another matter
             self._greenlet.throw(ConnectionResetError(errno.ECONNRESET, "the client does not read"))
 
 

@@ -8,6 +8,7 @@ from ..errors import FuturesError
 from ..passes import current_pass
 from .current import current
 from .current import CurrentStream
+from .followers import Following
 from .formats import Format
 from .producing import Source
 from collections.abc import Callable
@@ -51,6 +52,7 @@ class StreamAnswer:
         self.last_event_id = ""  #: of the client, where it asks again
         #: Tells whether the work of the view was kept, once its pass has ended.
         self.is_committed: Callable[[], bool] = lambda: True
+        self.following: Following | None = None  #: who gets its text
         self._may_run = True
         self._chunks: Generator[bytes, None, None] | None = None
 
@@ -82,6 +84,11 @@ class StreamAnswer:
             without_pass[-1](self)
         return self
 
+    def end_following(self, broken: str = "", *, wanted: bool = True) -> None:
+        """Hand the text over to whoever gets it; see ``Following.end``."""
+        if self.following is not None:
+            self.following.end(broken, wanted=wanted)
+
     def __iter__(self) -> Iterator[bytes]:
         return self
 
@@ -112,13 +119,19 @@ def _run_in_place(answer: StreamAnswer) -> Generator[bytes, None, None]:
     try:
         with contextlib.closing(items):
             for item in items:
+                if answer.following is not None:
+                    answer.following.add(format.text(name, item))
                 yield format.encode(name, item)
-    except Exception:
+    except BaseException as error:
+        answer.end_following("It broke off.", wanted=isinstance(error, Exception))
+        if not isinstance(error, Exception):  # its reader has gone
+            raise
         last = format.broken("failed")
         if last is None:
             raise
         yield last
         raise
+    answer.end_following()
     yield format.end()
 
 

@@ -14,6 +14,7 @@ from ..passes import current_pass
 from .answers import iterate_in_place
 from .answers import StreamAnswer
 from .answers import StreamLimits
+from .followers import follow
 from .formats import Events
 from .formats import Format
 from .formats import Lines
@@ -54,11 +55,32 @@ class Stream:
     def __repr__(self) -> str:
         return f"<Stream {self._source.name}>"
 
-    def text(self) -> StreamAnswer:
-        """Return an answer of plain text. Each item is a str."""
-        return self._answer(Text())
+    def text(
+        self, *, then: Any = None, context: Any = None, keep_going: bool = False
+    ) -> StreamAnswer:
+        """Return an answer of plain text. Each item is a str.
 
-    def events(self, *, retry: float | None = None, heartbeat: float = HEARTBEAT) -> StreamAnswer:
+        Args:
+            then: A task that gets the whole text, as the user of this request: a job, recorded
+                in this pass, which begins when the stream has ended.
+            context: What the job is about, as for ``submit`` of the task.
+            keep_going: The stream is made to its end even if the visitor leaves; otherwise its
+                job is cancelled then.
+
+        Raises:
+            SubmitRefused: As ``submit`` of the task.
+        """
+        return self._answer(Text(), HEARTBEAT, then, context, keep_going)
+
+    def events(
+        self,
+        *,
+        retry: float | None = None,
+        heartbeat: float = HEARTBEAT,
+        then: Any = None,
+        context: Any = None,
+        keep_going: bool = False,
+    ) -> StreamAnswer:
         """Return an answer of server-sent events. Each item is a ``StreamEvent``, or its data.
 
         The event ``end`` says that the stream is whole, ``error`` that it is not.
@@ -66,13 +88,20 @@ class Stream:
         Args:
             retry: Seconds after which a browser that has lost the stream asks again.
             heartbeat: Seconds without an item after which a comment is sent.
+            then, context, keep_going: As for ``text``; the task gets the data of all events.
         """
-        seconds = declarations.to_seconds(heartbeat, "heartbeat")
-        return self._answer(Events(retry), seconds or HEARTBEAT)
+        seconds = declarations.to_seconds(heartbeat, "heartbeat") or HEARTBEAT
+        return self._answer(Events(retry), seconds, then, context, keep_going)
 
-    def lines(self) -> StreamAnswer:
-        """Return an answer of JSON, one value on each line. Each item is what JSON can have."""
-        return self._answer(Lines())
+    def lines(
+        self, *, then: Any = None, context: Any = None, keep_going: bool = False
+    ) -> StreamAnswer:
+        """Return an answer of JSON, one value on each line. Each item is what JSON can have.
+
+        Args:
+            then, context, keep_going: As for ``text``; the task gets the lines.
+        """
+        return self._answer(Lines(), HEARTBEAT, then, context, keep_going)
 
     def __iter__(self) -> Iterator[Any]:
         """Run the generator here.
@@ -87,8 +116,12 @@ class Stream:
             )
         return iterate_in_place(self._source)
 
-    def _answer(self, format: Format, heartbeat: float = HEARTBEAT) -> StreamAnswer:
-        return StreamAnswer(self._source, self._limits, format, heartbeat).prepare()
+    def _answer(
+        self, format: Format, heartbeat: float, then: Any, context: Any, keep_going: bool
+    ) -> StreamAnswer:
+        answer = StreamAnswer(self._source, self._limits, format, heartbeat).prepare()
+        answer.following = follow(then, context, self._limits.timeout, keep_going)
+        return answer
 
 
 class StreamFunction(Declared, Generic[P]):

@@ -47,6 +47,8 @@ class Flow:
         self.name = answer.source.name
         self.error: BaseException | None = None  #: why it is not whole, if an error is the reason
         self.over = False  #: its last chunk was returned
+        self.ended_by = ""  #: the reason of its end, if that was not its generator's
+        self.is_whole = False  #: its generator has ended well, and all of it was handed over
         self._limits = answer.limits
         self._format = answer.format
         self._heartbeat = answer.heartbeat if answer.format.heartbeat else math.inf
@@ -56,7 +58,8 @@ class Flow:
         self._items = 0
         self._job: Job | None = None
         production = Production(
-            answer.source, answer.format, self._buffer, executor_of, answer.last_event_id
+            *(answer.source, answer.format, self._buffer, executor_of),
+            *(answer.last_event_id, answer.following),
         )
         self._executor = executor_of(None)
         self._production: Production | None = production
@@ -128,6 +131,7 @@ class Flow:
         Raises:
             BrokenOff: There are no words for that.
         """
+        self.ended_by = reason
         if reason == LATE and self.error is None:
             self.error = self._late()
         self.stop()
@@ -162,6 +166,7 @@ class Flow:
     def _end_with(self, outcome: Outcome) -> bytes:
         error = outcome.exception()
         if error is None:
+            self.is_whole = True
             self.stop()
             return self._format.end()
         self.error = error

@@ -49,6 +49,9 @@ class Format(Protocol):
             ResultRefused: It cannot be written.
         """
 
+    def text(self, name: str, item: Any) -> str:
+        """Return what *item* adds to the text that ``then=`` gets."""
+
     def end(self) -> bytes:
         """Return what follows the last item."""
 
@@ -71,6 +74,10 @@ class Text:
             raise ResultRefused(name, f"text() takes str, not {type(item).__qualname__}.")
         return _to_bytes(name, item)
 
+    def text(self, name: str, item: Any) -> str:
+        """Return the item."""
+        return str(item)
+
     def end(self) -> bytes:
         """Return nothing."""
         return b""
@@ -87,6 +94,10 @@ class Lines(Text):
     def encode(self, name: str, item: Any) -> bytes:
         """Return *item* as JSON."""
         return _to_json(name, item).encode() + b"\n"
+
+    def text(self, name: str, item: Any) -> str:
+        """Return the line."""
+        return f"{_to_json(name, item)}\n"
 
 
 class Events:
@@ -112,6 +123,11 @@ class Events:
         self._began = True
         lines += _write(name, event)
         return _to_bytes(name, "".join(f"{line}\n" for line in (*lines, "")))
+
+    def text(self, name: str, item: Any) -> str:
+        """Return the data of the event."""
+        data = item.data if isinstance(item, StreamEvent) else item
+        return "" if data is None else _to_text(name, data)
 
     def end(self) -> bytes:
         """Return the event ``end``: a browser would ask again after an end without a word."""

@@ -20,6 +20,7 @@ from ..waiting import Inbox
 from .buffer import Buffer
 from .current import current
 from .current import CurrentStream
+from .followers import Following
 from .formats import Format
 from collections.abc import Callable
 from collections.abc import Generator
@@ -81,7 +82,7 @@ class Source:
 class Production(Call):
     """The run of one generator, for an executor."""
 
-    __slots__ = ("_buffer", "_current", "_executor_of", "_format", "_source")
+    __slots__ = ("_buffer", "_current", "_executor_of", "_following", "_format", "_source")
 
     def __init__(
         self,
@@ -90,12 +91,14 @@ class Production(Call):
         buffer: Buffer,
         executor_of: Callable[[str | None], Executor],
         last_event_id: str,
+        following: Following | None = None,
     ) -> None:
         super().__init__(source.name, source, None)
         self._source = source
         self._format = format
         self._buffer = buffer
         self._executor_of = executor_of
+        self._following = following
         self._current = CurrentStream(source.name, last_event_id)
 
     def work(self) -> Outcome:
@@ -107,7 +110,10 @@ class Production(Call):
         generator = self._source.open(self._executor_of, lambda: not self._buffer.closed)
         try:
             for item in generator:
-                if not self._buffer.put(self._format.encode(self.name, item)):
+                chunk = self._format.encode(self.name, item)
+                if self._following is not None:
+                    self._following.add(self._format.text(self.name, item))
+                if not self._buffer.put(chunk):
                     break
         except Exception as error:
             return Raised(without_own_frame(error))
