@@ -109,6 +109,8 @@ def test_client_is_cut_off_once():
         gevent.sleep(SECONDS)
     gevent.sleep(1.3)
     body.close()
+    gevent.sleep(0.05)
+    assert log == ["pass", "closed"]
 
 
 @pytest.mark.parametrize("form", ["events", "text"])
