@@ -11,6 +11,7 @@ from plone.app.testing import TEST_USER_ID
 from plone.app.testing import TEST_USER_NAME
 from plone.app.testing import TEST_USER_PASSWORD
 from plone.rest.negotiation import _services
+from plone.restapi.services import Service
 from plone.subrequest import subrequest
 from Products.Five import BrowserView
 from zope.component import getGlobalSiteManager
@@ -490,6 +491,38 @@ def named(bearers):
         )
     bearers.site.adapter(Bare, (Interface, IBrowserRequest), Interface, "bare")
     return bearers.claim(task=NAMED).token()
+
+
+class Says(Service):
+    """A service that says who asks."""
+
+    def reply(self):
+        return {"user": api.user.get_current().getId()}
+
+
+@pytest.mark.parametrize(
+    ("may", "allowed"),
+    [
+        (["GET", "@search"], ["@search"]),
+        (["GET", "search"], []),
+        (["GET", "@@search"], []),
+        (["GET", "@plain", "@@plain", "plain"], []),
+        (["GET", "@described"], []),
+        (["GET", "described"], []),
+        (["GET", "@@described"], ["@@described", "described"]),
+    ],
+)
+def test_a_name_is_the_one_that_it_was_registered_with(bearers, named, may, allowed, monkeypatch):
+    """``@`` and ``@@`` are parts of it; no service is named without them."""
+    for name in ("@search", "plain"):
+        bearers.site.zcml(
+            f'<plone:service method="GET" name="{name}" for="plone.dexterity.interfaces.'
+            'IDexterityContent" factory="test_pas_scope.Says" permission="zope.Public" />'
+        )
+    monkeypatch.setattr(NAMED, "may", tuple(may))
+    names = ("@search", "search", "@@search", "plain", "@plain", "described", "@@described")
+    found = [name for name in names if not bearers.is_nobodys(f"folder/box/{name}", named)]
+    assert sorted(found) == sorted(allowed)
 
 
 def test_a_view_that_takes_no_names_is_the_users_alone(bearers, named):
