@@ -424,6 +424,95 @@ def test_a_collection_tells_of_itself_and_not_what_it_finds(bearers, token):
     assert "Far away" in bearers.ask("folder/box/found", whole).body
 
 
+def cut(url):
+    """Return all that an answer has of what is elsewhere."""
+    return {"@id": url}
+
+
+@pytest.fixture
+def neighbours(bearers):
+    """A page in the middle of a folder, related to a page far away, with a block that links."""
+    folder, portal = bearers.site.portal["folder"], bearers.site.portal
+    pages = api.portal.get_tool("portal_types")["Document"]
+    pages.manage_changeProperties(behaviors=(*pages.behaviors, "volto.blocks"))
+    folder.nextPreviousEnabled = True
+    folder.description = "What the editors say"
+    middle = api.content.create(folder, "Document", "middle", title="Middle")
+    api.content.create(folder, "Document", "middle2", title="The last")
+    api.relation.create(middle, bearers.news["secret"], "relatedItems")
+    link = f"../resolveuid/{bearers.news['secret'].UID()}"
+    block = {"@type": "teaser", "href": [{"@id": link, "title": "An old title"}]}
+    inner = {"@type": "teaser", "href": [{"@id": "/folder/middle", "title": "Of its own"}]}
+    middle.blocks = {"1": {**block, "overwrite": True}, "2": {**inner, "overwrite": True}}
+    middle.blocks_layout = {"items": ["1", "2"]}
+    transaction.commit()
+    return portal.absolute_url()
+
+
+def test_what_is_beside_the_object_or_above_is_told_by_its_address_alone(bearers, neighbours):
+    """Its user reads more, even of a folder that they may not see."""
+    folder, url = bearers.site.portal["folder"], neighbours
+    token = bearers.claim(folder["middle"]).token()
+    for query in ({}, {"metadata_fields": "_all"}, {"metadata_fields": "UID"}):
+        whole = bearers.ask("folder/middle", user=USER, query=query).json
+        answer = bearers.ask("folder/middle", token, query=query)
+        assert (answer.status, bearers.seen) == (200, [TEST_USER_ID])
+        told = answer.json
+        assert len(whole["parent"]) > 1
+        assert len(whole["next_item"]) > 1
+        assert told["parent"] == cut(f"{url}/folder")
+        assert told["previous_item"] == cut(f"{url}/folder/other")
+        assert told["next_item"] == cut(f"{url}/folder/middle2")
+        assert told["relatedItems"] == [cut(f"{url}/news/secret")]
+        assert told["blocks"]["1"]["href"] == [cut(f"{url}/news/secret")]
+        for text in ("Private", "What the editors say", "Beside", "The last", "Far away"):
+            assert text not in answer.body
+        own = ("@id", "title", "UID", "review_state", "blocks_layout", "lock", "@components")
+        assert {name: told[name] for name in own} == {name: whole[name] for name in own}
+        assert set(told) == set(whole)
+
+
+def test_what_is_in_the_object_is_told_whole(bearers, neighbours):
+    """Its parent is the object, or in it."""
+    token = bearers.claim(bearers.site.portal["folder"]).token()
+    for path in ("folder/middle", "folder/box/page"):
+        whole = bearers.ask(path, user=USER).json
+        told = bearers.ask(path, token).json
+        for each in (whole, told):
+            each.pop("relatedItems"), each.pop("blocks")
+        assert told == whole
+    items = {"fullobjects": "1"}
+    whole = bearers.ask("folder", user=USER, query=items).json["items"]
+    told = bearers.ask("folder", token, query=items).json["items"]
+    assert [item["parent"] for item in told] == [item["parent"] for item in whole]
+    whole = bearers.claim(bearers.site.portal).token()
+    assert bearers.ask("folder/middle", whole).json == bearers.ask("folder/middle", user=USER).json
+
+
+def test_an_answer_about_what_was_changed_tells_no_more(bearers, neighbours):
+    """A client may ask for the object in the answer to its change, or of what it has made."""
+    token = bearers.claim(bearers.box, task=change).token()
+    more = {"body": b'{"title": "Changed"}', "headers": {"HTTP_PREFER": "return=representation"}}
+    answer = bearers.ask("folder/box", token, "PATCH", **more, **_JSON)
+    assert (answer.status, answer.json["title"]) == (200, "Changed")
+    assert answer.json["parent"] == cut(f"{neighbours}/folder")
+    body = b'{"@type": "Document", "title": "Made"}'
+    made = bearers.ask("folder/box", token, "POST", body=body, **_JSON)
+    assert made.json["parent"]["title"] == "Changed"
+
+
+def test_a_request_of_somebody_else_is_told_all(bearers, neighbours, token):
+    """Whatever was asked before, by whomever."""
+    bearers.ask("folder/box", token)
+    assert bearers.ask("folder/box", user=USER).json["parent"]["title"] == "Private"
+    address = ADDRESSES[5]
+    assert bearers.ask(address, user=USER).json["parent"]["title"] == "Box"
+    for path in ADDRESSES:
+        told = bearers.ask(path, token).json
+        own = path.rstrip("/").endswith("box")
+        assert set(told["parent"]) == {"@id"} if own else told["parent"]["title"] == "Box"
+
+
 # What an add-on may register
 
 
