@@ -228,11 +228,21 @@ def test_a_worker_that_hangs_up_takes_no_job_with_it(gunicorn, worker):
     last.stop()
 
 
-def test_a_worker_in_node_does_a_job_of_the_site(gunicorn, tmp_path):
+EXAMPLES = {
+    "node": (["node", ROOT / "examples" / "worker_node" / "worker.mjs"], "(words): complete, done"),
+    "curl": (["sh", ROOT / "examples" / "worker_curl" / "worker.sh"], "complete, 200 done"),
+}
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_a_worker_in_another_language_does_a_job_of_the_site(gunicorn, tmp_path, kind):
     """The example of the repository, as it stands there."""
-    environ = {"SITE": gunicorn.site, "QUEUES": "words", "KEY": str(tmp_path / "node.pem")}
-    source = ROOT / "examples" / "worker_node" / "worker.mjs"
-    introduced = Process(["node", source, "init", "node"], tmp_path / "init.log", environ)
+    command, said = EXAMPLES[kind]
+    # The shell has a command for its work; this one gives what the task in Plone keeps.
+    work = "jq -c '{name: .args[0], words: 2}'"
+    environ = {"SITE": gunicorn.site, "QUEUES": "words", "WORK": work}
+    environ["KEY"] = str(tmp_path / "own.pem")
+    introduced = Process([*command, "init", kind], tmp_path / "init.log", environ)
     introduced.wait()
     id = introduced.output.split("Fingerprint: ")[1].splitlines()[0].replace(" ", "")
     answer = requests.post(
@@ -243,10 +253,14 @@ def test_a_worker_in_node_does_a_job_of_the_site(gunicorn, tmp_path):
         timeout=60,
     )
     answer.raise_for_status()
-    process = Process(["node", source], tmp_path / "node.log", environ)
-    job, _ = submit(gunicorn, "count")
-    wait_until(lambda: f"job {job} (words): complete, done" in process.output)
+    process = Process(command, tmp_path / "run.log", environ)
+    job, name = submit(gunicorn, "count")
+    wait_until(lambda: f"job {job}" in process.output and said in process.output)
     process.stop()
+    assert look(gunicorn)["states"][job] == "done"
+    if kind == "curl":
+        wait_until(lambda: name in look(gunicorn)["kept"])
+    assert "eyJ" not in process.output
 
 
 def test_a_withdrawn_worker_does_nothing_any_more(gunicorn, worker):
