@@ -8,6 +8,7 @@ from collective.wsgifutures.jobs.store import find_store
 from collective.wsgifutures.jobs.store import main_connection
 from collective.wsgifutures.keys.endings import end_all
 from collective.wsgifutures.keys.endings import ended_since
+from collective.wsgifutures.keys.places import place_of
 from collective.wsgifutures.keys.tokens import ACCESS
 from collective.wsgifutures.keys.tokens import mint
 from collective.wsgifutures.pas.install import add_plugins
@@ -19,6 +20,7 @@ from plone.app.testing import TEST_USER_NAME
 from plone.uuid.interfaces import ATTRIBUTE_NAME
 from plone.uuid.interfaces import IUUID
 from Products.CMFPlone.factory import addPloneSite
+from Products.PluggableAuthService.events import CredentialsUpdated
 from Products.PluggableAuthService.events import PrincipalDeleted
 from Products.PluggableAuthService.PluggableAuthService import _PLUGIN_TYPE_INFO
 from Products.PluggableAuthService.PluggableAuthService import PluggableAuthService
@@ -135,14 +137,9 @@ def test_a_copy_of_a_site_beside_its_original_is_another_site(bearers, other):
 # A site in a folder that has users of its own
 
 
-@pytest.fixture
-def between(bearers):
-    """A folder in Zope's root with a site in it, and a user folder with the Manager ``jane``."""
-    app = bearers.site.portal.aq_parent
-    app.manage_addFolder("sites")
-    folder = app["sites"]
-    users = PluggableAuthService()
-    folder._setObject("acl_users", users)
+def add_users(folder):
+    """Give a folder users of its own: the Manager ``jane``."""
+    folder._setObject("acl_users", PluggableAuthService())
     users = folder.acl_users
     users._setObject("plugins", PluginRegistry(_PLUGIN_TYPE_INFO))
     for id, plugin, kinds in (
@@ -153,8 +150,16 @@ def between(bearers):
         users[id].manage_activateInterfaces(kinds)
     users.users.addUser("jane", "jane", PASSWORD)
     users.roles.assignRoleToPrincipal("Manager", "jane")
-    add_site(folder)
-    yield folder
+
+
+@pytest.fixture
+def between(bearers):
+    """A folder in Zope's root with a site in it, and a user folder."""
+    app = bearers.site.portal.aq_parent
+    app.manage_addFolder("sites")
+    add_users(app["sites"])
+    add_site(app["sites"])
+    yield app["sites"]
     login(bearers.site.portal, TEST_USER_NAME)
 
 
@@ -199,3 +204,12 @@ def test_the_plugin_of_a_folder_between_stays_while_a_site_in_it_needs_it(betwee
     assert ID not in between.acl_users
     assert ID not in other.acl_users
     assert ID in between.aq_parent.acl_users
+
+
+def test_users_of_a_folder_in_a_site_are_the_sites(bearers):
+    """Another password of one is kept with the site."""
+    folder, now = bearers.site.portal["folder"], time.time()
+    add_users(folder)
+    user = folder.acl_users.getUserById("jane")
+    notify(CredentialsUpdated(user, "another horse battery"))
+    assert ended_since(place_of(bearers.site.portal), "/plone/folder", "jane") >= now
