@@ -17,6 +17,7 @@ from ..workers.grants import Question
 from ..workers.grants import shorten
 from .bodies import BodyRefused
 from .bodies import read_texts
+from .signed import Refused
 from .signed import SignedPage
 from plone.protect.interfaces import IDisableCSRFProtection
 from typing import Any
@@ -49,6 +50,10 @@ class Token(SignedPage):
             return self._refuse(form, GrantRefused("invalid_request", str(refused)))
         except GrantRefused as refused:
             return self._refuse(form, refused)
+
+    def describe(self, refused: Refused) -> dict[str, Any]:
+        """Return the body of a refusal, as OAuth has all of them."""
+        return {"error": "invalid_request", "error_description": refused.message}
 
     def _give(self, form: dict[str, str]) -> dict[str, Any]:
         question = Question(place_of(self.site), self.site.absolute_url(), form, time.time())
