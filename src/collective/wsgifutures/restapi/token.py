@@ -7,6 +7,7 @@
                    know the site's name: its queues at a broker have it
 """
 
+from ..keys.addresses import note_address
 from ..keys.places import place_of
 from ..keys.ring import published
 from ..workers.events import TokenDenied
@@ -58,6 +59,7 @@ class Token(SignedPage):
     def _give(self, form: dict[str, str]) -> dict[str, Any]:
         question = Question(place_of(self.site), self.site.absolute_url(), form, time.time())
         issued = grant(question)
+        note_address(question.place, question.url, question.now)
         logger.info("A token was issued to %s.", issued.subject)
         notify(TokenIssued(self.site_path, form["grant_type"], issued.subject, issued.jti))
         return issued.answer
