@@ -108,6 +108,9 @@ def test_a_key_that_came_along_to_another_address_is_a_warning(installed):
     assert "https://test.example.com now" in text
     find_ring(place).rotate(now)
     assert warnings() == []
+    note_address(place, "https://test.example.com", now)
+    assert warnings() == []
+    assert [one for _, _, one in found() if one.endswith("tokens for https://test.example.com.")]
 
 
 def test_two_addresses_that_are_both_in_use_are_no_copy(installed):
@@ -301,3 +304,18 @@ def test_a_worker_of_the_server_makes_all_of_these_checks(site):
     topics = {one.topic for joint in joints for one in joint.findings(1)}
     assert {"keys", "clocks", "tokens"} <= topics
     assert find_part(place_of(site.portal), "ring")
+
+
+def test_queues_that_were_made_by_somebody_else_are_told(installed):
+    """Those that do not last are a warning; what a site's administrator chose is none."""
+    own = {"wsgifutures.1.ocr": "x-message-ttl", "wsgifutures.1.texts": "x-delivery-limit"}
+    write_sign(installed, server="RabbitMQ 3.10.8", unlike=own)
+    assert warnings(of_relay) == []
+    text = "wsgifutures.1.ocr (x-message-ttl), wsgifutures.1.texts (x-delivery-limit)."
+    assert [one for _, _, one in found(of_relay) if one.endswith(text)]
+    write_sign(
+        installed, server="RabbitMQ 3.10.8", unlike={**own, "wsgifutures.1.x": "x-queue-type"}
+    )
+    ((topic, text),) = warnings(of_relay)
+    assert topic == "broker"
+    assert "not made to last: wsgifutures.1.x (x-queue-type)." in text
