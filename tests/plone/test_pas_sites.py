@@ -3,6 +3,8 @@
 from bearers import Bearers
 from bearers import PASSWORD
 from bearers import read
+from claimsite import capability
+from claimsite import post
 from collective.wsgifutures.jobs import leases
 from collective.wsgifutures.jobs.store import find_store
 from collective.wsgifutures.jobs.store import main_connection
@@ -10,10 +12,12 @@ from collective.wsgifutures.keys.endings import end_all
 from collective.wsgifutures.keys.endings import ended_since
 from collective.wsgifutures.keys.places import place_of
 from collective.wsgifutures.keys.tokens import ACCESS
+from collective.wsgifutures.keys.tokens import CAPABILITY
 from collective.wsgifutures.keys.tokens import mint
 from collective.wsgifutures.pas.install import add_plugins
 from collective.wsgifutures.pas.plugin import ID
 from collective.wsgifutures.workers.access import access_token_for
+from jobsite import submit
 from plone import api
 from plone.app.testing import login
 from plone.app.testing import TEST_USER_NAME
@@ -132,6 +136,27 @@ def test_a_copy_of_a_site_beside_its_original_is_another_site(bearers, other):
     theirs = token_of(*claim(other, other))
     assert bearers.ask("/other/page", theirs).status == 200
     assert bearers.is_nobodys("news/secret", theirs)
+
+
+def test_a_hint_of_a_site_is_refused_by_its_copy_and_stays_good(bearers, other):
+    """Their queues at a broker have one name, since that has the UID: each hears of both."""
+    setattr(other, ATTRIBUTE_NAME, IUUID(bearers.site.portal))
+    job = submit(bearers.site, read, bearers.box)
+    token = capability(bearers.site, job)
+    login(other.aq_parent, "boss")
+    with in_site(other):
+        theirs = read.submit(other)
+    transaction.commit()
+    wrong = mint(other, CAPABILITY, {"sub": job.id}, 60)
+    own = mint(other, CAPABILITY, {"sub": theirs.id}, 60)
+    transaction.commit()
+    at_copy = {"headers": {"PATH_INFO": "/other/@jobs/claim"}, "accept": "application/json"}
+    for bearer, status in ((token, 401), (wrong, 410), (own, 200), (token, 401)):
+        at_copy["headers"]["HTTP_AUTHORIZATION"] = f"Bearer {bearer}"
+        assert bearers.site.request("POST", "", **at_copy).status == status
+    assert post(bearers.site, "@jobs/claim", own).status == 401
+    claimed = post(bearers.site, "@jobs/claim", token)
+    assert (claimed.status, claimed.json["job"]) == (200, job.id)
 
 
 # A site in a folder that has users of its own
