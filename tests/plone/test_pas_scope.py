@@ -10,7 +10,9 @@ from plone import api
 from plone.app.testing import TEST_USER_ID
 from plone.app.testing import TEST_USER_NAME
 from plone.app.testing import TEST_USER_PASSWORD
+from plone.dexterity.interfaces import IDexterityContainer
 from plone.rest.negotiation import _services
+from plone.restapi.interfaces import ISerializeToJson
 from plone.restapi.services import Service
 from plone.subrequest import subrequest
 from Products.Five import BrowserView
@@ -499,6 +501,26 @@ def test_an_answer_about_what_was_changed_tells_no_more(bearers, neighbours):
     body = b'{"@type": "Document", "title": "Made"}'
     made = bearers.ask("folder/box", token, "POST", body=body, **_JSON)
     assert made.json["parent"]["title"] == "Changed"
+
+
+ELSEWHERE = {"@id": "https://cdn.example.com/box", "title": "Box at its other address"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (ELSEWHERE, ELSEWHERE),
+        ({"parent": ELSEWHERE}, {"parent": cut(ELSEWHERE["@id"])}),
+        ([ELSEWHERE, {"title": "x"}], [cut(ELSEWHERE["@id"]), {"title": "x"}]),
+        ("Box", "Box"),
+    ],
+)
+def test_an_answer_of_an_add_on_is_cut_as_well(bearers, token, answer, told):
+    """However it is made; the object may give an address of its own."""
+    required = (IDexterityContainer, IBrowserRequest)
+    bearers.site.adapter(lambda *_: lambda **_: answer, required, ISerializeToJson)
+    assert bearers.ask("folder/box", user=USER).json == answer
+    assert bearers.ask("folder/box", token).json == told
 
 
 def test_a_request_of_somebody_else_is_told_all(bearers, neighbours, token):

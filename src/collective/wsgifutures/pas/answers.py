@@ -25,7 +25,7 @@ def confine(request: Any, published: Published, uid: str) -> None:
     """Let the answer describe the object of that UID, and what is in it; none: the whole site."""
     if published.name != OWN:
         return
-    for each in published.containers if uid else ():
+    for each in published.containers:
         if IUUID(each, None) == uid:
             IAnnotations(request)[_KEY] = each.absolute_url()
 
@@ -40,9 +40,9 @@ def answer_is_made(event: Any) -> None:
         found = json.loads(response.body)
     except ValueError:  # a service that answers with something else
         return
-    if not isinstance(found, dict):
-        return
-    cut = {name: _cut(value, url) for name, value in found.items()}  # itself stays
+    cut = _cut(found, url)
+    if isinstance(found, dict):  # the object itself, whatever address it gives
+        cut = {name: _cut(value, url) for name, value in found.items()}
     response.setBody(json.dumps(cut, indent=2, sort_keys=True))
 
 
