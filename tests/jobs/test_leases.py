@@ -14,6 +14,7 @@ from collective.wsgifutures.jobs.figures import Figures
 from collective.wsgifutures.jobs.index import Index
 from collective.wsgifutures.jobs.leases import LEASE
 from collective.wsgifutures.jobs.leases import Leases
+from collective.wsgifutures.jobs.leases import LOOK_EVERY
 from collective.wsgifutures.jobs.purge import Kept
 from collective.wsgifutures.jobs.purge import Purge
 from collective.wsgifutures.jobs.records import JobState
@@ -383,6 +384,23 @@ def test_a_process_looks_when_a_lease_may_be_over(client, job):
     leases.rescue(client.store, job, OVER)
     assert look.look(client.store, OVER) == []
     assert not look.is_due(OVER + 1e6)
+
+
+def test_a_lease_that_is_given_right_after_a_look_is_seen_in_a_database_that_is_quiet_then(client):
+    """Nothing else changes there until it is over."""
+    look = Leases()
+    look.look(client.store, NOW)
+    claim(client, add(client))
+    client.commit()
+    assert not look.is_time(NOW + 1)
+    look.put_off()
+    assert not look.is_due(NOW + 4)
+    assert look.is_due(NOW + LOOK_EVERY)
+    assert look.look(client.store, NOW + LOOK_EVERY) == []
+    assert not look.is_due(NOW + LEASE - 1)
+    assert look.is_due(NOW + LEASE)
+    look.put_off()
+    assert look.is_due(NOW + LEASE)
 
 
 def test_a_silent_worker_is_found_within_half_a_minute(client, job):
