@@ -425,6 +425,27 @@ def test_whoever_looks_rescues_and_tells(client, database, job, caplog):
     assert "the worker that had it is silent" in caplog.text
 
 
+def test_a_rescue_that_others_were_faster_than_each_time_is_tried_again_soon(
+    client, database, job, monkeypatch
+):
+    """The loop goes on, and nothing is told that is not so."""
+
+    def change(store):
+        raise ConflictError
+
+    figures, look = Figures(), Leases()
+    ends = Ends(Changes(database), figures)
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "clean", change)
+        ends.rescue_elsewhere(look, OVER)
+    client.look()
+    assert (job.state, figures.totals["rescued"]) == (RUNNING, 0)
+    assert look.is_due(OVER + LOOK_EVERY)
+    ends.rescue_elsewhere(look, OVER + LOOK_EVERY)
+    client.look()
+    assert (job.state, figures.totals["rescued"]) == (WAITING, 1)
+
+
 def test_a_job_that_was_forgotten_leaves_no_lease(client, job):
     """Else its record would stay."""
     leases.complete(client.store, job, 1, None, NOW)
