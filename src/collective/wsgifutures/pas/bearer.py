@@ -9,3 +9,4 @@ class Bearer(NamedTuple):
 
     origin: Origin  #: names the user and the user folder
     since: float  #: when the bearer logged in, in seconds since the epoch
+    within: str = ""  #: the UID of all that answers may describe; empty: the site

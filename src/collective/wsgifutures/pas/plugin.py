@@ -16,6 +16,7 @@ from ..keys.tokens import LARGEST
 from ..keys.tokens import TokenRefused
 from ..keys.tokens import verify
 from ..workers.access import find_bearer
+from .answers import confine
 from .bearer import Bearer
 from .kinds import KINDS
 from .published import find_published
@@ -69,8 +70,9 @@ class TokenPlugin(BasePlugin):  # type: ignore[misc]
             return {}
         bearer = _read(token, typ, published)
         user = None if bearer is None else self._find_user(bearer, published)
-        if user is None:
+        if bearer is None or user is None:
             return {}
+        confine(request, published, bearer.within)
         alsoProvides(request, IDisableCSRFProtection)  # no other site can make a browser send it
         return {"admitted": Admitted(user.getId(), user.getUserName())}
 

@@ -114,7 +114,7 @@ class Post(ClockService):
             known[self.names[1]](entry.name)
         except (FuturesError, TypeError) as error:
             self.request.response.setStatus(409)
-            return {"error": {"type": "Conflict", "message": str(error)}}
+            return {"type": "Conflict", "message": str(error)}
         if self.names[1] == "run":
             self.request.response.setStatus(202)
         return self.describe(entry)
