@@ -63,6 +63,11 @@ def stop_talking(*words):
     never.wait(SECONDS)
 
 
+@stream
+def wait_long():
+    yield "" if never.wait(SECONDS) else "late"
+
+
 @stream(timeout=0.3)
 def talk_for_ever():
     while not never.wait(0.01):
@@ -354,6 +359,19 @@ def test_operator_can_cancel_a_stream():
     threading.Timer(0.1, lambda: app.worker.held.cancel(one.number)).start()
     assert list(body) == [b"event: error\ndata: cancelled\n\n"]
     body.close()
+
+
+def test_operator_can_cancel_a_stream_before_its_first_item():
+    """503, as for a held response."""
+    app = holding(answering(lambda environ: wait_long().text()), Settings())
+
+    def cancel():
+        wait_until(lambda: app.worker.held.streams)
+        (one,) = app.worker.held.oldest(9)
+        app.worker.held.cancel(one.number)
+
+    threading.Thread(target=cancel, daemon=True).start()
+    assert Answer(app, make_environ()).status == "503 Service Unavailable"
 
 
 def test_what_is_not_whole_in_a_format_is_the_generators_error(caplog):

@@ -6,6 +6,7 @@ of WSGI. A stream ends with its generator, at one of its limits, or when it is t
 
 from ..calls import Outcome
 from ..errors import FuturesError
+from ..errors import HoldCancelled
 from ..errors import StreamTimeout
 from ..executors.base import Executor
 from ..executors.base import Job
@@ -86,18 +87,21 @@ class Flow:
 
         Raises:
             StreamTimeout: It was not there in time.
+            HoldCancelled: An operator did not want to wait for it.
             Exception: The generator's own.
         """
         while True:
             self._buffer.arrived.clear()
+            outcome = self._buffer.outcome  # first: what it has put before is there then
             chunk = self._take()
-            outcome = self._buffer.outcome
             if chunk or (outcome is not None and outcome.exception() is None):
                 return chunk
             if outcome is not None:
                 outcome.get()
             left = min(until, self._quiet_until) - self._clock()
-            if self._reason or left <= 0:
+            if self._reason:
+                raise HoldCancelled(self.name)
+            if left <= 0:
                 raise self._late()
             yield Wait(self._buffer.arrived, left)
 
