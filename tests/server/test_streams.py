@@ -228,6 +228,7 @@ def test_client_that_does_not_read_is_ended_at_the_limit(gunicorn, text):
     client.close()
 
 
+@pytest.mark.operation
 def test_stop_lets_a_stream_end(started, text):
     """Inside of graceful_timeout."""
     server = started("--graceful-timeout", "8")
@@ -237,6 +238,7 @@ def test_stop_lets_a_stream_end(started, text):
     assert server.process.wait() == 0
 
 
+@pytest.mark.operation
 @pytest.mark.parametrize("kind", ["events", "text"])
 def test_stop_ends_a_stream_that_goes_on(started, text, kind):
     """In time, and its reader is told."""
@@ -266,6 +268,7 @@ def test_hundred_streams_leave_the_site_to_others(gunicorn, text):
     assert all(answer.content.endswith(b"data: end\n\n") for answer in answers)
 
 
+@pytest.mark.operation
 def test_streams_over_the_limit_are_refused_before_anything_is_saved(started, text):
     """503 with Retry-After; a place is free again when a stream has ended."""
     server = started(env={"WSGIFUTURES_MAX_HELD": "1", "WSGIFUTURES_MAX_HELD_PER_CLIENT": "1"})
@@ -281,6 +284,7 @@ def test_streams_over_the_limit_are_refused_before_anything_is_saved(started, te
 # what comes after
 
 
+@pytest.mark.operation
 @pytest.mark.parametrize(
     ("stays", "keep_going", "words", "state"),
     [
