@@ -125,6 +125,18 @@ def status_elsewhere(browser, site):
     browser.hide()
 
 
+def clock(browser, site):
+    browser.log_in(site.site)
+    browser.open(f"{site.site}/@@wsgifutures-clock")
+    browser.follow("[value='run:newsletter']")
+    browser.wait_for(lambda: _is_done(browser, site))
+
+
+def _is_done(browser, site):
+    browser.open(f"{site.site}/@@wsgifutures-clock")
+    return "Done" in browser.find("#work-newsletter").text
+
+
 class Picture(NamedTuple):
     """A picture: the page to show, and its elements."""
 
@@ -155,6 +167,7 @@ PICTURES = (
     Picture("status-phone", "status", status, "#content h1, #futures-part-picture", "phone"),
     Picture("status-held-phone", "status", status, "#futures-part-held", "phone"),
     Picture("workers", "workers", workers, "#content h1, [id^=worker-]"),
+    Picture("clock", "workers", clock, "#content h1, #work-newsletter"),
     Picture("status-elsewhere", "workers", status_elsewhere, "#futures-part-elsewhere"),
 )
 

@@ -18,8 +18,6 @@ from ..clock.entries import Entry
 from ..clock.errors import EntryUnknown
 from ..clock.records import Kept
 from ..clock.words import describe
-from ..jobs.errors import TaskUnknown
-from ..jobs.tasks import find_task
 from ..kernel.errors import FuturesError
 from .services import PathService
 from plone.protect.interfaces import IDisableCSRFProtection
@@ -62,7 +60,7 @@ class ClockService(PathService):
             "timezone": entry.timezone,
             "words": self.translate(describe(entry)),
             "task": entry.task,
-            "title": self.translate(_title(entry)),
+            "title": self.translate(acts.title_of(entry)),
             "context": entry.context,
             "run_as": entry.run_as,
             "missed": entry.missed,
@@ -118,13 +116,6 @@ class Post(ClockService):
         if self.names[1] == "run":
             self.request.response.setStatus(202)
         return self.describe(entry)
-
-
-def _title(entry: Entry) -> str:
-    try:
-        return find_task(entry.task).title or entry.task
-    except TaskUnknown:
-        return entry.task
 
 
 def _time(seconds: float) -> str | None:
