@@ -9,6 +9,7 @@ from ..wsgi.worker import Worker
 from .audit import describe
 from .audit import of_jobs
 from .audit import of_jobs_elsewhere
+from .publish import publish  # noqa: F401  no module tells by its name that it has this task
 from .purge import Kept
 from .runner import Runner
 from .streams import follow_streams
