@@ -102,12 +102,12 @@ class Site:
         self._processes = []
         self._storage.put(self.folder)
 
-    def serve(self, **settings):
-        """Start the server; return its process."""
+    def serve(self, workers=1, **settings):
+        """Start the server, with so many web workers; return its process."""
         port = free_port()
         self.url = f"http://localhost:{port}/Plone/"
         command = [BIN / "gunicorn", "-k", "gevent", *HOLD, "-b", f"127.0.0.1:{port}"]
-        command += ["--timeout", "600", "--paste", self.folder / "etc" / "zope.ini"]
+        command += ["-w", workers, "--timeout", "600", "--paste", self.folder / "etc" / "zope.ini"]
         self.server = self.run(command, "server.log", **settings)
         until = time.monotonic() + START_SECONDS
         while not self._serves():

@@ -87,6 +87,7 @@ ALL = {
     "jobs-kills": Figures("benchmarks/jobs_kills.py", 15, STORAGES),
     "workers": Figures("benchmarks/workers.py", 8),
     "workers-broker": Figures("benchmarks/workers_broker.py", 6, STORAGES),
+    "workers-kills": Figures("benchmarks/workers_kills.py", 10, STORAGES),
 }
 
 

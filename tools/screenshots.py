@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests" / "browser"))
 
 from chromium import Browser  # noqa: E402
+from outside import Outside  # noqa: E402
 from sites import start_site  # noqa: E402
+from status_site import start_status_site  # noqa: E402
 from visitors import start_visited_site  # noqa: E402
 
 import instances  # noqa: E402
@@ -36,7 +38,7 @@ SCALE = 1.5
 COLOURS = 64
 
 #: How each site is started.
-SITES = {"status": start_visited_site, "demo": start_site}
+SITES = {"status": start_visited_site, "demo": start_site, "workers": start_status_site}
 
 # What is done before a picture is taken
 
@@ -102,6 +104,39 @@ def status_cancel(browser, site):
     browser.find("dialog")
 
 
+def workers(browser, site):
+    """Show a worker that has a job, and one that waits to be approved."""
+    scanner = Outside(site.site, "scanner on host7").introduce("scans")
+    browser.log_in(site.site)
+    browser.open(f"{site.site}/@@wsgifutures-workers")
+    browser.follow(f"[id='worker-{scanner.id}'] button[value^=approve]")
+    Outside(site.site, "film on gpu2").introduce("film")
+    site.submit("scan", number=3)
+    claim = scanner.claim()
+    browser.open(f"{site.site}/@@wsgifutures-workers")
+    return scanner, claim
+
+
+def status_elsewhere(browser, site):
+    scanner, claim = workers(browser, site)
+    browser.open(f"{site.site}/@@futures-jobs")
+    part = "#futures-part-elsewhere"  # progress is written every few seconds
+    browser.wait_for(lambda: scanner.tell(claim, 0.4) and "40 %" in browser.find(part).text)
+    browser.hide()
+
+
+def clock(browser, site):
+    browser.log_in(site.site)
+    browser.open(f"{site.site}/@@wsgifutures-clock")
+    browser.follow("[value='run:newsletter']")
+    browser.wait_for(lambda: _is_done(browser, site))
+
+
+def _is_done(browser, site):
+    browser.open(f"{site.site}/@@wsgifutures-clock")
+    return "Done" in browser.find("#work-newsletter").text
+
+
 class Picture(NamedTuple):
     """A picture: the page to show, and its elements."""
 
@@ -131,6 +166,9 @@ PICTURES = (
     Picture("status-cancel", "status", status_cancel, "dialog"),
     Picture("status-phone", "status", status, "#content h1, #futures-part-picture", "phone"),
     Picture("status-held-phone", "status", status, "#futures-part-held", "phone"),
+    Picture("workers", "workers", workers, "#content h1, [id^=worker-]"),
+    Picture("clock", "workers", clock, "#content h1, #work-newsletter"),
+    Picture("status-elsewhere", "workers", status_elsewhere, "#futures-part-elsewhere"),
 )
 
 

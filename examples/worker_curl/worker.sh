@@ -129,7 +129,7 @@ init)
         '{jwk: $jwk, name: $name, queues: ($queues | split(",")), assertion: $assertion}' |
         post @workers "" 30 "$HERE/said" >/dev/null
     echo "Fingerprint: $(printf %s "$ID" | fold -w 4 | paste -sd ' ' -)"
-    jq -r '.state // .error.message // .message' "$HERE/said"
+    jq -r '.state // .message' "$HERE/said"
     ;;
 run) run ;;
 esac

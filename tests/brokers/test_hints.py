@@ -4,6 +4,8 @@ from brokers import PASSWORD
 from brokers import USER
 from collective.wsgifutures.amqp import hints
 from collective.wsgifutures.amqp.broker import Broker
+from collective.wsgifutures.amqp.broker import queue_arguments
+from collective.wsgifutures.amqp.messages import DEAD
 from collective.wsgifutures.jobs import desk
 from collective.wsgifutures.keys.places import Place
 from collective.wsgifutures.keys.tokens import CAPABILITY
@@ -16,7 +18,9 @@ from letters import SITE
 from letters import wait_until
 
 import json
+import kombu
 import pytest
+import re
 import time
 
 pytestmark = pytest.mark.brokers
@@ -77,8 +81,8 @@ def test_a_hint_that_nobody_took_is_not_sent_again(broker, post, name, soon):
     """More of them would only fill the broker."""
     post.submit(*[name] * 5)
     with relaying(post, broker.url) as relay, Reader(broker.url, at_broker(name)) as reader:
-        looks = relay._hints._sent
-        wait_until(lambda: len(looks) == 5 and min(looks.values()) >= 4)
+        # A new connection begins anew, with another count.
+        wait_until(lambda: sum(n >= 4 for n in relay._hints._sent.values()) == 5)
         assert len(reader.rest()) == 5
 
 
@@ -112,6 +116,81 @@ def test_queues_are_made_to_last(rabbitmq, post, name):
     assert "\tquorum\ttrue\t" in line
     for argument in ('"x-delivery-limit",500', '"x-dead-letter-exchange","wsgifutures.dead"'):
         assert argument in line
+
+
+ARGUMENTS = {
+    "x-queue-type": {
+        "arguments": {"x-dead-letter-exchange": DEAD, "x-dead-letter-routing-key": DEAD}
+    },
+    "x-dead-letter-exchange": {"arguments": {}},
+    "x-message-ttl": {"arguments": {**queue_arguments(500), "x-message-ttl": 600_000}},
+    "x-delivery-limit": {"arguments": queue_arguments(7)},
+    "durable": {"arguments": {}, "durable": False},
+}
+
+
+@pytest.mark.parametrize("setting", ARGUMENTS)
+def test_a_queue_with_other_settings_is_used_and_told_of_once(
+    rabbitmq, post, name, setting, caplog
+):
+    """The log names the setting, and what to do; the next sign of the relay has it, too."""
+    with kombu.Connection(rabbitmq.url) as connection:
+        made = {"durable": True, "auto_delete": False, **ARGUMENTS[setting]}
+        connection.default_channel.queue_declare(queue=at_broker(name), **made)
+    (id,) = post.submit(name)
+    with relaying(post, rabbitmq.url) as relay:
+        with Reader(rabbitmq.url, at_broker(name)) as reader:
+            assert reader.read(1)[0]["id"] == id
+        relay._broker.close()  # a new connection looks again
+        (id,) = post.submit(name)
+        with Reader(rabbitmq.url, at_broker(name)) as reader:
+            wait_until(lambda: id in [each["id"] for each in reader.read(1)])
+        assert relay.report()["unlike"] == {at_broker(name): setting}
+    said = [r.getMessage() for r in caplog.records if "is not as the relay makes it" in r.message]
+    assert len(said) == 1
+    assert f"The queue {at_broker(name)} at the broker" in said[0]
+    assert f"its setting {setting} is another one" in said[0]
+    assert "delete the queue while it is empty" in said[0]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"message-ttl": 200},
+        {"max-length": 1},
+        {"max-length": 1, "overflow": "reject-publish"},
+        {"delivery-limit": 1},
+    ],
+)
+def test_a_policy_costs_time_and_no_job(rabbitmq, post, name, soon, policy, monkeypatch):
+    """Whatever the broker drops or refuses is told again."""
+    monkeypatch.setattr(hints, "SOON", 0.3)
+    pattern = f"^{re.escape(at_broker(name))}$"
+    rabbitmq.ctl("set_policy", "--apply-to", "queues", name, pattern, json.dumps(policy))
+    waiting = set(post.submit(name, name, name))
+    with relaying(post, rabbitmq.url), Reader(rabbitmq.url, at_broker(name)) as reader:
+        time.sleep(1.5)
+        while waiting:
+            heard = {each["id"] for each in reader.read(1)} & waiting
+            post.claim(*heard)
+            waiting -= heard
+    rabbitmq.ctl("clear_policy", name)
+
+
+def test_an_exchange_of_that_name_is_told_with_what_to_do(fragile, post, name, caplog):
+    """It is another application's, or was made by hand; the relay goes on when it is gone."""
+    with kombu.Connection(fragile.url) as connection:
+        connection.default_channel.exchange_declare("wsgifutures.dead", "topic", durable=True)
+    (id,) = post.submit(name)
+    with relaying(post, fragile.url) as relay:
+        wait_until(lambda: relay.trouble.reason)
+        assert "The exchange wsgifutures.dead" in relay.trouble.reason
+        assert "its setting type is another one" in relay.trouble.reason
+        assert "Delete it there: the relay makes it again." in caplog.text
+        with kombu.Connection(fragile.url) as connection:
+            connection.default_channel.exchange_delete("wsgifutures.dead")
+        with Reader(fragile.url, at_broker(name)) as reader:
+            assert reader.read(1)[0]["id"] == id
 
 
 def test_the_queues_that_are_named_are_hinted_at(rabbitmq, post, name):

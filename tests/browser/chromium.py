@@ -79,6 +79,19 @@ class Browser:
         )
         element.click()
 
+    def follow(self, css):
+        """Click the element, which leads to another page, and wait for that."""
+        self.follow_to(self.find(css))
+
+    def follow_to(self, element):
+        """Click an element that was found, and wait for the page that it leads to.
+
+        A click does not wait for itself: the browser may begin to leave a moment later.
+        """
+        (page,) = self.all("html")
+        self.click_on(element)
+        self.wait_for(lambda: _is_gone(page))
+
     def fill(self, css, text):
         """Replace what stands in the field with *text*."""
         field = self.find(css)
@@ -90,7 +103,7 @@ class Browser:
         self.open(f"{site}/login")
         self.fill("#__ac_name", name)
         self.fill("#__ac_password", password)
-        self.click("[name='buttons.login']")
+        self.follow("[name='buttons.login']")
         self.find("#edit-zone")  # the toolbar: only users have it
 
     def forget(self):
@@ -195,6 +208,13 @@ _RUN_AXE = """
 const done = arguments[arguments.length - 1];
 axe.run(arguments[0], {resultTypes: ["violations"]}).then(found => done(found.violations));
 """
+
+
+def _is_gone(element):
+    try:
+        return not element.tag_name
+    except StaleElementReferenceException:
+        return True
 
 
 def _driver():

@@ -31,7 +31,7 @@ def test_page_of_a_late_service_says_so_and_tries_again(browser, site):
     assert browser.driver.title.startswith("This page takes too long")
     browser.check_accessibility()
     browser.screenshot("apology")
-    browser.click("#content a.btn")
+    browser.follow("#content a.btn")
     assert browser.find("#content h1").text == "This page takes too long"
     assert browser.driver.current_url == site.site + LATE
     browser.resize("phone")
@@ -72,7 +72,7 @@ def test_page_when_the_site_is_busy_needs_nothing_of_it(browser, start_own):
     assert not browser.overflows()
     holder.close()
     wait_until(lambda: site.get(HELD[1:]).status_code == 200)
-    browser.click("a")
+    browser.follow("a")
     browser.wait_for(lambda: browser.driver.title != "The site is busy")
     assert browser.driver.current_url == site.site + HELD
 

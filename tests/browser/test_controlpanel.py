@@ -16,7 +16,7 @@ def field(name):
 def save(browser):
     """Save, and wait for the page that comes."""
     browser.driver.execute_script("document.documentElement.dataset.old = 1")
-    browser.click("#form-buttons-save")
+    browser.follow("#form-buttons-save")
     browser.wait_for(lambda: not browser.all("html[data-old]"))
 
 

@@ -200,7 +200,7 @@ def test_part_of_a_user_who_is_not_logged_in_any_more_offers_the_page_again(visi
     visitor.wait_for(lambda: "This page is out of date." in parts(visitor)[0])
     visitor.screenshot("deferred-out-of-date")
     visitor.check_accessibility()
-    visitor.click(".wsgifutures-part a")
+    visitor.follow(".wsgifutures-part a")
     visitor.wait_for(lambda: "wsgifutures-wait=1" in visitor.driver.current_url)
     assert visitor.find(".futures-later h3").text == "A quick part"
 
@@ -211,7 +211,7 @@ def test_page_without_javascript_has_a_link_to_the_whole_page(visitor, site):
     visitor.open(f"{site.site}{PAGE}?seconds=0")
     assert parts(visitor) == ["Show the whole page"] * 3
     visitor.screenshot("deferred-no-javascript")
-    visitor.click(".wsgifutures-part a")
+    visitor.follow(".wsgifutures-part a")
     assert "after one call" in visitor.find(".futures-later").text
     assert visitor.all(".wsgifutures-part") == []
 

@@ -31,7 +31,7 @@ def test_demo_leads_an_administrator_to_site_setup(browser, start_own, page, tit
     own = start_own()
     browser.log_in(own.site)
     browser.open(own.site + "/@@futures-demo")
-    browser.click(f"#content a[href$='@@{page}']")
+    browser.follow(f"#content a[href$='@@{page}']")
     assert browser.find("#content h1").text == title
 
 
@@ -91,7 +91,7 @@ def test_form_of_the_demo_when_sent_writes_once(browser, start_own):
     browser.log_in(own.site)
     browser.open(own.site + "/@@hold-write")
     assert browser.find("#counter").text == "0"
-    browser.click("#content form button")
+    browser.follow("#content form button")
     browser.wait_for(lambda: browser.find("#counter").text == "1")
     browser.screenshot("hold-write")
     browser.check_accessibility()

@@ -26,15 +26,15 @@ def test_add_on_when_installed_in_plones_form_has_its_control_panel(
     assert linked(browser, site) == []
     browser.open(site.site + "/prefs_install_products_form")
     browser.screenshot("addons")
-    browser.click(button("install_product"))
+    browser.follow(button("install_product"))
     browser.find(button("uninstall_product"))
     browser.screenshot("addons-installed")
     assert linked(browser, site) == ["Held responses"]
     browser.screenshot("site-setup")
-    browser.click(LINK)
+    browser.follow(LINK)
     browser.wait_for(lambda: browser.find("h1").text == "Held responses")
     browser.open(site.site + "/prefs_install_products_form")
-    browser.click(button("uninstall_product"))
+    browser.follow(button("uninstall_product"))
     browser.find(button("install_product"))
     assert linked(browser, site) == []
     assert browser.complaints() == []

@@ -42,7 +42,7 @@ def export(browser, site):
 
     def submit(seconds):
         browser.open(f"{site.site}/@@job-export?seconds={seconds}")
-        browser.click("#content form button")
+        browser.follow("#content form button")
         browser.find("#wsgifutures-job")
 
     return submit
@@ -69,10 +69,10 @@ def test_an_editor_who_starts_a_long_export_sees_it_move_and_is_led_to_the_resul
     """From the demo's start page on; the page asks once for each change."""
     browser.log_in(site.site)
     browser.open(f"{site.site}/@@futures-demo")
-    browser.click("#content a[href*='@@job-export']")
+    browser.follow("#content a[href*='@@job-export']")
     browser.check_accessibility()
     browser.complaints()
-    browser.click("#content form button")
+    browser.follow("#content form button")
     assert browser.find("h1").text == "Export the catalogue"
     browser.wait_for(lambda: state(browser) == "In progress")
     seen = set()
@@ -108,7 +108,7 @@ def test_who_wants_to_stay_on_the_page_of_a_job_that_is_done_stays(browser, expo
     address = browser.driver.current_url
     browser.driver.execute_async_script("setTimeout(arguments[0], 6000)")
     assert browser.driver.current_url == address
-    browser.click("[data-part=end] .btn")
+    browser.follow("[data-part=end] .btn")
     assert shelves(browser) == SHELVES
 
 
@@ -186,7 +186,7 @@ def test_my_jobs_are_in_the_user_menu_and_lead_to_a_dead_one(browser, start_own,
     assert not browser.overflows()
     browser.resize("desktop")
     row = next(i for i, one in enumerate(states) if one == "Failed")
-    browser.all("#wsgifutures-my-jobs tbody th a")[row].click()
+    browser.follow_to(browser.all("#wsgifutures-my-jobs tbody th a")[row])
     assert "503 Service Unavailable" in browser.find("[data-part=end] .alert").text
     browser.click("summary")
     browser.check_accessibility()
@@ -205,7 +205,7 @@ def test_the_pages_are_in_the_language_of_the_site(browser, site_in, language):
     site = site_in(language)
     browser.log_in(site.site)
     browser.open(f"{site.site}/@@job-export?seconds=1")
-    browser.click("#content form button")
+    browser.follow("#content form button")
     running = {"de": "In Arbeit", "fi": "Käynnissä"}[language]
     browser.wait_for(lambda: state(browser) == running)
     browser.check_accessibility()

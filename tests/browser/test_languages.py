@@ -28,7 +28,7 @@ def test_pages_when_the_site_has_another_language_are_in_it(browser, site_in, la
     assert browser.find("label[for=form-widgets-enabled-0]").text == field
     browser.fill("#form-widgets-max_passes", "many")
     browser.fill("#form-widgets-upstream_limits", "town.total = never")
-    browser.click("#form-buttons-save")
+    browser.follow("#form-buttons-save")
     browser.find(".invalid-feedback")
     said = [one.text for one in browser.all(".invalid-feedback")]
     assert [one for one in said if one] == [number, line]

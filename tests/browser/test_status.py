@@ -176,7 +176,7 @@ def test_page_when_the_user_is_logged_out_says_so_and_where_to_log_in(browser, p
     browser.driver.delete_all_cookies()
     browser.wait_for(lambda: "You are logged out" in live(browser))
     assert browser.all("#futures-part-held")
-    browser.click(".futures-live a[href*=login]")
+    browser.follow(".futures-live a[href*=login]")
     assert browser.find("#__ac_name")
 
 
@@ -251,17 +251,17 @@ def test_page_without_javascript_shows_all_and_cancels(browser, page, crowd):
     assert not browser.all("[data-pause]")[0].is_displayed()
     browser.screenshot("status-plain")
 
-    browser.click("[data-cancel]")
+    browser.follow("[data-cancel]")
     assert browser.find("h1").text == "Cancel this response?"
     assert "/Plone/shop/assistant" in browser.find("dl").text
     browser.screenshot("status-cancel-plain")
-    browser.click("form[action$=futures-cancel] [type=submit]")
+    browser.follow("form[action$=futures-cancel] [type=submit]")
     assert "The worker has been asked to cancel" in browser.find("#futures-cancelled").text
     wait_until(lambda: got)
     assert got[0].status_code == 503
 
     def told_after_a_reload():
-        browser.click("[data-reload]")
+        browser.follow("[data-reload]")
         return "This response was cancelled." in browser.find("#futures-cancelled").text
 
     browser.wait_for(told_after_a_reload)

@@ -38,7 +38,7 @@ def press(browser, section, text, button):
 def _press(browser, section, text, button):
     for one in row(browser, section, text).find_elements("css selector", ".btn"):
         if one.text.startswith(button):
-            browser.click_on(one)
+            browser.follow_to(one)
             return True
     return False
 
@@ -46,7 +46,7 @@ def _press(browser, section, text, button):
 def test_tab_when_nothing_runs_is_quiet_and_live(browser, page):
     """Reached from the other tab."""
     browser.open(page.replace("jobs", "status"))
-    browser.click(".futures-tabs a[href$=futures-jobs]")
+    browser.follow(".futures-tabs a[href$=futures-jobs]")
     browser.wait_for(lambda: "Live." in browser.find(".futures-live").text)
     assert "No job is out of attempts." in browser.find("#futures-part-dead").text
     browser.check_accessibility()
@@ -77,23 +77,23 @@ def test_jobs_appear_while_the_tab_is_open_and_are_handled(browser, page, runnin
 
     press(browser, "running", long, "Cancel")
     assert browser.find("h1").text == "Cancel this job?"
-    browser.click("form[action$=jobs-act] button")
+    browser.follow("form[action$=jobs-act] button")
     browser.wait_for(lambda: "asked to end" in messages(browser))
     browser.wait_for(lambda: long not in browser.find("#futures-part-running").text)
 
-    browser.click("#futures-part-dead tbody a")
+    browser.follow("#futures-part-dead tbody a")
     assert "LookupError: The order 4711 has no customer." in browser.find("dl").text
     browser.click("details summary")
     browser.check_accessibility()
     browser.screenshot("status-job")
-    browser.click("form[action$=jobs-act] .btn-danger")
+    browser.follow("form[action$=jobs-act] .btn-danger")
     browser.wait_for(lambda: "The job is discarded." in messages(browser))
 
-    browser.click(".futures-kinds .btn-outline-danger")
+    browser.follow(".futures-kinds .btn-outline-danger")
     assert browser.find("h1").text == "Discard all of these dead jobs?"
     browser.check_accessibility()
     browser.screenshot("status-jobs-discard-all")
-    browser.click("form[action$=jobs-act] .btn-danger")
+    browser.follow("form[action$=jobs-act] .btn-danger")
     browser.wait_for(lambda: "Jobs that are discarded: 3." in messages(browser))
     assert "No job is out of attempts." in browser.find("#futures-part-dead").text
     assert browser.complaints() == []

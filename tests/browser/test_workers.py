@@ -25,9 +25,9 @@ def card(browser, worker):
     return browser.find(f"[id='worker-{worker.id}']")
 
 
-def press(browser, worker, css):
-    """Click what is in the card of a worker."""
-    browser.click(f"[id='worker-{worker.id}'] {css}")
+def inside(worker, css):
+    """Return the selector of what is in the card of a worker."""
+    return f"[id='worker-{worker.id}'] {css}"
 
 
 def messages(browser):
@@ -39,7 +39,7 @@ def wait_for_message(browser, text):
 
 
 def approve(browser, worker):
-    press(browser, worker, "button[value^=approve]")
+    browser.follow(inside(worker, "button[value^=approve]"))
     wait_for_message(browser, "The worker is approved.")
 
 
@@ -62,7 +62,7 @@ def check(browser, name):
 def test_panel_without_workers_says_how_to_add_one(browser, panel, running):
     """Reached from Site Setup."""
     browser.open(f"{running.site}/@@overview-controlpanel")
-    browser.click(LINK)
+    browser.follow(LINK)
     assert browser.find("h1").text == "Workers elsewhere"
     assert "No worker has introduced itself yet." in messages(browser)
     command = f"wsgifutures-worker init --url {running.site} --queues film,scans"
@@ -85,7 +85,7 @@ def test_a_worker_is_approved_does_jobs_and_is_withdrawn(browser, panel, running
     assert (claim.job, claim.queue) == (job, "scans")
     browser.open(panel)
     assert job in card(browser, worker).text
-    press(browser, worker, "summary")
+    browser.click(inside(worker, "summary"))
     assert not browser.find(f"[id='worker-{worker.id}'] input[value=film]").is_selected()
     check(browser, "workers")
 
@@ -96,11 +96,11 @@ def test_a_worker_is_approved_does_jobs_and_is_withdrawn(browser, panel, running
     check(browser, "status-elsewhere")
 
     browser.open(panel)
-    press(browser, worker, "a.btn-outline-danger")
+    browser.follow(inside(worker, "a.btn-outline-danger"))
     assert browser.find("h1").text == "Withdraw this worker?"
     assert "Jobs that run there now: 1." in messages(browser)
     check(browser, "workers-withdraw")
-    browser.click("form[action$=workers-act] button")
+    browser.follow("form[action$=workers-act] button")
     wait_for_message(browser, "The worker is withdrawn.")
     assert worker.tell(claim, 0.5) == 401
     assert browser.all(f"#wsgifutures-workers-withdrawn [id='worker-{worker.id}']")
@@ -110,10 +110,10 @@ def test_a_worker_is_approved_does_jobs_and_is_withdrawn(browser, panel, running
 def test_the_key_is_changed_after_a_question(browser, panel, running):
     """The page shows both then."""
     before = len(browser.all("#wsgifutures-workers-keys dl > div"))
-    browser.click("#wsgifutures-workers-keys .btn-outline-primary")
+    browser.follow("#wsgifutures-workers-keys .btn-outline-primary")
     assert browser.find("h1").text == "Change the key now?"
     check(browser, "workers-rotate")
-    browser.click("form[action$=workers-act] button")
+    browser.follow("form[action$=workers-act] button")
     wait_for_message(browser, "A new key signs from now on.")
     assert len(browser.all("#wsgifutures-workers-keys dl > div")) == before + 1
     assert browser.complaints() == []
@@ -125,15 +125,15 @@ def test_panel_without_javascript_does_the_same(browser, panel, running):
     browser.javascript(False)
     browser.open(panel)
     approve(browser, worker)
-    press(browser, worker, "summary")
+    browser.click(inside(worker, "summary"))
     browser.fill(f"[id='others-{worker.id}']", "night, weekend")
-    press(browser, worker, "button[value^=approve]")
+    browser.follow(inside(worker, "button[value^=approve]"))
     browser.wait_for(lambda: "night weekend" in card(browser, worker).text)
-    press(browser, worker, "a.btn-outline-danger")
-    browser.click("form[action$=workers-act] button")
+    browser.follow(inside(worker, "a.btn-outline-danger"))
+    browser.follow("form[action$=workers-act] button")
     wait_for_message(browser, "The worker is withdrawn.")
-    press(browser, worker, "a.btn-outline-danger")
-    browser.click("form[action$=workers-act] button")
+    browser.follow(inside(worker, "a.btn-outline-danger"))
+    browser.follow("form[action$=workers-act] button")
     wait_for_message(browser, "The worker is forgotten.")
     assert not browser.all(f"[id='worker-{worker.id}']")
 
@@ -148,7 +148,7 @@ def test_panel_and_status_are_translated(browser, demo_instance, tmp_path, langu
         one = Outside(site.site, "scanner on host7").introduce("scans")
         Outside(site.site, "film on gpu2").introduce("film")
         browser.open(site.site + PANEL)
-        press(browser, one, "button[value^=approve]")
+        browser.follow(inside(one, "button[value^=approve]"))
         title = {"de": "Externe Worker", "fi": "Ulkoiset suorittajat"}[language]
         assert browser.find("h1").text == title
         site.submit("scan", number=2)

@@ -71,7 +71,7 @@ WITH_A_SITE = {
 #: The words of the project, and no others.
 WORDS = {
     *("future", "pending", "settled", "hold", "pass", "suspend", "slot", "gate"),
-    *("executor", "fragment", "upstream", "visit", "runtime"),
+    *("executor", "fragment", "upstream", "visit", "runtime", "stream"),
     *("task", "job", "queue", "attempt", "claim", "dead", "runner"),
     *("worker elsewhere", "lease", "access token", "capability", "relay"),
 }
@@ -593,7 +593,7 @@ def test_table_of_metrics_has_each_with_its_kind_and_what_it_is():
     assert [name.removesuffix("_total") for name, *_ in rows] == [
         family.name.removeprefix("wsgifutures_") for family in families([])
     ]
-    assert ("held_responses", "gauge", "Responses held now") in rows
+    assert ("held_responses", "gauge", "Responses held or streamed now") in rows
     assert ("requests_total", "counter", "Requests that were let in") in rows
     assert ("held_seconds", "histogram", "How long responses were held") in rows
 

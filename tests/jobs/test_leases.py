@@ -14,6 +14,7 @@ from collective.wsgifutures.jobs.figures import Figures
 from collective.wsgifutures.jobs.index import Index
 from collective.wsgifutures.jobs.leases import LEASE
 from collective.wsgifutures.jobs.leases import Leases
+from collective.wsgifutures.jobs.leases import LOOK_EVERY
 from collective.wsgifutures.jobs.purge import Kept
 from collective.wsgifutures.jobs.purge import Purge
 from collective.wsgifutures.jobs.records import JobState
@@ -385,6 +386,23 @@ def test_a_process_looks_when_a_lease_may_be_over(client, job):
     assert not look.is_due(OVER + 1e6)
 
 
+def test_a_lease_that_is_given_right_after_a_look_is_seen_in_a_database_that_is_quiet_then(client):
+    """Nothing else changes there until it is over."""
+    look = Leases()
+    look.look(client.store, NOW)
+    claim(client, add(client))
+    client.commit()
+    assert not look.is_time(NOW + 1)
+    look.put_off()
+    assert not look.is_due(NOW + 4)
+    assert look.is_due(NOW + LOOK_EVERY)
+    assert look.look(client.store, NOW + LOOK_EVERY) == []
+    assert not look.is_due(NOW + LEASE - 1)
+    assert look.is_due(NOW + LEASE)
+    look.put_off()
+    assert look.is_due(NOW + LEASE)
+
+
 def test_a_silent_worker_is_found_within_half_a_minute(client, job):
     """Whenever its heartbeats ended."""
     look = Leases()
@@ -405,6 +423,27 @@ def test_whoever_looks_rescues_and_tells(client, database, job, caplog):
     client.look()
     assert (job.state, figures.totals["rescued"]) == (WAITING, 1)
     assert "the worker that had it is silent" in caplog.text
+
+
+def test_a_rescue_that_others_were_faster_than_each_time_is_tried_again_soon(
+    client, database, job, monkeypatch
+):
+    """The loop goes on, and nothing is told that is not so."""
+
+    def change(store):
+        raise ConflictError
+
+    figures, look = Figures(), Leases()
+    ends = Ends(Changes(database), figures)
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "clean", change)
+        ends.rescue_elsewhere(look, OVER)
+    client.look()
+    assert (job.state, figures.totals["rescued"]) == (RUNNING, 0)
+    assert look.is_due(OVER + LOOK_EVERY)
+    ends.rescue_elsewhere(look, OVER + LOOK_EVERY)
+    client.look()
+    assert (job.state, figures.totals["rescued"]) == (WAITING, 1)
 
 
 def test_a_job_that_was_forgotten_leaves_no_lease(client, job):

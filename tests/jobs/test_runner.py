@@ -7,6 +7,7 @@ from .publisher import tried
 from collective.wsgifutures import current_job
 from collective.wsgifutures.jobs import changes
 from collective.wsgifutures.jobs import desk
+from collective.wsgifutures.jobs import leases
 from collective.wsgifutures.jobs import neighbours
 from collective.wsgifutures.jobs import runner as running
 from collective.wsgifutures.jobs.records import JobState
@@ -375,6 +376,21 @@ def test_a_paused_queue_goes_on_within_a_second(database, place):
     del place.store.paused["default"]
     place.commit()
     assert own.look(NOW + LOOK_EVERY) == 2
+
+
+def test_a_job_whose_worker_elsewhere_died_comes_back_where_nothing_else_happens(database, place):
+    """Also if the worker claimed it right after a look."""
+    own = ByHand(database)
+    own.look()
+    place.look()
+    (job,) = submit(place, elsewhere=True, timeout=3600.0)
+    leases.claim_elsewhere(place.store, job, "a worker", "", NOW)
+    place.commit()
+    for second in range(1, int(leases.LEASE)):
+        own.look(NOW + second)
+    assert states(place, [job]) == [RUNNING]
+    own.look(NOW + leases.LEASE)
+    assert states(place, [job]) == [WAITING]
 
 
 def test_a_lock_that_another_runner_holds_is_asked_for_each_second(database, place):

@@ -47,6 +47,15 @@ ALL = {
         "shop.price has no result: an operator cancelled the wait for it. Catch HoldCancelled, or "
         "ask with result(default=...), and answer without the result.",
     ),
+    errors.StreamTimeout("llm.tell", 30.0, "between"): (
+        {"name": "llm.tell", "seconds": 30.0, "limit": "between"},
+        "The stream llm.tell gave no item for 30 s. Raise between= where it is declared.",
+    ),
+    errors.StreamBusy("llm.tell", "max_held"): (
+        {"name": "llm.tell", "limit": "max_held"},
+        "The stream llm.tell was not begun: max_held responses are held or streamed already. "
+        "Catch StreamBusy and answer without it, or raise max_held.",
+    ),
     errors.ProcessEnded("shop.price", -9): (
         {"name": "shop.price", "status": -9},
         "The process that ran shop.price ended by signal 9. Look for the reason in the log of the "
@@ -89,6 +98,8 @@ def test_an_error_survives_pickling_and_copying(error, facts, message, again):
         (errors.AskedAfterCommit, Exception),
         (errors.ExecutorBusy, Exception),
         (errors.HoldCancelled, errors.Unavailable),
+        (errors.StreamBusy, errors.Unavailable),
+        (errors.StreamTimeout, TimeoutError),
         (errors.ProcessEnded, Exception),
         (errors.ArgumentRefused, TypeError),
         (errors.ResultRefused, TypeError),

@@ -30,6 +30,7 @@ def test_the_public_names_are_those_of_the_package():
         *("UpstreamRefused", "keep_pass"),
         *("task", "publish", "accepted", "current_job", "Retry", "JobError", "SubmitRefused"),
         *("UpstreamTooLarge", "UpstreamStatus", "UpstreamBusy", "UpstreamOff", "SettingRefused"),
+        *("stream", "Stream", "StreamEvent", "StreamBusy", "StreamTimeout", "current_stream"),
     }
     assert set(testing.__all__) == {
         *("HELD", "ByHand", "Clock", "Futures", "HeldRequest", "UnexpectedCall", "answer")

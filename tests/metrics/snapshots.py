@@ -67,6 +67,7 @@ def snapshot(worker="0000000a", **changes):
     return {
         **{"format": 1, "pid": 7, "worker": worker, "started": 100.0, "at": 200.0, "stale": False},
         "counts": {
+            **{"streaming": 9},
             **{"held": 3, "waiting": 2, "slots_used": 1, "slots": 4},
             **{"max_held": 5000, "max_waiting": 1000},
         },
@@ -74,6 +75,7 @@ def snapshot(worker="0000000a", **changes):
             **{"requests": 30, "held": 9, "passes": 45, "refused": {"max_held": 2}, "expired": 1},
             **{"cancelled": 4, "timeouts": 5, "gone": 6, "held_seconds": 12.5},
             **{"held_buckets": {"1": 2, "+Inf": 6}, "slow_passes": 7, "blocked": 8},
+            **{"streams": 11},
         },
         "holds": [
             {"id": "2", "path": "/Plone/secret-path", "user": "jane", "since": 150.0},

@@ -126,7 +126,7 @@ def claims(*waiting, site="/plone"):
 def snapshot(worker, *holds, **changes):
     """Return what *worker* does: it holds *holds*."""
     now = time.time()
-    counts = {"held": len(holds), "waiting": 0, "slots_used": 1, "slots": 4}
+    counts = {"held": len(holds), "streaming": 0, "waiting": 0, "slots_used": 1, "slots": 4}
     told = {
         "format": 1,
         "pid": 4000 + int(worker, 16) % 1000,
@@ -137,6 +137,7 @@ def snapshot(worker, *holds, **changes):
         "totals": {
             "requests": 100,
             "held": 50,
+            "streams": 0,
             "passes": 150,
             "refused": {},
             "expired": 0,

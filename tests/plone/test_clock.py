@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from plone import api
 from plone.app.testing import TEST_USER_ID
+from plone.protect import CheckAuthenticator
 from zope.component.hooks import getSite
 from zope.configuration.exceptions import ConfigurationError
 from zope.i18n import translate
@@ -30,6 +31,8 @@ from zope.schema import getFieldNamesInOrder
 
 import pytest
 import re
+import subprocess
+import sys
 import threading
 import time
 import transaction
@@ -190,6 +193,26 @@ def test_a_job_is_done_as_its_user(site):
     assert done == [("inbox", "de", TEST_USER_ID)]
     (job,) = jobs_there(site)
     assert job.wanted.timeout == 7.0
+
+
+def test_a_view_that_a_clock_has_called_is_published(site):
+    """As it was, with a token of plone.protect; now as a user without a password."""
+    text = (DOCS / "howto" / "port_clock.rst").read_text()
+    (directive,) = re.findall(r"<wsgifutures:clock(.+?)/>", text, re.S)
+    directive = directive.replace("robot", TEST_USER_ID).replace("/Plone", "/plone")
+    site.zcml(ZCML.replace('name="nightly" cron="0 3 * * *" task="tests.report" {more}', directive))
+    site.view("clean-up", lambda self: report(self.context, CheckAuthenticator(self.request)))
+    (one,) = declared()
+    look(site, NOW - 1200, one)
+    assert len(look(site, NOW, one).jobs) == 1
+    jobs.run()
+    assert done == [("plone", None, TEST_USER_ID)]
+
+
+def test_each_process_that_runs_jobs_can_publish_a_view():
+    """Also one in which no add-on has imported that."""
+    code = "from collective.wsgifutures.jobs import joint, tasks; tasks.find_task('publish')"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_an_object_is_found_by_its_uid(site):

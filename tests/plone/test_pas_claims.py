@@ -10,6 +10,7 @@ from collective.wsgifutures.jobs import leases
 from collective.wsgifutures.jobs.store import find_store
 from collective.wsgifutures.jobs.store import main_connection
 from collective.wsgifutures.jobs.tasks import tasks
+from collective.wsgifutures.keys.endings import end_all
 from collective.wsgifutures.keys.places import place_of
 from collective.wsgifutures.keys.ring import ring_of
 from collective.wsgifutures.keys.tokens import ACCESS
@@ -209,6 +210,19 @@ def test_a_user_who_is_deleted_is_nobody(bearers, claimed, token):
     users.portal_role_manager.assignRolesToPrincipal(["Manager"], TEST_USER_ID)
     transaction.commit()
     assert bearers.is_nobodys(BOX, token)
+
+
+def test_what_began_at_the_very_time_of_the_end_of_all_is_nobodys(bearers, claimed, token):
+    """Nobody can tell which came first, and the token of a job is soon another one."""
+    users = bearers.site.portal.aq_parent
+    end_all(bearers.site.portal, "/plone", TEST_USER_ID, claimed.job.since - 0.001)
+    end_all(users, "", TEST_USER_ID)  # somebody else, of Zope's root
+    transaction.commit()
+    assert bearers.ask(BOX, token).status == 200
+    end_all(bearers.site.portal, "/plone", TEST_USER_ID, claimed.job.since)
+    transaction.commit()
+    assert bearers.is_nobodys(BOX, token)
+    assert claimed.token() is None
 
 
 @pytest.fixture

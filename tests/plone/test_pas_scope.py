@@ -10,7 +10,10 @@ from plone import api
 from plone.app.testing import TEST_USER_ID
 from plone.app.testing import TEST_USER_NAME
 from plone.app.testing import TEST_USER_PASSWORD
+from plone.dexterity.interfaces import IDexterityContainer
 from plone.rest.negotiation import _services
+from plone.restapi.interfaces import ISerializeToJson
+from plone.restapi.services import Service
 from plone.subrequest import subrequest
 from Products.Five import BrowserView
 from zope.component import getGlobalSiteManager
@@ -423,6 +426,115 @@ def test_a_collection_tells_of_itself_and_not_what_it_finds(bearers, token):
     assert "Far away" in bearers.ask("folder/box/found", whole).body
 
 
+def cut(url):
+    """Return all that an answer has of what is elsewhere."""
+    return {"@id": url}
+
+
+@pytest.fixture
+def neighbours(bearers):
+    """A page in the middle of a folder, related to a page far away, with a block that links."""
+    folder, portal = bearers.site.portal["folder"], bearers.site.portal
+    pages = api.portal.get_tool("portal_types")["Document"]
+    pages.manage_changeProperties(behaviors=(*pages.behaviors, "volto.blocks"))
+    folder.nextPreviousEnabled = True
+    folder.description = "What the editors say"
+    middle = api.content.create(folder, "Document", "middle", title="Middle")
+    api.content.create(folder, "Document", "middle2", title="The last")
+    api.relation.create(middle, bearers.news["secret"], "relatedItems")
+    link = f"../resolveuid/{bearers.news['secret'].UID()}"
+    block = {"@type": "teaser", "href": [{"@id": link, "title": "An old title"}]}
+    inner = {"@type": "teaser", "href": [{"@id": "/folder/middle", "title": "Of its own"}]}
+    middle.blocks = {"1": {**block, "overwrite": True}, "2": {**inner, "overwrite": True}}
+    middle.blocks_layout = {"items": ["1", "2"]}
+    transaction.commit()
+    return portal.absolute_url()
+
+
+def test_what_is_beside_the_object_or_above_is_told_by_its_address_alone(bearers, neighbours):
+    """Its user reads more, even of a folder that they may not see."""
+    folder, url = bearers.site.portal["folder"], neighbours
+    token = bearers.claim(folder["middle"]).token()
+    for query in ({}, {"metadata_fields": "_all"}, {"metadata_fields": "UID"}):
+        whole = bearers.ask("folder/middle", user=USER, query=query).json
+        answer = bearers.ask("folder/middle", token, query=query)
+        assert (answer.status, bearers.seen) == (200, [TEST_USER_ID])
+        told = answer.json
+        assert len(whole["parent"]) > 1
+        assert len(whole["next_item"]) > 1
+        assert told["parent"] == cut(f"{url}/folder")
+        assert told["previous_item"] == cut(f"{url}/folder/other")
+        assert told["next_item"] == cut(f"{url}/folder/middle2")
+        assert told["relatedItems"] == [cut(f"{url}/news/secret")]
+        assert told["blocks"]["1"]["href"] == [cut(f"{url}/news/secret")]
+        for text in ("Private", "What the editors say", "Beside", "The last", "Far away"):
+            assert text not in answer.body
+        own = ("@id", "title", "UID", "review_state", "blocks_layout", "lock", "@components")
+        assert {name: told[name] for name in own} == {name: whole[name] for name in own}
+        assert set(told) == set(whole)
+
+
+def test_what_is_in_the_object_is_told_whole(bearers, neighbours):
+    """Its parent is the object, or in it."""
+    token = bearers.claim(bearers.site.portal["folder"]).token()
+    for path in ("folder/middle", "folder/box/page"):
+        whole = bearers.ask(path, user=USER).json
+        told = bearers.ask(path, token).json
+        for each in (whole, told):
+            each.pop("relatedItems"), each.pop("blocks")
+        assert told == whole
+    items = {"fullobjects": "1"}
+    whole = bearers.ask("folder", user=USER, query=items).json["items"]
+    told = bearers.ask("folder", token, query=items).json["items"]
+    assert [item["parent"] for item in told] == [item["parent"] for item in whole]
+    whole = bearers.claim(bearers.site.portal).token()
+    assert bearers.ask("folder/middle", whole).json == bearers.ask("folder/middle", user=USER).json
+
+
+def test_an_answer_about_what_was_changed_tells_no_more(bearers, neighbours):
+    """A client may ask for the object in the answer to its change, or of what it has made."""
+    token = bearers.claim(bearers.box, task=change).token()
+    more = {"body": b'{"title": "Changed"}', "headers": {"HTTP_PREFER": "return=representation"}}
+    answer = bearers.ask("folder/box", token, "PATCH", **more, **_JSON)
+    assert (answer.status, answer.json["title"]) == (200, "Changed")
+    assert answer.json["parent"] == cut(f"{neighbours}/folder")
+    body = b'{"@type": "Document", "title": "Made"}'
+    made = bearers.ask("folder/box", token, "POST", body=body, **_JSON)
+    assert made.json["parent"]["title"] == "Changed"
+
+
+ELSEWHERE = {"@id": "https://cdn.example.com/box", "title": "Box at its other address"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (ELSEWHERE, ELSEWHERE),
+        ({"parent": ELSEWHERE}, {"parent": cut(ELSEWHERE["@id"])}),
+        ([ELSEWHERE, {"title": "x"}], [cut(ELSEWHERE["@id"]), {"title": "x"}]),
+        ("Box", "Box"),
+    ],
+)
+def test_an_answer_of_an_add_on_is_cut_as_well(bearers, token, answer, told):
+    """However it is made; the object may give an address of its own."""
+    required = (IDexterityContainer, IBrowserRequest)
+    bearers.site.adapter(lambda *_: lambda **_: answer, required, ISerializeToJson)
+    assert bearers.ask("folder/box", user=USER).json == answer
+    assert bearers.ask("folder/box", token).json == told
+
+
+def test_a_request_of_somebody_else_is_told_all(bearers, neighbours, token):
+    """Whatever was asked before, by whomever."""
+    bearers.ask("folder/box", token)
+    assert bearers.ask("folder/box", user=USER).json["parent"]["title"] == "Private"
+    address = ADDRESSES[5]
+    assert bearers.ask(address, user=USER).json["parent"]["title"] == "Box"
+    for path in ADDRESSES:
+        told = bearers.ask(path, token).json
+        own = path.rstrip("/").endswith("box")
+        assert set(told["parent"]) == {"@id"} if own else told["parent"]["title"] == "Box"
+
+
 # What an add-on may register
 
 
@@ -490,6 +602,38 @@ def named(bearers):
         )
     bearers.site.adapter(Bare, (Interface, IBrowserRequest), Interface, "bare")
     return bearers.claim(task=NAMED).token()
+
+
+class Says(Service):
+    """A service that says who asks."""
+
+    def reply(self):
+        return {"user": api.user.get_current().getId()}
+
+
+@pytest.mark.parametrize(
+    ("may", "allowed"),
+    [
+        (["GET", "@search"], ["@search"]),
+        (["GET", "search"], []),
+        (["GET", "@@search"], []),
+        (["GET", "@plain", "@@plain", "plain"], []),
+        (["GET", "@described"], []),
+        (["GET", "described"], []),
+        (["GET", "@@described"], ["@@described", "described"]),
+    ],
+)
+def test_a_name_is_the_one_that_it_was_registered_with(bearers, named, may, allowed, monkeypatch):
+    """``@`` and ``@@`` are parts of it; no service is named without them."""
+    for name in ("@search", "plain"):
+        bearers.site.zcml(
+            f'<plone:service method="GET" name="{name}" for="plone.dexterity.interfaces.'
+            'IDexterityContent" factory="test_pas_scope.Says" permission="zope.Public" />'
+        )
+    monkeypatch.setattr(NAMED, "may", tuple(may))
+    names = ("@search", "search", "@@search", "plain", "@plain", "described", "@@described")
+    found = [name for name in names if not bearers.is_nobodys(f"folder/box/{name}", named)]
+    assert sorted(found) == sorted(allowed)
 
 
 def test_a_view_that_takes_no_names_is_the_users_alone(bearers, named):

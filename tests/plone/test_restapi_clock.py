@@ -91,7 +91,7 @@ def test_what_cannot_be_done_is_told(ask):
     """With the reason."""
     answer = ask("@clock/broken/run", method="POST")
     assert answer.status == 409
-    assert "There is no task 'tests.nosuch'" in answer.json["error"]["message"]
+    assert "There is no task 'tests.nosuch'" in answer.json["message"]
 
 
 @pytest.mark.parametrize(

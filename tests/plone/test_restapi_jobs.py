@@ -231,8 +231,8 @@ def test_each_change_in_each_state(site, page, ask, state, action):
     }.get((action, state.value), (409, state.value))
     assert (answer.status, job.state.value) == became
     if answer.status == 409:
-        assert answer.json["error"]["type"] == "Conflict"
-        assert job.id in answer.json["error"]["message"]
+        assert answer.json["type"] == "Conflict"
+        assert job.id in answer.json["message"]
 
 
 @pytest.mark.parametrize("action", ["retry", "discard"])

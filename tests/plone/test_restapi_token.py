@@ -374,7 +374,7 @@ def ask(site, outside):
 def check_refused(answer, challenge='Bearer error="invalid_token"'):
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == challenge
-    assert json.loads(answer.body)["error"]["message"] == "The token is not valid here."
+    assert json.loads(answer.body)["message"] == "The token is not valid here."
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])

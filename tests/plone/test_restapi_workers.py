@@ -55,8 +55,8 @@ def workers(site):
 def told(answer):
     """Return what the answer says is wrong."""
     assert answer.headers["cache-control"] == "no-store"
-    assert set(answer.json) == {"error"}
-    return answer.json["error"]["message"]
+    assert set(answer.json) == {"type", "message"}
+    return answer.json["message"]
 
 
 # A worker introduces itself

@@ -127,7 +127,7 @@ def test_the_list_is_sorted_as_is_asked(workers, get, sort, order, said):
 def test_numbers_are_those_of_all_workers_together(workers, get):
     """Held, slots, waiting; what was refused in the last ten minutes."""
     now = time.time()
-    counts = {"held": 3, "waiting": 2, "slots_used": 4, "slots": 4}
+    counts = {"held": 3, "streaming": 0, "waiting": 2, "slots_used": 4, "slots": 4}
     counts |= {"max_held": 5, "max_waiting": 100}
     history = [[now - 900, 90, 90, 90], [now - 100, 4, 1, 7], [now, 3, 2, 1]]
     for name in ("000000a1", "000000b2"):
@@ -141,7 +141,7 @@ def test_numbers_are_those_of_all_workers_together(workers, get):
 
 def test_a_limit_that_is_nearly_reached_is_said_in_words(workers, get):
     """Not by its colour alone."""
-    counts = {"held": 9, "waiting": 0, "slots_used": 1, "slots": 4}
+    counts = {"held": 9, "streaming": 0, "waiting": 0, "slots_used": 1, "slots": 4}
     workers.write(counts={**counts, "max_held": 10, "max_waiting": 100})
     page = get()
     assert told(page, "#futures-tile-held .futures-note") == ["nearly all there may be"]
@@ -275,7 +275,7 @@ def test_a_page_when_no_worker_has_written_lately_shows_them_and_counts_nothing(
 
 def test_a_page_lists_so_many_and_says_how_many_more_there_are(workers, get):
     """What is not listed one by one is counted."""
-    counts = {"held": 5000, "waiting": 0, "slots_used": 1, "slots": 4}
+    counts = {"held": 5000, "streaming": 0, "waiting": 0, "slots_used": 1, "slots": 4}
     holds = [hold(f"/plone/{n}") for n in range(150)]
     for name in ("000000a1", "000000b2"):
         counts |= {"max_held": 5000, "max_waiting": 1000}

@@ -49,6 +49,7 @@ def test_page_of_the_site_has_the_title_that_it_had(title):
         ("@@futures-cancel", {}, "This response is no longer held"),
         (PANEL, {}, "Held responses"),
         ("@@wsgifutures-workers", {}, "Workers elsewhere"),
+        ("@@wsgifutures-clock", {}, "Timed work"),
         ("@@wsgifutures-workers-act", {"what": "rotate:"}, "Change the key now?"),
     ],
 )

@@ -9,7 +9,12 @@ from collective.wsgifutures.jobs.audit import of_jobs_elsewhere
 from collective.wsgifutures.jobs.by_hand import _find_database
 from collective.wsgifutures.jobs.neighbours import find_place
 from collective.wsgifutures.jobs.store import find_store
+from collective.wsgifutures.keys.addresses import Addresses
+from collective.wsgifutures.keys.addresses import MOST
+from collective.wsgifutures.keys.addresses import note_address
+from collective.wsgifutures.keys.addresses import PART
 from collective.wsgifutures.keys.places import find_part
+from collective.wsgifutures.keys.places import make_part
 from collective.wsgifutures.keys.places import place_of
 from collective.wsgifutures.keys.places import ROOT as KEYS
 from collective.wsgifutures.keys.ring import DAY
@@ -81,6 +86,54 @@ def test_a_ring_that_was_lost_is_a_warning(installed, worker):
     ((topic, text),) = warnings()
     assert topic == "keys"
     assert "the site has no key: /plone." in text
+
+
+def test_the_address_that_tokens_are_asked_for_at_is_told(installed):
+    """By whoever looks into a copy: it is the address of the original."""
+    outside = Outside(installed).approved()
+    outside.token()
+    url = installed.portal.absolute_url()
+    assert (Level.OK, "keys", f"keys: The key of /plone signs tokens for {url}.") in found()
+    assert warnings() == []
+
+
+def test_a_key_that_came_along_to_another_address_is_a_warning(installed):
+    """A copy of the database, or a site that has moved; a new key ends it."""
+    place, now = place_of(installed.portal), time.time()
+    note_address(place, "https://www.example.com", now - 3 * DAY)
+    note_address(place, "https://test.example.com", now - DAY)
+    ((topic, text),) = warnings()
+    assert topic == "keys"
+    assert "https://www.example.com until 3 days ago" in text
+    assert "https://test.example.com now" in text
+    find_ring(place).rotate(now)
+    assert warnings() == []
+    note_address(place, "https://test.example.com", now)
+    assert warnings() == []
+    assert [one for _, _, one in found() if one.endswith("tokens for https://test.example.com.")]
+
+
+def test_two_addresses_that_are_both_in_use_are_no_copy(installed):
+    """Workers of the same network may have one of their own; both are told."""
+    place, now = place_of(installed.portal), time.time()
+    note_address(place, "https://www.example.com", now - 3 * DAY)
+    note_address(place, "https://inside.example.com", now - 2 * DAY)
+    note_address(place, "https://www.example.com", now - DAY)
+    assert warnings() == []
+    text = "signs tokens for https://www.example.com, https://inside.example.com."
+    assert [one for _, _, one in found() if text in one]
+
+
+def test_an_address_is_noted_once_an_hour_and_not_for_ever(installed):
+    """Whoever has many of them does not fill the database."""
+    place, now = place_of(installed.portal), time.time()
+    addresses = make_part(place, PART, Addresses)
+    for seconds in range(0, 7200, 600):
+        note_address(place, "https://www.example.com", now + seconds)
+    assert [(one.first - now, one.last - now) for one in addresses.used] == [(0, 3600)]
+    for number in range(20):
+        note_address(place, f"https://{number}.example.com", now)
+    assert len(addresses.used) == MOST
 
 
 def test_what_was_written_in_the_future_is_a_warning(installed):
@@ -251,3 +304,18 @@ def test_a_worker_of_the_server_makes_all_of_these_checks(site):
     topics = {one.topic for joint in joints for one in joint.findings(1)}
     assert {"keys", "clocks", "tokens"} <= topics
     assert find_part(place_of(site.portal), "ring")
+
+
+def test_queues_that_were_made_by_somebody_else_are_told(installed):
+    """Those that do not last are a warning; what a site's administrator chose is none."""
+    own = {"wsgifutures.1.ocr": "x-message-ttl", "wsgifutures.1.texts": "x-delivery-limit"}
+    write_sign(installed, server="RabbitMQ 3.10.8", unlike=own)
+    assert warnings(of_relay) == []
+    text = "wsgifutures.1.ocr (x-message-ttl), wsgifutures.1.texts (x-delivery-limit)."
+    assert [one for _, _, one in found(of_relay) if one.endswith(text)]
+    write_sign(
+        installed, server="RabbitMQ 3.10.8", unlike={**own, "wsgifutures.1.x": "x-queue-type"}
+    )
+    ((topic, text),) = warnings(of_relay)
+    assert topic == "broker"
+    assert "not made to last: wsgifutures.1.x (x-queue-type)." in text

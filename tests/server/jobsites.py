@@ -118,11 +118,6 @@ class JobSite(Site):
         file.touch()
         return lambda: not file.exists()
 
-    def wait_for_workers(self):
-        """Wait until as many workers serve as there should be."""
-        wait_until(self.server.serves, START_SECONDS)
-        self.once_on_each_worker(self._pids)
-
 
 class Clients:
     """Visitors who submit jobs all the time, whatever becomes of the server: a context.

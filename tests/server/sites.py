@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from processes import Server
 from processes import START_SECONDS
+from processes import wait_until
 from storages import STORAGES
 
 import os
@@ -57,6 +58,11 @@ class Site:
             assert time.monotonic() < until, f"only {workers} answered"
             workers.update(ask())
         return workers
+
+    def wait_for_workers(self):
+        """Wait until as many workers serve as there should be."""
+        wait_until(self.server.serves, START_SECONDS)
+        self.once_on_each_worker(self._pids)
 
     def _pids(self):
         return self.server.together([lambda s: s.state()["pid"]] * 10)

@@ -1,5 +1,8 @@
 """Workers elsewhere on a real server: a claim is held until there is a job, and costs little."""
 
+from claiming import Far
+from claiming import look
+from claiming import submit
 from concurrent.futures import ThreadPoolExecutor
 from processes import wait_until
 
@@ -8,35 +11,6 @@ import requests
 import time
 
 WAITING = 100
-
-
-class Far:
-    """A worker elsewhere."""
-
-    def __init__(self, server):
-        self.server = server
-        told = server.post("@@claims-prepare").json()
-        self.id, self.token = told["id"], told["token"]
-
-    def claim(self, **body):
-        return self._post(f"{self.server.site}/@jobs/claim", self.token, body)
-
-    def act(self, claimed, what, body=None):
-        return self._post(claimed["links"][what], claimed["claim"], body or {})
-
-    def _post(self, url, token, body):
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        return requests.post(url, json=body, headers=headers, timeout=120)
-
-
-def submit(server, *names, **form):
-    answer = server.post("@@claims-submit", data={"names": " ".join(names), **form})
-    answer.raise_for_status()
-    return answer.json()
-
-
-def look(server):
-    return server.get("@@claims-look").json()
 
 
 @pytest.fixture

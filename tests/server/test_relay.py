@@ -27,6 +27,8 @@ pytestmark = pytest.mark.brokers
 #: An argument that nobody reads at a broker.
 SECRET = "argum3nt"
 
+#: How long a worker has a job until its next heartbeat, in seconds.
+LEASE = 12
 
 #: Makes a second site.
 OTHER = """
@@ -61,7 +63,7 @@ def zeo(new_instance, environment):
 @pytest.fixture(scope="module")
 def server(zeo, start_gunicorn):
     """A server, which runs the jobs that are not for others."""
-    server = Server(*start_gunicorn(folder=zeo))
+    server = Server(*start_gunicorn(folder=zeo, env={"HOLDTESTS_LEASE": str(LEASE)}))
     prepare(server)
     yield server
     server.process.stop(signal.SIGINT)
@@ -123,10 +125,10 @@ def start_worker(server, rabbitmq, tmp_path):
     """Start a worker elsewhere."""
     processes = []
 
-    def start(site=None):
+    def start(site=None, seconds=0):
         command = [sys.executable, Path(__file__).with_name("far_worker.py")]
         log = tmp_path / f"worker-{len(processes)}.log"
-        processes.append(Process([*command, site or server.site, rabbitmq.url], log))
+        processes.append(Process([*command, site or server.site, rabbitmq.url, seconds], log))
         return processes[-1]
 
     yield start
@@ -142,6 +144,11 @@ def submit(server, *names):
     answer = server.post("@@claims-submit", data={"names": " ".join(names)})
     answer.raise_for_status()
     return answer.json()
+
+
+def states(server, ids):
+    found = server.get("@@claims-look").json()["states"]
+    return {found[id] for id in ids}
 
 
 def kept(server):
@@ -204,6 +211,23 @@ def test_a_message_that_comes_is_a_job_of_its_user_once(server, relay, rabbitmq)
     time.sleep(2)
     ((user, id, _),) = look(server)["taken"]["hello"]
     assert (user, id) == ("admin", "id-1")
+
+
+def test_what_a_killed_worker_had_is_done_once_by_the_next_one(server, relay, start_worker):
+    """When its lease is over, and not before."""
+    names = [f"orphan-{n}" for n in range(4)]
+    killed = start_worker(seconds=60)
+    ids = submit(server, *names)
+    wait_until(lambda: states(server, ids) == {"running"})
+    killed.signal(signal.SIGKILL)
+    since = time.monotonic()
+    start_worker()
+    (meanwhile,) = submit(server, "meanwhile")
+    wait_until(lambda: states(server, [meanwhile]) == {"done"})
+    assert states(server, ids) == {"running"}
+    wait_until(lambda: kept(server).keys() >= set(names), 60)
+    assert time.monotonic() - since > LEASE / 2
+    assert {kept(server)[name] for name in names} == {1}
 
 
 def test_nothing_is_lost_whatever_is_killed(server, start_relay, start_worker, rabbitmq):

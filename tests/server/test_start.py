@@ -59,6 +59,19 @@ def test_server_without_the_hold_says_so_once_and_names_the_first_call(plain, ki
     server.process.stop()
 
 
+@pytest.mark.parametrize("kind", ["waitress", "gevent"])
+def test_server_without_the_hold_streams_in_place(plain, kind, text):
+    """The same view, with a thread of the server and its headers."""
+    server = plain(kind)
+    answer = server.get("@@words", text=text, kind="events", headers={"Last-Event-ID": "7"})
+    assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert answer.headers["X-Accel-Buffering"] == "no"
+    assert answer.text == "data: 0 \n\ndata: 1 \n\ndata: 2 \n\nevent: end\ndata: end\n\n"
+    assert server.get("@@words", text=text, how="async").text == "0 1 2 "
+    assert server.request("HEAD", "@@words", params={"text": f"{text}-head"}).text == ""
+    server.process.stop()
+
+
 def test_gunicorn_that_holds_says_so_once_and_nothing_else(started, text):
     """With its slots and limits."""
     env = {"WSGIFUTURES_DEADLINE": "25", "WSGIFUTURES_MAX_HELD_PER_CLIENT": "7"}

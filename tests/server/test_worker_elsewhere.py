@@ -1,97 +1,17 @@
 """``wsgifutures-worker`` does the jobs of a real site, from ``init`` to the stored result."""
 
-from processes import BIN
+from introduced import ADMIN
+from introduced import look
+from introduced import submit
+from introduced import Worker
 from processes import Process
 from processes import ROOT
 from processes import wait_until
 
-import itertools
-import json
 import pytest
 import requests
 import signal
-import subprocess
 import time
-
-PROGRAM = """
-from wsgifutures_worker import Hopeless, Retry, Worker
-import os, signal, time
-
-worker = Worker(os.environ["SITE"], queues=["words"], key="worker.pem", **{options})
-
-
-@worker.does("words")
-def words(job):
-    name, what, *rest = job.args
-    return globals()[what](job, name, *rest)
-
-
-def count(job, name):
-    page = job.get(headers={"Accept": "application/json"}).json()
-    job.file("title.txt", page["title"].encode(), "text/plain")
-    return {"name": name, "title": page["title"], "words": len(page["title"].split())}
-
-
-def look_around(job, name):
-    denied = []
-    for path in ("@@state", "@users", "@login-renew", "../@jobs", "@@personal-information"):
-        answer = job.session.get(path, headers={"Accept": "application/json"})
-        denied.append([path, answer.status_code])
-    return {"name": name, "denied": denied}
-
-
-def wait(job, name, seconds):
-    job.progress(0.5, "half of it")
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not job.cancelled:
-        time.sleep(0.05)
-    return {"name": name, "cancelled": job.cancelled}
-
-
-def fail(job, name):
-    raise ValueError("no such font")
-
-
-def give_up(job, name):
-    raise Hopeless("the page is empty")
-
-
-def crash(job, name):
-    os.kill(os.getpid(), signal.SIGSEGV)
-"""
-
-ADMIN = ("admin", "admin")
-numbers = itertools.count()
-
-
-class Worker:
-    """One that was introduced and approved, in a folder of its own."""
-
-    def __init__(self, folder, server):
-        self.folder = folder
-        self.server = server
-        told = self.command("init", "--url", server.site, "--queues", "words", "--name", "a test")
-        assert told.returncode == 0, told.stdout
-        self.fingerprint = told.stdout.split("Fingerprint: ")[1].splitlines()[0]
-        self.id = self.fingerprint.replace(" ", "")
-
-    def command(self, *arguments):
-        command = [BIN / "wsgifutures-worker", *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
-    def administrate(self, what, **body):
-        url = f"{self.server.site}/@workers/{self.id}/{what}"
-        headers = {"Accept": "application/json"}
-        requests.post(url, json=body, auth=ADMIN, headers=headers, timeout=60).raise_for_status()
-
-    def start(self, **options):
-        (self.folder / "program.py").write_text(PROGRAM.replace("{options}", repr(options)))
-        command = [BIN / "wsgifutures-worker", "run", "program:worker"]
-        environ = {"SITE": self.server.site}
-        log = self.folder / f"{next(numbers)}.log"
-        return Process(command, log, environ, cwd=self.folder)
 
 
 @pytest.fixture(scope="module")
@@ -114,19 +34,6 @@ def program(worker, request):
     process = worker.start(executor=request.param, grace=1.0)
     yield process
     process.stop()
-
-
-def submit(server, *args):
-    """Submit a job; return its id and the name under which its result is kept."""
-    name = f"job {next(numbers)}"
-    form = {"about": "about", "args": json.dumps([name, *args])}
-    answer = server.post("@@elsewhere-submit", data=form, auth=ADMIN)
-    assert answer.status_code == 200, answer.text
-    return answer.json(), name
-
-
-def look(server):
-    return server.get("@@elsewhere-look").json()
 
 
 def test_a_worker_that_waits_to_be_approved_is_told_so(introduced):
@@ -228,11 +135,21 @@ def test_a_worker_that_hangs_up_takes_no_job_with_it(gunicorn, worker):
     last.stop()
 
 
-def test_a_worker_in_node_does_a_job_of_the_site(gunicorn, tmp_path):
+EXAMPLES = {
+    "node": (["node", ROOT / "examples" / "worker_node" / "worker.mjs"], "(words): complete, done"),
+    "curl": (["sh", ROOT / "examples" / "worker_curl" / "worker.sh"], "complete, 200 done"),
+}
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_a_worker_in_another_language_does_a_job_of_the_site(gunicorn, tmp_path, kind):
     """The example of the repository, as it stands there."""
-    environ = {"SITE": gunicorn.site, "QUEUES": "words", "KEY": str(tmp_path / "node.pem")}
-    source = ROOT / "examples" / "worker_node" / "worker.mjs"
-    introduced = Process(["node", source, "init", "node"], tmp_path / "init.log", environ)
+    command, said = EXAMPLES[kind]
+    # The shell has a command for its work; this one gives what the task in Plone keeps.
+    work = "jq -c '{name: .args[0], words: 2}'"
+    environ = {"SITE": gunicorn.site, "QUEUES": "words", "WORK": work}
+    environ["KEY"] = str(tmp_path / "own.pem")
+    introduced = Process([*command, "init", kind], tmp_path / "init.log", environ)
     introduced.wait()
     id = introduced.output.split("Fingerprint: ")[1].splitlines()[0].replace(" ", "")
     answer = requests.post(
@@ -243,10 +160,14 @@ def test_a_worker_in_node_does_a_job_of_the_site(gunicorn, tmp_path):
         timeout=60,
     )
     answer.raise_for_status()
-    process = Process(["node", source], tmp_path / "node.log", environ)
-    job, _ = submit(gunicorn, "count")
-    wait_until(lambda: f"job {job} (words): complete, done" in process.output)
+    process = Process(command, tmp_path / "run.log", environ)
+    job, name = submit(gunicorn, "count")
+    wait_until(lambda: f"job {job}" in process.output and said in process.output)
     process.stop()
+    assert look(gunicorn)["states"][job] == "done"
+    if kind == "curl":
+        wait_until(lambda: name in look(gunicorn)["kept"])
+    assert "eyJ" not in process.output
 
 
 def test_a_withdrawn_worker_does_nothing_any_more(gunicorn, worker):

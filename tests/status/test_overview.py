@@ -9,7 +9,15 @@ import pytest
 
 NOW = 1_000_000.0
 
-COUNTS = {"held": 2, "waiting": 1, "slots_used": 1, "slots": 4, "max_held": 10, "max_waiting": 5}
+COUNTS = {
+    "held": 2,
+    "streaming": 1,
+    "waiting": 1,
+    "slots_used": 1,
+    "slots": 4,
+    "max_held": 10,
+    "max_waiting": 5,
+}
 
 
 def snapshot(worker, stale=False, **changes):

@@ -47,11 +47,12 @@ def test_snapshot_when_nothing_was_asked_has_its_whole_form(site):
         "started": 1.0,
         "at": 5.0,
         "counts": {
-            **{"held": 0, "waiting": 0, "slots_used": 0, "slots": 3},
+            **{"held": 0, "streaming": 0, "waiting": 0, "slots_used": 0, "slots": 3},
             **{"max_held": 300, "max_waiting": 2500},
         },
         "totals": {
             **{"requests": 0, "held": 0, "passes": 0, "refused": {}, "expired": 0},
+            "streams": 0,
             **{"cancelled": 0, "timeouts": 0, "gone": 0, "held_seconds": 0.0},
             **{"slow_passes": 0, "blocked": 0},
         },

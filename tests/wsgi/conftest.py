@@ -11,6 +11,7 @@ GEVENT = [
     "test_body_patience.py",
     "test_interrupted_jobs.py",
     "test_interrupted_requests.py",
+    "test_interrupted_streams.py",
     "test_interrupts.py",
     "test_monitor_blocked.py",
 ]

@@ -145,7 +145,7 @@ def test_page_is_in_the_language_that_its_visitor_prefers(accept_language, langu
 
 def test_each_language_has_each_sentence():
     """And none that is not said any more."""
-    kinds = (apologies.BUSY, apologies.LATE, apologies.UNAVAILABLE)
+    kinds = (apologies.BUSY, apologies.LATE, apologies.UNAVAILABLE, apologies.BROKEN)
     sentences = {sentence for kind in kinds for sentence in kind}
     sentences |= {apologies.AGAIN, apologies.TRY_AGAIN}
     assert {language: set(said) for language, said in apologies.TRANSLATIONS.items()} == {

@@ -421,7 +421,7 @@ def _is_gone(line):
 
 
 def _error(kind, message):
-    return {"error": {"type": kind, "message": message}}
+    return {"type": kind, "message": message}
 
 
 def _read_texts(kind, body):

@@ -44,7 +44,7 @@ def test_init_again_keeps_the_key_and_tells_the_state(site, key, capsys):
 
 def test_init_says_why_the_site_takes_nobody(site, key, capsys):
     """With the site's own words."""
-    site.trouble["/@workers"].append(Answer(429, {"error": {"message": "20 workers wait"}}))
+    site.trouble["/@workers"].append(Answer(429, {"message": "20 workers wait"}))
     assert init(site, key) == 1
     assert "answers with 429: 20 workers wait" in capsys.readouterr().err
 

@@ -30,7 +30,7 @@ def warnings(caplog):
 def test_a_site_that_cannot_answer_is_asked_again(site, make_worker, status, caplog):
     """With pauses; the log has one line for it, and one for the end."""
     caplog.set_level(logging.INFO)
-    site.trouble["/@jobs/claim"] += [Answer(status, {"error": {"message": "busy"}})] * 4
+    site.trouble["/@jobs/claim"] += [Answer(status, {"message": "busy"})] * 4
     with running(doing(make_worker())):
         job = site.submit("ocr")
         wait_until(lambda: job.state == "done")
@@ -134,7 +134,7 @@ def test_a_token_that_nears_its_end_is_not_used_any_more(site, make_worker):
 
 def test_a_token_that_is_refused_is_renewed_once(site, make_worker):
     """The site may have got new keys meanwhile."""
-    refusal = Answer(401, {"error": {"message": "who are you"}})
+    refusal = Answer(401, {"message": "who are you"})
     site.trouble["/@jobs/claim"].append(refusal)
     job = site.submit("ocr")
     with running(doing(make_worker())):

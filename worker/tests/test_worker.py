@@ -143,7 +143,7 @@ def test_a_result_that_is_not_plain_fails_the_job(site, make_worker):
 
 def test_a_result_that_the_site_refuses_ends_the_job(site, make_worker):
     """It would be refused each time."""
-    site.trouble["/complete"].append(Answer(413, {"error": {"message": "12 MB, may have 10"}}))
+    site.trouble["/complete"].append(Answer(413, {"message": "12 MB, may have 10"}))
     worker = make_worker()
     worker.does("ocr")(lambda job: "x")
     with running(worker):

@@ -10,6 +10,8 @@ from .kernel.errors import HoldCancelled
 from .kernel.errors import HoldExpired
 from .kernel.errors import ProcessEnded
 from .kernel.errors import ResultRefused
+from .kernel.errors import StreamBusy
+from .kernel.errors import StreamTimeout
 from .kernel.errors import Suspended
 from .kernel.errors import TooManyPasses
 from .kernel.fragments import fragment
@@ -19,6 +21,10 @@ from .kernel.futures import gather
 from .kernel.held import held
 from .kernel.keep import keep_pass
 from .kernel.settings import SettingRefused
+from .kernel.streams.current import current_stream
+from .kernel.streams.declared import Stream
+from .kernel.streams.declared import stream
+from .kernel.streams.formats import StreamEvent
 from .upstreams.answers import Answer
 from .upstreams.errors import UpstreamBusy
 from .upstreams.errors import UpstreamError
@@ -59,6 +65,10 @@ __all__ = [
     "ResultRefused",
     "Retry",
     "SettingRefused",
+    "Stream",
+    "StreamBusy",
+    "StreamEvent",
+    "StreamTimeout",
     "SubmitRefused",
     "Suspended",
     "TooManyPasses",
@@ -73,12 +83,14 @@ __all__ = [
     "UpstreamTooLarge",
     "accepted",
     "current_job",
+    "current_stream",
     "fragment",
     "future",
     "gather",
     "held",
     "keep_pass",
     "publish",
+    "stream",
     "task",
 ]
 

@@ -19,8 +19,8 @@ def import_orders(context, seconds):
     raise LookupError("The order 4711 has no customer.")
 
 
-@task(title="Send the newsletter", queue="mail")
-def send_newsletter(context, seconds):
+@task(name="acme.newsletter", title="Send the newsletter", queue="mail")
+def send_newsletter(context, seconds=0):
     pass
 
 

@@ -15,13 +15,14 @@ import json
 
 @task(name="elsewhere.keep")
 def keep(context, result):
-    """Keep a result with its files, and who kept it."""
-    files = {}
+    """Keep a result with its files, who kept it, and how often."""
+    kept, files = shelf(context, "holdtests_elsewhere"), {}
     for name, file in current_job().files.items():
         with file.open() as opened:
             files[name] = [file.content_type, opened.read().decode()]
     told = {"result": result, "files": files, "user": api.user.get_current().getId()}
-    shelf(context, "holdtests_elsewhere")[result["name"]] = told
+    told["times"] = kept.get(result["name"], {}).get("times", 0) + 1
+    kept[result["name"]] = told
 
 
 words = task(

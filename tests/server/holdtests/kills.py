@@ -4,9 +4,12 @@ A test puts a file with the name of a point into the folder ``HOLDTESTS_KILLS``.
 that comes there takes the file away, and is gone. The points of a commit are those of a data
 manager that is the last one in each phase: at ``voted`` all others have voted and none has
 finished; at ``finished`` all others have.
+
+Jobs of a worker elsewhere that is killed come back after ``HOLDTESTS_LEASE`` seconds.
 """
 
 from collective.wsgifutures.jobs import desk
+from collective.wsgifutures.jobs import leases
 from contextlib import contextmanager
 from transaction.interfaces import TransientError
 
@@ -104,3 +107,6 @@ def note_conflict(who, error):
 
 if "HOLDTESTS_KILLS" in os.environ:
     watch_the_runner()
+
+if "HOLDTESTS_LEASE" in os.environ:
+    leases.LEASE = float(os.environ["HOLDTESTS_LEASE"])

@@ -81,6 +81,17 @@ def hold(context, number):
 #: Done by whoever claims it, without Plone.
 scan = task(name="holdtests.scan", queue="scans", elsewhere=True, attempts=100)
 
+
+@task(name="holdtests.store", attempts=100, backoff=0.5)
+def store(context, number):
+    """Note when the result of a job was stored that was done elsewhere."""
+    work_on(notes(context), number, 0.0)
+
+
+scan_and_store = task(
+    name="holdtests.scan_and_store", queue="scans", elsewhere=True, then=store, attempts=100
+)
+
 TASKS = {"note": note, "nothing": nothing, "hold": hold, "scan": scan}
 
 
@@ -135,6 +146,17 @@ class Ask(Change):
     def change(self, number, seconds):
         notes(self.context)[int(number)].asked = True
         note.submit(self.context, int(number), float(seconds))
+
+
+class AskElsewhere(Change):
+    """Submits so many jobs for workers elsewhere, once however often it is asked."""
+
+    def change(self, first, count):
+        kept = notes(self.context)
+        for number in range(int(first), int(first) + int(count)):
+            if not kept[number].asked:
+                kept[number].asked = True
+                scan_and_store.submit(self.context, number)
 
 
 class AskAfterwards(Change):

@@ -281,10 +281,8 @@ def _refuse(answer: requests.Response) -> None:
 def _reason(answer: requests.Response) -> str:
     try:
         body = answer.json()
-        error = body.get("error", body)
-        if isinstance(error, dict):
-            return str(error.get("message") or error.get("type"))[:500]
-        return str(body.get("error_description") or error)[:500]
+        names = ("message", "type", "error_description", "error")  # plone.restapi's, and OAuth's
+        return str(next(filter(None, map(body.get, names)), answer.reason))[:500]
     except (ValueError, AttributeError):
         return answer.reason or ""
 

@@ -10,6 +10,8 @@ from ..wsgi.joints import join
 from ..wsgi.joints import Joint
 from .duty import sign_of
 from .publishing import QUEUE
+from .unlike import LASTING
+from .unlike import settings_of
 from collections.abc import Iterator
 from collections.abc import Mapping
 from itertools import islice
@@ -60,6 +62,7 @@ def of_relay(database: Any) -> Iterator[Finding]:
         )
     elif told is not None:
         yield _trouble(told) if told.get("trouble") else _version(told)
+        yield from _unlike(told.get("unlike") or {})
 
 
 def _late(store: Any, now: float) -> Iterator[float]:
@@ -76,6 +79,21 @@ def _trouble(told: Mapping[str, Any]) -> Finding:
         f"The broker did not do its work when the relay told last: {told['trouble']}",
         "Visitors do not notice, and nothing is lost: the relay goes on when the broker is back.",
     )
+
+
+def _unlike(unlike: dict[str, str]) -> Iterator[Finding]:
+    """Tell which queues were not made by the relay; check that they last."""
+    bad = {name: setting for name, setting in unlike.items() if setting in LASTING}
+    if bad:
+        yield warning(
+            "broker",
+            f"Queues at the broker are not made to last: {settings_of(bad)}. What is in them may "
+            "be gone with a restart, with a node, or after some deliveries; then jobs wait longer.",
+            "Delete them while they are empty: the relay makes them again, as quorum queues.",
+        )
+    elif unlike:
+        text = "Queues at the broker have settings of their own, and are used as they are"
+        yield ok("broker", f"{text}: {settings_of(unlike)}.")
 
 
 def _version(told: Mapping[str, Any]) -> Finding:

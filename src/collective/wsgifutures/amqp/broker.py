@@ -24,6 +24,7 @@ from .errors import BrokerRefused
 from .messages import DEAD
 from .messages import Delivery
 from .messages import Message
+from .unlike import read_unlike
 from .wire import CONFIRM
 from .wire import delivery_of
 from .wire import publish
@@ -37,6 +38,8 @@ from typing import Any
 import logging
 import sys
 import time
+
+logger = logging.getLogger(__name__)
 
 #: How many seconds a connection may take, and any answer of the broker.
 CONNECT = 5.0
@@ -96,6 +99,7 @@ class Broker:
         self._connection: Any = None
         self._known: set[str] = set()  # queues that are there
         self._blocked = ""  # why the broker takes no messages
+        self.unlike: dict[str, str] = {}  #: queues that are not as we make them, and the setting
         self._confirms: Confirms | None = None  # the channel on which messages are sent
         #: What has come, and what acknowledges it.
         self.arrived: deque[tuple[Delivery, Callable[[], None]]] = deque()
@@ -184,7 +188,9 @@ class Broker:
             return
         with self._using() as connection:
             self._ensure_dead(connection)
-            if not self._is_there(connection, name):
+            if self._is_there(connection, name):
+                self._compare(connection, name, queue_arguments(limit))
+            else:
                 self._declare(connection, name, queue_arguments(limit))
             if exchange:
                 self._bind(connection, name, exchange, routing_key)
@@ -296,6 +302,11 @@ class Broker:
     def _away(self, error: BaseException) -> BrokerAway:
         if isinstance(error, BrokerAway):
             return error
+        unlike = read_unlike(error)
+        if unlike is not None:
+            return BrokerAway(
+                f"{self.address}: {unlike} Delete it there: the relay makes it again."
+            )
         kind = type(error).__name__
         text = self._clean(str(error).strip())
         return BrokerAway(f"{self.address} cannot be had: {kind}{': ' if text else ''}{text}")
@@ -405,6 +416,29 @@ class Broker:
             channel.queue_declare(
                 queue=name, durable=True, auto_delete=False, arguments=dict(arguments)
             )
+
+    def _compare(self, connection: Any, name: str, arguments: Mapping[str, Any]) -> None:
+        """Note in what a queue that is there differs from ours; the log hears of it once."""
+        before = self.unlike.pop(name, "")
+        channel = connection.channel()
+        try:
+            channel.queue_declare(
+                queue=name, durable=True, auto_delete=False, arguments=dict(arguments)
+            )
+        except connection.channel_errors as error:  # also if the relay may make nothing
+            unlike = read_unlike(error)
+            if unlike is None:
+                return
+            self.unlike[name] = unlike.setting
+            if before != unlike.setting:
+                logger.warning(
+                    "%s It is used as it is, and no job is lost. If that is not what you want, "
+                    "delete the queue while it is empty: the relay makes it again.",
+                    unlike,
+                )
+        finally:
+            with suppress(Exception):
+                channel.close()
 
     def _bind(self, connection: Any, queue: str, exchange: str, routing_key: str) -> None:
         with connection.channel() as channel:

@@ -206,4 +206,5 @@ class Relay:
             "unsent": len(self._outbox.index),
             "waiting": dict(self._hints.waiting),
             "depths": dict(self._hints.depths),
+            "unlike": dict(self._broker.unlike),
         }

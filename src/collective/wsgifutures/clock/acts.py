@@ -4,10 +4,12 @@ Each function is about the current site, in the transaction of its caller, who a
 user may.
 """
 
+from ..jobs.errors import TaskUnknown
 from ..jobs.records import Job
 from ..jobs.store import find_job
 from ..jobs.store import find_store
 from ..jobs.store import main_connection
+from ..jobs.tasks import find_task
 from .entries import declared
 from .entries import Entry
 from .entries import Overlap
@@ -51,6 +53,14 @@ def last_job(entry: Entry) -> Job | None:
     """Return the last job of *entry*; None if there was none, or it was purged."""
     kept = kept_of(entry)
     return None if kept is None else find_job(find_store(_connection()), kept.job)
+
+
+def title_of(entry: Entry) -> Any:
+    """Return the title of what *entry* does, for people; the name of its task if it has none."""
+    try:
+        return find_task(entry.task).title or entry.task
+    except TaskUnknown:
+        return entry.task
 
 
 def pause(name: str) -> None:

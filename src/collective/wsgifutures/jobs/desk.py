@@ -10,6 +10,7 @@ from .errors import GivenUpElsewhere
 from .errors import JobError
 from .errors import NotInThatState
 from .errors import Retry
+from .errors import StreamLost
 from .errors import TaskUnknown
 from .errors import TooLate
 from .errors import UserGone
@@ -37,7 +38,7 @@ MOST_DEATHS = 3
 SOON = 1.0
 
 #: Errors after which no attempt would help.
-HOPELESS = (ArgumentsLost, ContextGone, GivenUpElsewhere, TooLate, UserGone)
+HOPELESS = (ArgumentsLost, ContextGone, GivenUpElsewhere, StreamLost, TooLate, UserGone)
 
 #: Errors whose text says all, without the name of their class.
 _TOLD = (Retry, JobError)

@@ -57,8 +57,12 @@ class Ends:
     def rescue_elsewhere(self, look: Leases, now: float) -> None:
         """Let the jobs wait again whose workers elsewhere are silent."""
         told: Told = []
-        self._changes.commit(partial(_write_silent, look, now, told))
-        self.tell(told)
+        try:
+            self._changes.commit(partial(_write_silent, look, now, told))
+        except TransientError:  # claims were faster, each time
+            look.put_off()
+        else:
+            self.tell(told)
 
     def tell(self, told: Told) -> None:
         """Count and log what is committed."""

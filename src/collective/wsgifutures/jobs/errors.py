@@ -3,7 +3,7 @@
     FuturesError
      └ JobError
         ├ SubmitRefused                  in the view that submits
-        ├ ContextGone, UserGone, ArgumentsLost, TooLate   nobody can do it: dead at once
+        ├ ContextGone, UserGone, ArgumentsLost, TooLate, StreamLost   nobody can do it: dead at once
         ├ TaskUnknown                    another process may know it
         ├ ClaimLost                      a runner was too late: what it did is not committed
         ├ TransactionChanged             the task committed, aborted or doomed by itself
@@ -102,6 +102,20 @@ class ArgumentsLost(JobError):
         return (
             f"The arguments of {self.name} cannot be read: {self.reason}. Was a class that they "
             "use moved or removed? Bring it back and retry the job."
+        )
+
+
+class StreamLost(JobError):
+    """The process that made the stream has ended, and so there is no text for the job."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"The stream whose text {self.name} gets has never ended: its process did before. "
+            "Ask for the stream again."
         )
 
 

@@ -9,8 +9,10 @@ from ..wsgi.worker import Worker
 from .audit import describe
 from .audit import of_jobs
 from .audit import of_jobs_elsewhere
+from .publish import publish  # noqa: F401  no module tells by its name that it has this task
 from .purge import Kept
 from .runner import Runner
+from .streams import follow_streams
 from typing import Any
 
 #: The runner of this process, while its server runs.
@@ -76,3 +78,4 @@ class JobsJoint(Joint):
 def zope_has_started(event: Any) -> None:
     """Join the worker with the jobs of this Zope's database."""
     join(JobsJoint(event.database))
+    follow_streams()

@@ -299,6 +299,11 @@ class Leases:
         """Tell whether to look, if the database has changed."""
         return now >= self._next_look or self.is_due(now)
 
+    def put_off(self) -> None:
+        """Look as soon as it is time: the database has changed, and may do so no more."""
+        ends = [self._next_look] if self._next_end is None else [self._next_look, self._next_end]
+        self._next_end = min(ends)
+
     def look(self, store: Store, now: float) -> list[Job]:
         """Return the jobs to rescue."""
         self._next_look = now + random.uniform(0.5, 1.0) * LOOK_EVERY  # noqa: S311  no secret

@@ -95,6 +95,7 @@ class Job(Persistent):  # type: ignore[misc]
     traceback = ""  #: of the last error
     said = ""  #: how its worker elsewhere ended the last claim: complete, fail or release
     files: Any = None  #: those that a worker elsewhere left for it, by their names
+    awaits_stream = False  #: its argument is the text of a stream that has not ended
     _result = b""
 
     def __init__(self, id: str, wanted: Wanted, due: float) -> None:
@@ -155,6 +156,13 @@ class Job(Persistent):  # type: ignore[misc]
         """Raise ``ClaimLost`` if *claim* is not the last one, or the job is not running."""
         if not self.has(claim):
             raise ClaimLost(self.id, self._state)
+
+    def take_text(self, arguments: bytes, now: float) -> None:
+        """Let a job begin that waited for a stream: its text is in the *arguments*."""
+        self._leave(JobState.WAITING)
+        self._wanted = _Kept(self.wanted._replace(arguments=arguments))
+        self.awaits_stream = False
+        self.due = now
 
     def finish(self, claim: Claim, result: bytes, now: float) -> None:
         """Note that the work is done, together with its effects."""

@@ -191,6 +191,8 @@ class Runner:
                 self._claim_some(now)
             if self._leases.is_time(now):
                 self._ends.rescue_elsewhere(self._leases, now)
+            else:
+                self._leases.put_off()
             self._counting.is_due = True
         self._counting.count(self._database, now)
         if self.running and time.monotonic() >= self._next_beat:

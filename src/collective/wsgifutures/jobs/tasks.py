@@ -277,6 +277,11 @@ class Submitter(Generic[P]):
     def __repr__(self) -> str:
         return f"<task {self.task.name}, {self._options}>"
 
+    @property
+    def options(self) -> Options:
+        """The options."""
+        return self._options
+
     def using(self, **options: Any) -> "Submitter[P]":
         """Return the same with more options."""
         more = dataclasses.replace(self._options, **options)

@@ -10,6 +10,7 @@ from ..wsgi.worker import Worker
 from .errors import AttemptFailed
 from .errors import AttemptTimeout
 from .errors import ContextGone
+from .errors import StreamLost
 from .errors import TooLate
 from .origin import make_environ
 from .publishing import JOB
@@ -77,6 +78,7 @@ class Attempt(Run):
         self.claim = claim
         self.path = path
         self._has_files = bool(job.files)
+        self._awaits_stream = job.awaits_stream
         self.current = Current(job.id, job.key, job.attempt + 1)
         self.since: float = job.since  #: when it was claimed, in seconds since the epoch
         self.waited: float = job.since - job.due  #: how long it might have begun, in seconds
@@ -118,6 +120,8 @@ class Attempt(Run):
     def _request(self) -> tuple[dict[str, Any], BytesBody | None]:
         """Return the environ that is published, and its body."""
         task = find_task(self.wanted.task)
+        if self._awaits_stream:
+            raise StreamLost(task.name)
         self._args, self._kwargs = task.unpack(self.wanted.arguments)
         wanted = task.request(self._args, self._kwargs)
         self.view = wanted.view

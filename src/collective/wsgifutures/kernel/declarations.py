@@ -19,26 +19,49 @@ def check_function(function: Any, key: str | None) -> None:
         TypeError: It is not a plain function, or has no name and no *key*.
         ArgumentRefused: It belongs to an object of Zope or of a view.
     """
-    if not callable(function):
-        raise TypeError(
-            f"@future is for a function, not for {function!r}; its options have names, "
-            "as in @future(timeout=10)"
-        )
+    _check_plain(function, "@future", "timeout=10")
     name = getattr(function, "__qualname__", None)
     if inspect.isasyncgenfunction(function):
         raise TypeError(f"{name} yields; a future returns one value, for example a list")
+    _check_owner(function, "@future", key)
+
+
+def check_stream(function: Any, key: str | None) -> None:
+    """Refuse a *function* that cannot be a stream.
+
+    Raises:
+        TypeError: It does not yield, or has no name and no *key*.
+        ArgumentRefused: It belongs to an object of Zope or of a view.
+    """
+    _check_plain(function, "@stream", "timeout=60")
+    _check_owner(function, "@stream", key)
+    if not inspect.isgeneratorfunction(function) and not inspect.isasyncgenfunction(function):
+        name = getattr(function, "__qualname__", repr(function))
+        raise TypeError(f"{name} yields nothing; a stream is def or async def with yield in it")
+
+
+def _check_plain(function: Any, decorator: str, option: str) -> None:
+    if not callable(function):
+        raise TypeError(
+            f"{decorator} is for a function, not for {function!r}; its options have names, "
+            f"as in {decorator}({option})"
+        )
+
+
+def _check_owner(function: Any, decorator: str, key: str | None) -> None:
+    name = getattr(function, "__qualname__", None)
     found = foreign(function)
     if found:
         raise ArgumentRefused(key or str(name), "its function", f"it is {found}.")
     if isinstance(function, functools.partial):
         raise TypeError(
-            "@future is for the function itself, not for a partial of it; give the arguments "
-            "to submit"
+            f"{decorator} is for the function itself, not for a partial of it; give the arguments "
+            + ("to submit" if decorator == "@future" else "where you call it")
         )
     if key is None and (name is None or "<" in name):
         raise TypeError(
             f"{name or function!r} has no dotted name by which the next pass could recognize "
-            "it; give it a name: @future(key=...)"
+            f"it; give it a name: {decorator}(key=...)"
         )
 
 
@@ -67,8 +90,12 @@ def check_key(key: str | None) -> None:
         raise TypeError(f"key={key!r} is not a name; it takes a str that is not empty")
 
 
-def to_seconds(timeout: float | None) -> float | None:
+def to_seconds(timeout: float | None, name: str = "timeout") -> float | None:
     """Return *timeout* as a float; None if the declaration leaves it open.
+
+    Args:
+        timeout: Seconds.
+        name: The name of the option.
 
     Raises:
         ValueError: It is not a number of seconds above 0.
@@ -77,7 +104,7 @@ def to_seconds(timeout: float | None) -> float | None:
         return None
     number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if not number or not 0 < timeout < math.inf:
-        raise ValueError(f"timeout={timeout!r} is not a number of seconds above 0")
+        raise ValueError(f"{name}={timeout!r} is not a number of seconds above 0")
     return float(timeout)
 
 

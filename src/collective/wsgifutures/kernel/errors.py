@@ -1,14 +1,15 @@
 """What can go wrong with a future, as one small tree::
 
     FuturesError
-     ├ FutureTimeout, HoldExpired      both also TimeoutError
+     ├ FutureTimeout, HoldExpired, StreamTimeout      also TimeoutError
      ├ FutureCancelled                 also concurrent.futures.CancelledError
      ├ TooManyPasses, AskedAfterCommit
      ├ ProcessEnded
      ├ StandsForSuspension           (of collective.wsgifutures.compat)
      ├ Unavailable
      │  ├ ExecutorBusy               (and what goes wrong with an upstream)
-     │  └ HoldCancelled
+     │  ├ HoldCancelled
+     │  └ StreamBusy
      └ ArgumentRefused, ResultRefused  both also TypeError
     Suspended                          a BaseException, outside of the tree
 
@@ -54,6 +55,23 @@ class HoldExpired(FuturesError, TimeoutError):
             f"{self.name} has no result, and the response was held up to its deadline of "
             f"{self.deadline:g} s. Catch HoldExpired, or ask with "
             "result(default=...), and answer without the result."
+        )
+
+
+class StreamTimeout(FuturesError, TimeoutError):
+    """A stream gave nothing for too long, or took too long in all. 504 before its first item."""
+
+    def __init__(self, name: str, seconds: float, limit: str) -> None:
+        super().__init__(name, seconds, limit)
+        self.name = name  #: the stream's name
+        self.seconds = seconds  #: what ran out
+        self.limit = limit  #: ``timeout`` for all of it, ``between`` for the next item
+
+    def __str__(self) -> str:
+        what = "gave no item for" if self.limit == "between" else "did not end within"
+        return (
+            f"The stream {self.name} {what} {self.seconds:g} s. Raise {self.limit}= where it is "
+            "declared."
         )
 
 
@@ -177,6 +195,21 @@ class HoldCancelled(Unavailable):
         return (
             f"{self.name} has no result: an operator cancelled the wait for it. Catch "
             "HoldCancelled, or ask with result(default=...), and answer without the result."
+        )
+
+
+class StreamBusy(Unavailable):
+    """A stream is not begun: this worker holds and streams as many responses as it may."""
+
+    def __init__(self, name: str, limit: str) -> None:
+        super().__init__(name, limit)
+        self.name = name  #: the stream's name
+        self.limit = limit  #: the name of the setting that is reached
+
+    def __str__(self) -> str:
+        return (
+            f"The stream {self.name} was not begun: {self.limit} responses are held or streamed "
+            f"already. Catch StreamBusy and answer without it, or raise {self.limit}."
         )
 
 

@@ -59,6 +59,9 @@ class Publisher:
         """
         return None
 
+    def stream(self, answer: Any) -> None:
+        """Prepare the response for a ``StreamAnswer``, which the view is going to return."""
+
 
 def cannot_wait(call: Call) -> None:
     """Refuse to wait for *call* while a pass goes on: nothing here could run it."""
@@ -96,6 +99,8 @@ class Pass:
         self.suspended_parts: dict[int, tuple[object, str]] = {}  #: by id, and their placeholders
         self.alone: object = None  #: the part that is all that is published
         self.put_away: PutAway | None = None  #: what was given for this pass alone, if anything
+        #: Raises StreamBusy if there is no room for the stream of that name.
+        self.check_room: Callable[[str], None] = lambda name: None
         self._again_in: float | None = None
         self._forgotten: list[Call] = []
         self._follow_ups: list[Callable[[], None]] = []

@@ -2,7 +2,8 @@
 
 A token says since when its bearer is logged in (``auth_time``). What began before the last end of
 all is nobody's. Kept beside the keys of the site, by user folder and user, and only written at
-those events; users of Zope's root have their own place, since they are users of each site.
+those events; users of what is above sites, as Zope's root, have their own place, since they are
+users of each site below.
 
 Nothing is kept for longer than tokens live: the ends of two months share a tree, and a tree is
 dropped as a whole.
@@ -15,6 +16,7 @@ from .places import Place
 from .places import place_of
 from BTrees.IOBTree import IOBTree
 from BTrees.OOBTree import OOBTree
+from Products.CMFCore.interfaces import ISiteRoot
 from typing import Any
 
 import time
@@ -54,7 +56,7 @@ def end_all(site: Any, folder: str, user_id: str, now: float | None = None) -> N
     Sessions and plone.restapi's own tokens are not ours, and go on.
 
     Args:
-        site: The Plone site, or its ``Place``; of a user of Zope's root also the root.
+        site: The Plone site, or its ``Place``; or what has the user folder, above sites.
         folder: The path of what has the user's ``acl_users``; that of Zope's root is empty.
         user_id: The user's id.
         now: In seconds since the epoch. Default: the time.
@@ -76,7 +78,10 @@ def _forget(spans: Any, now: float) -> None:
 
 
 def _place(site: Any, folder: str) -> Place:
-    if folder:
-        return place_of(site)
+    """Return where the ends of a user folder are kept: the site's place, or that of all above."""
+    if isinstance(site, Place) or ISiteRoot.providedBy(site):
+        place = place_of(site)
+        if f"{folder}/".startswith(f"{place.path}/"):
+            return place
     connection = site.connection if isinstance(site, Place) else main_connection(site._p_jar)
     return Place(connection, "", "")

@@ -38,9 +38,8 @@ def read_application(secret: str, published: Published, folder: str) -> Bearer |
         return None
     used = partial(acts.note_use, published.site, token, published.address, now)
     why_not = "its user is gone, or has ended all tokens"
-    return Bearer(
-        token.origin, token.made, used, partial(_refuse, secret, token, published, why_not)
-    )
+    refused = partial(_refuse, secret, token, published, why_not)
+    return Bearer(token.origin, token.made, used, refused, within=token.scope.part)
 
 
 def _is_in_scope(token: AppToken, published: Published) -> bool:

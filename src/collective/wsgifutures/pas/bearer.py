@@ -16,3 +16,4 @@ class Bearer(NamedTuple):
     since: float  #: when the bearer logged in, in seconds since the epoch
     used: Callable[[], None] = _nothing  #: called before a request of the bearer is committed
     refused: Callable[[], None] = _nothing  #: called if the bearer is nobody any more
+    within: str = ""  #: the UID of all that answers may describe; empty: the site

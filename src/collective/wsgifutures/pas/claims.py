@@ -9,13 +9,12 @@ from ..jobs.records import Job
 from ..jobs.records import JobState
 from ..jobs.store import find_job
 from ..jobs.store import find_store
-from ..jobs.store import main_connection
+from ..keys.places import place_of
 from ..workers.access import what_it_may
 from .bearer import Bearer
 from .published import OWN
 from .published import Published
 from collections.abc import Mapping
-from plone.uuid.interfaces import IUUID
 from typing import Any
 
 
@@ -33,15 +32,14 @@ def read_claims(claims: Mapping[str, Any], published: Published, now: float) -> 
     origin, since = job.wanted.origin, claims.get("auth_time")
     if not isinstance(since, (int, float)) or claims["sub"] != origin.user:
         return None
-    return Bearer(origin, since)
+    return Bearer(origin, since, within=job.wanted.context)
 
 
 def _find(claims: Mapping[str, Any], published: Published) -> Job | None:
     """Return the job that a token names, if it is one of the site."""
-    site = published.site
-    job = find_job(find_store(main_connection(site._p_jar)), str(claims.get("job", "")))
-    is_sites = job is not None and job.wanted.origin.site_uid == IUUID(site, None)
-    return job if is_sites else None
+    place = place_of(published.site)
+    job = find_job(find_store(place.connection), str(claims.get("job", "")))
+    return job if job is not None and place.has(job) else None
 
 
 def _has_claim(job: Job, claims: Mapping[str, Any], now: float) -> bool:

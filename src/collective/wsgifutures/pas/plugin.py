@@ -18,6 +18,7 @@ from ..keys.tokens import LARGEST
 from ..keys.tokens import TokenRefused
 from ..keys.tokens import verify
 from ..workers.access import find_bearer
+from .answers import confine
 from .applications import read_application
 from .bearer import Bearer
 from .kinds import KINDS
@@ -78,6 +79,7 @@ class TokenPlugin(BasePlugin):  # type: ignore[misc]
         user = None if bearer is None else self._find_user(bearer, published)
         if bearer is None or user is None:
             return {}
+        confine(request, published, bearer.within)
         alsoProvides(request, IDisableCSRFProtection)  # no other site can make a browser send it
         vars(request)[_USED] = bearer.used
         return {"admitted": Admitted(user.getId(), user.getUserName())}

@@ -52,7 +52,12 @@ class Published(NamedTuple):
 
     def is_at_or_below(self, uid: str) -> bool:
         """Tell whether the content is, or is in, the one of that UID; none: in the site."""
-        return not uid or any(IUUID(each, None) == uid for each in _containers(self.content))
+        return not uid or any(IUUID(each, None) == uid for each in self.containers)
+
+    @property
+    def containers(self) -> list[Any]:
+        """The content and what contains it, up to the site."""
+        return list(_containers(self.content))
 
     @property
     def shows_others(self) -> bool:

@@ -18,6 +18,7 @@ from ..wsgi.joints import join
 from ..wsgi.joints import Joint
 from ..wsgi.variables import changes_nothing
 from . import in_place
+from . import streams
 from .leftovers import always_roll_back
 from .zope_audit import layers
 from .zope_audit import of_zope
@@ -98,5 +99,6 @@ def zope_has_started(event: Any) -> None:
     for database in event.database.databases.values():
         always_roll_back(database.storage)
     futures.watcher = in_place.call_starts
+    streams.run_in_place()
     for name, status in statuses().items():
         status_codes.setdefault(name, status)  # a package's own error may be called NotFound

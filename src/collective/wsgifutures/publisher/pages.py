@@ -6,6 +6,7 @@ answered with the page of a discarded pass, and none of its own writes would be 
 """
 
 from ..kernel.passes import current_pass
+from ..kernel.streams.answers import StreamAnswer
 from plone.app.caching.interfaces import IRAMCached
 from plone.app.caching.operations.ramcache import Store
 from plone.app.caching.operations.utils import storeResponseInRAMCache
@@ -44,7 +45,12 @@ class PutOff:
 
     def _put_off(self, parts: Any) -> bytes | None:
         request = self.request
-        if current_pass() is None or not IRAMCached.providedBy(request):
+        if not IRAMCached.providedBy(request):
+            return None
+        if isinstance(parts, StreamAnswer):  # there is no page, and nobody may read it now
+            noLongerProvides(request, IRAMCached)
+            return None
+        if current_pass() is None:
             return None
         page = b"".join(parts)
         noLongerProvides(request, IRAMCached)

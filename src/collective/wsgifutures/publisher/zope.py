@@ -4,8 +4,10 @@ from ..kernel.names import dotted_name
 from ..kernel.passes import Pass
 from ..kernel.passes import Publisher
 from ..kernel.placeholders import Fragment
+from ..kernel.streams.answers import StreamAnswer
 from ..wsgi.clients import find_client
 from . import early_writes
+from . import streams
 from .interfaces import IDeferral
 from .work import find_work
 from AccessControl import getSecurityManager
@@ -64,9 +66,18 @@ class ZopePublisher(Publisher):
         request.environ.update(dict.fromkeys(DISCARD_MARKS, True))
         if hold.watch is not None:
             early_writes.look(self._pass)
-        if not hold.is_for_work:
-            hold.client = _user() or ("address", _address(request.environ))
+        self._note_client()
         load_what_the_end_needs()
+
+    def stream(self, answer: StreamAnswer) -> None:
+        """Prepare the response for *answer*, and note whose request it is."""
+        self._note_client()
+        streams.prepare(answer, self._request)
+
+    def _note_client(self) -> None:
+        hold = self._pass.hold
+        if not hold.is_for_work:
+            hold.client = _user() or ("address", _address(self._request.environ))
 
     @property
     def defers(self) -> bool:

@@ -22,4 +22,4 @@ def refuse(request: Any, refused: TokenRefused) -> dict[str, Any]:
     logger.info("A token was refused: %s.", refused.reason)
     site = "/".join(api.portal.get().getPhysicalPath())
     notify(TokenDenied(site, "bearer", "", refused.reason, request.getClientAddr()))
-    return {"error": {"type": "Unauthorized", "message": str(refused)}}
+    return {"type": "Unauthorized", "message": str(refused)}

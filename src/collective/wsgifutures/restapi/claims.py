@@ -136,7 +136,7 @@ class Post(jobs.Post):
         self.request.response.setStatus(answered.status)
         if answered.seconds:
             self.request.response.setHeader("Retry-After", str(answered.seconds))
-        return {"error": {"type": answered.kind, "message": answered.message}}
+        return {"type": answered.kind, "message": answered.message}
 
     @cached_property
     def _now(self) -> float:
@@ -300,11 +300,11 @@ class Post(jobs.Post):
         except (ClaimLost, AttemptTimeout) as error:
             raise _Answered(409, "Conflict", str(error)) from None
         except ResultRefused as error:
-            raise _Answered(413, "Payload Too Large", str(error)) from None
+            raise _Answered(413, "PayloadTooLarge", str(error)) from None
         except NotPlain as error:
             raise BadRequest(f"result: {error}") from None
         except TaskUnknown as error:
-            raise _Answered(503, "Service Unavailable", str(error), LATER) from None
+            raise _Answered(503, "ServiceUnavailable", str(error), LATER) from None
 
     def _claimed(self) -> tuple[Job, int]:
         """Return the job that address and token name, and the number of the claim."""
@@ -369,7 +369,7 @@ class Post(jobs.Post):
                 "max_files). Send less, or leave them where the task that gets the result can "
                 "fetch them."
             )
-            raise _Answered(413, "Payload Too Large", text)
+            raise _Answered(413, "PayloadTooLarge", text)
 
 
 def _log(is_committed: bool, line: journal.Line) -> None:

@@ -18,8 +18,6 @@ from ..clock.entries import Entry
 from ..clock.errors import EntryUnknown
 from ..clock.records import Kept
 from ..clock.words import describe
-from ..jobs.errors import TaskUnknown
-from ..jobs.tasks import find_task
 from ..kernel.errors import FuturesError
 from .services import PathService
 from plone.protect.interfaces import IDisableCSRFProtection
@@ -62,7 +60,7 @@ class ClockService(PathService):
             "timezone": entry.timezone,
             "words": self.translate(describe(entry)),
             "task": entry.task,
-            "title": self.translate(_title(entry)),
+            "title": self.translate(acts.title_of(entry)),
             "context": entry.context,
             "run_as": entry.run_as,
             "missed": entry.missed,
@@ -114,17 +112,10 @@ class Post(ClockService):
             known[self.names[1]](entry.name)
         except (FuturesError, TypeError) as error:
             self.request.response.setStatus(409)
-            return {"error": {"type": "Conflict", "message": str(error)}}
+            return {"type": "Conflict", "message": str(error)}
         if self.names[1] == "run":
             self.request.response.setStatus(202)
         return self.describe(entry)
-
-
-def _title(entry: Entry) -> str:
-    try:
-        return find_task(entry.task).title or entry.task
-    except TaskUnknown:
-        return entry.task
 
 
 def _time(seconds: float) -> str | None:

@@ -20,6 +20,7 @@ from plone.registry.interfaces import IRegistry
 from plone.restapi.controlpanels import RegistryConfigletPanel
 from plone.restapi.controlpanels.interfaces import IControlpanel
 from plone.restapi.deserializer import json_body
+from plone.restapi.exceptions import DeserializationError
 from plone.restapi.interfaces import IDeserializeFromJson
 from plone.restapi.interfaces import ISerializeToJson
 from plone.restapi.serializer.controlpanels import ControlpanelSerializeToJson
@@ -110,10 +111,13 @@ class Deserializer:
         Raises:
             Unauthorized: The user may not manage the settings.
             Forbidden: The request changes addresses of upstreams, which the user may not.
-            BadRequest: A setting does not take its value.
+            BadRequest: A setting does not take its value, or the body is not JSON.
         """
         self.controlpanel.check()
-        data = json_body(self.controlpanel.request)
+        try:
+            data = json_body(self.controlpanel.request)
+        except DeserializationError as error:
+            raise BadRequest(str(error)) from None
         # Not by plone.api, which sets no record to None.
         proxy = getUtility(IRegistry).forInterface(IWSGIFuturesSettings, prefix=PREFIX)
         changes = {}

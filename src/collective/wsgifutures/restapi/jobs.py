@@ -160,7 +160,7 @@ class Change(JobsService):
             act(job)
         except NotInThatState as error:
             self.request.response.setStatus(409)
-            return {"error": {"type": "Conflict", "message": str(error)}}
+            return {"type": "Conflict", "message": str(error)}
         return self.describe(job)
 
     def cancel(self, job: Job) -> None:

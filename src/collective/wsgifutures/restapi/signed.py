@@ -50,8 +50,12 @@ class SignedPage(BrowserView):  # type: ignore[misc]
             found = self.answer()
         except Refused as refused:
             self.request.response.setStatus(refused.status, lock=1)
-            found = {"error": {"type": TYPES[refused.status], "message": refused.message}}
+            found = self.describe(refused)
         return "" if found is None else json.dumps(found)
+
+    def describe(self, refused: Refused) -> dict[str, Any]:
+        """Return the body of a refusal, as plone.restapi has it."""
+        return {"type": TYPES[refused.status], "message": refused.message}
 
     def answer(self) -> Any:
         """Let the method of the request answer; None if there is no body.

@@ -7,6 +7,7 @@
                    know the site's name: its queues at a broker have it
 """
 
+from ..keys.addresses import note_address
 from ..keys.places import place_of
 from ..keys.ring import published
 from ..workers.events import TokenDenied
@@ -17,6 +18,7 @@ from ..workers.grants import Question
 from ..workers.grants import shorten
 from .bodies import BodyRefused
 from .bodies import read_texts
+from .signed import Refused
 from .signed import SignedPage
 from plone.protect.interfaces import IDisableCSRFProtection
 from typing import Any
@@ -50,9 +52,14 @@ class Token(SignedPage):
         except GrantRefused as refused:
             return self._refuse(form, refused)
 
+    def describe(self, refused: Refused) -> dict[str, Any]:
+        """Return the body of a refusal, as OAuth has all of them."""
+        return {"error": "invalid_request", "error_description": refused.message}
+
     def _give(self, form: dict[str, str]) -> dict[str, Any]:
         question = Question(place_of(self.site), self.site.absolute_url(), form, time.time())
         issued = grant(question)
+        note_address(question.place, question.url, question.now)
         logger.info("A token was issued to %s.", issued.subject)
         notify(TokenIssued(self.site_path, form["grant_type"], issued.subject, issued.jti))
         return issued.answer

@@ -29,7 +29,17 @@ HOLDS = 200
 
 #: The numbers of a worker, each read from its middleware.
 NUMBERS = (
-    Number("held", Kind.GAUGE, attrgetter("held.count"), "Responses held now", "held_responses"),
+    Number(
+        "held",
+        Kind.GAUGE,
+        attrgetter("held.count"),
+        "Responses held or streamed now",
+        "held_responses",
+    ),
+    Number(
+        *("streaming", Kind.GAUGE, attrgetter("held.streams")),
+        *("Responses streamed now", "streamed_responses"),
+    ),
     Number(
         *("max_held", Kind.GAUGE, attrgetter("settings.max_held")),
         *("How many responses may be held (max_held)", "held_responses_limit"),
@@ -93,6 +103,8 @@ def _hold(one: Held, offset: float) -> dict[str, Any]:
     hold = one.hold
     calls = list(hold.calls.values())  # a copy in one step: its thread goes on
     waiting_on = [call.function_name for call in calls if call.state is not CallState.SETTLED]
+    if one.stream:
+        waiting_on = [one.stream]
     return {
         "id": str(one.number),
         "path": render_path(one.path),

@@ -28,6 +28,7 @@ from .request import Request
 from .sessions import CallSession
 from .settings import host_of
 from .settings import UpstreamSettings
+from collections.abc import Callable
 from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from requests import PreparedRequest
@@ -35,9 +36,13 @@ from requests import Response
 from requests import TooManyRedirects
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
+from typing import Any
+from typing import TypeVar
 
 import logging
 import ssl
+
+A = TypeVar("A")
 
 #: Which cookies are sent where, the same for all calls; each call has a jar of its own.
 _COOKIES = DefaultCookiePolicy()
@@ -84,17 +89,38 @@ class Client:
         Raises:
             UpstreamError: There is none.
         """
+        return self._ask(request, until, lambda response, of: self._answer(response))
+
+    def open(self, request: Request, until: float) -> "Opened":
+        """Return the answer as soon as its head is there, redirects followed.
+
+        Args:
+            request: What to send.
+            until: When its body has to be there, in seconds of ``time.monotonic``.
+
+        Raises:
+            UpstreamError: There is none.
+        """
+        return self._ask(request, until, self._open)
+
+    def _ask(self, request: Request, until: float, take: Callable[[Response, Limits], A]) -> A:
         of = Limits(self._settings, until, request.host)
         token = limits.set(of)
         try:
             of.left()
-            return self._answer(self._session.ask(self._prepare(request)))
+            return take(self._session.ask(self._prepare(request)), of)
         except Exception as raised:
             error = raised.with_traceback(None)
         finally:
             limits.reset(token)
         # Outside of the clause above: what urllib3 raised has addresses in it, and would be kept.
         raise self._as_told(error, of)
+
+    def _open(self, response: Response, of: Limits) -> "Opened":
+        if response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+            response.close()
+            raise NotUnpacked("its answer is packed, and so cannot be read as it comes")
+        return Opened(response, of, self._settings.max_size, self._as_told)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -145,11 +171,71 @@ class Client:
         return UpstreamFailed(self._name, of.host, _reason(error), of.is_dropped(error))
 
 
+class Opened:
+    """An answer whose head is there, and whose body comes.
+
+    Args:
+        response: The answer of requests.
+        of: The limits of its call.
+        max_size: How many bytes it may have.
+        as_told: Returns what a view may know of an error.
+    """
+
+    def __init__(
+        self,
+        response: Response,
+        of: Limits,
+        max_size: int,
+        as_told: Callable[[Exception, Limits], UpstreamError],
+    ) -> None:
+        self.status = response.status_code
+        self.headers = _headers(response)
+        self.host = host_of(response.url)
+        self._response = response
+        self._limits = of
+        self._max_size = max_size
+        self._as_told = as_told
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield the parts of the body as they come.
+
+        Raises:
+            UpstreamError: It breaks off, is late or too large.
+        """
+        try:
+            yield from _parts(self._response, self._max_size, _as_it_comes)
+            return
+        except Exception as raised:
+            error = raised.with_traceback(None)
+        raise self._as_told(error, self._limits)
+
+    def close(self) -> None:
+        """Close the connection, unless its answer was read to the end."""
+        raw = self._response.raw
+        if not raw.closed:
+            raw.close()
+
+
 def _headers(response: Response) -> Headers:
     return Headers(tuple(response.raw.headers.items()))
 
 
-def _parts(response: Response, limit: int) -> Iterator[bytes]:
+def _in_parts(raw: Any) -> Iterator[bytes]:
+    return raw.stream(PART, decode_content=False)  # type: ignore[no-any-return]
+
+
+def _as_it_comes(raw: Any) -> Iterator[bytes]:
+    """Yield what has come, without waiting for a whole part."""
+    if raw.chunked:
+        yield from _in_parts(raw)
+        return
+    while part := raw.read1(PART, decode_content=False):
+        yield part
+
+
+def _parts(
+    response: Response, limit: int, read: Callable[[Any], Iterator[bytes]] = _in_parts
+) -> Iterator[bytes]:
     """Yield the parts of a body as they come.
 
     Raises:
@@ -158,7 +244,7 @@ def _parts(response: Response, limit: int) -> Iterator[bytes]:
     if (response.raw.length_remaining or 0) > limit:
         raise TooLarge
     left = limit
-    for part in response.raw.stream(PART, decode_content=False):
+    for part in read(response.raw):
         left -= len(part)
         if left < 0:
             raise TooLarge

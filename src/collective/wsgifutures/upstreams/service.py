@@ -22,9 +22,12 @@ from .retries import retried
 from .settings import UpstreamSettings
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 from typing import cast
+from typing import Protocol
 from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import itertools
 import time
@@ -32,6 +35,15 @@ import weakref
 
 if TYPE_CHECKING:
     from .client import Client
+    from .client import Opened
+
+
+class _Answered(Protocol):
+    @property
+    def status(self) -> int: ...
+
+
+A = TypeVar("A", bound=_Answered)
 
 
 class Service:
@@ -105,6 +117,39 @@ class Service:
         retries = self.settings.retries if request.may_be_repeated else 0
         return retried(lambda: self._attempt(request, until), retries, until, allowed)
 
+    def open(self, request: Request, until: float, stack: ExitStack) -> "Opened":
+        """Return the upstream's answer to *request* as soon as its head is there.
+
+        Args:
+            request: The request to send. It is sent once.
+            until: When the answer has to end, in seconds of ``time.monotonic``.
+            stack: Its end closes the answer, and gives the call's place back.
+
+        Raises:
+            UpstreamError: The upstream gave no answer, or was not asked.
+        """
+        refusal = self.refusal()
+        if refusal is not None:
+            self.counts["refused"] += 1
+            raise refusal
+        self.counts["calls"] += 1
+        patience = min(self.settings.queue_time, until - time.monotonic())
+        try:
+            stack.enter_context(self.bulkhead.place(patience))
+        except NoPlace as full:
+            refused = full
+        else:
+            opened = self._ask(lambda client: client.open(request, until))
+            stack.callback(opened.close)
+            return opened
+        self.counts["refused"] += 1
+        raise self._busy(refused)
+
+    def note_broken(self) -> None:
+        """Count an answer that began well and broke off: that is a failure of the service."""
+        self.counts["failures"] += 1
+        self.breaker.leave(object(), True)
+
     def _attempt(self, request: Request, until: float) -> Answer:
         settings = self.settings
         left = until - time.monotonic()
@@ -120,6 +165,10 @@ class Service:
         raise self._busy(refused)
 
     def _send(self, request: Request, until: float) -> Answer:
+        return self._ask(lambda client: client.send(request, until))
+
+    def _ask(self, ask: Callable[["Client"], A]) -> A:
+        """Return what *ask* gets of the client; count it, and tell the breaker."""
         call = object()
         patience = self.breaker.enter(call)
         if patience:
@@ -130,7 +179,7 @@ class Service:
         failed: bool | None = None
         began = time.monotonic()
         try:
-            answer = self._client().send(request, until)
+            answer = ask(self._client())
             failed = answer.status >= 500
             return answer
         except UpstreamTimeout as error:

@@ -12,6 +12,7 @@ from ..kernel.calls import Outcome
 from ..kernel.calls import Raised
 from ..kernel.calls import run_to_end
 from ..kernel.errors import ArgumentRefused
+from ..kernel.errors import FuturesError
 from ..kernel.futures import Future
 from ..kernel.futures import settle_in_place
 from ..kernel.passes import holding_pass
@@ -32,6 +33,7 @@ from .settings import for_site
 from .settings import UpstreamSettings
 from .sharing import Shared
 from .sharing import SharedCalls
+from .streaming import AnswerStream
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Mapping
@@ -276,7 +278,8 @@ class Upstream:
     """A named external HTTP service, with its limits and its failure policy.
 
     Declare an upstream once, in a module. ``get``, ``head``, ``delete``, ``post``, ``put``,
-    ``patch`` and ``request`` are futures that return an ``Answer``.
+    ``patch`` and ``request`` are futures that return an ``Answer``. ``stream`` is for generators,
+    which read an answer as it comes.
 
     Args:
         name: Letters, digits, ``-`` and ``_``; used in messages and in the names of variables.
@@ -357,6 +360,60 @@ class Upstream:
             self._own = known
         return known
 
+    def stream(
+        self,
+        method: str,
+        path: str = "/",
+        *,
+        path_params: Mapping[str, str | int] | None = None,
+        json: Any = None,
+        data: Any = None,
+        params: Params = None,
+        headers: Mapping[str, str] | None = None,
+        total: float | None = None,
+    ) -> AnswerStream:
+        """Return an answer that is read as it comes, for ``with``, in a stream or a future.
+
+        The call is made when ``with`` begins. It keeps one of the upstream's places, and its
+        connection is closed when ``with`` ends. It is made once: there are no retries.
+
+        Args:
+            method: As ``"POST"``.
+            path: Appended to the upstream's address.
+            path_params: What the places in *path* are filled with.
+            json: The body, as JSON.
+            data: The body: bytes, a str, or the fields of a form.
+            params: The query.
+            headers: More headers.
+            total: How many seconds the whole answer may take. Default: the upstream's ``total``.
+
+        Raises:
+            ArgumentRefused: An argument cannot be sent.
+            FuturesError: A pass is being published, which would wait with its slot.
+        """
+        name = f"{self.name}.stream"
+        if holding_pass() is not None:
+            raise FuturesError(
+                f"{name} is called in a pass, which would wait with its slot. Call it in a "
+                "function with @stream or @future."
+            )
+        settings = for_site(self.name, self.settings)
+        try:
+            request = build(
+                _check_method(method).upper(),
+                settings.base_url,
+                self._headers,
+                path,
+                path_params=path_params,
+                params=params,
+                headers={"Accept-Encoding": "identity", **(headers or {})},
+                json=json,
+                data=data,
+            )
+        except Unfit as unfit:
+            raise ArgumentRefused(name, unfit.where, unfit.reason) from None
+        return AnswerStream(self._known(settings).service, request, total or settings.total)
+
     def _submit(self, name: str, method: str, taken: Taken, this: Pass | None) -> Future[Answer]:
         settings = for_site(self.name, self.settings)
         changed = None if settings is self.settings else settings
@@ -375,9 +432,7 @@ class Upstream:
         """Return the request, and how long its answer is kept."""
         named = taken.copy
         if method == "request":
-            method = named.pop("method")
-            if not isinstance(method, str) or not re.fullmatch("[A-Za-z]+", method):
-                raise Unfit("method", "it is not an HTTP method; pass a word of letters, as 'GET'.")
+            method = _check_method(named.pop("method"))
         freshness = _freshness(method.upper(), settings, named)
         wanted = named.pop("idempotency_key", None)
         request = build(method.upper(), settings.base_url, self._headers, **named)
@@ -387,6 +442,12 @@ class Upstream:
             key = wanted if isinstance(wanted, str) else _key(request, this)
             return request.with_header("Idempotency-Key", key), freshness
         return request, freshness
+
+
+def _check_method(method: object) -> str:
+    if not isinstance(method, str) or not re.fullmatch("[A-Za-z]+", method):
+        raise Unfit("method", "it is not an HTTP method; pass a word of letters, as 'GET'.")
+    return method
 
 
 def _register(call: UpstreamCall, this: Pass | None) -> Call:

@@ -4,6 +4,7 @@ Hosts of one database can tell that their clocks differ: what one of them has wr
 """
 
 from ..jobs import desk
+from ..keys.addresses import PART
 from ..keys.places import ROOT
 from ..keys.ring import Ring
 from ..wsgi.findings import Finding
@@ -44,6 +45,7 @@ def of_workers(database: Any) -> Iterator[Finding]:
             if worker.state is WorkerState.APPROVED
         ]
         yield from keys(rings, workers, now)
+        yield from copies(rings, {path: parts[path].get(PART) for path in rings}, now)
         yield clocks(database, rings, now)
         yield from _of_each(workers, now)
 
@@ -71,6 +73,26 @@ def keys(
         days = _days(now - min(ring.current.made for ring in rings.values()))
         text = f"Sites with keys: {len(rings)}. The oldest key that signs is {days} days old."
         yield ok("keys", text)
+
+
+def copies(rings: dict[str, Ring], addresses: dict[str, Any], now: float) -> Iterator[Finding]:
+    """Tell where tokens are asked for; check that a key did not come along to another address."""
+    for path in sorted(rings):
+        key, found = rings[path].current, addresses[path]
+        moved = None if found is None else found.moved(key.id)
+        if moved is not None:
+            (former, _, last), (new, *_) = moved
+            yield warning(
+                "keys",
+                f"The key of {path} signed tokens for {former} until {_days(now - last)} days ago, "
+                f"and signs them for {new} now. If this database is a copy, each of "
+                "both sites takes the tokens of the other one.",
+                "In a copy, end all tokens: Site Setup, Workers elsewhere. If the site has moved, "
+                "let the key change there.",
+            )
+        elif found is not None and found.key == key.id:
+            urls = ", ".join(one.url for one in found.used)
+            yield ok("keys", f"The key of {path} signs tokens for {urls}.")
 
 
 def clocks(database: Any, rings: dict[str, Ring], now: float) -> Finding:

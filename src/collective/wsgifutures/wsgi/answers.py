@@ -1,4 +1,4 @@
-"""This package's own answers, if the application gives none: 408, 413, 499, 503, 504."""
+"""This package's own answers, if the application gives none: 403, 408, 413, 499, 500, 503, 504."""
 
 from ..kernel.errors import FuturesError
 from . import apologies
@@ -13,6 +13,8 @@ from collections.abc import Iterable
 BUSY = f"{apologies.BUSY.title}. {apologies.AGAIN}"
 _LATE = f"{apologies.LATE.text} {apologies.AGAIN}"
 _UNAVAILABLE = f"{apologies.UNAVAILABLE.text} {apologies.AGAIN}"
+_BROKEN = f"{apologies.BROKEN.text} {apologies.AGAIN}"
+_UNCOMMITTED = "The request is refused: what it changes was not saved, so nothing is streamed."
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
 _NO_STORE = (("Cache-Control", "no-store"),)
 
@@ -70,6 +72,15 @@ class Words:
         headers = [*getattr(error, "headers", {}).items(), *_NO_STORE]
         what = apologies.UNAVAILABLE, _UNAVAILABLE
         return self._apologize("503 Service Unavailable", *what, headers)
+
+    def broken(self) -> Response:
+        """Answer a request whose stream has failed before its first item."""
+        what = apologies.BROKEN, _BROKEN
+        return self._apologize("500 Internal Server Error", *what, _NO_STORE)
+
+    def uncommitted(self) -> Response:
+        """Answer a request whose stream is not begun, since its work was thrown away."""
+        return self.say("403 Forbidden", _UNCOMMITTED, _NO_STORE)
 
     def gone(self) -> Response:
         """Answer a client that has left: only the server's log gets it, with nginx's status."""

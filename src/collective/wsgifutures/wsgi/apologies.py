@@ -34,6 +34,10 @@ UNAVAILABLE = Apology(
     _("This page is unavailable right now"),
     _("A service that this page depends on is unavailable."),
 )
+BROKEN = Apology(
+    _("This page has an error"),
+    _("Something went wrong while the page was made."),
+)
 AGAIN = _("Please try again in a moment.")
 TRY_AGAIN = _("Try again")
 
@@ -46,6 +50,8 @@ TRANSLATIONS = {
         LATE.text: "Ein Dienst, den diese Seite braucht, hat nicht rechtzeitig geantwortet.",
         UNAVAILABLE.title: "Diese Seite ist zurzeit nicht verfügbar",
         UNAVAILABLE.text: "Ein Dienst, den diese Seite braucht, ist nicht verfügbar.",
+        BROKEN.title: "Auf dieser Seite ist ein Fehler aufgetreten",
+        BROKEN.text: "Beim Erstellen der Seite ist etwas schiefgegangen.",
         AGAIN: "Bitte versuchen Sie es gleich noch einmal.",
         TRY_AGAIN: "Erneut versuchen",
     },
@@ -56,6 +62,8 @@ TRANSLATIONS = {
         LATE.text: "Palvelu, jota tämä sivu tarvitsee, ei vastannut ajoissa.",
         UNAVAILABLE.title: "Sivu ei ole juuri nyt käytettävissä",
         UNAVAILABLE.text: "Palvelu, jota tämä sivu tarvitsee, ei ole käytettävissä.",
+        BROKEN.title: "Tällä sivulla tapahtui virhe",
+        BROKEN.text: "Jokin meni pieleen, kun sivua tehtiin.",
         AGAIN: "Yritä hetken kuluttua uudelleen.",
         TRY_AGAIN: "Yritä uudelleen",
     },

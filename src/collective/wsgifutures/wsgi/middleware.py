@@ -8,6 +8,7 @@ keeps plain data; the passes run in slots.
 from ..kernel.arrivals import Refused
 from ..kernel.errors import FutureTimeout
 from ..kernel.errors import HoldExpired
+from ..kernel.errors import StreamTimeout
 from ..kernel.errors import Unavailable
 from ..kernel.gate import NoAnswer
 from ..kernel.runtime import ClientGone
@@ -18,6 +19,8 @@ from ..traces.paths import render_path
 from .answers import Words
 from .body import BodyRefused
 from .body import RequestBody
+from .streams import StreamFailed
+from .streams import StreamUncommitted
 from .visit import MARK
 from .visit import Response
 from .visit import Visit
@@ -74,14 +77,25 @@ class Middleware:
             return self._words(visit.environ).busy()
         except NoAnswer:
             return self._words(visit.environ).late()
-        except (FutureTimeout, HoldExpired, Unavailable) as error:
+        except (FutureTimeout, HoldExpired, StreamTimeout, Unavailable) as error:
             method, path = visit.environ["REQUEST_METHOD"], render_path(visit.path)
             trace = {"trace_id": ids.current_id()}
             logger.warning("%s %s: %s", method, path, error, extra=trace)
             return self._words(visit.environ).failed(error)
+        except StreamFailed as failed:
+            self._log_error(visit, failed, failed.__cause__)
+            return self._words(visit.environ).broken()
+        except StreamUncommitted as refused:
+            self._log_error(visit, refused, None)
+            return self._words(visit.environ).uncommitted()
         except ClientGone:
             worker.record.gone += 1
             return self._words(visit.environ).gone()
+
+    def _log_error(self, visit: Visit, text: object, error: BaseException | None) -> None:
+        method, path = visit.environ["REQUEST_METHOD"], render_path(visit.path)
+        trace = {"trace_id": ids.current_id()}
+        logger.error("%s %s: %s", method, path, text, exc_info=error, extra=trace)
 
     def _drive(self, visit: Visit) -> Response:
         worker, environ = self.worker, visit.environ

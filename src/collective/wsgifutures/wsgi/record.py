@@ -8,7 +8,6 @@ from ..kernel.durations import BOUNDS
 from ..kernel.hold import Hold
 from ..kernel.numbers import Kind
 from ..kernel.numbers import Number
-from ..kernel.waiting import Waiter
 from .settings import Settings
 from bisect import bisect_left
 from collections import Counter
@@ -58,6 +57,7 @@ class Record:
     requests: int = _counter("Requests that were let in")
     passes: int = _counter("Passes of answered requests")
     held: int = _counter()
+    streams: int = _counter("Responses that were streamed")
     expired: int = _counter("Held responses that got their last pass at the deadline")
     cancelled: int = _counter("Held responses that an operator cancelled")
     timeouts: int = _counter("Futures that took longer than their timeouts")
@@ -112,14 +112,28 @@ def _names(hold: Hold) -> str:
     return ", ".join(dict.fromkeys(call.function_name for call in hold.pending))
 
 
+class Cancelled(Protocol):
+    """What an operator can end: a waiter, or a stream."""
+
+    def cancel(self) -> None:
+        """Let it end soon. May be called in any thread."""
+
+
 class Held(Protocol):
     """A visit whose response is held."""
 
     hold: Hold
-    waiter: Waiter
     path: str  #: of the request, without its query string
     client: Hashable  #: whose request it is
     number: int  #: the number of the held response in this worker
+
+    @property
+    def stream(self) -> str:
+        """The name of the stream that is sent, empty if none is."""
+
+    @property
+    def waiter(self) -> Cancelled:
+        """What an operator can end."""
 
 
 class HeldResponses:
@@ -132,6 +146,7 @@ class HeldResponses:
 
     def __init__(self, settings: Settings, record: Record) -> None:
         self._record = record
+        self.streams = 0  #: how many of them are streamed
         self._max = settings.max_held
         self._max_per_client = settings.held_by_one_client
         self._by_client: Counter[Hashable] = Counter()
@@ -141,8 +156,15 @@ class HeldResponses:
 
     @property
     def count(self) -> int:
-        """How many responses are held."""
+        """How many responses are held or streamed."""
         return len(self._by_number)
+
+    def check(self, client: Hashable) -> None:
+        """Raise ``Refused`` if there is no room for another response of *client*."""
+        if len(self._by_number) >= self._max:
+            raise Refused("max_held")
+        if self._by_client[client] >= self._max_per_client:
+            raise Refused("max_held_per_client")
 
     def add(self, visit: Held) -> None:
         """Count the response of *visit*, and give it its number.
@@ -151,23 +173,39 @@ class HeldResponses:
             Refused: A limit is reached.
         """
         with self._lock:
-            if len(self._by_number) >= self._max:
-                raise Refused("max_held")
-            if self._by_client[visit.client] >= self._max_per_client:
-                raise Refused("max_held_per_client")
-            visit.number = next(self._numbers)
-            self._by_number[visit.number] = visit
-            self._by_client[visit.client] += 1
+            self.check(visit.client)
+            self._enter(visit)
         self._record.held += 1
+
+    def add_stream(self, stream: Held) -> None:
+        """Count a response that is streamed from now on. Its pass has looked for room."""
+        with self._lock:
+            self._enter(stream)
+            self.streams += 1
+        self._record.streams += 1
+
+    def _enter(self, visit: Held) -> None:
+        visit.number = next(self._numbers)
+        self._by_number[visit.number] = visit
+        self._by_client[visit.client] += 1
 
     def remove(self, visit: Held, now: float) -> None:
         """Forget the response of *visit*, at *now* by its hold's clock."""
         self._record.hold_ends(visit.hold, now, visit.path)
         with self._lock:
-            del self._by_number[visit.number]
-            self._by_client[visit.client] -= 1
-            if not self._by_client[visit.client]:
-                del self._by_client[visit.client]
+            self._leave(visit)
+
+    def remove_stream(self, stream: Held) -> None:
+        """Forget a response that is streamed no more."""
+        with self._lock:
+            self._leave(stream)
+            self.streams -= 1
+
+    def _leave(self, visit: Held) -> None:
+        del self._by_number[visit.number]
+        self._by_client[visit.client] -= 1
+        if not self._by_client[visit.client]:
+            del self._by_client[visit.client]
 
     def oldest(self, most: int) -> list[Held]:
         """Return the visits that are held for longest, *most* of them at most."""

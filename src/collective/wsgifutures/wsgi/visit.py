@@ -5,6 +5,7 @@ server. A pass runs in a slot. Between two passes, only plain data is kept.
 """
 
 from ..kernel.arrivals import Refused
+from ..kernel.errors import StreamBusy
 from ..kernel.gate import NoAnswer
 from ..kernel.hold import Hold
 from ..kernel.passes import Pass
@@ -13,6 +14,7 @@ from ..kernel.passes import wait_first
 from ..kernel.runtime import ClientGone
 from ..kernel.runtime import Interrupted
 from ..kernel.runtime import WorkerStops
+from ..kernel.streams.answers import StreamAnswer
 from ..kernel.waiting import Steps
 from ..kernel.waiting import Waiter
 from ..traces import ids
@@ -23,6 +25,9 @@ from . import timing
 from .body import Body
 from .clients import find_client
 from .joints import joints
+from .streams import find_last_event_id
+from .streams import Sending
+from .streams import StreamUncommitted
 from .worker import Application
 from .worker import Environ
 from .worker import StartResponse
@@ -84,6 +89,7 @@ class Visit:
     hold: Hold
     waiter: Waiter
     span: spans.Span
+    stream = ""  #: it is held, and not streamed
 
     def __init__(self, worker: Worker, environ: Environ) -> None:
         self.worker = worker
@@ -145,7 +151,53 @@ class Visit:
             timing.tell(response.headers, self.hold)
         if worker.settings.debug:
             response.headers.append(("X-Hold-Passes", str(self.hold.passes)))
+        if response.stream is not None:
+            yield from self._stream(response, response.stream)
         return response
+
+    def _stream(self, response: "Response", answer: StreamAnswer) -> "Steps[None]":
+        """Begin the stream of a committed pass, and wait for its first chunk.
+
+        Raises:
+            StreamFailed, StreamTimeout, Unavailable: It gave none.
+            StreamUncommitted: The work of the pass was thrown away.
+        """
+        if self.environ["REQUEST_METHOD"] == "HEAD" or not response.may_have_body:
+            response.body = ()
+            answer.end_following("It never began.", wanted=False)
+            return
+        if not answer.is_committed():
+            raise StreamUncommitted(answer.source.name)
+        answer.last_event_id = find_last_event_id(self.environ)
+        self.client = self.hold.client or self._address()
+        until = max(self.hold.ends_at, self.worker.clock() + self.worker.settings.grace)
+        sending = Sending(self.worker, self, answer)
+        try:
+            yield from sending.begin(until)
+        except BaseException as error:
+            sending.close()
+            self._break_off(error)
+            raise
+        response.body = sending
+        own = {name.lower() for name in answer.headers}
+        kept = [one for one in response.headers if one[0].lower() not in own]
+        response.headers[:] = [*kept, *answer.headers.items()]
+
+    def check_room(self, name: str) -> None:
+        """Raise ``StreamBusy`` if there is no room for the stream *name* of this request.
+
+        A response that was held has its place already.
+        """
+        if self._is_held:
+            return
+        try:
+            self.worker.held.check(self.hold.client or self._address())
+        except Refused as refused:
+            self.worker.refuse(refused.limit, self.path)
+            raise StreamBusy(name, refused.limit) from None
+
+    def _address(self) -> str:
+        return find_client(str(self.environ.get("REMOTE_ADDR", "")))
 
     def _waits_first(self, body: Body | None) -> bool:
         """Let the hold wait before the first pass, if a joint says for what."""
@@ -161,7 +213,7 @@ class Visit:
         worker, hold = self.worker, self.hold
         until = hold.ends_at + worker.settings.grace
         self._is_held = True
-        self.client = hold.client or find_client(str(self.environ.get("REMOTE_ADDR", "")))
+        self.client = hold.client or self._address()
         worker.held.add(self)
         try:
             while True:
@@ -275,6 +327,7 @@ class Attempt:
             outside, wait = self._context.copy(), self._visit.waiter.wait_inside
             now = self._worker.clock()
             self._pass = Pass(self._visit.hold, now, lambda call: outside.run(wait, call))
+            self._pass.check_room = self._visit.check_room
             last = publish(self._pass, self._receive, self._worker.clock, self._context)
         finally:
             del running[id(self)]
@@ -321,24 +374,34 @@ class Response:
         #: Whether all of its body is there, so that the request's body is not read any more.
         self.is_whole = False
         self._written: list[bytes] = []
-        self._body = body
+        self.body: Any = body
 
     def receive(self, application: Application, environ: Environ) -> bool:
         """Call *application* and keep its response; tell whether the status is 2xx.
 
         The object that the application returns is kept as the body.
         """
-        self._body = application(environ, self._start)
+        self.body = application(environ, self._start)
         if not self.status:  # the application starts the response with its first chunk
-            chunks = iter(self._body)
+            chunks = iter(self.body)
             first = next(chunks, b"")
-            self._body = _Joined([first], chunks, self._body)
+            self.body = _Joined([first], chunks, self.body)
         if not self.status:
             raise RuntimeError("The application did not call start_response.")
         if self._written:
-            self._body = _Joined(self._written, iter(self._body), self._body)
-        self.is_whole = isinstance(self._body, list | tuple)
+            self.body = _Joined(self._written, iter(self.body), self.body)
+        self.is_whole = isinstance(self.body, list | tuple | StreamAnswer)
         return self.status.startswith("2")
+
+    @property
+    def stream(self) -> StreamAnswer | None:
+        """The stream that is to be sent as its body, None if it has another body."""
+        return self.body if isinstance(self.body, StreamAnswer) else None
+
+    @property
+    def may_have_body(self) -> bool:
+        """Whether it says by its status that something was made."""
+        return self.status.startswith("2") and not self.status.startswith(("204", "205"))
 
     def send(self, start_response: StartResponse) -> Iterable[bytes]:
         """Start the response and return its body."""
@@ -347,11 +410,11 @@ class Response:
         except BaseException:
             self.close()
             raise
-        return self._body
+        return self.body  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Close the body of a response that is not sent."""
-        _close(self._body)
+        _close(self.body)
 
     def _start(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None

@@ -7,6 +7,7 @@ from .contract import ClientGone
 from .contract import Interrupted
 from .contract import Interrupts
 from .contract import Runtime
+from .contract import SendLimit
 from .contract import Signal
 from .contract import Slot
 from .contract import Startable
@@ -20,6 +21,7 @@ __all__ = [
     "Interrupted",
     "Interrupts",
     "Runtime",
+    "SendLimit",
     "Signal",
     "Slot",
     "Startable",

@@ -45,6 +45,15 @@ class Slot(Protocol):
         """Call *work*, which raises nothing: at once, or soon and elsewhere."""
 
 
+class SendLimit(Protocol):
+    """Breaks off a stream whose client does not read, where the runtime can do that."""
+
+    sending: bool  #: the server sends now, and nothing of ours waits
+
+    def end(self) -> None:
+        """Break off nothing any more."""
+
+
 class Interrupts(Protocol):
     """Ends the waits of requests from outside, where the runtime can do that."""
 
@@ -56,6 +65,12 @@ class Interrupts(Protocol):
 
         Raises:
             ClientGone, WorkerStops: Wherever the request waits inside.
+        """
+
+    def limit_sending(self, seconds: float) -> SendLimit:
+        """Raise ``ConnectionResetError`` in the current request if it still sends then.
+
+        Servers take that in silence, as of a client that has gone.
         """
 
     def stop(self) -> None:

@@ -19,6 +19,7 @@ from contextlib import suppress
 from gevent.monkey import get_original
 from typing import Any
 
+import errno
 import gevent
 
 _RDHUP = 0x2000  # EPOLLRDHUP of epoll_ctl(2)
@@ -40,6 +41,10 @@ class GreenletInterrupts:
     def allowed(self, socket: Any) -> "_Allowed":
         """Let the current greenlet be interrupted for as long as the context lasts."""
         return _Allowed(self, socket)
+
+    def limit_sending(self, seconds: float) -> "_SendLimit":
+        """Break off the current greenlet if it still sends after *seconds*."""
+        return _SendLimit(self._loop, seconds)
 
     def stop(self) -> None:
         """Raise ``WorkerStops`` in all requests, soon."""
@@ -92,6 +97,26 @@ class _Allowed:
 
     def __exit__(self, *raised: object) -> None:
         self._interrupts._forbid()
+
+
+class _SendLimit:
+    """Rings at the limit, and then each second: the greenlet may be with us just then."""
+
+    __slots__ = ("_greenlet", "_timer", "sending")
+
+    def __init__(self, loop: Any, seconds: float) -> None:
+        self.sending = False
+        self._greenlet = gevent.getcurrent()
+        self._timer = loop.timer(seconds, 1.0, ref=False)
+        self._timer.start(self._ring)
+
+    def end(self) -> None:
+        self._timer.close()
+
+    def _ring(self) -> None:
+        if self.sending:
+            self._timer.stop()  # once: what the greenlet does after that is another matter
+            self._greenlet.throw(ConnectionResetError(errno.ECONNRESET, "the client does not read"))
 
 
 def _new_epoll() -> Any:

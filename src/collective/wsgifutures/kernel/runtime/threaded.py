@@ -28,7 +28,19 @@ class _NoInterrupts:
 
     allowed = staticmethod(nullcontext)
 
+    def limit_sending(self, seconds: float) -> "_NoLimit":
+        return _NoLimit()
+
     def stop(self) -> None:
+        pass
+
+
+class _NoLimit:
+    """Breaks off nothing: the server's own limits hold."""
+
+    sending = False
+
+    def end(self) -> None:
         pass
 
 
