@@ -64,7 +64,10 @@ def test_it_writes_if_it_was_made_to_write(tokens):
     secret = tokens.secret("read:", "write:", part=tokens.box)
     body = {"body": b'{"title": "By a script"}', "kind": "application/json"}
     assert tokens.ask(f"{BOX}/page", secret, "PATCH", **body).status == 204
-    made = {"body": b'{"@type": "Document", "id": "made"}', "kind": "application/json"}
+    made = {
+        "body": b'{"@type": "Document", "id": "made", "title": "Made"}',
+        "kind": "application/json",
+    }
     assert tokens.ask(BOX, secret, "POST", **made).status == 201
     assert (tokens.page.title, tokens.box["made"].Creator()) == ("By a script", TEST_USER_ID)
     assert tokens.ask(f"{BOX}/made", secret, "DELETE").status == 204
@@ -130,7 +133,6 @@ def end(tokens, token, how):
     elif how == "logged out everywhere":
         end_all(portal, token.folder, user)
     elif how == "password":
-        portal.acl_users.userFolderEditUser(user, "another password", None, [])
         portal.portal_membership.setPassword("another password")
     elif how == "user gone":
         api.user.delete(username=user)
@@ -356,31 +358,24 @@ def test_a_user_who_is_gone_is_told(tokens):
     assert (event.token, "ended all tokens" in event.reason) == (token.id, True)
 
 
-def test_an_address_with_too_many_failures_is_nobody_for_the_rest_of_the_minute(
+def test_of_an_address_with_many_failures_no_more_are_told_and_good_tokens_are_good(
     tokens, secret, monkeypatch
 ):
-    """Others are let in meanwhile; nothing is looked up or written."""
+    """All clients of a proxy may have that address: nobody locks others out."""
     now = time.time() // 60 * 60 + 1
     monkeypatch.setattr(time, "time", lambda: now)
     assert tokens.ask(BOX, secret).status == 200
     before = tokens.site.commits
-    for _ in range(MOST):
-        tokens.ask(BOX, make_secret(APPLICATION))
     tokens.events.clear()
-    assert tokens.is_nobodys(BOX, secret)
-    tokens.ask(BOX, make_secret(APPLICATION))
-    assert (tokens.events, tokens.site.commits) == ([], before)
-    assert tokens.ask(BOX, secret, headers={"REMOTE_ADDR": "10.0.0.9"}).status == 200
+    for _ in range(MOST + 5):
+        tokens.ask(BOX, make_secret(APPLICATION))
+    assert (len(tokens.events), tokens.site.commits) == (MOST, before)
+    assert tokens.ask(BOX, secret).status == 200
+    tokens.ask(BOX, make_secret(APPLICATION), headers={"REMOTE_ADDR": "10.0.0.9"})
+    assert len(tokens.events) == MOST + 1
     monkeypatch.setattr(time, "time", lambda: now + 60)
-    assert tokens.ask(BOX, secret).status == 200
-
-
-def test_a_script_whose_token_has_ended_locks_nobody_out(tokens, secret):
-    """The same secret counts once, however often it comes."""
-    old = make_secret(APPLICATION)
-    for _ in range(MOST * 2):
-        tokens.ask(BOX, old)
-    assert tokens.ask(BOX, secret).status == 200
+    tokens.ask(BOX, make_secret(APPLICATION))
+    assert len(tokens.events) == MOST + 2
 
 
 def test_a_use_out_of_scope_is_in_the_log(tokens, secret, caplog):

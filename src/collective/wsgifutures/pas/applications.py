@@ -28,8 +28,6 @@ def read_application(secret: str, published: Published, folder: str) -> Bearer |
         folder: The path of what has the user folder that asks.
     """
     now = time.time()
-    if failures.is_blocked(published.address, now):
-        return None
     token = acts.find_by_secret(published.site, secret)
     if token is None or token.is_past(now):
         _refuse(secret, token, published, "it is not known" if token is None else "it is past")

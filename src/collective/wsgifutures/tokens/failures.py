@@ -1,15 +1,16 @@
 """How many different secrets that are not good came from one address in this minute.
 
-Kept in the memory of each process, bounded, and gone with the minute: nothing is written because
-somebody guesses. The same secret counts once, so that a script whose token has ended locks nobody
-out who has the same address.
+Past a limit nobody is told of more, so that logs and audits stay readable. It keeps no good token
+out: with 256 random bits nobody guesses one, to look one up is cheap, and behind a proxy that Zope
+does not trust all clients have one address. Kept in the memory of each process, bounded, and gone
+with the minute: nothing is written because somebody guesses. The same secret counts once.
 """
 
 import threading
 
 MINUTE = 60
 
-#: How many different failures of one address are taken in a minute.
+#: How many different failures of one address are told of in a minute.
 MOST = 20
 
 #: How many addresses are counted in a minute. Past that no other one is.
@@ -23,12 +24,6 @@ class Failures:
         self._lock = threading.Lock()
         self._minute = 0
         self._seen: dict[str, set[bytes]] = {}
-
-    def is_blocked(self, address: str, now: float) -> bool:
-        """Tell whether an address has had as many failures as are taken in a minute."""
-        with self._lock:
-            self._turn(now)
-            return len(self._seen.get(address, ())) >= MOST
 
     def note(self, address: str, digest: bytes, now: float) -> bool:
         """Count a failure; return whether it is the first one with this secret: tell of it then.
