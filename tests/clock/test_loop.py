@@ -5,9 +5,13 @@ from .made import entry
 from .made import HOUR
 from .made import SITE
 from collective.wsgifutures.clock import loop
+from collective.wsgifutures.clock.figures import Figure
 from collective.wsgifutures.clock.loop import Clock
 from collective.wsgifutures.clock.loop import LONGEST
 from collective.wsgifutures.clock.loop import MOMENT
+from collective.wsgifutures.clock.stored import forget
+from collective.wsgifutures.clock.stored import store
+from collective.wsgifutures.jobs import desk
 
 import pytest
 import threading
@@ -100,6 +104,98 @@ def test_a_database_that_is_away_is_asked_again_soon(clock, ticker, caplog):
     del ticker.looks[:]
     clock.look(FIRST + 5)
     assert [name for _, name, _ in ticker.looks] == ["report", "often"]
+
+
+# What people add
+
+
+def added(**changes):
+    return entry(name="added", site=SITE, by="jane", run_as="jane", **changes)
+
+
+@pytest.fixture
+def change(database):
+    """Do something in the database, as another process does."""
+
+    def do(function, *args):
+        with desk.changing(database) as connection:
+            function(connection, *args)
+
+    return do
+
+
+def test_work_that_is_added_or_changed_elsewhere_is_looked_at_within_half_a_minute(
+    clock, ticker, change
+):
+    """Without a word from that process."""
+    clock.look(START)
+    change(store, added())
+    del ticker.looks[:]
+    assert clock.look(START + LONGEST) <= LONGEST
+    assert LONGEST + MOMENT < 30
+    assert ticker.looks == [(SITE, "added", START + LONGEST)]
+    change(store, added(cron="*/10 * * * *"))
+    clock.look(START + 60)
+    assert ticker.looks[1:] == [(SITE, "added", START + 60)]
+    clock.look(START + 600)
+    assert ticker.looks[2:] == [(SITE, "added", START + 600)]
+
+
+def test_work_that_is_removed_is_looked_at_no_more(clock, ticker, change):
+    """The others go on."""
+    change(store, added())
+    clock.look(START)
+    change(forget, added())
+    del ticker.looks[:]
+    clock.look(FIRST)
+    assert [name for _, name, _ in ticker.looks] == ["report", "often"]
+
+
+def test_the_database_is_read_only_if_somebody_has_committed(clock, change, monkeypatch):
+    """And then once."""
+    reads = []
+    monkeypatch.setattr(loop, "stored", lambda connection: reads.append(1) or [])
+    for now in (START, START + 20, START + 40):
+        clock.look(now)
+    assert reads == [1]
+    change(lambda connection: connection.root().update(something=1))
+    for now in (START + 60, START + 80):
+        clock.look(now)
+    assert reads == [1, 1]
+
+
+def test_a_read_that_fails_is_tried_again(clock, change, monkeypatch, caplog):
+    """What was known is done meanwhile."""
+    monkeypatch.setattr(loop, "stored", lambda connection: 1 / 0)
+    assert clock.look(START) <= loop.AGAIN
+    assert "it tries again" in caplog.text
+    monkeypatch.undo()
+    change(store, added())
+    clock.look(START + 5)
+    assert ("True", "", "report") in clock._next
+    assert ("False", SITE, "added") in clock._next
+
+
+# What metrics get
+
+
+def test_it_tells_what_it_has_found_of_each_entry(clock, host):
+    """The last slot with a job, and the first one that nobody has looked at."""
+    host.look(START)
+    host.look(FIRST)
+    clock.look(FIRST + 60)
+    assert clock.figures == [
+        Figure(SITE, "report", FIRST, FIRST + HOUR, False),
+        Figure(SITE, "often", None, None, False),
+    ]
+    host.fail = LookupError("no")
+    host.end_job()
+    host.look(FIRST + HOUR)
+    clock.look(FIRST + HOUR + 60)
+    assert clock.figures[0] == Figure(SITE, "report", FIRST, FIRST + 2 * HOUR, True)
+    host.change(paused=FIRST)
+    clock.look(FIRST + HOUR + 90)
+    assert clock.figures[0].due is None
 
 
 @pytest.mark.concurrency

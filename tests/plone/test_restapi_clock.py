@@ -1,5 +1,6 @@
 """``@clock``: timed work for scripts, of whoever manages jobs."""
 
+from AccessControl import getSecurityManager
 from collective.wsgifutures import jobs
 from collective.wsgifutures import task
 from holdsite import ADMIN
@@ -8,6 +9,7 @@ from jobsite import prepare
 from sitesettings import MEMBER
 from sitesettings import SITE_ADMIN
 
+import json
 import pytest
 
 done = []
@@ -29,6 +31,11 @@ def nightly(context, word):
     done.append(word)
 
 
+@task(name="tests.tidy", title="Tidy up", timed=True)
+def tidy(context):
+    done.append(getSecurityManager().getUser().getId())
+
+
 @pytest.fixture
 def ask(site):
     """Send a request to the endpoint."""
@@ -36,8 +43,9 @@ def ask(site):
     prepare(site)
     site.zcml(ZCML)
 
-    def send(path="@clock", user=SITE_ADMIN, method="GET"):
-        answer = site.request(method, path, user=user, accept="application/json")
+    def send(path="@clock", user=SITE_ADMIN, method="GET", kind="application/json", **body):
+        sent = {"body": json.dumps(body).encode(), "kind": kind} if body else {}
+        answer = site.request(method, path, user=user, accept="application/json", **sent)
         site.sync()
         return answer
 
@@ -58,7 +66,15 @@ def test_it_tells_what_there_is(ask):
 
 @pytest.mark.parametrize("user", [None, MEMBER, OWNER])
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "@clock"), ("GET", "@clock/x"), ("POST", "@clock/nightly/run")]
+    ("method", "path"),
+    [
+        ("GET", "@clock"),
+        ("GET", "@clock/x"),
+        ("POST", "@clock"),
+        ("POST", "@clock/nightly/run"),
+        ("PATCH", "@clock/x"),
+        ("DELETE", "@clock/x"),
+    ],
 )
 def test_only_who_manages_jobs_sees_it(ask, user, method, path):
     """Nobody else learns which names there are."""
@@ -100,8 +116,12 @@ def test_what_cannot_be_done_is_told(ask):
         ("GET", "@clock/nosuch"),
         ("GET", "@clock/elsewhere"),
         ("GET", "@clock/nightly/run"),
-        ("POST", "@clock"),
         ("POST", "@clock/nightly"),
+        ("PATCH", "@clock"),
+        ("PATCH", "@clock/nosuch"),
+        ("DELETE", "@clock"),
+        ("DELETE", "@clock/elsewhere"),
+        ("DELETE", "@clock/nightly/run"),
         ("POST", "@clock/nightly/remove"),
         ("POST", "@clock/nosuch/run"),
     ],
@@ -109,3 +129,65 @@ def test_what_cannot_be_done_is_told(ask):
 def test_what_is_not_there_is_not_found(ask, method, path):
     """Neither an entry nor an act."""
     assert ask(path, method=method).status == 404
+
+
+# Added
+
+
+NEW = {"name": "tidy", "cron": "0 3 * * *", "timezone": "Europe/Helsinki", "task": "tests.tidy"}
+
+
+def test_work_is_added_changed_and_removed(ask):
+    """It runs as whoever added it."""
+    assert {"name": "tests.tidy", "title": "Tidy up"} in ask().json["tasks"]
+    answer = ask(method="POST", **NEW)
+    assert (answer.status, answer.headers["location"][-11:]) == (201, "@clock/tidy")
+    assert (answer.json["run_as"], answer.json["added_by"]) == ("sally", "sally")
+    told = ask("@clock/tidy", method="PATCH", cron="0 4 * * *").json
+    assert told["words"] == "every day at 04:00, Europe/Helsinki"
+    assert ask("@clock/tidy/run", method="POST").status == 202
+    jobs.run()
+    assert done == ["sally"]
+    assert ask("@clock/tidy", method="DELETE").status == 204
+    assert ask("@clock/tidy").status == 404
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "said"),
+    [
+        ({"cron": "at night"}, "cron", "every day at 03:00"),
+        ({"timezone": "Mars"}, "timezone", "Europe/Helsinki"),
+        ({"task": "tests.nightly"}, "task", "tests.tidy"),
+        ({"task": "os"}, "task", "offered"),
+        ({"name": "a/b"}, "name", "letters"),
+        ({"name": "nightly"}, "name", "other timed work"),
+        ({"context": "nosuch"}, "context", "below the site"),
+        ({"run_as": "admin"}, "run_as", "only Managers"),
+        ({"timeout": 0}, "timeout", "above 0"),
+        ({"cron": 3}, "cron", "is not a text"),
+        ({"roles": "Manager"}, "roles", "is not an option"),
+        ({"arguments": {"a": 1}}, "arguments", "is not an option"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_field(ask, changes, field, said):
+    """And nothing is added."""
+    answer = ask(method="POST", **{**NEW, **changes})
+    assert (answer.status, answer.json["type"]) == (400, "BadRequest")
+    assert answer.json["field"] == field
+    assert said in answer.json["message"]
+    assert [entry["name"] for entry in ask().json["items"]] == ["broken", "nightly"]
+
+
+def test_what_is_declared_stays(ask):
+    """The message says where to change it."""
+    for method, body in (("PATCH", {"cron": "0 4 * * *"}), ("DELETE", {})):
+        answer = ask("@clock/nightly", method=method, **body)
+        assert (answer.status, answer.json["type"]) == (409, "Conflict")
+        assert "ZCML" in answer.json["message"]
+    assert ask("@clock/nightly").json["cron"] == "0 3 * * *"
+
+
+def test_a_form_of_another_site_adds_nothing(ask):
+    """A browser sends no JSON for it."""
+    assert ask(method="POST", kind="text/plain", **NEW).status == 400
+    assert ask("@clock/tidy").status == 404

@@ -50,11 +50,15 @@ def run(options: argparse.Namespace) -> int:
 def _look(now: float) -> int:
     from .clock.entries import declared
     from .clock.loop import tick_all
+    from .clock.stored import stored
     from .clock.ticks import Ticker
+    from .jobs.desk import changing
 
     import Zope2
 
-    entries, ticker, status = declared(), Ticker(Zope2.DB), 0
+    with changing(Zope2.DB) as connection:
+        entries = [*declared(), *stored(connection)]
+    ticker, status = Ticker(Zope2.DB), 0
     for entry in entries:
         for told in tick_all(Zope2.DB, ticker, entry, now):
             for job in told.jobs:

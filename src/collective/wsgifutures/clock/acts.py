@@ -1,5 +1,7 @@
 """What people do with the timed work of a site: look at it, pause it, run it now.
 
+``changes`` has how they add, change and remove it.
+
 Each function is about the current site, in the transaction of its caller, who asks whether the
 user may.
 """
@@ -18,7 +20,9 @@ from .records import find
 from .records import Kept
 from .records import make
 from .sites import submit_here
+from .stored import stored
 from plone import api
+from plone.uuid.interfaces import IUUID
 from typing import Any
 
 import time
@@ -29,6 +33,7 @@ def entries() -> list[Entry]:
     path = _path()
     found = {entry.name: entry for entry in declared() if not entry.site}
     found.update({entry.name: entry for entry in declared() if entry.site == path})
+    found.update({entry.name: entry for entry in stored(_connection()) if _is_here(entry, path)})
     return [found[name] for name in sorted(found)]
 
 
@@ -103,6 +108,10 @@ def run_now(name: str) -> Job:
     kept = _make(entry)
     kept.job, kept.error = job.id, ""
     return job
+
+
+def _is_here(entry: Entry, path: str) -> bool:
+    return (entry.site, entry.site_uid) == (path, IUUID(api.portal.get()))
 
 
 def _make(entry: Entry) -> Kept:

@@ -1,16 +1,17 @@
 """The checks before a worker may serve that are about timed work."""
 
 from ..jobs import desk
-from ..jobs.tasks import what_is_wrong
 from ..wsgi.findings import Finding
 from ..wsgi.findings import ok
 from ..wsgi.findings import warning
 from ..wsgi.settings import Settings
 from .entries import declared
 from .entries import Entry
+from .offered import why_not
 from .records import find
 from .records import Kept
 from .sites import paths_of
+from .stored import stored
 from .ticks import LATE
 from collections.abc import Iterator
 from typing import Any
@@ -20,9 +21,13 @@ import time
 _BROKEN = "Its times pass without a job until that is put right."
 
 
-def describe(settings: Settings) -> str:
+def describe(database: Any, settings: Settings) -> str:
     """Return how much timed work there is, and who looks; empty: there is none."""
-    count = len(declared())
+    with desk.changing(database) as connection:
+        return _describe(len([*declared(), *stored(connection)]), settings)
+
+
+def _describe(count: int, settings: Settings) -> str:
     if not count:
         return ""
     here = "looked for here" if settings.clock else "looked for elsewhere"
@@ -31,20 +36,21 @@ def describe(settings: Settings) -> str:
 
 def of_clock(database: Any, settings: Settings) -> Iterator[Finding]:
     """Check that timed work can be done, and that somebody looks, with these *settings*."""
-    entries, found = declared(), list[Finding]()
+    found = list[Finding]()
     with desk.changing(database) as connection:
+        entries = [*declared(), *stored(connection)]
         for entry in entries:
             for path in paths_of(connection, entry):
                 kept = find(connection, path, entry.name)
                 found += _of_entry(entry, path, kept, settings)
     yield from found
     if entries and not found:
-        yield ok("clock", describe(settings))
+        yield ok("clock", _describe(len(entries), settings))
 
 
 def _of_entry(entry: Entry, path: str, kept: Kept | None, settings: Settings) -> Iterator[Finding]:
     about = f"Timed work {entry.name} of {path}"
-    wrong = what_is_wrong(entry.task, (), entry.arguments) or (kept is not None and kept.error)
+    wrong = why_not(entry) or (kept is not None and kept.error)
     if wrong:
         yield warning("clock", f"{about} cannot be done: {wrong}", _BROKEN)
     elif not settings.clock and kept is not None and _is_late(entry, kept, time.time()):

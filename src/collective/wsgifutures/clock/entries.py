@@ -73,6 +73,9 @@ class Entry:
         overlap: ``skip`` or ``queue``; see ``Overlap``.
         timeout: How long an attempt may take, in seconds. Default: the task's.
         site: The path of the site. Empty: each Plone site in Zope's root.
+        by: Who added it in Site Setup. Empty: it is declared in ZCML.
+        site_uid: Of the site that it was added in: another site at its path has nothing of it.
+        folder: The path of what has the user folder that knows *run_as*, where it was added.
 
     Raises:
         EntryRefused: One of them is wrong; its text has an example.
@@ -89,6 +92,9 @@ class Entry:
     overlap: str = "skip"
     timeout: float | None = None
     site: str = ""
+    by: str = ""
+    site_uid: str = ""
+    folder: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -100,6 +106,11 @@ class Entry:
             raise self._refuse(
                 "missed", 'makes several jobs at a time: add overlap="queue", so that none is left.'
             )
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether it is in ZCML, and not added in Site Setup."""
+        return not self.by
 
     @property
     def rule(self) -> tuple[str, str]:
@@ -150,6 +161,6 @@ class Entry:
 
 
 def declared() -> list[Entry]:
-    """Return the entries that ZCML declares, by their names."""
+    """Return the entries that ZCML declares, by their names. See ``stored`` for the others."""
     found = (entry for _, entry in getUtilitiesFor(IEntry))
     return sorted(found, key=lambda entry: (entry.name, entry.site))

@@ -3,6 +3,8 @@
 FuturesError
  ├ EntryRefused         also ValueError: where the entry is written
  ├ EntryUnknown         also LookupError
+ ├ EntryDeclared        it cannot be changed in Site Setup
+ ├ NotOffered           also LookupError: the task, at the time of a job
  └ ContextMissing       also LookupError: at the time of a job
 """
 
@@ -34,6 +36,34 @@ class EntryUnknown(FuturesError, LookupError):
 
     def __str__(self) -> str:
         return f"The site at {self.site} has no timed work {self.name!r}."
+
+
+class EntryDeclared(FuturesError):
+    """An entry is declared in ZCML, so it cannot be changed in a site."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"Timed work {self.name!r} is declared in the ZCML of the server: change it there. "
+            "Here it can be paused."
+        )
+
+
+class NotOffered(FuturesError, LookupError):
+    """An entry of Site Setup has a task that is not offered there any more."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__(task)
+        self.task = task
+
+    def __str__(self) -> str:
+        return (
+            f"The task {self.task!r} is not offered for timed work. Its code offers it with "
+            "@task(timed=True)."
+        )
 
 
 class ContextMissing(FuturesError, LookupError):

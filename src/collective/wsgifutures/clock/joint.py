@@ -27,11 +27,10 @@ class ClockJoint(Joint):
         self._database = database
 
     def worker_starts(self, worker: Worker) -> None:
-        """Start the clock, if there is timed work."""
-        entries = declared()
-        if not worker.settings.clock or not entries or clocks:  # one is enough for a process
+        """Start the clock, also if there is no timed work yet: people may add some."""
+        if not worker.settings.clock or clocks:  # one is enough for a process
             return
-        clocks[:] = [Clock(self._database, entries)]
+        clocks[:] = [Clock(self._database, declared())]
         clocks[0].start()
 
     def worker_stops(self) -> None:
@@ -52,7 +51,11 @@ class ClockJoint(Joint):
 
     def describe(self, settings: Settings) -> str:
         """Return how much timed work there is, and who looks."""
-        return describe(settings)
+        return describe(self._database, settings)
+
+    def report(self) -> dict[str, Any]:
+        """Return what the clock has found."""
+        return {"clock": [figure._asdict() for figure in clocks[0].figures]} if clocks else {}
 
 
 def zope_has_started(event: Any) -> None:

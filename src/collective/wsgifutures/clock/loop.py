@@ -1,14 +1,19 @@
 """The clock of one process: it sleeps until an entry is due, and then a random moment longer.
 
 All processes of a cluster have one. The first to look does what is due; the others open the
-database, see that, and write nothing. While nothing is due the database is not opened. The time of
-the day may jump, and a host may sleep: so nobody sleeps for longer than ``LONGEST``.
+database, see that, and write nothing. While nothing is due and nobody commits anything, the
+database is not opened. The time of the day may jump, a host may sleep, and people change entries in
+another process: so nobody sleeps for longer than ``LONGEST``.
 """
 
 from ..jobs import desk
+from ..jobs.news import News
 from ..kernel.runtime import current as current_runtime
 from .entries import Entry
+from .figures import Figure
+from .figures import figure_of
 from .sites import paths_of
+from .stored import stored
 from .ticks import Ticker
 from .ticks import Told
 from collections.abc import Callable
@@ -25,7 +30,7 @@ logger = logging.getLogger(__name__)
 MOMENT = 1.5
 
 #: The most seconds between two looks at the time of the day.
-LONGEST = 30.0
+LONGEST = 28.0
 
 #: Seconds until the next look while the database is away.
 AGAIN = 5.0
@@ -36,7 +41,7 @@ class Clock:
 
     Args:
         database: Zope's main database.
-        entries: What there is to do.
+        entries: What is declared. What people add is read from the database.
         ticker: Does what is due. Default: one for the database.
         paths: Returns the paths of the sites that have an entry.
     """
@@ -51,7 +56,11 @@ class Clock:
         self._database = database
         self._ticker = ticker or Ticker(database)
         self._paths = paths
-        self._next = {(entry.site, entry.name): (entry, 0.0) for entry in entries}
+        self._declared = list(entries)
+        self._news = News(database)
+        self._next: dict[tuple[str, ...], tuple[Entry, float]] = {}
+        self._take(self._declared)
+        self.figures: list[Figure] = []  #: what was found when the database was read last
         self._looked = 0.0
         self._runtime = current_runtime()
         self._wake = self._runtime.signal()
@@ -75,7 +84,7 @@ class Clock:
         """Do what is due *now*; return after how many seconds to look again."""
         if now < self._looked:  # the clock was put back: a next time may be too far away
             self._next = {key: (e, e.next_after(now)) for key, (e, _) in self._next.items()}
-        self._looked, seconds = now, LONGEST
+        self._looked, seconds = now, LONGEST if self._read_safely() else AGAIN
         for key, (entry, due) in list(self._next.items()):
             if due <= now:
                 if self._tick_safely(entry, now):
@@ -84,6 +93,37 @@ class Clock:
                     seconds = AGAIN
         due = min((due for _, due in self._next.values() if due > now), default=now + LONGEST)
         return min(seconds, due - now + _moment())
+
+    def _read_safely(self) -> bool:
+        """Read which entries there are, if something has changed; tell whether that worked."""
+        try:
+            if self._news.has_come():
+                self._read()
+        except Exception:
+            self._news.forget()
+            if not _is_closed(self._database):
+                logger.exception("The clock could not read its entries; it tries again.")
+            return False
+        return True
+
+    def _read(self) -> None:
+        with desk.changing(self._database) as connection:
+            entries = [*self._declared, *stored(connection)]
+            self.figures = [
+                figure_of(connection, path, entry)
+                for entry in entries
+                for path in self._paths(connection, entry)
+            ]
+        self._take(entries)
+
+    def _take(self, entries: list[Entry]) -> None:
+        """Look at these *entries* from now on: at once at those that are new or were changed."""
+        known = dict(self._next)
+        self._next = {}
+        for entry in entries:
+            key = (str(entry.is_declared), entry.site, entry.name)
+            before, due = known.get(key, (None, 0.0))
+            self._next[key] = (entry, due if before == entry else 0.0)
 
     def _tick_safely(self, entry: Entry, now: float) -> bool:
         try:

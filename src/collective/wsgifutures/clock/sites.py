@@ -1,19 +1,26 @@
 """Submits the job of an entry in its site, as if the site were published for nobody in particular.
 
 The job is of the entry's user, whom the site or Zope's root has to know now; or of Zope's own
-"System Processes". Nothing of that stays in the thread.
+"System Processes". Nothing of that stays in the thread. An entry that was added in Site Setup gets
+less: only what is offered there, and only the user who was meant.
 """
 
 from ..jobs.entering import acting_as
 from ..jobs.entering import find_site
+from ..jobs.errors import UserGone
+from ..jobs.origin import folder_of
 from ..jobs.records import Job
 from ..jobs.tasks import find_task
 from .entries import declared
 from .entries import Entry
 from .entries import Overlap
 from .errors import ContextMissing
+from .offered import find_offered
+from .stored import find_stored
+from .stored import stored
 from AccessControl.SpecialUsers import system
 from plone import api
+from plone.uuid.interfaces import IUUID
 from Products.CMFCore.interfaces import ISiteRoot
 from typing import Any
 from zope.component.hooks import site as in_site
@@ -26,8 +33,10 @@ _UID = re.compile(r"[0-9a-f]{32}")
 def paths_of(connection: Any, entry: Entry) -> list[str]:
     """Return the paths of the sites that have *entry*. One of a site's own is instead of it."""
     if entry.site:
-        return [entry.site]
-    own = {other.site for other in declared() if other.name == entry.name}
+        is_other = entry.is_declared and find_stored(connection, entry.site, entry.name)
+        return [] if is_other else [entry.site]
+    others = [*declared(), *stored(connection)]
+    own = {other.site for other in others if other.name == entry.name}
     found = connection.root()["Application"].objectValues("Plone Site")
     paths = [f"/{site.getId()}" for site in found if ISiteRoot.providedBy(site)]
     return [path for path in paths if path not in own]
@@ -40,17 +49,31 @@ def submit(connection: Any, path: str, entry: Entry) -> Job:
         ContextMissing, UserGone, TaskUnknown, ArgumentRefused, TypeError: It cannot be done now.
     """
     site = find_site(connection, path)
-    if site is None:
+    if site is None or entry.site_uid not in ("", IUUID(site, "")):
         raise ContextMissing(path)
     with in_site(site):
         return submit_here(site, entry)
 
 
 def submit_here(site: Any, entry: Entry) -> Job:
-    """Submit a job of *entry* in the current *site*."""
+    """Submit a job of *entry* in the current *site*.
+
+    Raises:
+        ContextMissing, UserGone, NotOffered, TaskUnknown, ArgumentRefused, TypeError: It cannot be
+            done now.
+    """
+    if not entry.is_declared:
+        _check(site, entry)
     with acting_as(system):
-        context = _find_context(site, entry.context)
+        context = find_context(site, entry.context)
         return find_task(entry.task).using(**_options(entry)).submit(context, **entry.arguments)
+
+
+def _check(site: Any, entry: Entry) -> None:
+    """Refuse an entry of Site Setup that would give more than was meant."""
+    find_offered(entry.task)
+    if folder_of(entry.run_as, site) != entry.folder:  # one of that id, but another one
+        raise UserGone(entry.run_as, entry.folder)
 
 
 def _options(entry: Entry) -> dict[str, Any]:
@@ -60,7 +83,12 @@ def _options(entry: Entry) -> dict[str, Any]:
     return options
 
 
-def _find_context(site: Any, context: str) -> Any:
+def find_context(site: Any, context: str) -> Any:
+    """Return the object of that UID or path below *site*; the site if there is neither.
+
+    Raises:
+        ContextMissing: There is none.
+    """
     if not context:
         return site
     found = api.content.get(UID=context) if _UID.fullmatch(context) else None

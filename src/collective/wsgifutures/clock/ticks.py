@@ -21,6 +21,7 @@ from .records import find
 from .records import Kept
 from .records import make
 from .sites import submit
+from .stored import find_stored
 from collections.abc import Callable
 from transaction.interfaces import TransientError
 from typing import Any
@@ -74,6 +75,12 @@ class Ticker:
         return commit(self._database, lambda connection: self._look(connection, site, entry, now))
 
     def _look(self, connection: Any, site: str, entry: Entry, now: float) -> Told:
+        found = entry if entry.is_declared else find_stored(connection, site, entry.name)
+        if found is None:  # it was removed a moment ago
+            return Told(site, entry)
+        return self._look_at(connection, site, found, now)
+
+    def _look_at(self, connection: Any, site: str, entry: Entry, now: float) -> Told:
         kept, told = find(connection, site, entry.name), Told(site, entry)
         if kept is None:
             make(connection, site, entry.name, entry.rule, now)

@@ -100,6 +100,17 @@ def run_as(origin: Origin, user_id: str) -> Origin:
     return replace(origin, user=user_id, folder=_path(holder), is_system=False)
 
 
+def folder_of(user_id: str, start: Any) -> str | None:
+    """Return the path of what has the user folder that knows a user; None if there is none.
+
+    Args:
+        user_id: The user's id.
+        start: The site; the folders above it, up to Zope's root, are asked after it.
+    """
+    holder = _find_holder(user_id, start)
+    return None if holder is None else _path(holder)
+
+
 def _find_holder(user_id: str, start: Any) -> Any:
     """Return what has the user folder that knows the user, from *start* up to Zope's root."""
     chain = aq_chain(aq_inner(start))

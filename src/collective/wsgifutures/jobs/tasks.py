@@ -80,6 +80,7 @@ class Task(Generic[P]):
         lock: str | Callable[..., str] = "",
         secret: bool = False,
         goes_to: str = "",
+        timed: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
@@ -96,6 +97,12 @@ class Task(Generic[P]):
         self.lock = lock
         _, *others = inspect.signature(function).parameters.values()
         self._signature = inspect.Signature(others)
+        if timed and self.required:
+            raise TypeError(
+                f"{name}: timed=True lets people choose the task, and nobody would give it "
+                f"{', '.join(self.required)}. Give each argument but the context a default."
+            )
+        self.timed = timed
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
@@ -374,6 +381,8 @@ def task(
         secret: Its arguments are told to nobody, and errors are told without their text.
         goes_to: Where the page that follows a job goes at its end, a path below the context.
             Default: the context.
+        timed: Administrators may let it run at certain times, in Site Setup > Timed work. It needs
+            nothing but its context.
         elsewhere: It has no function: ``ocr = task(name="ocr", queue="ocr", elsewhere=True)``. A
             worker elsewhere claims its jobs, with their arguments, and gives back a result.
         then: Only of a task elsewhere: another task that gets the result, as who submitted the

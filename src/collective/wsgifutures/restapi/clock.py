@@ -2,23 +2,34 @@
 
 ::
 
-    GET    @clock                  all entries, by their names
+    GET    @clock                  all entries, by their names, and the tasks to choose from
     GET    @clock/<name>           one of them
     POST   @clock/<name>/pause     nothing of it is due until it is resumed
     POST   @clock/<name>/resume    what was due meanwhile is not made up for
     POST   @clock/<name>/run       one job now, or the last one if it is not over: 202
+    POST   @clock                  adds some: {"name": "nightly", "cron": "0 3 * * *",
+                                   "timezone": "Europe/Helsinki", "task": "acme.report"}: 201
+    PATCH  @clock/<name>           changes what was added
+    DELETE @clock/<name>           removes it: 204
 
-Arguments are not told, as of jobs.
+What the server's ZCML declares can be paused, and neither changed nor removed. Arguments are not
+told, as of jobs. To add and change, a client has to say that it sends JSON.
 """
 
 from ..browser.jobs.shown import site_url
 from ..browser.times import iso
 from ..clock import acts
+from ..clock import changes
 from ..clock.entries import Entry
+from ..clock.errors import EntryDeclared
+from ..clock.errors import EntryRefused
 from ..clock.errors import EntryUnknown
+from ..clock.offered import offered_tasks
 from ..clock.records import Kept
 from ..clock.words import describe
 from ..kernel.errors import FuturesError
+from .bodies import BodyRefused
+from .bodies import read_json
 from .services import PathService
 from plone.protect.interfaces import IDisableCSRFProtection
 from typing import Any
@@ -65,6 +76,8 @@ class ClockService(PathService):
             "run_as": entry.run_as,
             "missed": entry.missed,
             "overlap": entry.overlap,
+            "timeout": entry.timeout,
+            "added_by": entry.by or None,
             "next": None if math.isinf(due) else iso(due),
             "paused": _time(kept.paused),
             "last": _time(kept.slot),
@@ -72,6 +85,23 @@ class ClockService(PathService):
             "error": kept.error or None,
             "job": None if job is None else self._describe_job(job),
         }
+
+    def refuse(self, status: int, error: Exception) -> dict[str, Any]:
+        """Answer with an error, as plone.restapi does."""
+        self.request.response.setStatus(status)
+        kind = {400: "BadRequest", 409: "Conflict"}[status]
+        field = {"field": error.what} if isinstance(error, EntryRefused) else {}
+        return {"type": kind, "message": str(error), **field}
+
+    def read(self) -> dict[str, Any]:
+        """Return the options that were sent; another site has not sent them.
+
+        Raises:
+            BodyRefused: It is no JSON.
+        """
+        found = read_json(self.request)
+        alsoProvides(self.request, IDisableCSRFProtection)
+        return found
 
     def _describe_job(self, job: Any) -> dict[str, Any]:
         url = f"{site_url()}/@jobs/{job.id}"
@@ -91,11 +121,16 @@ class Get(ClockService):
             raise self.not_found()
         if self.names:
             return self.describe(self.find_entry())
-        return {"@id": self.url, "items": [self.describe(entry) for entry in acts.entries()]}
+        items = [self.describe(entry) for entry in acts.entries()]
+        tasks = [
+            {"name": task.name, "title": self.translate(task.title or task.name)}
+            for task in offered_tasks()
+        ]
+        return {"@id": self.url, "items": items, "tasks": tasks}
 
 
 class Post(ClockService):
-    """Does with an entry what the end of the address says."""
+    """Adds an entry, or does with one what the end of the address says."""
 
     def reply(self) -> dict[str, Any]:
         """Do it, and return the entry as it is then; 409 with the reason if it cannot be done.
@@ -103,6 +138,8 @@ class Post(ClockService):
         Raises:
             NotFound: The address does not end with something that can be done.
         """
+        if not self.names:
+            return self._add()
         known = {"pause": acts.pause, "resume": acts.resume, "run": acts.run_now}
         if len(self.names) != 2 or self.names[1] not in known:
             raise self.not_found()
@@ -111,11 +148,61 @@ class Post(ClockService):
         try:
             known[self.names[1]](entry.name)
         except (FuturesError, TypeError) as error:
-            self.request.response.setStatus(409)
-            return {"type": "Conflict", "message": str(error)}
+            return self.refuse(409, error)
         if self.names[1] == "run":
             self.request.response.setStatus(202)
         return self.describe(entry)
+
+    def _add(self) -> dict[str, Any]:
+        try:
+            options = self.read()
+            entry = changes.add(options.pop("name", ""), **options)
+        except (BodyRefused, EntryRefused) as error:
+            return self.refuse(400, error)
+        told = self.describe(entry)
+        self.request.response.setStatus(201)
+        self.request.response.setHeader("Location", told["@id"])
+        return told
+
+
+class Patch(ClockService):
+    """Changes an entry."""
+
+    def reply(self) -> dict[str, Any]:
+        """Return the entry as it is then; 400 or 409 with the reason if it is not changed.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if len(self.names) != 1:
+            raise self.not_found()
+        name = self.find_entry().name
+        try:
+            return self.describe(changes.change(name, **self.read()))
+        except (BodyRefused, EntryRefused) as error:
+            return self.refuse(400, error)
+        except EntryDeclared as error:
+            return self.refuse(409, error)
+
+
+class Delete(ClockService):
+    """Removes an entry."""
+
+    def reply(self) -> dict[str, Any] | None:
+        """Return nothing; 409 with the reason if it stays.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if len(self.names) != 1:
+            raise self.not_found()
+        name = self.find_entry().name
+        alsoProvides(self.request, IDisableCSRFProtection)  # as plone.restapi's own services
+        try:
+            changes.remove(name)
+        except EntryDeclared as error:
+            return self.refuse(409, error)
+        return self.reply_no_content()  # type: ignore[no-any-return]
 
 
 def _time(seconds: float) -> str | None:
