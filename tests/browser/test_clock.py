@@ -58,5 +58,42 @@ def test_the_page_is_translated(browser, demo_instance, tmp_path, language):
         title = {"de": "Zeitgesteuerte Arbeit", "fi": "Ajastetut työt"}[language]
         assert browser.find("h1").text == title
         check(browser, f"clock-{language}")
+        browser.follow("#wsgifutures-clock-add")
+        save(browser, name="x", cron="x")
+        check(browser, f"clock-form-{language}")
     finally:
         site.stop()
+
+
+def save(browser, **fields):
+    """Fill in the form and send it."""
+    for name, value in fields.items():
+        browser.fill(f"#field-{name}", value)
+    browser.follow("#content form [type=submit]")
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_work_is_added_changed_and_removed(browser, running, javascript):
+    """A wrong expression is refused with an example, and what was typed stays."""
+    browser.log_in(running.site)
+    browser.complaints()
+    browser.javascript(javascript)
+    browser.open(running.site + PANEL)
+    browser.follow("#wsgifutures-clock-add")
+    save(browser, name="letters", cron="at night", timezone="Europe/Helsinki")
+    assert "0 3 * * * is every day at 03:00" in browser.find("#error-cron").text
+    assert browser.find("#field-name").get_attribute("value") == "letters"
+    if javascript:
+        check(browser, "clock-form")
+    save(browser, cron="30 6 * * *")
+    assert "every day at 06:30, Europe/Helsinki" in browser.find("#work-letters").text
+    browser.follow("#work-letters a[href*=edit]")
+    save(browser, timeout="90")
+    assert "Saved" in browser.find(".portalMessage").text
+    browser.follow("#work-letters a[href*=remove]")
+    assert browser.find("h1").text == "Remove this timed work?"
+    if javascript:
+        check(browser, "clock-remove")
+    browser.follow("#content form [type=submit]")
+    assert not browser.all("#work-letters")
+    assert browser.complaints() == []

@@ -19,7 +19,7 @@ def import_orders(context, seconds):
     raise LookupError("The order 4711 has no customer.")
 
 
-@task(name="acme.newsletter", title="Send the newsletter", queue="mail")
+@task(name="acme.newsletter", title="Send the newsletter", queue="mail", timed=True)
 def send_newsletter(context, seconds=0):
     pass
 

@@ -4,6 +4,7 @@ from ...browser.status.seen import may_view
 from ...browser.title import ITitled
 from ...browser.views import View
 from ...clock import acts
+from ...clock.offered import offered_tasks
 from ...interfaces import _
 from .shown import show_entry
 from .shown import ShownEntry
@@ -41,6 +42,11 @@ class ClockControlPanel(View):
     def may_view_status(self) -> bool:
         """Tell whether the user may open the live status."""
         return may_view(self.context)
+
+    @property
+    def has_tasks(self) -> bool:
+        """Tell whether somebody could add some: a task is offered."""
+        return bool(offered_tasks())
 
     @cached_property
     def entries(self) -> list[ShownEntry]:

@@ -5,11 +5,11 @@ from ...browser.jobs.words import word_for
 from ...browser.times import local
 from ...clock import acts
 from ...clock.entries import Entry
+from ...clock.offered import why_not
 from ...clock.records import Kept
 from ...clock.words import describe
 from ...interfaces import _
 from ...jobs.records import Job
-from ...jobs.tasks import what_is_wrong
 from typing import Any
 from typing import NamedTuple
 
@@ -55,6 +55,7 @@ class ShownEntry(NamedTuple):
     wrong: str  #: why it cannot be done; empty: it can
     skipped: str  #: when it was left out last, since its last job was not over
     last: ShownLast | None
+    by: str  #: who added it; empty: it is declared in ZCML
 
 
 def show_entry(entry: Entry) -> ShownEntry:
@@ -73,9 +74,10 @@ def show_entry(entry: Entry) -> ShownEntry:
         overlap=OVERLAP[entry.overlap],
         next="" if math.isinf(due) else local(due),
         paused=_local(kept.paused),
-        wrong=what_is_wrong(entry.task, (), entry.arguments) or kept.error,
+        wrong=why_not(entry) or kept.error,
         skipped=_local(kept.skipped) if kept.skipped > kept.slot else "",
         last=None if job is None else _show_last(job),
+        by=entry.by,
     )
 
 
