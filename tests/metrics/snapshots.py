@@ -55,6 +55,14 @@ def claims(**changes):
     }
 
 
+def figure(entry="nightly", **changes):
+    """Return what the clock of a worker has found of an entry in a site."""
+    return {
+        **{"site": "/secret-site", "entry": entry, "slot": 130.0, "due": 300.0, "fails": False},
+        **changes,
+    }
+
+
 #: What a relay told last.
 RELAY = {
     **{"relay": "abc", "process": 7, "has_ended": False, "broker": "amqp://jane@internal//"},
@@ -86,5 +94,6 @@ def snapshot(worker="0000000a", **changes):
         "history": [],
         "jobs": jobs(),
         "claims": claims(),
+        "clock": [figure()],
         **changes,
     }

@@ -2,6 +2,7 @@
 
 from .snapshots import claims
 from .snapshots import elsewhere
+from .snapshots import figure
 from .snapshots import jobs
 from .snapshots import RELAY
 from .snapshots import snapshot
@@ -34,13 +35,13 @@ def samples_of(*snapshots, relay=None):
 
 
 def _values(labels):
-    order = ["worker", "upstream", "queue", "limit", "le"]
+    order = ["worker", "upstream", "queue", "entry", "limit", "le"]
     return [labels[name] for name in sorted(labels, key=order.index)]
 
 
 def test_metrics_of_a_worker_have_its_numbers():
     """Each of them another one here, so that none is another's."""
-    samples = samples_of(snapshot(upstreams=[], jobs=None, claims={}))
+    samples = samples_of(snapshot(upstreams=[], jobs=None, claims={}, clock=[]))
     refused = {("refused_total", "0000000a", limit): 0.0 for limit in LIMITS}
     assert samples == {
         ("worker_start_time_seconds", "0000000a"): 100.0,
@@ -109,6 +110,34 @@ def test_an_upstream_that_is_only_tried_is_not_asked_yet(state, value):
     """One call finds out whether it is back."""
     samples = samples_of(snapshot(upstreams=[upstream("llm", breaker=state)]))
     assert samples["upstream_breaker_open", "0000000a", "llm"] == value
+
+
+def clock_of(*figures):
+    """Return what is told of timed work."""
+    samples = samples_of(snapshot(clock=list(figures)))
+    return {name: value for name, value in samples.items() if name[0].startswith("clock")}
+
+
+def test_metrics_of_timed_work_tell_when_it_was_done_last_and_whether_it_is_overdue():
+    """By its name."""
+    assert clock_of(figure(), figure("other", slot=None, due=170.0, fails=True)) == {
+        ("clock_last_slot_seconds", "0000000a", "nightly"): 70.0,
+        ("clock_overdue_seconds", "0000000a", "nightly"): 0.0,
+        ("clock_failing", "0000000a", "nightly"): 0.0,
+        ("clock_overdue_seconds", "0000000a", "other"): 30.0,
+        ("clock_failing", "0000000a", "other"): 1.0,
+    }
+
+
+def test_timed_work_of_several_sites_is_told_of_the_one_that_is_worst_off():
+    """Sites are no label."""
+    worse = figure(site="/other", slot=20.0, due=150.0, fails=True)
+    paused = figure(site="/third", slot=None, due=None)
+    assert clock_of(figure(), worse, paused) == {
+        ("clock_last_slot_seconds", "0000000a", "nightly"): 180.0,
+        ("clock_overdue_seconds", "0000000a", "nightly"): 50.0,
+        ("clock_failing", "0000000a", "nightly"): 1.0,
+    }
 
 
 def test_all_workers_are_in_one_scrape():

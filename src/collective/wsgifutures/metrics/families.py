@@ -12,6 +12,7 @@ from ..status.overview import serves
 from ..status.snapshot import NUMBERS
 from ..upstreams.figures import FIGURES
 from ..wsgi.limits import LIMITS
+from .clock import of_clock
 from .elsewhere import of_elsewhere
 from .elsewhere import of_relay
 from .tables import of_each
@@ -146,6 +147,7 @@ def families(
     yield from of_each(OF_UPSTREAM, ["worker", "upstream"], upstreams)
     yield _attempts(upstreams)
     yield from _of_runners([one for one in snapshots if one.get("jobs")])
+    yield from of_clock(snapshots)
     yield from of_elsewhere(snapshots)
     yield from of_relay(relay)
 
