@@ -74,7 +74,7 @@ class Host:
             now += seconds
         return self.kept(of).ran
 
-    def _submit(self, connection, site, entry):
+    def _submit(self, connection, site, entry, slot):
         self.submits += 1
         if self.before:
             in_thread(self.before.pop())

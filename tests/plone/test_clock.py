@@ -1,6 +1,7 @@
 """Timed work in a site: declared in ZCML, submitted by the clock, done as its user."""
 
 from AccessControl import getSecurityManager
+from collective.wsgifutures import current_job
 from collective.wsgifutures import jobs
 from collective.wsgifutures import task
 from collective.wsgifutures.clock import acts
@@ -51,6 +52,11 @@ NOW = 1_900_000_800.0
 def report(context, language="en"):
     user = getSecurityManager().getUser()
     done.append((context.getId(), language, user.getId() or user.getUserName()))
+
+
+@task(name="tests.told")
+def tell_slot(context):
+    done.append(current_job().slot)
 
 
 @task(name="tests.strict")
@@ -230,6 +236,19 @@ def test_a_user_of_the_root_is_found(site):
     due(site, entry(run_as="admin"))
     jobs.run()
     assert done[0][2] == "admin"
+
+
+def test_a_job_knows_the_time_that_it_is_for(site):
+    """In the time zone of its expression, whenever it runs; one that a person runs has none."""
+    due(site, entry(task="tests.told", timezone="Europe/Helsinki"))
+    jobs.run()
+    (slot,) = done
+    assert (slot.timestamp(), str(slot.tzinfo)) == (NOW, "Europe/Helsinki")
+    site.zcml(ZCML.format(more="").replace("tests.report", "tests.told"))
+    acts.run_now("nightly")
+    transaction.commit()
+    jobs.run()
+    assert done[1:] == [None]
 
 
 def test_jobs_that_queue_do_not_run_side_by_side(site):

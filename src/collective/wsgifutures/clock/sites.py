@@ -42,8 +42,8 @@ def paths_of(connection: Any, entry: Entry) -> list[str]:
     return [path for path in paths if path not in own]
 
 
-def submit(connection: Any, path: str, entry: Entry) -> Job:
-    """Submit a job of *entry*, in the transaction of *connection*.
+def submit(connection: Any, path: str, entry: Entry, slot: float) -> Job:
+    """Submit a job of *entry* for a *slot*, in the transaction of *connection*.
 
     Raises:
         ContextMissing, UserGone, TaskUnknown, ArgumentRefused, TypeError: It cannot be done now.
@@ -52,7 +52,9 @@ def submit(connection: Any, path: str, entry: Entry) -> Job:
     if site is None or entry.site_uid not in ("", IUUID(site, "")):
         raise ContextMissing(path)
     with in_site(site):
-        return submit_here(site, entry)
+        job = submit_here(site, entry)
+    job.note_slot(slot, entry.timezone)
+    return job
 
 
 def submit_here(site: Any, entry: Entry) -> Job:

@@ -40,8 +40,8 @@ LATE = 300.0
 #: How far ahead of now the last slot may be, in seconds. Farther means that a clock was wrong.
 AHEAD = 3600.0
 
-#: Submits a job of an entry, in the site of that path, in the transaction of a connection.
-Submit = Callable[[Any, str, Entry], Job]
+#: Submits a job of an entry for a slot, in the site of that path, in a connection's transaction.
+Submit = Callable[[Any, str, Entry, float], Job]
 
 
 class Told(NamedTuple):
@@ -121,7 +121,7 @@ class Ticker:
         jobs = []
         try:
             for slot in slots:
-                job = self._submit(connection, told.site, told.entry)
+                job = self._submit(connection, told.site, told.entry, slot)
                 jobs.append(job.id)
                 kept.note_job(slot, job.id)
         except TransientError:

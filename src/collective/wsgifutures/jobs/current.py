@@ -2,6 +2,7 @@
 
 from .publishing import JOB
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from typing import BinaryIO
 from typing import Protocol
@@ -25,6 +26,10 @@ class CurrentJob(Protocol):
     id: str  #: its name, as in links
     key: str  #: the same in each attempt, for services that do a thing once for each key
     attempt: int  #: the number of this attempt, from 1
+
+    #: Of timed work, the time that this is for, in the time zone of its expression: the job may
+    #: begin later. None of other jobs, and of those that a person runs now.
+    slot: datetime | None
 
     files: Mapping[str, "File"]  #: what the worker elsewhere handed over whose result this gets
 

@@ -62,6 +62,7 @@ class Wanted(NamedTuple):
     trace: str = ""  #: the ``traceparent`` of the request that submitted it
     depth: int = 0  #: how many jobs before it were the same, each submitted by the one before
     elsewhere: bool = False  #: whether a worker elsewhere does it, and no runner
+    slot: tuple[float, str] | None = None  #: of timed work: which of its times it is for, and zone
 
     @property
     def label(self) -> str:
@@ -133,6 +134,10 @@ class Job(Persistent):  # type: ignore[misc]
     def key(self) -> str:
         """The same in each attempt: for services that do a thing once for each key."""
         return self.id
+
+    def note_slot(self, slot: float, zone: str) -> None:
+        """Note for which time of timed work this is, before the job is committed."""
+        self._wanted = _Kept(self.wanted._replace(slot=(slot, zone)))
 
     # Moves
 

@@ -23,8 +23,10 @@ from .tasks import find_task
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from datetime import datetime
 from plone.uuid.interfaces import IUUID
 from typing import Any
+from zoneinfo import ZoneInfo
 from zope.component.hooks import site as in_site
 
 import logging
@@ -46,6 +48,7 @@ class Current:
     id: str
     key: str
     attempt: int
+    slot: datetime | None = None
     cancelled: bool = False
     done: float = 0.0  #: how far it is, from 0 to 1
     told: tuple[float, str] | None = None  #: what the runner has not written yet
@@ -64,6 +67,13 @@ class Current:
             self.told = None
 
 
+def _read_slot(wanted: Wanted) -> datetime | None:
+    if wanted.slot is None:
+        return None
+    seconds, zone = wanted.slot
+    return datetime.fromtimestamp(seconds, ZoneInfo(zone))
+
+
 class Attempt(Run):
     """One attempt at a job, as it is published.
 
@@ -79,7 +89,7 @@ class Attempt(Run):
         self.path = path
         self._has_files = bool(job.files)
         self._awaits_stream = job.awaits_stream
-        self.current = Current(job.id, job.key, job.attempt + 1)
+        self.current = Current(job.id, job.key, job.attempt + 1, _read_slot(job.wanted))
         self.since: float = job.since  #: when it was claimed, in seconds since the epoch
         self.waited: float = job.since - job.due  #: how long it might have begun, in seconds
         self.trace = ""  #: the id of its trace, once it is published
