@@ -1,6 +1,7 @@
 """The clock of one process: it opens the database when something is due, and only then."""
 
 from .made import at
+from .made import DAY
 from .made import entry
 from .made import HOUR
 from .made import SITE
@@ -9,12 +10,14 @@ from collective.wsgifutures.clock.figures import Figure
 from collective.wsgifutures.clock.loop import Clock
 from collective.wsgifutures.clock.loop import LONGEST
 from collective.wsgifutures.clock.loop import MOMENT
+from collective.wsgifutures.clock.records import make
 from collective.wsgifutures.clock.stored import forget
 from collective.wsgifutures.clock.stored import store
 from collective.wsgifutures.jobs import desk
 
 import pytest
 import threading
+import time
 
 START = at("2026-05-01 09:30")
 FIRST = at("2026-05-01 10:00")
@@ -174,6 +177,19 @@ def test_a_read_that_fails_is_tried_again(clock, change, monkeypatch, caplog):
     clock.look(START + 5)
     assert ("True", "", "report") in clock._next
     assert ("False", SITE, "added") in clock._next
+
+
+def test_what_is_kept_of_work_that_is_gone_for_long_is_forgotten(database, ticker, change, host):
+    """Not of work that some other process may still know, or that is paused; once in a process."""
+    now = time.time()
+    for name in ("report", "gone", "moved", "asleep"):
+        change(make, SITE, name, ("* * * * *", "UTC"), now - 91 * DAY)
+    host.change("moved", last=now - 89 * DAY)
+    host.change("asleep", paused=now - 89 * DAY)
+    clock = Clock(database, [entry()], ticker, lambda connection, entry: [SITE])
+    clock.look(now)
+    kept = [name for name in ("report", "gone", "moved", "asleep") if host.kept(entry(name=name))]
+    assert kept == ["report", "moved", "asleep"]
 
 
 # What metrics get

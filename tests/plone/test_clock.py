@@ -16,6 +16,7 @@ from collective.wsgifutures.clock.records import find
 from collective.wsgifutures.clock.sites import paths_of
 from collective.wsgifutures.clock.ticks import Ticker
 from collective.wsgifutures.clock.words import describe
+from collective.wsgifutures.jobs.role_user import RoleUser
 from collective.wsgifutures.jobs.store import find_store
 from collective.wsgifutures.jobs.store import jobs_of
 from collective.wsgifutures.wsgi.settings import Settings
@@ -44,6 +45,8 @@ done = []
 
 HOUR = 3600.0
 
+RIGHTS = ("View", "Modify portal content", "Manage users")
+
 #: An hour that begins.
 NOW = 1_900_000_800.0
 
@@ -57,6 +60,15 @@ def report(context, language="en"):
 @task(name="tests.told")
 def tell_slot(context):
     done.append(current_job().slot)
+
+
+@task(name="tests.rights")
+def tell_rights(context):
+    user = getSecurityManager().getUser()
+    rights = {name: bool(user.has_permission(name, context)) for name in RIGHTS}
+    done.append((user.getUserName(), rights, user.getRoles()))
+    if context.getId() == "inbox":
+        report.submit(context)
 
 
 @task(name="tests.strict")
@@ -125,7 +137,8 @@ def test_everything_can_be_declared(site):
     site.zcml(
         ZCML.format(
             more="""timezone="Europe/Helsinki" arguments='{"language": "de"}' context="/a/b/"
-            run_as="editor" missed="all" overlap="queue" timeout="90" site="plone/" """
+            roles="Reader, Site Administrator" missed="all" overlap="queue" timeout="90"
+            site="plone/" """
         )
     )
     assert declared() == [
@@ -136,7 +149,7 @@ def test_everything_can_be_declared(site):
             timezone="Europe/Helsinki",
             arguments={"language": "de"},
             context="a/b",
-            run_as="editor",
+            roles=("Reader", "Site Administrator"),
             missed="all",
             overlap="queue",
             timeout=90.0,
@@ -151,6 +164,7 @@ def test_everything_can_be_declared(site):
         ('timezone="Mars"', "Europe/Helsinki"),
         ('missed="maybe"', "skip, once, all"),
         ("arguments='[1]'", "object of JSON"),
+        ('roles="Reader" run_as="editor"', "leave out run_as"),
         ('timeout="0"', "above 0"),
     ],
 )
@@ -231,6 +245,39 @@ def test_an_object_is_found_by_its_uid(site):
     assert done[0][0] == "moved"
 
 
+def test_a_job_is_done_with_just_some_roles(site):
+    """By a user whom no user folder knows; what it submits is done so, too."""
+    inbox = api.content.create(site.portal, "Folder", "inbox")
+    inbox.manage_permission("View", ["Reader"], acquire=0)
+    inbox.manage_permission("Modify portal content", ["Editor"], acquire=0)
+    name = "System Processes (Reader, Site Administrator)"
+    for roles, may_view in ((("Reader", "Site Administrator"), True), (("Contributor",), False)):
+        due(site, entry(task="tests.rights", context="inbox", roles=roles, name=roles[0]))
+        jobs.run()
+        if may_view:
+            (who, rights, has), (_, _, report_by) = done
+            assert rights == dict(zip(RIGHTS, (True, False, False), strict=True))
+            assert (who, report_by) == (name, name)
+            assert set(has) == {*roles, "Authenticated"}
+    assert len(done) == 2
+    assert {job.wanted.origin.user for job in jobs_there(site)} == {None}
+
+
+def test_no_login_reaches_the_user_of_roles(site):
+    """Whatever name and password somebody sends: no user folder knows it."""
+    user = RoleUser(("Manager",))
+    name = user.getUserName()
+    assert user.getId() is None
+    assert not user.authenticate("", None)
+    for folder in (site.portal.acl_users, site.portal.aq_parent.acl_users):
+        assert folder.getUser(name) is None
+        assert folder.getUserById(name) is None
+    site.view("who", lambda self: getSecurityManager().getUser().getUserName())
+    for password in ("", "x"):
+        assert name not in site.get("@@who", user=(name, password)).body
+    assert site.get("@@who").body == "Anonymous User"
+
+
 def test_a_user_of_the_root_is_found(site):
     """As for every job."""
     due(site, entry(run_as="admin"))
@@ -263,6 +310,7 @@ def test_jobs_that_queue_do_not_run_side_by_side(site):
     ("changes", "said"),
     [
         ({"run_as": "gone"}, "There is no user 'gone'"),
+        ({"roles": ("Raeder",)}, "roles that the site does not have: Raeder"),
         ({"task": "tests.nosuch"}, "There is no task 'tests.nosuch'"),
         ({"task": "tests.strict"}, "needed"),
         ({"context": "gone"}, "There is nothing at /plone/gone"),

@@ -1,4 +1,4 @@
-"""Timed work that writes down which times it was for, and a clock that is as wrong as a test says."""
+"""Timed work that writes down which times it was for, by a clock that a test may put ahead."""
 
 from .jobs import shelf
 from .views import View

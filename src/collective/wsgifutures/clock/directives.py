@@ -46,6 +46,13 @@ class IClockDirective(Interface):  # type: ignore[misc]
         required=False,
         default="",
     )
+    roles = TextLine(
+        title="Roles",
+        description="In place of a user: the jobs are done with these roles and no others, as "
+        "Reader, Editor. No login reaches that user.",
+        required=False,
+        default="",
+    )
     missed = TextLine(
         title="Missed times",
         description="What becomes of them: skip, once or all. Default: skip.",
@@ -79,6 +86,8 @@ def declare_clock(_context: Any, name: str, arguments: str = "", **options: Any)
     """
     for path in ("context", "site"):
         options[path] = options.get(path, "").strip("/")
+    roles = (role.strip() for role in options.pop("roles", "").split(","))
+    options["roles"] = tuple(role for role in roles if role)
     site = options["site"] and f"/{options['site']}"
     entry = Entry(name=name, arguments=_read(name, arguments), **{**options, "site": site})
     utility(_context, provides=IEntry, component=entry, name=f"{site} {name}".strip())

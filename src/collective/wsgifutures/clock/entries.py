@@ -69,6 +69,7 @@ class Entry:
         context: What the jobs are about: a path below the site, or a UID. Empty: the site.
         run_as: The id of a user, looked for at each slot. Empty: Zope's own "System Processes",
             who has all rights, and whom no login reaches.
+        roles: In place of *run_as*: a user that has just these roles, and whom no login reaches.
         missed: ``skip``, ``once`` or ``all``; see ``Missed``.
         overlap: ``skip`` or ``queue``; see ``Overlap``.
         timeout: How long an attempt may take, in seconds. Default: the task's.
@@ -88,6 +89,7 @@ class Entry:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     context: str = ""
     run_as: str = ""
+    roles: tuple[str, ...] = ()
     missed: str = "skip"
     overlap: str = "skip"
     timeout: float | None = None
@@ -101,6 +103,8 @@ class Entry:
             raise self._refuse("name", "is not a name: letters, digits, dots and dashes.")
         self._check_times()
         self._check_task()
+        if self.roles and self.run_as:
+            raise self._refuse("roles", "is for a user of its own: leave out run_as=.")
         missed, overlap = self._policy("missed", Missed), self._policy("overlap", Overlap)
         if missed is Missed.ALL and overlap is Overlap.SKIP:
             raise self._refuse(

@@ -12,12 +12,15 @@ from ..kernel.runtime import current as current_runtime
 from .entries import Entry
 from .figures import Figure
 from .figures import figure_of
+from .records import forget_old
 from .sites import paths_of
 from .stored import stored
 from .ticks import Ticker
 from .ticks import Told
 from collections.abc import Callable
 from collections.abc import Iterable
+from contextlib import suppress
+from transaction.interfaces import TransientError
 from typing import Any
 
 import logging
@@ -62,6 +65,7 @@ class Clock:
         self._take(self._declared)
         self.figures: list[Figure] = []  #: what was found when the database was read last
         self._looked = 0.0
+        self._has_purged = False
         self._runtime = current_runtime()
         self._wake = self._runtime.signal()
         self._stopping = False
@@ -109,12 +113,18 @@ class Clock:
     def _read(self) -> None:
         with desk.changing(self._database) as connection:
             entries = [*self._declared, *stored(connection)]
-            self.figures = [
-                figure_of(connection, path, entry)
-                for entry in entries
-                for path in self._paths(connection, entry)
-            ]
+            found = [(path, one) for one in entries for path in self._paths(connection, one)]
+            self.figures = [figure_of(connection, path, one) for path, one in found]
         self._take(entries)
+        self._purge({(path, one.name) for path, one in found})
+
+    def _purge(self, known: set[tuple[str, str]]) -> None:
+        """Forget what is kept of entries that are gone for long, once in the life of a process."""
+        if self._has_purged:
+            return
+        self._has_purged = True
+        with suppress(TransientError), desk.changing(self._database) as connection:
+            forget_old(connection, known, time.time())
 
     def _take(self, entries: list[Entry]) -> None:
         """Look at these *entries* from now on: at once at those that are new or were changed."""

@@ -6,10 +6,14 @@ two processes that look at one entry always do.
 """
 
 from BTrees.OOBTree import OOBTree
+from collections.abc import Collection
 from persistent import Persistent
 from typing import Any
 
 ROOT = "collective.wsgifutures.clock"
+
+#: Seconds after which what is kept of an entry that is not there is forgotten.
+GONE = 90 * 86400.0
 
 #: How many of the latest slots are known to have run.
 KNOWN = 100
@@ -42,6 +46,26 @@ class Kept(Persistent):  # type: ignore[misc]
         """Note that *slot* has got its job."""
         self.ran = tuple(sorted({*self.ran, slot})[-KNOWN:])
         self.slot, self.job, self.error = slot, job, ""
+
+
+def forget_old(connection: Any, known: Collection[tuple[str, str]], now: float) -> int:
+    """Forget what is kept of entries that are gone for long; return of how many.
+
+    Args:
+        connection: To the main database.
+        known: The sites and names of those that there are.
+        now: In seconds since the epoch. Another process may have ZCML that this one has not yet,
+            or no more: what was looked at or paused within ``GONE`` stays.
+    """
+    tree = connection.root().get(ROOT) or {}
+    old = [
+        key
+        for key, kept in tree.items()
+        if key not in known and max(kept.last, kept.paused) < now - GONE
+    ]
+    for key in old:
+        del tree[key]
+    return len(old)
 
 
 def find(connection: Any, site: str, name: str) -> Kept | None:

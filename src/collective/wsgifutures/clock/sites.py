@@ -10,11 +10,13 @@ from ..jobs.entering import find_site
 from ..jobs.errors import UserGone
 from ..jobs.origin import folder_of
 from ..jobs.records import Job
+from ..jobs.role_user import RoleUser
 from ..jobs.tasks import find_task
 from .entries import declared
 from .entries import Entry
 from .entries import Overlap
 from .errors import ContextMissing
+from .errors import EntryRefused
 from .offered import find_offered
 from .stored import find_stored
 from .stored import stored
@@ -61,13 +63,18 @@ def submit_here(site: Any, entry: Entry) -> Job:
     """Submit a job of *entry* in the current *site*.
 
     Raises:
-        ContextMissing, UserGone, NotOffered, TaskUnknown, ArgumentRefused, TypeError: It cannot be
-            done now.
+        ContextMissing, EntryRefused, UserGone, NotOffered, TaskUnknown, ArgumentRefused: It cannot
+            be done now.
+        TypeError: The task does not take its arguments.
     """
     if not entry.is_declared:
         _check(site, entry)
+    if entry.roles:
+        _check_roles(site, entry)
     with acting_as(system):
         context = find_context(site, entry.context)
+    user = RoleUser(entry.roles).__of__(site.acl_users) if entry.roles else system
+    with acting_as(user):
         return find_task(entry.task).using(**_options(entry)).submit(context, **entry.arguments)
 
 
@@ -76,6 +83,13 @@ def _check(site: Any, entry: Entry) -> None:
     find_offered(entry.task)
     if folder_of(entry.run_as, site) != entry.folder:  # one of that id, but another one
         raise UserGone(entry.run_as, entry.folder)
+
+
+def _check_roles(site: Any, entry: Entry) -> None:
+    unknown = set(entry.roles) - set(site.valid_roles())
+    if unknown:
+        reason = f"has roles that the site does not have: {', '.join(sorted(unknown))}."
+        raise EntryRefused(entry.name, "roles", ", ".join(entry.roles), reason)
 
 
 def _options(entry: Entry) -> dict[str, Any]:

@@ -4,6 +4,7 @@ An origin is plain data and has no secret: no cookie but the language's, no pass
 """
 
 from .errors import UserGone
+from .role_user import RoleUser
 from AccessControl import SpecialUsers
 from AccessControl.users import UnrestrictedUser
 from Acquisition import aq_base
@@ -42,6 +43,7 @@ class Origin:
     user: str | None = None  #: the user's id, or ``NO_ID``; None: nobody was logged in
     folder: str = ""  #: the path of what has the user's ``acl_users``
     is_system: bool = False  #: whether it was Zope's own user ``System Processes``
+    roles: tuple[str, ...] = ()  #: of a ``RoleUser``
     server_url: str = ""  #: as ``https://example.com:8443``; empty: submitted by a script
     virtual_root: str = ""  #: the path of the object at the root of the public URLs
     script: str = ""  #: what the public URLs have before it, quoted, as ``/portal``
@@ -53,6 +55,8 @@ class Origin:
     @property
     def user_name(self) -> str:
         """The user, for people."""
+        if self.roles:
+            return str(RoleUser(self.roles).getUserName())
         return "System Processes" if self.is_system else self.user or "Anonymous User"
 
 
@@ -80,6 +84,8 @@ def _describe(user: Any) -> dict[str, Any]:
         return {}
     if base is aq_base(SpecialUsers.system):
         return {"is_system": True}
+    if isinstance(base, RoleUser):
+        return {"roles": tuple(base.roles)}
     name, container = user.getId(), aq_parent(aq_parent(aq_inner(user)))
     if name is None:
         return {"user": NO_ID}
@@ -97,7 +103,7 @@ def run_as(origin: Origin, user_id: str) -> Origin:
     holder = _find_holder(user_id, _site())
     if holder is None:
         raise UserGone(user_id, origin.site)
-    return replace(origin, user=user_id, folder=_path(holder), is_system=False)
+    return replace(origin, user=user_id, folder=_path(holder), is_system=False, roles=())
 
 
 def folder_of(user_id: str, start: Any) -> str | None:
@@ -132,7 +138,8 @@ def find_user(origin: Origin, root: Any) -> Any:
     """
     if origin.user is None:
         special = SpecialUsers.system if origin.is_system else SpecialUsers.nobody
-        return aq_base(special).__of__(root.acl_users)
+        user = RoleUser(origin.roles) if origin.roles else aq_base(special)
+        return user.__of__(root.acl_users)
     container = root.unrestrictedTraverse(origin.folder, None) if origin.folder else root
     user = _find_in(container, origin.user)
     if user is None:

@@ -74,6 +74,7 @@ class ClockService(PathService):
             "title": self.translate(acts.title_of(entry)),
             "context": entry.context,
             "run_as": entry.run_as,
+            "roles": list(entry.roles),
             "missed": entry.missed,
             "overlap": entry.overlap,
             "timeout": entry.timeout,

@@ -48,6 +48,7 @@ class ShownEntry(NamedTuple):
     cron: str
     context: str
     run_as: str  #: the id of a user; empty: Zope's own
+    roles: str  #: those of a user of Zope that has no others; empty: it has all rights, if Zope's
     missed: Any
     overlap: Any
     next: str  #: when it is due next; empty: it is paused, or never again
@@ -70,6 +71,7 @@ def show_entry(entry: Entry) -> ShownEntry:
         cron=entry.cron,
         context=entry.context,
         run_as=entry.run_as,
+        roles=", ".join(entry.roles),
         missed=MISSED[entry.missed],
         overlap=OVERLAP[entry.overlap],
         next="" if math.isinf(due) else local(due),
