@@ -17,7 +17,7 @@ from ..keys.tokens import find_token
 from ..keys.tokens import LARGEST
 from ..keys.tokens import TokenRefused
 from ..keys.tokens import verify
-from ..workers.access import find_bearer
+from ..workers.access import find_login
 from .answers import confine
 from .applications import read_application
 from .bearer import Bearer
@@ -76,13 +76,13 @@ class TokenPlugin(BasePlugin):  # type: ignore[misc]
         if reader is None or published is None:
             return {}
         bearer = reader(published, self._find_holder())
-        user = None if bearer is None else self._find_user(bearer, published)
-        if bearer is None or user is None:
+        login = None if bearer is None else self._find_login(bearer, published)
+        if bearer is None or login is None:
             return {}
         confine(request, published, bearer.within)
         alsoProvides(request, IDisableCSRFProtection)  # no other site can make a browser send it
         vars(request)[_USED] = bearer.used
-        return {"admitted": Admitted(user.getId(), user.getUserName())}
+        return {"admitted": Admitted(str(bearer.origin.user), login)}
 
     @security.private  # type: ignore[untyped-decorator]
     def authenticateCredentials(self, credentials: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -96,14 +96,14 @@ class TokenPlugin(BasePlugin):  # type: ignore[misc]
         """The path of what has the user folder; that of Zope's root is empty."""
         return "/".join(aq_parent(aq_parent(aq_inner(self))).getPhysicalPath())
 
-    def _find_user(self, bearer: Bearer, published: Published) -> Any:
-        """Return the user of a token, if it is one of this folder's and may still log in."""
+    def _find_login(self, bearer: Bearer, published: Published) -> str | None:
+        """Return the login name of the user of a token, if this folder has the user now."""
         if self._find_holder() != bearer.origin.folder:
             return None
-        user = find_bearer(bearer.origin, bearer.since, place_of(published.site))
-        if user is None:
+        login = find_login(bearer.origin, bearer.since, place_of(published.site))
+        if login is None:
             bearer.refused()
-        return user
+        return login
 
 
 InitializeClass(TokenPlugin)
