@@ -12,12 +12,16 @@ from collective.wsgifutures.keys.places import place_of
 from collective.wsgifutures.pas.plugin import ID
 from collective.wsgifutures.tokens import acts
 from collective.wsgifutures.tokens.acts import TokenState
+from collective.wsgifutures.tokens.events import AppTokenMade
 from collective.wsgifutures.tokens.events import AppTokenRefused
 from collective.wsgifutures.tokens.events import AppTokenUsed
 from collective.wsgifutures.tokens.failures import failures
 from collective.wsgifutures.tokens.failures import MOST
+from collective.wsgifutures.tokens.offered import offer
+from collective.wsgifutures.tokens.offered import withdraw_offer
 from collective.wsgifutures.tokens.records import DAY
 from collective.wsgifutures.tokens.records import make_tokens
+from holdsite import ask
 from plone import api
 from plone.app.testing import setRoles
 from plone.app.testing import TEST_USER_ID
@@ -118,6 +122,34 @@ def test_it_may_no_more_than_its_user(tokens):
     assert tokens.seen == []
     assert tokens.ask("", secret).status == 200
     assert tokens.seen == ["member"]
+
+
+@pytest.fixture
+def offered():
+    """A view of an add-on, to read and to write."""
+    offer("@@orders", read=("GET",), write=("POST",), title="Orders")
+    yield
+    withdraw_offer("@@orders")
+
+
+def test_a_view_that_is_offered_may_write(tokens, offered, monkeypatch):
+    """plone.protect asks for nothing: no other site can let a browser send a header."""
+    monkeypatch.setattr("plone.protect.auto.CSRF_DISABLED", False)  # as outside of tests
+    tokens.site.view("orders", lambda self: setattr(self.context, "counter", 1) or "<p />")
+    form = {"body": b"x=1", "kind": "application/x-www-form-urlencoded", "accept": "text/html"}
+    path = f"{BOX}/@@orders"
+    answer = tokens.ask(path, tokens.secret("write:@@orders"), "POST", **form)
+    assert (answer.status, getattr(tokens.box, "counter", 0)) == (200, 1)
+    assert tokens.is_nobodys(path, tokens.secret("read:@@orders"), method="POST", **form)
+
+
+def test_a_page_that_waits_has_one_use(tokens, offered):
+    """What its first pass would write is dropped, so the use is noted by the pass that is sent."""
+    tokens.site.view("orders", lambda self: ask("a"))
+    secret = tokens.secret("read:@@orders")
+    answer = tokens.ask(f"{BOX}/@@orders", secret, accept="text/html")
+    assert (answer.passes, answer.status) == (["Suspended", "200"], 200)
+    assert [type(event) for event in tokens.events] == [AppTokenMade, AppTokenUsed]
 
 
 # Ended
