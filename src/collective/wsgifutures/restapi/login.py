@@ -26,6 +26,7 @@ from ..workers.events import TokenIssued
 from plone import api
 from plone.protect.interfaces import IDisableCSRFProtection
 from plone.restapi.deserializer import json_body
+from plone.restapi.exceptions import DeserializationError
 from plone.restapi.services.auth.login import Login as RestapiLogin
 from Products.PluggableAuthService.interfaces.plugins import IAuthenticationPlugin
 from typing import Any
@@ -50,7 +51,7 @@ class Login(RestapiLogin):  # type: ignore[misc]
 
     def reply(self) -> Any:
         """Return the answer of the other service, or tokens of ours."""
-        body = json_body(self.request)
+        body = self._body()
         if body.get("refresh") is not True:
             return self._other().reply()
         try:
@@ -60,6 +61,13 @@ class Login(RestapiLogin):  # type: ignore[misc]
         answer = self._log_in()
         is_in = isinstance(answer, dict) and isinstance(answer.get("token"), str)
         return self._start(body["login"], answer["token"], scope, name) if is_in else answer
+
+    def _body(self) -> dict[str, Any]:
+        """Return what the client has sent; nothing if the other service is to refuse it."""
+        try:
+            return dict(json_body(self.request))
+        except DeserializationError:
+            return {}
 
     def _log_in(self) -> Any:
         """Return the answer of the other service, without the cookies that it has set."""
