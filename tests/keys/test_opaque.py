@@ -1,10 +1,13 @@
 """Secrets that say nothing by themselves."""
 
+from collective.wsgifutures.keys.opaque import _check_sum
 from collective.wsgifutures.keys.opaque import APPLICATION
 from collective.wsgifutures.keys.opaque import digest_of
 from collective.wsgifutures.keys.opaque import is_secret
 from collective.wsgifutures.keys.opaque import make_secret
 from collective.wsgifutures.keys.opaque import PATTERN
+from collective.wsgifutures.keys.opaque import PREFIX
+from collective.wsgifutures.keys.opaque import read_secret
 from collective.wsgifutures.keys.opaque import REFRESH
 from collective.wsgifutures.keys.opaque import write_secret
 from hypothesis import given
@@ -55,3 +58,20 @@ def test_no_two_are_the_same_and_a_digest_tells_nothing_of_its_secret():
 def test_different_bits_are_different_secrets():
     """Also where they begin with zeros."""
     assert write_secret(APPLICATION, bytes(32)) != write_secret(APPLICATION, bytes(31) + b"\1")
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_the_bits_of_a_secret_can_be_read_again(bits):
+    """By whoever has it; as a secret of its own kind."""
+    assert read_secret(write_secret(REFRESH, bits), REFRESH) == bits
+    assert read_secret(write_secret(REFRESH, bits), APPLICATION) is None
+
+
+def test_letters_that_no_bits_are_written_with_are_no_secret():
+    """There are more words of 43 letters than of 32 bytes."""
+    largest = write_secret(REFRESH, b"\xff" * 32)
+    text = f"{PREFIX}{REFRESH}_" + "z" * 43
+    checked = text + _check_sum(text)
+    assert is_secret(checked, REFRESH)
+    assert read_secret(checked, REFRESH) is None
+    assert read_secret(largest, REFRESH) == b"\xff" * 32

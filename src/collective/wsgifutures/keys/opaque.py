@@ -50,6 +50,16 @@ def is_secret(text: object, kind: str) -> bool:
     return PATTERN.fullmatch(text) is not None and text.endswith(_check_sum(text[:-_SUM]))
 
 
+def read_secret(text: object, kind: str) -> bytes | None:
+    """Return the 32 bytes that a secret of a kind was written with; None: they never were."""
+    if not is_secret(text, kind):
+        return None
+    number = 0
+    for letter in str(text)[-_LETTERS - _SUM : -_SUM]:
+        number = number * len(_DIGITS) + _DIGITS.index(letter)
+    return number.to_bytes(_BYTES, "big") if number < 256**_BYTES else None
+
+
 def digest_of(secret: str) -> bytes:
     """Return what is kept of a secret."""
     return hashlib.sha256(secret.encode("ascii")).digest()

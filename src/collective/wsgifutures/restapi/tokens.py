@@ -161,8 +161,8 @@ class Post(TokensService):
         try:
             body = self.check_json()
             owner = self._owner(body.get("user"))
-            scope = read_scope(_text(body, "scope"))
-            ends = _read_end(_text(body, "ends"))
+            scope = read_scope(read_text(body, "scope"))
+            ends = read_end(read_text(body, "ends"))
             by = str(self.me.user)
             token, secret = acts.make(self.site, owner, body.get("name", ""), scope, ends, by)
         except (BodyRefused, WishRefused, _NotAllowed) as error:
@@ -205,15 +205,24 @@ class _NotAllowed(Exception):
     pass
 
 
-def _text(body: dict[str, Any], name: str) -> str:
+def read_text(body: dict[str, Any], name: str) -> str:
+    """Return a text of a body.
+
+    Raises:
+        BodyRefused: It is none.
+    """
     value = body.get(name)
     if not isinstance(value, str):
         raise BodyRefused(f"{name} is not a text.")
     return value
 
 
-def _read_end(text: str) -> float:
-    """Return when a token ends: a moment, or the end of a day in UTC."""
+def read_end(text: str) -> float:
+    """Return when a token ends: a moment, or the end of a day in UTC.
+
+    Raises:
+        BodyRefused: It is neither.
+    """
     try:
         if len(text) == 10:
             return datetime.combine(date.fromisoformat(text), time.max, UTC).timestamp()

@@ -23,6 +23,7 @@ from .events import AppTokenUsed
 from .records import AppToken
 from .records import DAY
 from .records import find_tokens
+from .records import Granted
 from .records import make_tokens
 from .scope import make_scope
 from .scope import Scope
@@ -80,7 +81,7 @@ def make(
         WishRefused: One of these is not possible.
     """
     place, now = place_of(site), time.time() if now is None else now
-    _check_owner(place, owner)
+    check_owner(place, owner)
     checked = check_name(name), owner, make_scope(*scope), now, check_ends(ends, now), by
     tokens, secret = make_tokens(place), make_secret(APPLICATION)
     tokens.drop_past(now)
@@ -152,8 +153,8 @@ def all_of(site: Any) -> list[AppToken]:
     return [] if tokens is None else _newest_first(tokens.by_id.values())
 
 
-def state_of(site: Any, token: AppToken, now: float | None = None) -> TokenState:
-    """Return the state of a token, by what holds now."""
+def state_of(site: Any, token: Granted, now: float | None = None) -> TokenState:
+    """Return the state of a token, or of a service account, by what holds now."""
     place, now = place_of(site), time.time() if now is None else now
     if token.revoked is not None:
         return TokenState.REVOKED
@@ -191,7 +192,12 @@ def check_ends(ends: Any, now: float) -> float:
     return float(ends)
 
 
-def _check_owner(place: Any, owner: Origin) -> None:
+def check_owner(place: Any, owner: Origin) -> None:
+    """Check that a user may have tokens.
+
+    Raises:
+        WishRefused: It is no user of the site, or not any more.
+    """
     if owner.is_system or owner.user in (None, NO_ID) or not _is_there(place, owner):
         raise WishRefused("owner", _("Only users of this site can have a token."))
 

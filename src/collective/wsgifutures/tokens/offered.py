@@ -30,6 +30,7 @@ NEVER = frozenset(
     {
         # sessions, tokens, passwords
         *("@login", "@login-renew", "@logout", "@token", "@token-revoke", "@tokens", "@jwks"),
+        "@service-accounts",
         # users, groups, rights
         *("@users", "@groups", "@principals", "@roles", "@sharing", "@userschema"),
         # settings and the system

@@ -60,12 +60,11 @@ def _latest(days: Mapping[str, int]) -> dict[str, int]:
     return dict(by_day[-MOST_ADDRESSES:])
 
 
-class AppToken(Persistent):  # type: ignore[misc]
-    """One application token.
+class Granted(Persistent):  # type: ignore[misc]
+    """What lets a program in: an application token, or a service account.
 
     Args:
-        id: Short and public, for lists and logs.
-        digest: Of the secret.
+        id: Public, for lists and logs.
         name: What it is for, in the words of its maker.
         origin: Names the user and the user folder.
         scope: What it may.
@@ -77,7 +76,6 @@ class AppToken(Persistent):  # type: ignore[misc]
     def __init__(
         self,
         id: str,
-        digest: bytes,
         name: str,
         origin: Origin,
         scope: Scope,
@@ -86,7 +84,6 @@ class AppToken(Persistent):  # type: ignore[misc]
         made_by: str,
     ) -> None:
         self.id = id
-        self.digest = digest
         self.name = name
         self.user = origin.user or ""
         self.folder = origin.folder
@@ -135,6 +132,25 @@ class AppToken(Persistent):  # type: ignore[misc]
         """Tell whether it was in lists for long enough."""
         end = self.ends if self.revoked is None else min(self.revoked, self.ends)
         return now >= end + KEPT
+
+
+class AppToken(Granted):
+    """One application token.
+
+    Args:
+        id: Short.
+        digest: Of the secret.
+        *more: As of all that is ``Granted``.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        digest: bytes,
+        *more: Any,
+    ) -> None:
+        super().__init__(id, *more)
+        self.digest = digest
 
 
 class AppTokens(Persistent):  # type: ignore[misc]

@@ -1,7 +1,8 @@
 """Who gets a token of ours at ``@token``, and who comes with one.
 
 A grant is a function that takes a ``Question`` and returns what is ``Issued``, or raises
-``GrantRefused``. ``GRANTS`` has them by ``grant_type``.
+``GrantRefused``. ``GRANTS`` has those of workers by ``grant_type``; whoever has more of them gives
+``grant`` all: see ``tokens/grants.py``.
 """
 
 from ..keys.once import TooManyIds
@@ -23,9 +24,14 @@ from .registry import WorkerState
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from plone import api
 from typing import Any
 from typing import NamedTuple
+from typing import Protocol
+from typing import TypeVar
+
+AnyClient = TypeVar("AnyClient", bound="Client")
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -78,41 +84,70 @@ class Question:
     url: str  #: the public address of the site
     form: Mapping[str, str]
     now: float
+    address: str = ""  #: of the client, as Zope knows it
 
 
-def grant(question: Question) -> Issued:
+def grant(question: Question, grants: "Grants | None" = None) -> Issued:
     """Return the token that a client asks for.
+
+    Args:
+        question: What the client asks.
+        grants: The grants, by ``grant_type``. Default: those of workers.
 
     Raises:
         GrantRefused: As it says.
     """
+    grants = GRANTS if grants is None else grants
     wanted = question.form.get("grant_type")
     if wanted is None:
         raise GrantRefused("invalid_request", "grant_type is missing.")
-    if wanted not in GRANTS:
-        known = ", ".join(sorted(GRANTS))
+    if wanted not in grants:
+        known = ", ".join(sorted(grants))
         raise GrantRefused("unsupported_grant_type", f"The grant types here are: {known}.")
-    return GRANTS[wanted](question)
+    return grants[wanted](question)
 
 
 def client_credentials(question: Question) -> Issued:
     """Give a worker its token (RFC 6749, 4.4; RFC 7523, 2.2)."""
-    form = question.form
-    if form.get("client_assertion_type") != JWT_BEARER:
-        raise GrantRefused("invalid_request", f"client_assertion_type is not {JWT_BEARER}.")
-    if "client_assertion" not in form:
-        raise GrantRefused("invalid_request", "client_assertion is missing.")
-    if form.get("scope", SCOPE) != SCOPE:
+    assertion = assertion_in(question.form)
+    if question.form.get("scope", SCOPE) != SCOPE:
         raise GrantRefused("invalid_scope", f"The only scope is {SCOPE}.")
-    worker = authenticate(question, form["client_assertion"])
+    worker = authenticate(question, assertion)
     claims = {"sub": worker.id, "client_id": worker.id, "scope": SCOPE}
     jti, token = mint_with_id(question.place, ACCESS, claims, LIFETIME)
     answer = {"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME}
     return Issued(worker.id, jti, answer)
 
 
-#: The grants, by ``grant_type``.
-GRANTS: dict[str, Callable[[Question], Issued]] = {"client_credentials": client_credentials}
+Grants = Mapping[str, Callable[[Question], Issued]]
+
+#: The grants of workers, by ``grant_type``.
+GRANTS: Grants = {"client_credentials": client_credentials}
+
+
+class Client(Protocol):
+    """Who proves itself with a key."""
+
+    @property
+    def id(self) -> str:
+        """Return the thumbprint of its public key."""
+
+    @property
+    def public(self) -> bytes:
+        """Return its public key."""
+
+
+def assertion_in(form: Mapping[str, str]) -> str:
+    """Return what a client proves itself with.
+
+    Raises:
+        GrantRefused: It is missing.
+    """
+    if form.get("client_assertion_type") != JWT_BEARER:
+        raise GrantRefused("invalid_request", f"client_assertion_type is not {JWT_BEARER}.")
+    if "client_assertion" not in form:
+        raise GrantRefused("invalid_request", "client_assertion is missing.")
+    return form["client_assertion"]
 
 
 def authenticate(question: Question, assertion: str) -> Worker:
@@ -121,21 +156,37 @@ def authenticate(question: Question, assertion: str) -> Worker:
     Raises:
         GrantRefused: ``invalid_client``. Only whoever has proved to be a worker reads more.
     """
-    id = ""
-    try:
-        id = read_key_id(assertion, ASSERTION)
-        worker = find_worker(question.place, id)
-        if worker is None:
-            raise TokenRefused("no worker has this id")
-        claims = check_assertion(assertion, worker.public, audiences(question.url))
-    except TokenRefused as refused:
-        raise _unknown(refused.reason, id) from None
+    worker, claims = prove(question, assertion, partial(find_worker, question.place))
     if worker.state is not WorkerState.APPROVED:
         words = f"The worker is {worker.state.value}: an administrator has to approve it."
         raise GrantRefused("invalid_client", words, subject=worker.id)
-    _use_up(question, worker, claims)
+    use_up(question, worker, claims)
     worker.is_seen(question.now, claims["iat"] - question.now)
     return worker
+
+
+def prove(
+    question: Question, assertion: str, find: Callable[[str], AnyClient | None]
+) -> tuple[AnyClient, dict[str, Any]]:
+    """Return who has signed *assertion*, and what it says. It is not used up yet: see ``use_up``.
+
+    Args:
+        question: What the client asks.
+        assertion: What it proves itself with.
+        find: Returns the client whose key has that id; None: there is none.
+
+    Raises:
+        GrantRefused: ``invalid_client``.
+    """
+    id = ""
+    try:
+        id = read_key_id(assertion, ASSERTION)
+        client = find(id)
+        if client is None:
+            raise TokenRefused("no worker has this id")
+        return client, check_assertion(assertion, client.public, audiences(question.url))
+    except TokenRefused as refused:
+        raise _unknown(refused.reason, id) from None
 
 
 def _unknown(reason: str, id: str) -> GrantRefused:
@@ -148,16 +199,21 @@ def shorten(text: str) -> str:
     return ascii(text)[1:-1][:64]
 
 
-def _use_up(question: Question, worker: Worker, claims: Mapping[str, Any]) -> None:
-    id, end = f"{worker.id} {claims['jti']}", claims["exp"] + LEEWAY
+def use_up(question: Question, client: Client, claims: Mapping[str, Any]) -> None:
+    """Let nobody prove anything with an assertion again.
+
+    Raises:
+        GrantRefused: Somebody has, or too many were used.
+    """
+    id, end = f"{client.id} {claims['jti']}", claims["exp"] + LEEWAY
     try:
         is_new = use_once(question.place, id, end, question.now)
     except TooManyIds:
         words = "Too many tokens were asked for. Try again in ten minutes."
-        raise GrantRefused("temporarily_unavailable", words, subject=worker.id) from None
+        raise GrantRefused("temporarily_unavailable", words, subject=client.id) from None
     if not is_new:
         words = "The assertion was used before. Make a new one, with a jti of its own."
-        raise GrantRefused("invalid_client", words, subject=worker.id)
+        raise GrantRefused("invalid_client", words, subject=client.id)
 
 
 def worker_of(request: Any) -> tuple[Worker, float]:
