@@ -29,38 +29,34 @@ WARNED = 7 * DAY
 #: Where users see their tokens.
 PAGE = "@@wsgifutures-tokens"
 
+_FOR = _("What it is for: ${name}")
+
+#: The subjects of the mails, and their lines.
 MADE = (
     _("${site}: an access token was made for you"),
+    _("An access token was made for you at ${url}"),
+    "",
+    _FOR,
+    _("Made by: ${by}"),
+    _("Good until: ${ends}"),
+    "",
     _(
-        "mail_token_made",
-        default="""An access token was made for you at ${url}
-
-What it is for: ${name}
-Made by: ${by}
-Good until: ${ends}
-
-Whatever has this token acts for you there, within the limits that were chosen for it. If you do
-not know it, revoke it now, and change your password:
-
-${page}
-""",
+        "Whatever has this token acts for you there, within the limits that were chosen for it. If "
+        "you do not know it, revoke it now, and change your password:"
     ),
+    "",
+    "${page}",
 )
-
 ENDS = (
     _("${site}: an access token of yours ends soon"),
-    _(
-        "mail_token_ends",
-        default="""An access token of yours at ${url} ends on ${ends}.
-
-What it is for: ${name}
-Last used: ${used}
-
-If a program still needs it, make a new token before that day and give it to the program:
-
-${page}
-""",
-    ),
+    _("An access token of yours at ${url} ends on ${ends}."),
+    "",
+    _FOR,
+    _("Last used: ${used}"),
+    "",
+    _("If a program still needs it, make a new token before that day and give it to the program:"),
+    "",
+    "${page}",
 )
 
 
@@ -87,7 +83,7 @@ def tell_ending(site: Any, token_id: str) -> None:
     _tell(site, token_id, ENDS)
 
 
-def _tell(site: Any, token_id: str, texts: tuple[Any, Any]) -> None:
+def _tell(site: Any, token_id: str, texts: tuple[Any, ...]) -> None:
     token = acts.find(site, token_id)
     if token is None or acts.state_of(site, token) is not TokenState.GOOD:
         return
@@ -97,14 +93,14 @@ def _tell(site: Any, token_id: str, texts: tuple[Any, Any]) -> None:
     if not address or not sender:
         return
     language = member.getProperty("language", "") or api.portal.get_default_language()
-    subject, body = (_write(text, site, token, language) for text in texts)
-    api.portal.send_email(recipient=address, subject=subject, body=body)
+    subject, *lines = (_write(text, site, token, language) for text in texts)
+    api.portal.send_email(recipient=address, subject=subject, body="\n".join([*lines, ""]))
 
 
 def _write(text: Any, site: Any, token: AppToken, language: str) -> str:
     url = site.absolute_url()
     known = {
-        "site": " ".join(str(site.Title()).split()),
+        "site": " ".join(api.portal.get_registry_record("plone.site_title").split()),
         "url": url,
         "page": f"{url}/{PAGE}",
         "name": token.name,
