@@ -232,6 +232,25 @@ def test_too_many_tokens_are_refused_in_words_and_those_that_ended_do_not_count(
     secret_in(pages.make())
 
 
+def test_offers_are_in_the_order_of_their_titles(pages):
+    """The content itself first; then what a part of the site is enough for."""
+    rows = [
+        text.split(" ")[0] for text in told(pages.get(), "#wsgifutures-tokens-make fieldset .row")
+    ]
+    assert rows[:2] == ["Content", "Comments"]
+    assert rows.index("Workflow") < rows.index("Alternative") < rows.index("Search")
+
+
+def test_a_form_that_is_refused_comes_before_the_list(pages, made):
+    """Nobody looks for it below fifty tokens."""
+    made()
+    order = ["wsgifutures-tokens-make", "wsgifutures-tokens-list"]
+    for changes, expected in (({"name": ""}, order), ({}, order[::-1])):
+        page = fromstring(pages.make(**changes).body)
+        found = [each.get("id") for each in page.cssselect("#content section[id]")]
+        assert [id for id in found if id in order] == expected
+
+
 # To whom
 
 

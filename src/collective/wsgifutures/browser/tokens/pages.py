@@ -10,6 +10,7 @@ from ...jobs.origin import take_origin
 from ...keys.tokens import find_token
 from ...tokens import acts
 from ...tokens.offered import offers
+from ...tokens.offered import OWN
 from ...tokens.records import AppToken
 from ..title import ITitled
 from ..views import View
@@ -31,6 +32,7 @@ from plone import api
 from plone.protect import CheckAuthenticator
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
+from zope.i18n import translate
 from zope.interface import implementer
 
 import time
@@ -120,14 +122,17 @@ class TokensView(View):
     @property
     def groups(self) -> list[tuple[Any, list[ShownOffer]]]:
         """What a token can be made for: what a part of the site may suffice for comes first."""
-        here, everywhere = (
-            [show_offer(each, self.wish.services) for each in offers() if each.is_local is local]
-            for local in (True, False)
-        )
+        shown = [(each, show_offer(each, self.wish.services)) for each in offers()]
+        shown.sort(key=lambda pair: (pair[0].name != OWN, self._translate(pair[1].title).lower()))
+        here = [one for each, one in shown if each.is_local]
+        everywhere = [one for each, one in shown if not each.is_local]
         return [
             (_("In the whole site, or in a part of it"), here),
             (_("Only in the whole site, since they show what is elsewhere, too"), everywhere),
         ]
+
+    def _translate(self, text: Any) -> str:
+        return str(translate(text, context=self.request))
 
     @property
     def first_day(self) -> str:
