@@ -132,6 +132,14 @@ def clock(browser, site):
     browser.wait_for(lambda: _is_done(browser, site))
 
 
+def tokens(browser, site):
+    browser.log_in(site.site)
+    browser.open(f"{site.site}/@@wsgifutures-tokens")
+    browser.fill("#token-name", "Nightly export on host7")
+    browser.click("[value='read:@search']")
+    browser.follow("#wsgifutures-tokens-make button")
+
+
 def _is_done(browser, site):
     browser.open(f"{site.site}/@@wsgifutures-clock")
     return "Done" in browser.find("#work-newsletter").text
@@ -152,6 +160,7 @@ PANEL = "#content h1, #formfield-form-widgets-max_passes"
 REFUSED = "#formfield-form-widgets-max_passes, #formfield-form-widgets-upstream_limits"
 TOP = "#content h1, #futures-part-upstreams"
 HELD = "#futures-part-held, #futures-part-last, #futures-part-workers"
+TOKENS = "#content h1, #wsgifutures-tokens-made, #wsgifutures-tokens-list"
 
 PICTURES = (
     Picture("demo", "demo", demo, "#futures-runs figcaption, #futures-runs dd"),
@@ -168,6 +177,7 @@ PICTURES = (
     Picture("status-held-phone", "status", status, "#futures-part-held", "phone"),
     Picture("workers", "workers", workers, "#content h1, [id^=worker-]"),
     Picture("clock", "workers", clock, "#content h1, #work-newsletter"),
+    Picture("tokens", "demo", tokens, TOKENS),
     Picture("status-elsewhere", "workers", status_elsewhere, "#futures-part-elsewhere"),
 )
 

@@ -59,6 +59,12 @@ def send(url, name, *bodies, exchange="", **options):
             producer.publish(body, routing_key=name, exchange=exchange, **options)
 
 
+def waiting(url, name):
+    """Return how many messages stand at the broker that nobody has taken."""
+    with kombu.Connection(url) as connection:
+        return connection.default_channel.queue_declare(queue=name, passive=True).message_count
+
+
 def test_each_message_is_taken_and_acknowledged(broker, name, recorded):
     """Two queues, each with its own."""
     with taking(broker.url, name, f"{name}-2"):
@@ -136,13 +142,12 @@ def test_messages_that_were_not_acknowledged_come_again(rabbitmq, name, recorded
 def test_a_few_messages_are_here_at_a_time(rabbitmq, name, recorded, monkeypatch):
     """However many wait at the broker."""
     held = threading.Event()
-    monkeypatch.setattr(intake, "record", lambda *args: held.wait(10) and SimpleNamespace(id=""))
+    monkeypatch.setattr(intake, "record", lambda *args: held.wait(60) and SimpleNamespace(id=""))
     with taking(rabbitmq.url, name):
         send(rabbitmq.url, name, *range(100))
+        wait_until(lambda: waiting(rabbitmq.url, name) == 100 - intake.PREFETCH)
         time.sleep(1)
-        with kombu.Connection(rabbitmq.url) as connection:
-            found = connection.default_channel.queue_declare(queue=name, passive=True)
-            assert found.message_count == 100 - intake.PREFETCH
+        assert waiting(rabbitmq.url, name) == 100 - intake.PREFETCH
         held.set()
 
 

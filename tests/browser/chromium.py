@@ -7,6 +7,7 @@ tests fail: ``make test-browser`` installs what they need.
 from pathlib import Path
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -64,9 +65,8 @@ class Browser:
 
     def wait_for(self, true, seconds=PATIENCE):
         """Wait until the function *true* gives something, and return that."""
-        gone = [StaleElementReferenceException]  # with the page that it was on
-        waiting = WebDriverWait(self.driver, seconds, 0.1, ignored_exceptions=gone)
-        return waiting.until(lambda driver: true())
+        waiting = WebDriverWait(self.driver, seconds, 0.1)
+        return waiting.until(lambda driver: _unless_gone(true))
 
     def click(self, css):
         """Click the element, wherever it is on the page."""
@@ -190,19 +190,26 @@ class Browser:
         grave = [one for one in found if one["impact"] in GRAVE]
         assert not grave, f"{self.driver.current_url}:\n" + "\n".join(map(_told, grave))
 
-    def complaints(self):
+    def complaints(self, of_plone=True):
         """Return what the console has of errors since it was asked last.
 
         A script that failed, a resource that is missing, what a Content-Security-Policy
         refused.
+
+        Args:
+            of_plone: Also what came from Plone's own scripts. They load parts of
+                themselves some time after the page.
         """
         entries = self.driver.get_log("browser")
-        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+        grave = [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+        return [one for one in grave if of_plone or "/++plone++static/" not in one]
 
     def quit(self):
         """Close it."""
         self.driver.quit()
 
+
+_ELSEWHERE = "does not belong to the document"
 
 _RUN_AXE = """
 const done = arguments[arguments.length - 1];
@@ -210,11 +217,19 @@ axe.run(arguments[0], {resultTypes: ["violations"]}).then(found => done(found.vi
 """
 
 
-def _is_gone(element):
+def _unless_gone(ask, gone=None):
+    """Return what *ask* says of elements, or *gone* if they went with their page meanwhile."""
     try:
-        return not element.tag_name
-    except StaleElementReferenceException:
-        return True
+        return ask()
+    except WebDriverException as error:
+        # the driver has two words for it: the other one while the page is being left
+        if isinstance(error, StaleElementReferenceException) or _ELSEWHERE in str(error):
+            return gone
+        raise
+
+
+def _is_gone(element):
+    return _unless_gone(lambda: not element.tag_name, gone=True)
 
 
 def _driver():

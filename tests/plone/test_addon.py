@@ -138,7 +138,7 @@ def make_old(portal):
     registry = getUtility(IRegistry, context=portal)
     for name in [name for name in registry.records if name.startswith("wsgifutures.")]:
         del registry.records[name]
-    for name in ("wsgifutures", "wsgifutures-workers", "wsgifutures-clock"):
+    for name in ("wsgifutures", "wsgifutures-workers", "wsgifutures-clock", "wsgifutures-tokens"):
         portal.portal_controlpanel.unregisterConfiglet(name)
     portal.portal_actions.user.manage_delObjects(["wsgifutures-my-jobs"])
     for folder in (portal.acl_users, portal.aq_parent.acl_users):
@@ -162,7 +162,7 @@ def test_the_add_on_when_upgraded_has_what_a_new_one_has(panel, site):
     form.getControl(name="form.submitted").click()
     site.sync()
     assert kept(site.portal) == new
-    assert new["installed"] == ("1005",)
+    assert new["installed"] == ("1006",)
 
 
 def test_the_upgrade_when_run_again_keeps_what_was_set(site):

@@ -50,6 +50,9 @@ def test_page_of_the_site_has_the_title_that_it_had(title):
         (PANEL, {}, "Held responses"),
         ("@@wsgifutures-workers", {}, "Workers elsewhere"),
         ("@@wsgifutures-clock", {}, "Timed work"),
+        ("@@wsgifutures-tokens", {}, "Access tokens"),
+        ("@@wsgifutures-tokens-of-all", {}, "Access tokens"),
+        ("@@wsgifutures-tokens-act", {"what": "end-all:"}, "End all of your tokens?"),
         ("@@wsgifutures-workers-act", {"what": "rotate:"}, "Change the key now?"),
     ],
 )

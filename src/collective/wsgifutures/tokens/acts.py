@@ -86,7 +86,7 @@ def make(
     tokens, secret = make_tokens(place), make_secret(APPLICATION)
     tokens.drop_past(now)
     of_owner = tokens.of_user(owner.folder, owner.user or "")
-    if sum(not token.is_past(now) for token in of_owner) >= MOST_PER_USER:
+    if sum(state_of(place, token, now) is TokenState.GOOD for token in of_owner) >= MOST_PER_USER:
         raise WishRefused("owner", _("There are too many tokens already. Revoke some first."))
     token = AppToken(secrets.token_hex(6), digest_of(secret), *checked)
     tokens.add(token)

@@ -48,7 +48,9 @@ NEVER_WRITTEN = frozenset({"@types", "@portrait"})
 
 _NAME = re.compile(r"(?:@{1,2}[A-Za-z0-9][A-Za-z0-9_.+-]*)?")
 _METHOD = re.compile(r"[A-Z]{3,}")  # so a text in place of a tuple is a mistake
-_PARTS_OF_SETUP = re.compile(r"@@(?:.*controlpanel.*|.*-setup|.*sharing.*|.*login.*|.*passw.*)")
+_PARTS_OF_SETUP = re.compile(
+    r"@@(?:.*controlpanel.*|.*-setup|.*sharing.*|.*login.*|.*passw.*|personal-.*|wsgifutures-.*)"
+)
 
 
 class OfferRefused(FuturesError, ValueError):
