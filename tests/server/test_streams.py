@@ -219,7 +219,6 @@ def speak(listener):
             time.sleep(0.6)
 
 
-@pytest.mark.gevent
 def test_client_that_does_not_read_is_ended_at_the_limit(gunicorn, text):
     """Its buffer is full; the generator waits, and is closed at the end of its time."""
     client = socket.socket()

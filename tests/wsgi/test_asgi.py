@@ -5,8 +5,10 @@ from .applications import log
 from .applications import page
 from .applications import SECONDS
 from .test_scope import scope
+from .test_streams import answering
 from collective.wsgifutures import future
 from collective.wsgifutures import gather
+from collective.wsgifutures import stream
 from collective.wsgifutures.kernel import runtime
 from collective.wsgifutures.kernel.runtime.asynced import ASYNCIO
 from collective.wsgifutures.wsgi.asgi import Asgi
@@ -55,10 +57,12 @@ class Asked:
     Args:
         chunks: The parts of its body, in their order.
         is_open: The client sends more, later or never.
+        reads: It reads the answer.
     """
 
-    def __init__(self, app, *chunks, is_open=False, **changes):
+    def __init__(self, app, *chunks, is_open=False, reads=True, **changes):
         self.app = app
+        self._reads = reads
         self.sent = []
         self._messages = asyncio.Queue()
         for number, chunk in enumerate(chunks):
@@ -77,6 +81,8 @@ class Asked:
 
     async def _send(self, message):
         self.sent.append(message)
+        if not self._reads and message["type"] == "http.response.body":
+            await asyncio.sleep(SECONDS * 10)
 
     @property
     def status(self):
@@ -401,6 +407,95 @@ def test_file_whose_client_goes_is_read_no_further():
     serve(sending(file), client)
     assert file.closed
     assert len(file.threads) < 100
+
+
+@stream(timeout=60)
+async def talk(*words):
+    try:
+        for word in words:
+            yield word
+        log.append("waits")
+        await asyncio.sleep(SECONDS * 10)
+    finally:
+        log.append("closed")
+
+
+@stream(timeout=0.2)
+async def flood():
+    try:
+        while True:
+            yield "x" * 1000
+            await asyncio.sleep(0)
+    finally:
+        log.append("closed")
+
+
+@stream
+async def tell(*words):
+    for word in words:
+        yield word
+
+
+@stream
+async def fail(*words):
+    for word in words:
+        yield word
+    raise KeyError("secret")
+
+
+def test_stream_is_sent_to_its_end():
+    """Each chunk when it is there."""
+    asked = get(answering(lambda environ: tell("a", "b").text()))
+    assert (asked.status, asked.body) == (200, b"ab")
+    assert [m["more_body"] for m in asked.sent[1:]][-1] is False
+
+
+def test_stream_whose_client_goes_is_closed():
+    """At once, wherever it waits."""
+
+    async def client(app):
+        asked = Asked(app)
+        await until(lambda: "waits" in log)
+        asked.goes()
+        await asked.answered()
+        await until(lambda: "closed" in log)
+        return app.worker.held.count
+
+    assert serve(answering(lambda environ: talk("a").text()), client) == 0
+
+
+def test_stream_whose_worker_stops_tells_its_reader():
+    """By a last event."""
+
+    async def client(app):
+        asked = Asked(app)
+        await until(lambda: "waits" in log)
+        app.worker.interrupts.stop()
+        await asked.answered()
+        return asked.body, asked.sent[-1]["more_body"]
+
+    body, more = serve(answering(lambda environ: talk("a").events()), client)
+    assert body.endswith(b"event: error\ndata: stopped\n\n")
+    assert more is False
+
+
+@pytest.mark.parametrize("form", ["text", "events"])
+def test_stream_that_fails_has_no_end_unless_there_are_words_for_it(form):
+    """The server closes a connection whose response has none."""
+    asked = get(answering(lambda environ: getattr(fail("a"), form)()))
+    assert (asked.status, asked.sent[-1]["more_body"]) == (200, form == "text")
+
+
+def test_stream_whose_client_does_not_read_ends_at_its_limit():
+    """It is closed, and so is its generator."""
+
+    async def client(app):
+        asked = Asked(app, reads=False)
+        await asked.answered()
+        await until(lambda: "closed" in log)
+        return app.worker.held.count
+
+    assert serve(answering(lambda environ: flood().text()), client) == 0
 
 
 def test_who_asks_whether_the_worker_lives_gets_no_pass():

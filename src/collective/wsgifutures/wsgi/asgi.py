@@ -18,6 +18,7 @@ from .front import Front
 from .front import has_body
 from .readers import Readers
 from .scope import make_environ
+from .streams import Sending
 from .visit import Response
 from .visit import Visit
 from .worker import Environ
@@ -31,6 +32,7 @@ from typing import Self
 from wsgiref.util import is_hop_by_hop
 
 import asyncio
+import contextlib
 import time
 
 Message = dict[str, Any]
@@ -190,10 +192,22 @@ class _Client:
 
     async def _send_body(self, body: Iterable[bytes]) -> None:
         chunks = body.chunks if isinstance(body, Unread) else body
-        if not isinstance(chunks, list | tuple):
+        if isinstance(chunks, Sending):
+            await self._send_stream(chunks)
+        elif not isinstance(chunks, list | tuple):
             await self._send_slowly(iter(chunks))
-            return
-        await self._send({"type": "http.response.body", "body": b"".join(chunks)})
+        else:
+            await self._send({"type": "http.response.body", "body": b"".join(chunks)})
+
+    async def _send_stream(self, sending: Sending) -> None:
+        """Send a stream; if it breaks off, its response has no end, and the server closes."""
+        assert self._request is not None  # noqa: S101  there was a pass
+        with contextlib.suppress(ConnectionResetError, TimeoutError):
+            while not sending.over:
+                chunk = await self._request.drive(sending.next_chunk())
+                message = {"body": chunk, "more_body": not sending.over}
+                async with asyncio.timeout(sending.seconds_left):  # for a client that reads slowly
+                    await self._send({"type": "http.response.body", **message})
 
     async def _send_slowly(self, chunks: Iterator[bytes]) -> None:
         """Send a body that is read, or made, meanwhile."""
