@@ -85,6 +85,7 @@ ALL = {
     "jobs-visitors": Figures("benchmarks/jobs.py --only visitors", 6),
     "jobs-storages": Figures("benchmarks/jobs_storages.py", 15, STORAGES),
     "jobs-kills": Figures("benchmarks/jobs_kills.py", 15, STORAGES),
+    "tokens": Figures("benchmarks/tokens.py", 1),
     "workers": Figures("benchmarks/workers.py", 8),
     "workers-broker": Figures("benchmarks/workers_broker.py", 6, STORAGES),
     "workers-kills": Figures("benchmarks/workers_kills.py", 10, STORAGES),

@@ -114,6 +114,10 @@ class Running:
         """Return what *view* of the site answers to *user*, a name and a password."""
         return get(self.site + view, user)
 
+    def database_size(self):
+        """Return how many bytes the file of the database has."""
+        return sum(file.stat().st_size for file in self._folder.rglob("Data.fs"))
+
     def memory(self):
         """Return the resident memory of the server and its workers, in MB."""
         return sum(_status(pid, "VmRSS") for pid in self._pids()) // 1024

@@ -1,6 +1,7 @@
 """A worker elsewhere: a program without Plone that asks a running site for jobs."""
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from wsgifutures_worker.errors import Away
 from wsgifutures_worker.errors import Refused
 from wsgifutures_worker.keys import Key
 from wsgifutures_worker.site import Site
@@ -30,12 +31,21 @@ class Outside:
 
     def claim(self):
         """Claim a job; return its claim, None if there is none."""
-        return self._site.claim(None, 20, uuid.uuid4().hex)
+        key = uuid.uuid4().hex
+        return _again(lambda: self._site.claim(None, 20, key))
 
     def tell(self, claim, done):
         """Tell how far it is with a job; return the status of the answer."""
         try:
-            self._site.tell(claim, "progress", {"done": done})
+            _again(lambda: self._site.tell(claim, "progress", {"done": done}))
         except Refused as refused:
             return refused.status
         return 200
+
+
+def _again(ask):
+    """Ask as a worker does: once more, if the server has just closed the connection it has kept."""
+    try:
+        return ask()
+    except Away:
+        return ask()

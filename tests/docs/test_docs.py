@@ -63,6 +63,7 @@ WITH_A_SITE = {
     "make_site.py",
     "make_pages.py",
     "submit_jobs.py",
+    "export.py",
     "testing.py",
     "tests/test_page.py",
     "acme/testing.py",

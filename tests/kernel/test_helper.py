@@ -231,6 +231,7 @@ def test_a_module_that_takes_long_to_import_keeps_nobody_else_waiting(here, monk
 def test_threads_beyond_the_limit_wait_here_and_more_are_refused(helped_by):
     """A cancelled one counts until it returns there."""
     here = helped_by(limit=1, length=1)
+    here.run(lambda: declare("threads", helped.echo_later)(0.0, "it has started"))
     slow = declare("threads", helped.echo_later, timeout=0.3)
     view = lambda: gather(*(slow.submit(0.8, n) for n in "abc"), return_exceptions=True)  # noqa: E731
     began = time.monotonic()

@@ -237,7 +237,7 @@ def test_the_last_pass_when_not_resolved_leaves_the_view_is_504(site, accept):
         return futures.result("k")
 
     site.view("old", view)
-    answer = site.get("old", deadline=0.3, accept=accept)
+    answer = site.get("old", deadline=1.0, accept=accept)
     assert (answer.status, answer.passes) == (504, ["Suspended", "504"])
     assert (calls, site.errors) == (["value"], ["FutureNotResolvedError"])
 
@@ -261,7 +261,7 @@ def test_not_resolved_when_there_is_no_further_pass_is_too_many_passes(site):
 def test_the_last_pass_when_the_view_has_a_placeholder_shows_it(site):
     """As ``result(default=)`` does."""
     site.view("old", lambda self: futures.resultOrSubmit("k", "placeholder", hang, "value"))
-    answer = site.get("old", deadline=0.3)
+    answer = site.get("old", deadline=1.0)
     assert (answer.passes, answer.text) == (["Suspended", "200"], "placeholder")
 
 

@@ -12,6 +12,7 @@ from collective.wsgifutures.jobs import desk
 from collective.wsgifutures.jobs import run
 from collective.wsgifutures.jobs.records import JobState
 from collective.wsgifutures.jobs.store import find_store
+from collective.wsgifutures.jobs.store import jobs_of
 from collective.wsgifutures.jobs.store import main_connection
 from collective.wsgifutures.keys import tokens
 from collective.wsgifutures.keys.tokens import ACCESS
@@ -364,6 +365,19 @@ def test_the_result_goes_to_the_task_that_gets_it_as_the_same_user_about_the_sam
     expected = ("page", OWNER[0], page.absolute_url(), {"text": "Ein Brief"}, {})
     assert stored == [expected]
     assert following.wanted.origin == job.wanted.origin
+
+
+def test_the_result_for_a_user_who_is_gone_meanwhile_is_stored_by_nobody(site, page, claimed):
+    """The worker has done its part; what follows is dead, and says why."""
+    user = job_of(site, claimed).wanted.origin.user
+    site.portal.acl_users.userFolderDelUsers([user])
+    transaction.commit()
+    assert act(site, claimed, "complete", {"result": {"text": "read"}}).json["state"] == "done"
+    run()
+    assert stored == []
+    store = store_of(site)
+    (dead,) = [e.job for e in jobs_of(store) if e.job.state is JobState.DEAD]
+    assert user in dead.error
 
 
 def test_complete_again_is_answered_as_the_first_time(site, page, claimed):

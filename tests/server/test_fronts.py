@@ -11,8 +11,10 @@ from pathlib import Path
 from requests.adapters import HTTPAdapter
 
 import pytest
+import re
 import requests
 import shutil
+import statistics
 import tempfile
 import threading
 import time
@@ -132,6 +134,25 @@ def test_held_response_comes_through(front, service, text):
     answered = front.get("@@hold", text=text, seconds=1)
     assert (answered.status_code, answered.headers["X-Hold-Passes"]) == (200, "2")
     assert service.calls(text) == 1
+
+
+def lateness(front, kind):
+    """Return how late each part of a stream of times came, in seconds."""
+    params = {"how": "time", "kind": kind, "number": 8, "pause": 0.3, "text": "x"}
+    found = []
+    with requests.get(f"{front.site}/@@words", params=params, stream=True, timeout=30) as answer:
+        for line in answer.iter_lines(chunk_size=None):
+            if told := re.search(rb"[0-9]+\.[0-9]+", line):
+                found.append(time.time() - float(told[0]))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["text", "events"])
+def test_words_come_through_as_they_are_made(front, kind):
+    """No buffer keeps them back, and nothing waits for more of them."""
+    late = lateness(front, kind)
+    assert len(late) == 8
+    assert statistics.median(late) < 0.15, late  # HAProxy alone would keep each for 0.2 s
 
 
 def test_two_hundred_responses_are_held_at_once(front):

@@ -238,6 +238,23 @@ def test_a_capability_that_is_not_good_is_rejected(site, queue, woken, caplog):
     assert "eyJ.other" not in caplog.text
 
 
+def test_a_claim_that_is_answered_after_the_stop_is_given_back(site, queue, woken, monkeypatch):
+    """Before the worker ends: else its lease would keep the job from others."""
+    worker, is_asked = woken(grace=0.2), threading.Event()
+    claim_by = worker.site.claim_by
+
+    def claim_slowly(*args):
+        is_asked.set()
+        time.sleep(1)
+        return claim_by(*args)
+
+    monkeypatch.setattr(worker.site, "claim_by", claim_slowly)
+    with running(worker):
+        job = queue.submit()
+        assert is_asked.wait(10)
+    assert job.log == ["claimed", "release"]
+
+
 def test_a_stop_leaves_the_messages_to_others(site, queue, woken):
     """What was not claimed goes back."""
     go, worker = threading.Event(), woken(grace=0.2)

@@ -39,6 +39,14 @@ def count(text, number, pause, size):
 
 
 @stream
+def tell_time(number, pause):
+    for n in range(number):
+        if n:
+            time.sleep(pause)
+        yield f"{time.time()}\n"
+
+
+@stream
 async def count_async(text, number, pause):
     for n in range(number):
         if n:
@@ -107,6 +115,8 @@ class Words(View):
             words = count(self.text, int(number), float(pause), int(size))
         elif how == "async":
             words = count_async(self.text, int(number), float(pause))
+        elif how == "time":
+            words = tell_time(int(number), float(pause))
         elif how == "fail":
             words = fail(self.text, int(number))
         elif how == "flood":

@@ -51,6 +51,9 @@ _PLACES: dict[str, type[InThread] | type[InProcess]] = {
 #: Seconds until the main thread looks for signals.
 GLANCE_SECONDS = 0.25
 
+#: For how long a stop waits until a claim is answered that a message of the broker has led to.
+LAST_CLAIM_SECONDS = 10.0
+
 _STOP = "stop"
 _LANE_ENDED = "lane ended"
 
@@ -179,8 +182,7 @@ class _Run:
     def _work(self) -> None:
         for place in self._places:
             _start(self._live, place)
-        if self._broker:
-            _start(self._broker.run)
+        talk = _start(self._broker.run) if self._broker else None
         while self._hear() != _STOP:
             pass
         self._stopping.set()
@@ -188,6 +190,8 @@ class _Run:
         log.info("Stopping; %d jobs may go on for %g s.", len(self._held), self._worker.grace)
         self._await_lanes()
         self._release()
+        if talk:  # it gives back what it has claimed at the last moment
+            talk.join(LAST_CLAIM_SECONDS)
 
     def _make_broker(self, url: str | None) -> "Broker | None":
         if url is None:

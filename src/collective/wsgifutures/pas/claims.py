@@ -32,7 +32,7 @@ def read_claims(claims: Mapping[str, Any], published: Published, now: float) -> 
     origin, since = job.wanted.origin, claims.get("auth_time")
     if not isinstance(since, (int, float)) or claims["sub"] != origin.user:
         return None
-    return Bearer(origin, since, job.wanted.context)
+    return Bearer(origin, since, within=job.wanted.context)
 
 
 def _find(claims: Mapping[str, Any], published: Published) -> Job | None:

@@ -10,13 +10,16 @@ is one plugin in the site's user folder and one in Zope's root; each answers for
 have to be there. No cookie is set.
 """
 
+from ..keys.opaque import APPLICATION
+from ..keys.opaque import is_secret
 from ..keys.places import place_of
 from ..keys.tokens import find_token
 from ..keys.tokens import LARGEST
 from ..keys.tokens import TokenRefused
 from ..keys.tokens import verify
-from ..workers.access import find_bearer
+from ..workers.access import find_login
 from .answers import confine
+from .applications import read_application
 from .bearer import Bearer
 from .kinds import KINDS
 from .published import find_published
@@ -26,7 +29,9 @@ from AccessControl.SecurityInfo import ClassSecurityInfo
 from Acquisition import aq_inner
 from Acquisition import aq_parent
 from base64 import urlsafe_b64decode
+from collections.abc import Callable
 from collections.abc import Mapping
+from functools import partial
 from plone.protect.interfaces import IDisableCSRFProtection
 from Products.PluggableAuthService.interfaces.plugins import IAuthenticationPlugin
 from Products.PluggableAuthService.interfaces.plugins import IExtractionPlugin
@@ -40,6 +45,9 @@ import time
 
 #: The id of the plugin in a user folder.
 ID = "wsgifutures_tokens"
+
+#: What a request has, if it is a bearer's, to be called before it is committed.
+_USED = "_wsgifutures_used"
 
 
 class Admitted(NamedTuple):
@@ -63,18 +71,18 @@ class TokenPlugin(BasePlugin):  # type: ignore[misc]
     @security.private  # type: ignore[untyped-decorator]
     def extractCredentials(self, request: Any) -> dict[str, Any]:
         """Return who the bearer of the token is here; nothing: nobody, or not a token of ours."""
-        token = find_token(request) or ""
-        typ = _typ_of(token)
-        published = find_published(request) if typ else None
-        if published is None:
+        reader = _find_reader(find_token(request) or "")
+        published = find_published(request) if reader is not None else None
+        if reader is None or published is None:
             return {}
-        bearer = _read(token, typ, published)
-        user = None if bearer is None else self._find_user(bearer, published)
-        if bearer is None or user is None:
+        bearer = reader(published, self._find_holder())
+        login = None if bearer is None else self._find_login(bearer, published)
+        if bearer is None or login is None:
             return {}
         confine(request, published, bearer.within)
         alsoProvides(request, IDisableCSRFProtection)  # no other site can make a browser send it
-        return {"admitted": Admitted(user.getId(), user.getUserName())}
+        vars(request)[_USED] = bearer.used
+        return {"admitted": Admitted(str(bearer.origin.user), login)}
 
     @security.private  # type: ignore[untyped-decorator]
     def authenticateCredentials(self, credentials: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -84,15 +92,36 @@ class TokenPlugin(BasePlugin):  # type: ignore[misc]
             return None
         return admitted.id, admitted.name
 
-    def _find_user(self, bearer: Bearer, published: Published) -> Any:
-        """Return the user of a token, if it is one of this folder's and may still log in."""
-        holder = aq_parent(aq_parent(aq_inner(self)))
-        if "/".join(holder.getPhysicalPath()) != bearer.origin.folder:
+    def _find_holder(self) -> str:
+        """The path of what has the user folder; that of Zope's root is empty."""
+        return "/".join(aq_parent(aq_parent(aq_inner(self))).getPhysicalPath())
+
+    def _find_login(self, bearer: Bearer, published: Published) -> str | None:
+        """Return the login name of the user of a token, if this folder has the user now."""
+        if self._find_holder() != bearer.origin.folder:
             return None
-        return find_bearer(bearer.origin, bearer.since, place_of(published.site))
+        login = find_login(bearer.origin, bearer.since, place_of(published.site))
+        if login is None:
+            bearer.refused()
+        return login
 
 
 InitializeClass(TokenPlugin)
+
+
+def request_is_done(event: Any) -> None:
+    """Note that a token was used, if the request is about to be committed."""
+    used = vars(event.request).pop(_USED, None)
+    if used is not None:
+        used()
+
+
+def _find_reader(token: str) -> Callable[[Published, str], Bearer | None] | None:
+    """Return what reads a token that seems to be of ours, which proves nothing; None: it is not."""
+    if is_secret(token, APPLICATION):
+        return partial(read_application, token)
+    typ = _typ_of(token)
+    return partial(_read_signed, token, typ) if typ else None
 
 
 def _typ_of(token: str) -> str:
@@ -115,7 +144,7 @@ def _says(part: bytes, text: str) -> bool:
     return b'"%s"' % text.encode() in part
 
 
-def _read(token: str, typ: str, published: Published) -> Bearer | None:
+def _read_signed(token: str, typ: str, published: Published, folder: str) -> Bearer | None:
     """Return who a token is for, if it is good for what is about to be published."""
     try:
         claims = verify(published.site, token, typ)

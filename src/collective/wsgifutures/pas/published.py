@@ -48,6 +48,7 @@ class Published(NamedTuple):
     name: str  #: ``OWN``, ``@name`` of a service, ``@@name`` of a view
     method: str  #: as ``GET``
     form: Any  #: of the request
+    address: str = ""  #: where it is asked from, as Zope knows it
 
     def is_at_or_below(self, uid: str) -> bool:
         """Tell whether the content is, or is in, the one of that UID; none: in the site."""
@@ -69,6 +70,14 @@ class Published(NamedTuple):
             return str(self.form.get("include_items", "")).lower() not in ("0", "false")
         return "fullobjects" in self.form and "include_items" in self.form  # also of collections
 
+    @property
+    def expands(self) -> tuple[str, ...]:
+        """The names of services whose answers are to be part of this one, as plone.restapi reads
+        them: ``navigation``."""
+        names = self.form.get("expand", [])
+        names = names.split(",") if isinstance(names, str) else names
+        return tuple(map(str, names)) if isinstance(names, (list, tuple)) else ("",)
+
 
 def find_published(request: Any) -> Published | None:
     """Return what *request* is about to publish; None if no token is good for it."""
@@ -82,7 +91,8 @@ def find_published(request: Any) -> Published | None:
     name = _name_of(view, request)
     if name is None or site is None or not _are_its_own(behind, request):
         return None
-    return Published(content, site, name, method, request.form)
+    address = str(request.getClientAddr() or "")
+    return Published(content, site, name, method, request.form, address)
 
 
 def _split(request: Any) -> tuple[list[Any], Any]:

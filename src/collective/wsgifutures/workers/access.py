@@ -6,8 +6,6 @@ longer than the claim's lease; each heartbeat gives another one.
 """
 
 from ..jobs.errors import TaskUnknown
-from ..jobs.errors import UserGone
-from ..jobs.origin import find_user
 from ..jobs.origin import NO_ID
 from ..jobs.origin import Origin
 from ..jobs.records import Claim
@@ -18,9 +16,8 @@ from ..keys.endings import ended_since
 from ..keys.places import Place
 from ..keys.tokens import ACCESS
 from ..keys.tokens import mint
-from AccessControl.users import UnrestrictedUser
 from Acquisition import aq_base
-from typing import Any
+from Products.PluggableAuthService.interfaces.authservice import IPluggableAuthService
 
 #: The ``scope`` of such a token.
 SCOPE = "job"
@@ -41,7 +38,7 @@ def access_token_for(job: Job, claim: Claim, now: float) -> str | None:
     place = Place(connection, origin.site_uid, origin.site)
     lifetime = job.side.lease - now
     is_good = job.has(claim) and lifetime >= 1 and bool(what_it_may(job))
-    if not is_good or find_bearer(origin, job.since, place) is None:
+    if not is_good or find_login(origin, job.since, place) is None:
         return None
     claims = {
         "sub": origin.user,
@@ -62,17 +59,19 @@ def what_it_may(job: Job) -> tuple[str, ...]:
         return ()
 
 
-def find_bearer(origin: Origin, since: float, place: Place) -> Any:
-    """Return the user of an origin as it is now; None: whoever logged in at *since* is nobody.
+def find_login(origin: Origin, since: float, place: Place) -> str | None:
+    """Return the login name of the user of an origin, as it is now; None: nobody has the token.
 
-    That is so if the user is gone, or has ended all tokens that began by then.
+    That is so if the user is gone, or has ended all tokens that began by *since*. The user is
+    enumerated, not made with all groups and properties: Zope does that next.
     """
-    if origin.user in (None, NO_ID):
+    if origin.user in (None, NO_ID) or since <= ended_since(place, origin.folder, origin.user):
         return None
-    try:
-        user = find_user(origin, place.connection.root()["Application"])
-    except UserGone:
+    root = place.connection.root()["Application"]
+    holder = root.unrestrictedTraverse(origin.folder, None) if origin.folder else root
+    if not IPluggableAuthService.providedBy(getattr(aq_base(holder), "acl_users", None)):
         return None
-    is_emergency = isinstance(aq_base(user), UnrestrictedUser)  # which may have the same id
-    has_ended = since <= ended_since(place, origin.folder, origin.user)
-    return None if is_emergency or has_ended else user
+    if origin.user == holder.acl_users._emergency_user.getUserName():  # whom Zope would take
+        return None
+    found = holder.acl_users.searchUsers(id=origin.user, exact_match=True)
+    return next((each["login"] for each in found if each["id"] == origin.user), None)

@@ -257,7 +257,8 @@ class _Life:
         self._alive.close()
         if ran:
             names = ", ".join(sorted({asked.name for asked in ran}))
-            logger.error("The helper process that ran %s ended with status %d.", names, status)
+            level = logging.ERROR if status else logging.DEBUG  # 0: this process is ending, too
+            logger.log(level, "The helper process that ran %s ended with status %d.", names, status)
         for asked in ran:
             asked.settle(Raised(ProcessEnded(asked.name, status)))
 
