@@ -34,6 +34,7 @@ from ports import free_port  # noqa: E402
 WAITRESS = ["runwsgi", "etc/zope.ini"]
 GUNICORN = ["gunicorn", "-k", "gevent", "--paste", "etc/zope.ini"]
 HOLD = ["-c", "python:collective.wsgifutures.gunicorn"]
+ASYNCIO = ["gunicorn", "-k", "asgi", *HOLD, "--paste", "etc/zope.ini"]
 
 #: Seconds until a server must answer.
 START_SECONDS = 60

@@ -8,7 +8,7 @@ import functools
 import pytest
 
 #: There are no greenlets to test where gevent has not patched; and no loop here where it has.
-collect_ignore = ["test_asyncio.py" if under_gevent() else "test_greenlets.py"]
+collect_ignore = ["test_asynced.py", "test_asyncio.py"] if under_gevent() else ["test_greenlets.py"]
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Real servers on a real site: gunicorn with a gevent worker, and waitress.
+"""Real servers on a real site: gunicorn with a worker of gevent or of asyncio, and waitress.
+
+With ``HOLDTESTS_WORKER=asgi`` in the environment all tests of gunicorn run on its worker for
+asyncio, except those marked ``gevent``.
 
 Each server is a process of its own with a copy of one instance (instances.py). The
 slow service is the demo's; it counts its calls for each text.
@@ -15,6 +18,7 @@ from processes import run_gunicorn
 from processes import Server
 from processes import Service
 from processes import start_service
+from processes import WORKER
 
 import instances
 import os
@@ -23,6 +27,14 @@ import re
 import signal
 import socket
 import threading
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is about gevent's worker where another one is tested."""
+    if WORKER != "gevent":
+        others = [item for item in items if item.get_closest_marker("gevent")]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(scope="session")
@@ -141,9 +153,15 @@ def waitress(start_waitress):
     return Server(*start_waitress(), name="waitress")
 
 
-@pytest.fixture(scope="session", params=["gunicorn", "waitress"])
+@pytest.fixture(scope="session")
+def asyncio_server(start_gunicorn):
+    """A gunicorn with one worker for asyncio."""
+    return Server(*start_gunicorn(worker="asgi"), name="asyncio")
+
+
+@pytest.fixture(scope="session", params=["gunicorn", "waitress", "asyncio_server"])
 def server(request):
-    """Each of both servers: the same views work on them."""
+    """Each of the servers: the same views work on them."""
     return request.getfixturevalue(request.param)
 
 

@@ -30,6 +30,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 #: The compiled templates of all instances. Each is found by its text, whatever its instance.
 TEMPLATES = Path(sys.prefix) / "templates"
 
+#: The worker class of gunicorn: ``asgi`` in the environment runs these tests on asyncio.
+WORKER = os.environ.get("HOLDTESTS_WORKER", "gevent")
+
 START_SECONDS = 60
 
 #: How many addresses the clients of a load have: a limit for one visitor must not decide.
@@ -186,9 +189,14 @@ def start_service(log, *flags):
 
 
 def run_gunicorn(
-    folder, port, environment, *flags, config="python:collective.wsgifutures.gunicorn"
+    folder,
+    port,
+    environment,
+    *flags,
+    config="python:collective.wsgifutures.gunicorn",
+    worker=WORKER,
 ):
     """Start gunicorn as the docs say, with the instance in *folder*."""
-    command = [BIN / "gunicorn", "-k", "gevent", "-c", config]
+    command = [BIN / "gunicorn", "-k", worker, "-c", config]
     command += ["--paste", folder / "etc" / "zope.ini", "-b", f"127.0.0.1:{port}", *flags]
     return Process(command, folder / "server.log", environment, cwd=folder)

@@ -217,3 +217,28 @@ def test_filter_where_something_of_zope_was_imported_too_early_is_refused(
     process, _ = start_gunicorn(folder=filtered, config=config("import transaction\n"))
     assert process.wait(WITH_ZOPE) == BOOT_ERROR
     assert "transaction: All greenlets share one transaction" in process.output
+
+
+# A worker for asyncio
+
+
+def test_preload_for_asyncio_is_refused(plain, config):
+    """The workers would share what Zope has opened."""
+    message = refusal(plain("-c", config(IMPORT), "-k", "asgi", "--preload"))
+    assert message.startswith("preload: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("def post_fork(server, worker):\n    pass\n", "post_fork"),
+        ("from gevent import monkey\nmonkey.patch_all()\n", "monkey.patch_all"),
+    ],
+)
+def test_worker_for_asyncio_that_would_wait_with_anything_else_is_refused(
+    plain, config, text, word
+):
+    """And told what to change."""
+    message = refusal(plain("-c", config(IMPORT + text), "-k", "asgi"))
+    assert message.startswith("runtime: ")
+    assert word in message

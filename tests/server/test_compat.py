@@ -60,6 +60,7 @@ def test_second_request_on_the_connection_waits_its_turn(server, text):
         assert [answer.body.decode() for answer in wire.answers()] == [text, f"{text}-2"]
 
 
+@pytest.mark.gevent
 def test_client_that_goes_has_its_futures_cancelled_and_no_second_pass(gunicorn, silent, text):
     """C31: a call that never ended went on."""
     with Wire(gunicorn) as wire:

@@ -71,6 +71,17 @@ def test_doctor_of_a_fresh_instance_has_nothing_to_complain_of(doctor, instance)
     assert seen.output.endswith("\nerrors: 0, warnings: 0\n")
 
 
+def test_doctor_of_a_deployment_for_asyncio_has_nothing_to_complain_of(doctor, instance):
+    """It applies none of gevent's patches."""
+    seen = doctor(instance, "-k", "asgi")
+    assert (seen.status, seen.err) == (0, "")
+    assert seen.of("error") == []
+    assert seen.about("runtime") == [
+        "ok       runtime        Requests wait in the loop of asyncio; nothing is patched."
+    ]
+    assert not {"imports", "greenlets", "connections"} & set(seen.of("ok"))
+
+
 def test_doctor_when_the_site_runs_says_so_and_tells_the_rest_from_zope_conf(
     doctor, start_gunicorn, new_instance
 ):

@@ -132,6 +132,7 @@ def test_broken_upstream_answers_500_where_no_view_catches_it(server, hostile):
         assert held_on(wire) == ("ok", "2")
 
 
+@pytest.mark.gevent
 @pytest.mark.parametrize("mode", ["stalls", "trickles", "endless", "endless-headers"])
 def test_upstream_sees_its_caller_leave_when_the_future_is_out_of_time(server, hostile, mode):
     """What runs is stopped and its socket closed."""
@@ -140,6 +141,7 @@ def test_upstream_sees_its_caller_leave_when_the_future_is_out_of_time(server, h
     assert hostile.is_left(mode)
 
 
+@pytest.mark.gevent
 def test_endless_body_is_ended_by_the_timeout_and_its_memory_is_free(server, hostile):
     """What the future had read is gone with it."""
     hostile.is_left("endless", seconds=0)
@@ -377,7 +379,9 @@ def test_clients_that_trickle_their_uploads_keep_no_slot(server):
         assert [held_on(w) for w in wires] == [("ok", "2")] * 8
 
 
-@pytest.mark.parametrize("how", ["resets", "closes", "half-closes"])
+@pytest.mark.parametrize(
+    "how", ["resets", "closes", pytest.param("half-closes", marks=pytest.mark.gevent)]
+)
 @pytest.mark.parametrize("chunked", [False, True])
 def test_upload_that_is_left_in_the_middle_is_not_published(server, folder, how, chunked, text):
     """Its file is gone; who only closed its own half is told."""
@@ -532,6 +536,7 @@ def test_request_inside_of_a_body_stays_one(server, view, chunked, method, text)
     assert hidden(server, name) == 0
 
 
+@pytest.mark.gevent
 def test_body_shorter_than_announced_takes_what_follows_it(server, text):
     """A request that was sent where the body should be is no request; the client is told."""
     inner = request(f"@@fault-hidden?text={text}")

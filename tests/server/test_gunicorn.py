@@ -24,6 +24,7 @@ def test_thousand_are_held_at_once_with_four_connections(gunicorn, service):
     assert result["seconds"] < 60
 
 
+@pytest.mark.gevent  # as many plain futures at a time as are asked for
 def test_site_answers_while_responses_are_held(gunicorn, service, text):
     """Held responses keep no slot: others are served at once."""
     results = []
@@ -66,6 +67,7 @@ def test_collector_of_garbage_looks_less_often_and_not_at_what_zope_loaded(gunic
     assert gunicorn.state()["never_collected"] > 100_000
 
 
+@pytest.mark.gevent
 def test_future_out_of_time_closes_its_socket(gunicorn, silent):
     """Its greenlet is killed, the upstream sees the caller leave."""
     assert gunicorn.get("@@timeout", url=silent.url).status_code == 504

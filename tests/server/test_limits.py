@@ -248,6 +248,7 @@ def test_storm_of_conflicts_keeps_nobody_out(limited):
     assert statistics.median(times) < 0.5
 
 
+@pytest.mark.gevent
 def test_future_that_never_yields_is_named_and_its_worker_replaced(limited):
     """The monitor tells which, gunicorn's timeout kills the worker, the next one serves."""
     server = limited("--timeout", "3", blocked=1)
@@ -261,6 +262,7 @@ def test_future_that_never_yields_is_named_and_its_worker_replaced(limited):
     assert "in compute_in_c\n" in log
 
 
+@pytest.mark.gevent
 def test_future_that_computes_for_too_long_is_named_and_its_worker_replaced(limited):
     """Python code can be ended: its client gets an error, and the next worker serves."""
     server = limited("--timeout", "3", blocked=1)
@@ -273,6 +275,7 @@ def test_future_that_computes_for_too_long_is_named_and_its_worker_replaced(limi
     assert "in compute\n" in log
 
 
+@pytest.mark.gevent
 def test_view_that_computes_is_logged_once_with_its_stack(limited):
     """And goes on; others wait for it."""
     server = limited(blocked=0.5)

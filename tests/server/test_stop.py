@@ -2,6 +2,7 @@
 
 from processes import START_SECONDS
 from processes import wait_until
+from requests.structures import CaseInsensitiveDict
 
 import pytest
 import requests
@@ -40,7 +41,8 @@ class Client:
                 return None
             received += part
         head, *lines = received.split(b"\r\n\r\n")[0].decode().split("\r\n")
-        return int(head.split()[1]), dict(line.split(": ", 1) for line in lines)
+        headers = CaseInsensitiveDict(line.split(": ", 1) for line in lines)
+        return int(head.split()[1]), headers
 
 
 def address_of(server):
@@ -62,6 +64,7 @@ def pipeline(client):
     client.socket.close()
 
 
+@pytest.mark.gevent  # a thread goes on; test_asyncio.py has the same of an async future
 @pytest.mark.parametrize("go", [leave, reset, pipeline])
 def test_client_that_goes_while_held_frees_its_call_within_a_second(gunicorn, silent, go):
     """Also one that has sent another request already."""
@@ -80,6 +83,7 @@ def behind_unix_socket(started, tmp_path):
     return f"{tmp_path}/site"
 
 
+@pytest.mark.gevent
 def test_client_behind_a_unix_socket_that_goes_frees_its_call_within_a_second(
     behind_unix_socket, silent
 ):

@@ -164,6 +164,7 @@ def begin(server, path):
     return client
 
 
+@pytest.mark.gevent
 @pytest.mark.parametrize("by", ["requests", "upstream"])
 @pytest.mark.parametrize("go", [leave, reset])
 def test_client_that_goes_closes_generator_and_socket_within_a_second(
@@ -178,6 +179,7 @@ def test_client_that_goes_closes_generator_and_socket_within_a_second(
     assert time.monotonic() - began < 1
 
 
+@pytest.mark.gevent
 def test_client_that_goes_between_two_words_closes_the_generator(gunicorn, text):
     """It has nothing to send when that happens."""
     client = begin(gunicorn, f"@@words?text={text}&number=2&pause=30")
@@ -185,6 +187,7 @@ def test_client_that_goes_between_two_words_closes_the_generator(gunicorn, text)
     wait_until(lambda: log_of(gunicorn, text) == ["begins", "closed"], 2)
 
 
+@pytest.mark.gevent
 def test_client_that_goes_before_the_first_word_closes_the_generator(gunicorn, text):
     """As any held response."""
     client = socket.create_connection(address_of(gunicorn), 30)

@@ -69,6 +69,19 @@ def test_preload_when_on_is_an_error():
     assert level_and_words(finding, "preload_app", "--preload") == ("error", [])
 
 
+def test_preload_for_asyncio_when_on_is_an_error():
+    """The workers would share what is open."""
+    assert audit.preload(configured(worker_class="asgi")).level is Level.OK
+    finding = audit.preload(configured(worker_class="asgi", preload_app=True))
+    assert level_and_words(finding, "preload_app", "--preload", "forks") == ("error", [])
+
+
+def test_arbiter_for_asyncio_may_import_of_zope():
+    """Nothing is patched later."""
+    found = audit.of_arbiter(configured(worker_class="asgi"))
+    assert [finding.topic for finding in found] == ["preload", "worker"]
+
+
 class Derived:
     """Made in a test, for a worker class of somebody's own."""
 
@@ -84,6 +97,16 @@ def test_worker_class_when_it_is_gevents_or_made_from_it_is_ok(worker_class):
     """Also one of somebody's own."""
     name = worker_class() if callable(worker_class) else worker_class
     assert audit.worker_class(configured(worker_class=name)).level is Level.OK
+
+
+def test_worker_class_when_it_is_gunicorns_for_asyncio_is_ok():
+    """Also one that is made from it."""
+    from gunicorn.workers.gasgi import ASGIWorker
+
+    for name in ("asgi", type("Own", (Derived, ASGIWorker), {})):
+        assert audit.worker_class(configured(worker_class=name)).level is Level.OK
+        assert audit.is_asyncio(configured(worker_class=name))
+    assert not audit.is_asyncio(configured())
 
 
 @pytest.mark.parametrize("worker_class", ["sync", "gthread"])
@@ -288,3 +311,43 @@ def test_our_own_defaults_go_together():
     ours = {name: getattr(gunicorn, name) for name in GEVENT}
     found = audit.of_server(configured(**ours), Settings())
     assert {finding.level for finding in found} == {Level.OK}
+
+
+# Asyncio
+
+
+ASGI = """
+from collective.wsgifutures.kernel.runtime import choose_asyncio
+from gunicorn.config import Config
+cfg = Config()
+cfg.set("worker_class", "asgi")
+"""
+
+PATCH = "from gevent import monkey\nmonkey.patch_all()\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "level", "word"),
+    [
+        ("choose_asyncio()\n", "ok", "loop of asyncio"),
+        ("", "error", "loaded for threads"),
+        (f"{PATCH}choose_asyncio()\n", "error", "gevent has patched"),
+    ],
+)
+def test_worker_for_asyncio_that_waits_with_anything_else_is_an_error(first, level, word):
+    """Its loop would wait for it."""
+    code = f"{ASGI}{first}{AUDIT}one, = audit.chosen(cfg)\nprint(one.level.value, one)"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
+    assert done.stdout.decode().startswith(f"{level} runtime: ")
+    assert word in done.stdout.decode()
+
+
+def test_worker_of_gevent_is_not_asked_for_its_runtime():
+    """It has checks of its own."""
+    assert list(audit.chosen(configured())) == []
+
+
+def test_server_for_asyncio_has_no_limit_of_connections():
+    """gunicorn's worker for asyncio accepts all."""
+    found = audit.of_server(configured(worker_class="asgi"), Settings())
+    assert "connections" not in [finding.topic for finding in found]

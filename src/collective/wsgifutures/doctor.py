@@ -8,6 +8,7 @@ Databases are opened as a worker opens them. If another process has a database, 
 are made from ``zope.conf``.
 """
 
+from .kernel.runtime import choose_asyncio
 from .kernel.settings import SettingRefused
 from .wsgi import audit
 from .wsgi.findings import error
@@ -144,6 +145,8 @@ def examine(options: argparse.Namespace, others: list[str]) -> Iterator[Finding]
 
         with quiet():
             monkey.patch_all()
+    elif server.is_asyncio:
+        choose_asyncio()
     yield from _load_and_examine(server, options.paste)
 
 
@@ -168,7 +171,10 @@ class Server:
         self.cfg = cfg
         #: Whether the configuration is our module, or begins with it.
         self.is_ours = OURS.removeprefix("python:") in sys.modules
-        self.has_greenlets = audit.worker_class(cfg).level is Level.OK
+        #: Whether its workers are of a kind that holds responses without a thread each.
+        self.is_fit = audit.worker_class(cfg).level is Level.OK
+        self.is_asyncio = audit.is_asyncio(cfg)
+        self.has_greenlets = self.is_fit and not self.is_asyncio
 
     @property
     def is_behind(self) -> bool:
@@ -178,7 +184,7 @@ class Server:
 
     def before_loading(self) -> list[Finding]:
         """Return the findings before anything is loaded."""
-        if self.is_ours or self.has_greenlets:
+        if self.is_ours or self.is_fit:
             return audit.of_arbiter(self.cfg)
         name = self.cfg.worker_class_str
         text = f"gunicorn's worker class is {name}: each held response keeps a thread."
@@ -202,11 +208,12 @@ class Server:
         """Return the findings about the server and the system, for our settings."""
         from .gunicorn import allow_open_files
 
-        if not self.has_greenlets:
+        if not self.is_fit:
             return []
         if self.is_ours:
             allow_open_files()
-        return audit.of_server(self.cfg, settings) + audit.of_system(settings)
+        of_runtime = [*audit.chosen(self.cfg)]
+        return of_runtime + audit.of_server(self.cfg, settings) + audit.of_system(settings)
 
 
 @contextlib.contextmanager

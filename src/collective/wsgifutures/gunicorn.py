@@ -1,5 +1,7 @@
 """Configuration for gunicorn: ``-c python:collective.wsgifutures.gunicorn``.
 
+The worker class is gevent's; with ``-k asgi`` it is gunicorn's own for asyncio.
+
 A site's own configuration starts with ``from collective.wsgifutures.gunicorn import *``; its
 own ``post_worker_init`` calls the hook of this module. Flags and ``GUNICORN_CMD_ARGS`` win.
 
@@ -12,6 +14,7 @@ know, otherwise by the worker before its first request. gunicorn then ends with 
 configuration may replace this hook, so a worker repeats the checks of the arbiter.
 """
 
+from .kernel.runtime import choose_asyncio
 from .kernel.runtime import Interrupts
 from .kernel.settings import SettingRefused
 from .wsgi import audit
@@ -107,7 +110,12 @@ def nworkers_changed(arbiter: Any, new: int, old: int | None) -> None:
 
 
 def post_fork(arbiter: Any, worker: Any) -> None:
-    """At a reload, let this worker wait for a FileStorage that an older worker still has."""
+    """At a reload, let this worker wait for a FileStorage that an older worker still has.
+
+    And let it wait with asyncio if its class says so, before it loads the application.
+    """
+    if audit.is_asyncio(arbiter.cfg):
+        choose_asyncio()
     older = list(arbiter.WORKERS)
     if len(older) >= arbiter.cfg.workers:
         worker.load_wsgi = functools.partial(_load_in_turn, worker, worker.load_wsgi, older)
@@ -132,29 +140,63 @@ def _load_in_turn(worker: Any, load: Callable[[], None], older: list[int]) -> No
 
 def post_worker_init(worker: Any) -> None:
     """Put the middleware around the loaded application, if that is safe."""
-    from .wsgi.door import Door
-    from .wsgi.middleware import Middleware
     from .wsgi.worker import NotConfigured
-    from .wsgi.worker import Worker
+
+    allow_open_files()
+    _collect_less()
+    try:
+        if audit.is_asyncio(worker.cfg):
+            _begin_with_asyncio(worker)
+        else:
+            _begin_with_gevent(worker)
+    except (audit.StartRefused, NotConfigured, SettingRefused) as refused:
+        _end(worker, refused)
+    worker.run = functools.partial(_run, worker, worker.run)
+
+
+def _begin_with_gevent(worker: Any) -> None:
+    from .wsgi.door import Door
 
     import gevent
 
     # gevent would keep the stack that spawned each greenlet: 3 KB of a held response.
     gevent.config.track_greenlet_tree = False
-    allow_open_files()
-    _collect_less()
-    try:
-        hold = worker.wsgi  # the filter itself, if it is first in the pipeline
-        if not isinstance(hold, Middleware):
-            hold = Middleware(Worker(worker.wsgi, Settings.read()))
-        _audit(worker, hold.worker.settings)
-    except (audit.StartRefused, NotConfigured, SettingRefused) as refused:
-        _end(worker, refused)
+    hold = _make_hold(worker, worker.wsgi)
     worker.wsgi = hold.__call__  # a method is called with less of the C stack than an instance
     worker.handle = Door(worker.handle, hold.worker)
-    worker.run = functools.partial(_run, worker, worker.run)
     hold.worker.start(worker.log.info)
     gevent.spawn(stop_in_time, worker, hold.worker.interrupts)
+
+
+def _begin_with_asyncio(worker: Any) -> None:
+    from .kernel.runtime.asynced import ASYNCIO
+    from .wsgi.asgi import Asgi
+
+    import threading
+
+    ASYNCIO.serve_in(worker.loop)
+    hold = _make_hold(worker, worker.asgi)
+    worker.asgi = Asgi(hold.worker)
+    hold.worker.start(worker.log.info)
+    stop = functools.partial(stop_in_time, worker, hold.worker.interrupts)
+    threading.Thread(target=stop, daemon=True, name="stop").start()
+
+
+def _make_hold(worker: Any, application: Any) -> Any:
+    """Return the middleware of *application*, which may be the filter, first in its pipeline.
+
+    Raises:
+        NotConfigured, SettingRefused: There can be none.
+        StartRefused: This worker may not serve.
+    """
+    from .wsgi.middleware import Middleware
+    from .wsgi.worker import Worker
+
+    hold = application
+    if not isinstance(hold, Middleware):
+        hold = Middleware(Worker(application, Settings.read()))
+    _audit(worker, hold.worker.settings)
+    return hold
 
 
 def stop_in_time(worker: Any, interrupts: Interrupts) -> NoReturn:
@@ -229,7 +271,7 @@ def _audit(worker: Any, settings: Settings) -> None:
     """
     cfg = worker.cfg
     audit.refuse([audit.preload(cfg), audit.worker_class(cfg)])  # the other checks depend on them
-    found = audit.of_process(joints, cfg.workers)
+    found = [*audit.of_process(joints, cfg.workers), *audit.chosen(cfg)]
     audit.refuse(found)
     found += audit.of_server(cfg, settings) + audit.of_system(settings)
     warnings = audit.choose_warnings(found)

@@ -4,8 +4,11 @@ from .views import slow
 from .views import View
 from collections import Counter
 from collective.wsgifutures import future
+from urllib.parse import urlsplit
 from ZODB.POSException import ConflictError
 
+import asyncio
+import contextlib
 import hashlib
 import requests
 import time
@@ -30,6 +33,22 @@ class Silent(View):
 
     def __call__(self):
         return wait_for_url(self.request.form["url"])
+
+
+@future(timeout=60)
+async def read_url(url):
+    where = urlsplit(url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    with contextlib.closing(writer):
+        writer.write(f"GET {where.path}?{where.query} HTTP/1.0\r\n\r\n".encode())
+        return (await reader.read()).decode()
+
+
+class SilentAsync(View):
+    """The same by an async future."""
+
+    def __call__(self):
+        return read_url(self.request.form["url"])
 
 
 class Sleep(View):

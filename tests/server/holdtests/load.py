@@ -1,4 +1,4 @@
-"""Views that the benchmarks ask for: one call each, made by three clients.
+"""Views that the benchmarks ask for: one call each, made by four clients.
 
 ``http.client``, which ``requests`` and ``urllib3`` are made of, makes its response, with
 a buffer of 8 KB, before the answer is there. A connection that waits for the first byte
@@ -12,7 +12,9 @@ from collective.wsgifutures import held
 from urllib.parse import urlencode
 from urllib.parse import urlsplit
 
+import asyncio
 import functools
+import json
 import os
 import urllib3
 
@@ -66,7 +68,32 @@ def by_requests(seconds, text):
     return session.get(url, timeout=None).json()["text"]
 
 
-CLIENTS = {"waiting": by_waiting, "urllib3": by_urllib3, "requests": by_requests}
+#: Kept connections of the loop, each a reader and a writer.
+_kept = []
+
+
+@future(timeout=600)
+async def by_asyncio(seconds, text):
+    reader, writer = _kept.pop() if _kept else await _connect()
+    writer.write(f"GET {_target(seconds, text)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    length = head.partition("content-length:")[2].partition("\r")[0]
+    body = await reader.readexactly(int(length))
+    _kept.append((reader, writer))
+    return json.loads(body)["text"]
+
+
+async def _connect():
+    service = urlsplit(os.environ["HOLDTESTS_SERVICE"])
+    return await asyncio.open_connection(service.hostname, service.port)
+
+
+CLIENTS = {
+    "waiting": by_waiting,
+    "urllib3": by_urllib3,
+    "requests": by_requests,
+    "asyncio": by_asyncio,
+}
 
 
 class Hold(View):

@@ -209,7 +209,7 @@ class Hold:
         self.state = HoldState.DONE
         self.expired = True
         self.to_start.clear()
-        self.stop(self.calls.values())
+        self.stop(list(self.calls.values()))
         self.calls.clear()
         self._arrived.clear()
         self._awaited = ()
@@ -320,7 +320,8 @@ class Hold:
     @property
     def pending(self) -> tuple[Call, ...]:
         """The calls without an outcome, in the order in which they were asked for."""
-        return tuple(c for c in self.calls.values() if c.state is not CallState.SETTLED)
+        calls = list(self.calls.values())  # in one step: a pass that was given up may go on
+        return tuple(call for call in calls if call.state is not CallState.SETTLED)
 
     def too_many_passes(self) -> TooManyPasses:
         """Return the error, which names the futures that are new in the last passes."""

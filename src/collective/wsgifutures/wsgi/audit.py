@@ -9,6 +9,7 @@ gevent had patched the standard library is shared by all greenlets, and so is th
 thread. Both can be found in the modules that hold them.
 """
 
+from ..kernel.runtime import current
 from ..kernel.runtime import under_gevent
 from .findings import error
 from .findings import Finding
@@ -92,35 +93,76 @@ def choose_warnings(findings: Iterable[Finding]) -> list[Finding]:
 # Before the workers are forked
 
 
+def is_asyncio(cfg: Any) -> bool:
+    """Tell whether gunicorn's workers are loops of asyncio."""
+    return _is_made_from(cfg, "gunicorn.workers.gasgi")
+
+
+def _is_made_from(cfg: Any, module: str) -> bool:
+    return module in {base.__module__ for base in cfg.worker_class.__mro__}
+
+
 def of_arbiter(cfg: Any) -> list[Finding]:
     """Return the findings of gunicorn's arbiter, where nothing of Zope may be loaded yet."""
-    return [preload(cfg), worker_class(cfg), early_imports()]
+    return [preload(cfg), worker_class(cfg), *([] if is_asyncio(cfg) else [early_imports()])]
 
 
 def preload(cfg: Any) -> Finding:
     """Check that Zope is loaded in the workers, not in the arbiter."""
+    advice = "Leave out --preload, and preload_app in the config file."
+    if is_asyncio(cfg):
+        if not cfg.preload_app:
+            return ok("preload", "Each worker loads Zope itself, with threads of its own.")
+        return error(
+            "preload",
+            "gunicorn would load Zope before it forks the workers (preload_app): a worker would "
+            "have none of Zope's threads, and share its database connections with the others.",
+            advice,
+        )
     if not cfg.preload_app:
         return ok("preload", "Each worker loads Zope itself, after gevent's patches.")
     return error(
         "preload",
         "gunicorn would load Zope before gevent has patched the standard library (preload_app): "
         f"{_SHARED}.",
-        "Leave out --preload, and preload_app in the config file.",
+        advice,
     )
 
 
 def worker_class(cfg: Any) -> Finding:
-    """Check that the worker class is gevent's or derived from it."""
+    """Check that the worker class is gevent's or gunicorn's for asyncio, or derived from one."""
     name = cfg.worker_class_str
-    bases = {base.__module__ for base in cfg.worker_class.__mro__}
-    if "gunicorn.workers.ggevent" in bases:
+    if _is_made_from(cfg, "gunicorn.workers.ggevent") or is_asyncio(cfg):
         return ok("worker", f"The worker class is {name}.")
     return error(
         "worker",
-        f"The worker class is {name}, but collective.wsgifutures.gunicorn needs gevent's.",
-        "Start gunicorn with -k gevent. To stay with threads, leave out this config module and "
-        "put egg:collective.wsgifutures#hold into the pipeline of zope.ini.",
+        f"The worker class is {name}, but collective.wsgifutures.gunicorn needs gevent's, "
+        "or gunicorn's own for asyncio.",
+        "Start gunicorn with -k gevent, or with -k asgi. To stay with threads, leave out this "
+        "config module and put egg:collective.wsgifutures#hold into the pipeline of zope.ini.",
     )
+
+
+def chosen(cfg: Any) -> Iterator[Finding]:
+    """Check that a worker for asyncio waits with asyncio, and that gevent has patched nothing."""
+    if not is_asyncio(cfg):
+        return
+    if under_gevent():
+        yield error(
+            "runtime",
+            "gevent has patched the standard library in a worker for asyncio: its threads are "
+            "greenlets of one thread, and its loop stands still while one of them waits.",
+            "Find what calls gevent.monkey.patch_all (an add-on, the config file), and leave it "
+            "out; or start gunicorn with -k gevent.",
+        )
+    elif current().name != "asyncio":
+        yield error(
+            "runtime",
+            f"The application was loaded for {current().name}, in a worker for asyncio.",
+            "Call collective.wsgifutures.gunicorn.post_fork in the post_fork of your config file.",
+        )
+    else:
+        yield ok("runtime", "Requests wait in the loop of asyncio; nothing is patched.")
 
 
 def early_imports() -> Finding:
@@ -223,7 +265,7 @@ def _few(names: list[str], number: int = 4) -> str:
 def of_server(cfg: Any, settings: Settings) -> list[Finding]:
     """Return whether gunicorn's configuration goes with our *settings*."""
     return [
-        connections(cfg, settings),
+        *([] if is_asyncio(cfg) else [connections(cfg, settings)]),  # there they have no limit
         graceful_timeout(cfg, settings),
         worker_timeout(cfg),
         max_requests(cfg),
@@ -310,7 +352,7 @@ def open_files(settings: Settings) -> Finding:
 
 def clients_gone() -> Finding:
     """Check that the system reports a client that goes away."""
-    if sys.platform.startswith("linux"):
+    if sys.platform.startswith("linux") or current().name == "asyncio":
         return ok("clients", "A client that goes away is noticed at once.")
     return warning(
         "clients",

@@ -15,7 +15,6 @@ from typing import Protocol
 
 import errno
 import io
-import itertools
 import os
 import tempfile
 import time
@@ -24,7 +23,7 @@ import time
 _CHUNK = 64 * 1024
 
 #: How many bytes of a refused body are dropped before its connection is closed.
-_MOST_DROPPED = 64 * 1024**2
+MOST_DROPPED = 64 * 1024**2
 
 #: The environ's mark of a body whose reading failed: nobody knows how far the server has read,
 #: nor where the next request begins.
@@ -61,11 +60,97 @@ class BytesBody:
         return io.BytesIO(self._data)
 
 
-class RequestBody:
+class ReceivedBody:
     """The body of one request: a small body in memory, a larger one in a temporary file.
 
+    Whoever reads it from the server adds what comes, and tells when it has ended.
+
     Args:
-        environ: The server's environ. Its input is read to the end.
+        length: How many bytes are announced; None if the length is not known before the end.
+        in_memory: How many bytes are kept in memory.
+        room: Counts the bytes of all bodies, as they come.
+
+    Raises:
+        BodyRefused: It is announced to be larger than the whole room.
+        Refused: The room has no more bytes now.
+    """
+
+    def __init__(self, length: int | None, in_memory: int, room: Room) -> None:
+        self.size = 0  #: in bytes
+        self.length = length  #: what is announced
+        self._in_memory = in_memory
+        self._room = room
+        self._small: list[bytes] = []
+        self._data = b""
+        self._file: io.FileIO | None = None
+        if length != 0:
+            self._check(length or 0)
+            room.check(length or 0)
+
+    def add(self, chunk: bytes) -> None:
+        """Keep the next *chunk*.
+
+        Raises:
+            BodyRefused: The body is larger than the whole room.
+            Refused: The room has no more bytes now.
+        """
+        self._check(self.size + len(chunk))
+        self._room.take(len(chunk))
+        self.size += len(chunk)
+        if self._file is None and self.size <= self._in_memory:
+            self._small.append(chunk)
+        else:
+            self._write(chunk)
+
+    def end(self) -> None:
+        """Let passes read the body: the client sends nothing more.
+
+        Raises:
+            BodyRefused: The body is shorter than it was announced.
+        """
+        if self.length is not None and self.size < self.length:
+            raise BodyRefused(f"its body ended after {self.size} of {self.length} bytes")
+        self._data = b"".join(self._small)
+        self._small.clear()
+
+    def open(self) -> BinaryIO:
+        """Return the body as a new file at its start."""
+        if self._file is None:
+            return io.BytesIO(self._data)
+        return io.BufferedReader(_Reader(os.dup(self._file.fileno()), self.size))
+
+    def close(self) -> None:
+        """Drop the body. Files that were opened before stay readable."""
+        self._data = b""
+        self._small.clear()
+        self._room.give(self.size)
+        self.size = 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _check(self, size: int) -> None:
+        """Refuse a body that is larger than the whole room."""
+        if size > self._room.size:
+            text = f"its body is larger than {self._room.size} bytes"
+            raise BodyRefused(text, "413 Content Too Large")
+
+    def _write(self, chunk: bytes) -> None:
+        if self._file is None:
+            # The file has no name, so it is gone if the process is killed.
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  until close
+        for part in (*self._small, chunk):
+            left = memoryview(part)
+            while left:
+                left = left[self._file.write(left) :]
+        self._small.clear()
+
+
+class RequestBody(ReceivedBody):
+    """The body of one request, read from WSGI's input to its end.
+
+    Args:
+        environ: The server's environ.
         in_memory: How many bytes are kept in memory.
         room: Counts the bytes of all bodies, as they come.
         patience: How long each 64 KiB may take to come, in seconds; under gevent only.
@@ -79,69 +164,17 @@ class RequestBody:
     def __init__(
         self, environ: dict[str, Any], in_memory: int, room: Room, patience: float
     ) -> None:
-        self.size = 0  #: in bytes
-        self._room = room
-        self._data = b""
-        self._file: io.FileIO | None = None
-        length = _announced_length(environ)
-        if length == 0:
+        super().__init__(announced_length(environ), in_memory, room)
+        if self.length == 0:
             return
-        self._check(length or 0)
-        room.check(length or 0)
         try:
-            chunks = _chunks(environ, length, patience)
-            self._keep(self._count(chunks), in_memory)
-            if length is not None and self.size < length:
-                raise BodyRefused(f"its body ended after {self.size} of {length} bytes")
+            for chunk in _chunks(environ, self.length, patience):
+                self.add(chunk)
+            self.end()
             environ["wsgi.input"] = io.BytesIO()  # the input is at its end; not every server knows
         except BaseException:
             self.close()
             raise
-
-    def open(self) -> BinaryIO:
-        """Return the body as a new file at its start."""
-        if self._file is None:
-            return io.BytesIO(self._data)
-        return io.BufferedReader(_Reader(os.dup(self._file.fileno()), self.size))
-
-    def close(self) -> None:
-        """Drop the body. Files that were opened before stay readable."""
-        self._data = b""
-        self._room.give(self.size)
-        self.size = 0
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _count(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self._check(self.size + len(chunk))
-            self._room.take(len(chunk))
-            self.size += len(chunk)
-            yield chunk
-
-    def _check(self, size: int) -> None:
-        """Refuse a body that is larger than the whole room."""
-        if size > self._room.size:
-            text = f"its body is larger than {self._room.size} bytes"
-            raise BodyRefused(text, "413 Content Too Large")
-
-    def _keep(self, chunks: Iterator[bytes], in_memory: int) -> None:
-        small = []
-        for chunk in chunks:
-            small.append(chunk)
-            if self.size > in_memory:
-                self._keep_in_file(small, chunks)
-                return
-        self._data = b"".join(small)
-
-    def _keep_in_file(self, small: list[bytes], chunks: Iterator[bytes]) -> None:
-        # The file has no name, so it is gone if the process is killed.
-        self._file = file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  until close
-        for chunk in itertools.chain(small, chunks):
-            left = memoryview(chunk)
-            while left:
-                left = left[file.write(left) :]
 
 
 class _Reader(io.RawIOBase):
@@ -195,12 +228,12 @@ class Unread:
     """
 
     def __init__(self, chunks: Iterable[bytes], environ: dict[str, Any], patience: float) -> None:
-        self._chunks = chunks
+        self.chunks = chunks  #: of the response
         self._environ = environ
         self._patience = patience
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._chunks)
+        return iter(self.chunks)
 
     def close(self) -> None:
         """Drop the rest of the request's body.
@@ -221,11 +254,11 @@ class Unread:
         """Read to the end; return False if the rest is too large, too slow or unreadable."""
         if _LOST in self._environ:
             return False
-        left = _MOST_DROPPED
+        left = MOST_DROPPED
         try:
             with _time_limit(self._patience, "the rest of its body did not come"):
                 for chunk in _chunks(
-                    self._environ, _announced_length(self._environ), self._patience
+                    self._environ, announced_length(self._environ), self._patience
                 ):
                     left -= len(chunk)
                     if left < 0:
@@ -235,8 +268,12 @@ class Unread:
         return True
 
 
-def _announced_length(environ: dict[str, Any]) -> int | None:
-    """Return how many bytes to read; None means up to the end of the input."""
+def announced_length(environ: dict[str, Any]) -> int | None:
+    """Return how many bytes to read; None means up to the end of the input.
+
+    Raises:
+        BodyRefused: The length is not a number.
+    """
     terminated = environ.get("wsgi.input_terminated", False)
     announced = environ.get("CONTENT_LENGTH") or None
     if terminated and (announced is None or "HTTP_TRANSFER_ENCODING" in environ):

@@ -128,7 +128,7 @@ class Sending:
             if self._flow.over:
                 self.close()
                 raise StopIteration
-            chunk = self._next()
+            chunk = drive(self.next_chunk())
             if chunk:
                 self._limit.sending = True
                 return chunk
@@ -173,15 +173,29 @@ class Sending:
             self._following.end(text, wanted=wanted)
 
     def _limit_sending(self) -> SendLimit:
-        left = self._flow.ends_at - self._worker.clock()
-        return self._worker.interrupts.limit_sending(max(0.0, left))
+        return self._worker.interrupts.limit_sending(self.seconds_left)
 
-    def _next(self) -> bytes:
+    @property
+    def over(self) -> bool:
+        """Whether all of it was handed over."""
+        return self._flow.over
+
+    @property
+    def seconds_left(self) -> float:
+        """For how many seconds it may go on."""
+        return max(0.0, self._flow.ends_at - self._worker.clock())
+
+    def next_chunk(self) -> Steps[bytes]:
+        """Return the next chunk, which may be empty; the last one if it is ``over`` then.
+
+        Raises:
+            ConnectionResetError: The connection is to be closed, without the end of a body.
+        """
         chunk, self._first = self._first, None
         if chunk:
             return chunk
         try:
-            chunk = self._wait()
+            chunk = yield from self._wait()
         except BrokenOff:
             self._log()
             self._break(f"the stream {self.stream} is not whole")
@@ -189,10 +203,10 @@ class Sending:
             self._log()
         return chunk
 
-    def _wait(self) -> bytes:
+    def _wait(self) -> Steps[bytes]:
         try:
             with self._worker.interrupts.allowed(self._socket):
-                return drive(self._flow.chunks())
+                return (yield from self._flow.chunks())
         except WorkerStops:
             return self._flow.end(STOPPED)
         except ClientGone:

@@ -1,4 +1,4 @@
-"""Futures that are ``async def``: one loop of asyncio, in a thread of its own.
+"""Futures that are ``async def``: one loop of asyncio, the server's, or one in a thread of its own.
 
 Where gevent has patched, that thread is in another process: see ``helper``.
 """
@@ -42,19 +42,33 @@ class Asyncio:
     def __init__(self, blocked: float = 2.0) -> None:
         self._blocked = blocked
         self._loop: _Loop | None = None
+        self._watched: asyncio.AbstractEventLoop | None = None
         self._lock = current().lock()
 
     def start(self, call: Call, done: Callable[[Any], None]) -> Job:
         """Make a task for *call*."""
         job = _TaskJob(call, done)
+        loop = current().server_loop()
+        if loop is not None:
+            self._start_in_servers(loop, job)
+            return job
         with self._lock:
             if self._loop is None or self._loop.failed:
                 self._loop = _Loop(self._lock, self._blocked)
             self._loop.start(job)
         return job
 
+    def _start_in_servers(self, loop: asyncio.AbstractEventLoop, job: "_TaskJob") -> None:
+        if self._watched is not loop:
+            self._watched = loop
+            loop.call_soon_threadsafe(watch_loop, loop, self._blocked)
+        if asyncio._get_running_loop() is loop:
+            job.begin(loop)
+        else:
+            loop.call_soon_threadsafe(job.begin, loop)
+
     def close(self) -> None:
-        """Cancel all tasks and end the loop."""
+        """Cancel all tasks and end the loop. The server's goes on, with what runs there."""
         with self._lock:
             loop, self._loop = self._loop, None
         if loop is not None:

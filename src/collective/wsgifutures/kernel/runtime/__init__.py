@@ -1,5 +1,7 @@
 """What this process waits with: greenlets where gevent has patched, threads elsewhere.
 
+Or the tasks of a loop of asyncio, if the server says so.
+
 This is the one place that asks which. All others ask ``current()`` for a signal, lock or slot.
 """
 
@@ -26,6 +28,7 @@ __all__ = [
     "Slot",
     "Startable",
     "WorkerStops",
+    "choose_asyncio",
     "current",
     "under_gevent",
 ]
@@ -37,13 +40,25 @@ def under_gevent() -> bool:
     return monkey is not None and monkey.is_module_patched("threading")
 
 
+#: What a process waits with whose threads are no greenlets.
+_unpatched: Runtime = THREADS
+
+
+def choose_asyncio() -> None:
+    """Let this process wait with asyncio, from before its application is loaded."""
+    global _unpatched
+    from .asynced import ASYNCIO  # never at the top: it makes locks
+
+    _unpatched = ASYNCIO
+
+
 def current() -> Runtime:
     """Return the runtime of this process.
 
     The answer is not kept: gunicorn's arbiter asks before gevent has patched.
     """
     if not under_gevent():
-        return THREADS
+        return _unpatched
     from .gevented import GEVENT  # gevent need not be installed
 
     return GEVENT

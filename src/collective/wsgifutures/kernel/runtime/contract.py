@@ -1,4 +1,4 @@
-"""What a process waits with: the contract that threads and gevent both fulfil."""
+"""What a process waits with: the contract that threads, gevent and asyncio fulfil."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -87,7 +87,7 @@ class Startable(Protocol):
 class Runtime(Protocol):
     """What a process waits with."""
 
-    name: str  #: ``threads`` or ``gevent``
+    name: str  #: ``threads``, ``gevent`` or ``asyncio``
     executor: str  #: the name of the executor for futures that name none
     threads_may_log: bool  #: a thread of the system may take the locks of the log's handlers
 
@@ -130,6 +130,9 @@ class Runtime(Protocol):
 
     def outlives_its_callers(self) -> bool:
         """Tell whether the default executor's calls go on when this thread has ended."""
+
+    def server_loop(self) -> Any:
+        """Return the loop of asyncio that serves requests; None if none does."""
 
     def of_the_system(self, module: str, name: str) -> Any:
         """Return the system's own function: it stops its thread, not only its greenlet."""

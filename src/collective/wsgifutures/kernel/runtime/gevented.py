@@ -211,6 +211,9 @@ class _Greenlets:
     def outlives_its_callers(self) -> bool:
         return bool(gevent.get_hub().main_hub)  # a greenlet ends with its thread
 
+    def server_loop(self) -> None:
+        return
+
     def frame_of(self, where: Any) -> FrameType | None:
         frame: FrameType | None = where.gr_frame
         return frame

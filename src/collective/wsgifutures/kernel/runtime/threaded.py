@@ -1,6 +1,7 @@
 """Threads: every request waits in its server's own thread, and publishes in it."""
 
 from .contract import Interrupts
+from .contract import Signal
 from .contract import Slot
 from .cpu import cpu_of_threads
 from .cpu import InterpreterWatch
@@ -51,7 +52,7 @@ class _Threads:
     executor = "threads"
     threads_may_log = True
 
-    signal = staticmethod(threading.Event)
+    signal: Callable[[], Signal] = staticmethod(threading.Event)
     lock = staticmethod(threading.Lock)
     thread = staticmethod(functools.partial(threading.Thread, daemon=True, name="future"))
     here = staticmethod(threading.get_ident)
@@ -88,6 +89,9 @@ class _Threads:
 
     def outlives_its_callers(self) -> bool:
         return True  # a daemon thread ends with the process
+
+    def server_loop(self) -> Any:
+        return None
 
     def frame_of(self, where: int) -> FrameType | None:
         return frame_of_thread(where)
