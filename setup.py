@@ -58,6 +58,7 @@ setup(
         "plone.app.contentrules",  # an action that runs a task
         "plone.app.layout",  # the title of a page
         "plone.app.registry",
+        "plone.app.users",  # tabs of the preferences
         "plone.autoform",
         "plone.autoinclude",
         "plone.base",
