@@ -19,6 +19,8 @@ from holdsite import ADMIN
 from logins import Logins
 from plone import api
 from plone.app.testing import TEST_USER_ID
+from plone.app.testing import TEST_USER_NAME
+from plone.app.testing import TEST_USER_PASSWORD
 from sitesettings import MEMBER
 from sitesettings import SITE_ADMIN
 from test_pas_scope import OUTSIDE
@@ -154,6 +156,16 @@ def test_what_cannot_be_registered_says_why(site, ask, program, changes, words):
     answer = ask(method="POST", wish={**WISH, "key": jwk_of(program), **changes})
     assert (answer.status, answer.json["type"]) == (400, "BadRequest")
     assert words in answer.json["message"]
+    assert services.accounts_of(site.portal) == []
+
+
+def test_a_manager_of_a_site_registers_none_for_a_user_of_zope(site, ask, program):
+    """Who may have rights in other sites, too."""
+    me = (TEST_USER_NAME, TEST_USER_PASSWORD)
+    wish = {**WISH, "key": jwk_of(program), "user": "boss"}
+    answer = ask(method="POST", user=me, wish=wish)
+    assert (answer.status, answer.json["type"]) == (400, "BadRequest")
+    assert "“boss” is a user of Zope, and not of this site" in answer.json["message"]
     assert services.accounts_of(site.portal) == []
 
 

@@ -15,6 +15,7 @@ from sitesettings import SITE_ADMIN
 
 import json
 import pytest
+import transaction
 
 ME = (TEST_USER_NAME, TEST_USER_PASSWORD)
 SOON = (date.today() + timedelta(days=30)).isoformat()
@@ -109,6 +110,19 @@ def test_an_administrator_makes_one_for_a_service_user_and_nobody_else_does(ask,
     assert (answer.status, answer.json["type"]) == (401, "Unauthorized")
 
 
+def test_a_manager_of_a_site_makes_none_for_a_user_of_zope(site, ask, tokens):
+    """Who may have rights in other sites, too, and content can be copied from there."""
+    answer = ask(user=ME, method="POST", wish={**WISH, "user": "admin"})
+    assert (answer.status, answer.json["type"]) == (400, "BadRequest")
+    assert "“admin” is a user of Zope, and not of this site" in answer.json["message"]
+    assert acts.all_of(site.portal) == []
+    site.portal.aq_parent.acl_users.userFolderAddUser("robot", "s3cret-s3cret", ["Member"], [])
+    transaction.commit()
+    assert ask(user=ME, method="POST", wish={**WISH, "user": "robot"}).status == 400
+    for user in ("robot", "admin"):
+        assert ask(user=ADMIN, method="POST", wish={**WISH, "user": user}).status == 201
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -123,6 +137,7 @@ def test_an_administrator_makes_one_for_a_service_user_and_nobody_else_does(ask,
         ({"ends": "2020-01-01"}, "at most a year"),
         ({"ends": "9999-12-31"}, "at most a year"),
         ({"user": "nobody-here"}, "no user 'nobody-here'"),
+        ({"user": "half a pair \udc80"}, "no user 'half a pair"),
     ],
 )
 def test_what_cannot_be_made_says_why(site, ask, changes, words):

@@ -7,6 +7,8 @@ from collective.wsgifutures.tokens import acts
 from collective.wsgifutures.tokens.records import DAY
 from holdsite import ADMIN
 from lxml.html import fromstring
+from plone.app.testing import TEST_USER_NAME
+from plone.app.testing import TEST_USER_PASSWORD
 from sitesettings import MEMBER
 from sitesettings import SITE_ADMIN
 from statustabs import told
@@ -129,6 +131,14 @@ def test_a_user_who_is_not_there_is_refused_at_the_field(pages, site, user):
     assert "There is no user with the id" in error_at(answer, "user")
     (field,) = fromstring(answer.body).cssselect("#token-user")
     assert field.get("value") == user
+    assert acts.all_of(site.portal) == []
+
+
+def test_a_manager_of_a_site_names_no_user_of_zope(pages, site):
+    """Who may have rights in other sites, too."""
+    me = (TEST_USER_NAME, TEST_USER_PASSWORD)
+    answer = pages.send(PAGE, {**pages.hidden(me), **wish_for("admin")}, me)
+    assert "is a user of Zope, and not of this site" in error_at(answer, "user")
     assert acts.all_of(site.portal) == []
 
 

@@ -127,7 +127,10 @@ def _find_in(container: Any, user_id: str) -> Any:
     """Return the user of a user folder that *container* has itself, and does not acquire."""
     if getattr(aq_base(container), "acl_users", None) is None:
         return None
-    return container.acl_users.getUserById(user_id, None)
+    try:
+        return container.acl_users.getUserById(user_id, None)
+    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON may have: nobody's id
+        return None
 
 
 def find_user(origin: Origin, root: Any) -> Any:

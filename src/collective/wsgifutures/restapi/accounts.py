@@ -15,10 +15,10 @@ here. A POST has to say that it sends JSON: no page of another site lets a brows
 from ..browser.times import iso
 from ..jobs.errors import UserGone
 from ..jobs.origin import Origin
-from ..jobs.origin import run_as
 from ..tokens import acts
 from ..tokens import services
 from ..tokens.errors import WishRefused
+from ..tokens.owners import name_owner
 from ..tokens.scope import read_scope
 from ..tokens.services import ServiceAccount
 from .bodies import BodyRefused
@@ -105,7 +105,7 @@ class Post(AccountsService):
 
     def _owner(self, user: str) -> Origin:
         try:
-            return run_as(self.me, user)
+            return name_owner(self.me, user)
         except UserGone:
             raise BodyRefused(f"There is no user {user[:100]!r}.") from None
 

@@ -18,13 +18,14 @@ another one. A POST has to say that it sends JSON: no page of another site lets 
 from ..browser.times import iso
 from ..jobs.errors import UserGone
 from ..jobs.origin import Origin
-from ..jobs.origin import run_as
 from ..jobs.origin import take_origin
 from ..tokens import acts
 from ..tokens.errors import WishRefused
 from ..tokens.offered import offers
 from ..tokens.offered import READ
 from ..tokens.offered import WRITE
+from ..tokens.owners import MANAGE
+from ..tokens.owners import name_owner
 from ..tokens.records import AppToken
 from ..tokens.scope import read_scope
 from .bodies import BodyRefused
@@ -38,9 +39,6 @@ from plone import api
 from plone.protect.interfaces import IDisableCSRFProtection
 from typing import Any
 from zope.interface import alsoProvides
-
-#: The permission of administrators.
-MANAGE = "collective.wsgifutures: Manage tokens"
 
 
 class TokensService(PathService):
@@ -178,7 +176,7 @@ class Post(TokensService):
         if not self.is_manager:
             raise _NotAllowed(f"To make a token for another user, you need “{MANAGE}”.")
         try:
-            return run_as(me, str(user))
+            return name_owner(me, str(user))
         except UserGone:
             raise BodyRefused(f"There is no user {str(user)[:100]!r}.") from None
 

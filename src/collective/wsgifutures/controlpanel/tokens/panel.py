@@ -11,11 +11,11 @@ from ...browser.tokens.words import STATES
 from ...interfaces import _
 from ...jobs.errors import UserGone
 from ...jobs.origin import Origin
-from ...jobs.origin import run_as
 from ...tokens import acts
 from ...tokens.acts import state_of
 from ...tokens.acts import TokenState
 from ...tokens.errors import WishRefused
+from ...tokens.owners import name_owner
 from ...tokens.records import AppToken
 from functools import cached_property
 from itertools import islice
@@ -43,11 +43,11 @@ class TokensControlPanel(TokensView):
         """Return the user that the form names.
 
         Raises:
-            WishRefused: There is none.
+            WishRefused: There is none, or none whom they may name.
         """
         user = self.wish.user.strip()
         try:
-            return run_as(self.me, user)
+            return name_owner(self.me, user)
         except UserGone:
             words = _("There is no user with the id “${id}”.", mapping={"id": user[:100]})
             raise WishRefused("owner", words) from None
