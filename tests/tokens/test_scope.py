@@ -107,6 +107,8 @@ def test_the_whole_scope_is_all_that_is_offered():
         ("session", "scope"),
         ("read: part:a part:b", "part"),
         ("read: part:../x", "part"),
+        ("read: part:", "part"),
+        ("part: read:@search", "part"),
         ("read:@search part:uid1", "part"),
         ("read: " * 2000, "scope"),
         (" ".join(f"read:@{n}" for n in range(300)), "scope"),

@@ -31,6 +31,7 @@ LONGEST = 8192
 
 _PART = "part:"
 _UID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_UID_WANTED = _("The part of the site is named by the UID of its folder.")
 
 
 class Asked(Protocol):
@@ -112,7 +113,7 @@ def make_scope(services: Iterable[str], part: str = "") -> Scope:
     for service in wanted:
         _check(service, part)
     if part and not _UID.fullmatch(part):
-        raise ScopeRefused("part", _("The part of the site is named by the UID of its folder."))
+        raise ScopeRefused("part", _UID_WANTED)
     return Scope(tuple(wanted), part)
 
 
@@ -120,12 +121,15 @@ def read_scope(text: str) -> Scope:
     """Return the scope that *text* has, in whatever order.
 
     Raises:
-        ScopeRefused: As with ``make_scope``; or it has two parts, or is too long.
+        ScopeRefused: As with ``make_scope``; or it has two parts, one without a UID, or is too
+            long.
     """
     words = text.split() if len(text) <= LONGEST else []
     parts = [word.removeprefix(_PART) for word in words if word.startswith(_PART)]
     if len(parts) > 1:
         raise ScopeRefused("part", _("A token is for one part of the site, or for all of it."))
+    if "" in parts:  # whoever wrote that means a part, and not all
+        raise ScopeRefused("part", _UID_WANTED)
     services = (word for word in words if not word.startswith(_PART))
     return make_scope(services, *parts)
 
