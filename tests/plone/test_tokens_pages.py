@@ -403,6 +403,16 @@ def test_all_of_ones_own_end_and_no_others(pages, tokens, site):
     assert ended_since(site.portal, "/plone", "test_user_1_")
 
 
+def test_all_end_whatever_an_address_adds(pages, tokens):
+    """A link with the id of one does not let the page say of the others that they have ended."""
+    one, first = tokens.make(user="test-user")
+    second = tokens.secret(user="test-user")
+    what = f"end-all:{one.id}"
+    assert told(pages.get(ACT, ME, what=what), "h1") == ["End all of your tokens?"]
+    assert "All of your tokens have ended." in pages.message_after(pages.do(what, ME), ME)
+    assert all(tokens.is_nobodys("folder/box", secret) for secret in (first, second))
+
+
 def test_another_password_ends_them_and_the_page_says_so(pages):
     """Before somebody wonders."""
     assert "Another password ends all of your tokens, too." in pages.get().text

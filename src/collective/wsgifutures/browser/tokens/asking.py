@@ -97,8 +97,9 @@ class Act(Asking):
 
     @cached_property
     def token(self) -> AppToken | None:
-        """The token that it is about; None: there is none for whoever asks."""
-        found = acts.find(self.site, self.read_what(Verb)[1])
+        """The token that it is about; None: there is none for whoever asks, or it is about all."""
+        verb, id = self.read_what(Verb)
+        found = acts.find(self.site, id) if verb is Verb.REVOKE else None
         return found if found is not None and self.may_end(found) else None
 
     def may_end(self, token: AppToken) -> bool:
