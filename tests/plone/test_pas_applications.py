@@ -63,6 +63,21 @@ def test_it_reads_what_it_was_made_for_as_its_user(tokens, secret):
         assert tokens.seen == [TEST_USER_ID]
 
 
+def test_an_earlier_state_tells_no_more_of_what_is_elsewhere_than_the_last_one(tokens):
+    """Its address; and who has changed what stays in the list of changes."""
+    site = tokens.site.portal
+    site.portal_repository.save(tokens.page, comment="Saved")
+    transaction.commit()
+    secret = tokens.secret("read:", "read:@history", part=tokens.page)
+    page = f"{BOX}/page"
+    for path in (page, f"{page}/@history/0"):
+        answer = tokens.ask(path, secret).json
+        assert answer["title"] == "Inside"
+        assert answer["parent"] == {"@id": f"{site.absolute_url()}/{BOX}"}
+    newest, *_ = tokens.ask(f"{page}/@history", secret).json
+    assert (newest["comments"], newest["actor"]["id"]) == ("Saved", "test-user")
+
+
 def test_it_writes_if_it_was_made_to_write(tokens):
     """plone.protect asks for no token of its own: no other site can let a browser send a header."""
     secret = tokens.secret("read:", "write:", part=tokens.box)
