@@ -212,12 +212,27 @@ def test_the_end_of_all_tokens_of_a_user_of_a_folder_between_is_that_of_all_site
     end_all(between.aq_parent, "", "jane")
     transaction.commit()
     assert bearers.ask("/sites/other/page", token).status == 200
+    users = between.acl_users.users
+    users.removeUser("jane")
     with in_site(between["other"]):
         notify(PrincipalDeleted("jane"))
+    users.addUser("jane", "jane", PASSWORD)  # another one
     transaction.commit()
     assert bearers.is_nobodys("/sites/other/page", token)
     assert ended_since(between["other"], "/sites", "jane") > job.since
     assert token_of(job, claimed) is None
+
+
+def test_a_user_of_a_site_who_is_deleted_is_not_the_one_of_zopes_root(bearers, other):
+    """So nobody who manages users of one site ends what administrators have in the others."""
+    job, claimed = claim(other, other)
+    token = token_of(job, claimed)
+    users = bearers.site.portal.acl_users
+    users.userFolderAddUser("boss", PASSWORD, ["Member"], [])
+    users.userFolderDelUsers(["boss"])
+    transaction.commit()
+    assert ended_since(bearers.site.portal, "/plone", "boss") > job.since
+    assert bearers.ask("/other/page", token).status == 200
 
 
 def test_the_plugin_of_a_folder_between_stays_while_a_site_in_it_needs_it(between):

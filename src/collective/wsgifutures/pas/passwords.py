@@ -31,10 +31,13 @@ def password_is_changed(event: Any) -> None:
 def user_is_deleted(event: Any) -> None:
     """End the tokens of a user: there may be another one with the same id.
 
-    The event does not say of which folder, so it is all that let people into the site.
+    The event does not say of which folder, so it is all that let people into the site. But if a
+    folder above the site still has a user of that id, somebody else was deleted.
     """
+    user_id = str(event.principal)
     for folder in folders_above(getSite()):
-        _end(folder, str(event.principal))
+        if _find_site(folder) is not None or folder.getUserById(user_id, None) is None:
+            _end(folder, user_id)
 
 
 def form_is_done(event: Any) -> None:
@@ -58,7 +61,10 @@ def _users_in(request: Any) -> list[str]:
 def _end(folder: Any, user_id: str) -> None:
     """End all tokens of a user of a user folder."""
     holder = aq_parent(aq_inner(folder))
-    chain = aq_chain(aq_inner(holder))
-    site = next((each for each in chain if ISiteRoot.providedBy(each)), holder)
     path = "/".join(holder.getPhysicalPath())
-    end_all(site, path, user_id)
+    end_all(_find_site(folder) or holder, path, user_id)
+
+
+def _find_site(folder: Any) -> Any:
+    """Return the site that a user folder is in; None: it is above sites."""
+    return next((each for each in aq_chain(aq_inner(folder)) if ISiteRoot.providedBy(each)), None)
