@@ -161,6 +161,8 @@ def test_work_is_added_changed_and_removed(ask):
         ({"task": "os"}, "task", "offered"),
         ({"name": "a/b"}, "name", "letters"),
         ({"name": "nightly"}, "name", "other timed work"),
+        ({"name": ["a"]}, "name", "is not a text"),
+        ({"run_as": "half a pair \udc80"}, "run_as", "no user of this site"),
         ({"context": "nosuch"}, "context", "below the site"),
         ({"run_as": "admin"}, "run_as", "only Managers"),
         ({"timeout": 0}, "timeout", "above 0"),
@@ -176,6 +178,13 @@ def test_what_is_wrong_is_said_with_its_field(ask, changes, field, said):
     assert answer.json["field"] == field
     assert said in answer.json["message"]
     assert [entry["name"] for entry in ask().json["items"]] == ["broken", "nightly"]
+
+
+def test_the_name_stays(ask):
+    """It is a part of the address, and what has run is kept by it."""
+    assert ask(method="POST", **NEW).status == 201
+    answer = ask("@clock/tidy", method="PATCH", name="other")
+    assert (answer.status, answer.json["field"]) == (400, "name")
 
 
 def test_what_is_declared_stays(ask):

@@ -163,6 +163,8 @@ def test_no_part_is_the_whole_site(made, part):
         ("services", [], "Choose what the token may do"),
         ("services", ["read:@users"], "read:@users is not offered"),
         ("part", "/nowhere", "nothing that you may see"),
+        ("part", "http://[", "nothing that you may see"),
+        ("part", "?", "nothing that you may see"),
         ("part", "http://elsewhere.example/folder", "nothing that you may see"),
         ("part", "/folder", "nothing that you may see"),  # there is one, for others
     ],

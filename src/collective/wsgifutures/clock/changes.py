@@ -32,7 +32,7 @@ OTHERS = "collective.wsgifutures: Run timed work as others"
 OPTIONS = ("cron", "timezone", "task", "context", "run_as", "missed", "overlap", "timeout")
 
 
-def add(name: str, **options: Any) -> Entry:
+def add(name: str, /, **options: Any) -> Entry:
     """Add an entry to the site; return it.
 
     Args:
@@ -42,14 +42,14 @@ def add(name: str, **options: Any) -> Entry:
     Raises:
         EntryRefused: One of them is wrong, or not theirs to choose; its text has an example.
     """
-    if name in {entry.name for entry in entries()}:
-        raise EntryRefused(name, "name", name, "is the name of other timed work of this site.")
     entry = _make(name, options)
+    if name in {other.name for other in entries()}:
+        raise _refuse(entry, "name", "is the name of other timed work of this site.")
     forget(_connection(), entry)  # what is kept of one that had the name before
     return _save(entry)
 
 
-def change(name: str, **options: Any) -> Entry:
+def change(name: str, /, **options: Any) -> Entry:
     """Change *options* of an entry that somebody has added; return it.
 
     If its times change, nothing of the past is due.

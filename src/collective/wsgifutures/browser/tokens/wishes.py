@@ -147,7 +147,7 @@ def _find_part(site: Any, text: str) -> str:
     """Return the UID of the folder that *text* names; empty: it names the whole site."""
     url = str(site.absolute_url())
     is_address = text == url or text.startswith(f"{url}/")
-    path = unquote(urlsplit(text.removeprefix(url) if is_address else text).path).strip("/")
+    path = _read_path(text.removeprefix(url) if is_address else text)
     if not path and (is_address or text in ("", "/")):
         return ""
     full = "/".join((*site.getPhysicalPath(), path))
@@ -159,3 +159,11 @@ def _find_part(site: Any, text: str) -> str:
         )
         raise WishRefused("part", words)
     return str(found[0].UID)
+
+
+def _read_path(text: str) -> str:
+    """Return the path of an address, or a path; empty: it has none, or is neither."""
+    try:
+        return unquote(urlsplit(text).path).strip("/")
+    except ValueError:  # as http://[
+        return ""
