@@ -10,9 +10,11 @@ from collective.wsgifutures.clock.figures import Figure
 from collective.wsgifutures.clock.loop import Clock
 from collective.wsgifutures.clock.loop import LONGEST
 from collective.wsgifutures.clock.loop import MOMENT
+from collective.wsgifutures.clock.records import find
 from collective.wsgifutures.clock.records import make
 from collective.wsgifutures.clock.stored import forget
 from collective.wsgifutures.clock.stored import store
+from collective.wsgifutures.clock.stored import stored
 from collective.wsgifutures.jobs import desk
 
 import pytest
@@ -190,6 +192,21 @@ def test_what_is_kept_of_work_that_is_gone_for_long_is_forgotten(database, ticke
     clock.look(now)
     kept = [name for name in ("report", "gone", "moved", "asleep") if host.kept(entry(name=name))]
     assert kept == ["report", "moved", "asleep"]
+
+
+def test_work_of_a_site_that_is_gone_for_long_is_forgotten(database, change):
+    """Deleted, say. One that was away for a while keeps it; each process looks at its start."""
+    now = time.time()
+    change(store, added())
+    change(make, SITE, "added", added().rule, now - 400 * DAY)
+
+    def start(days, *paths):
+        Clock(database, [], Ticker(), lambda *_: paths).look(now + days * DAY)
+        with desk.changing(database) as connection:
+            return len(stored(connection)), find(connection, SITE, "added") is not None
+
+    assert start(0) == start(80) == start(85, SITE) == start(100) == start(189) == (1, True)
+    assert start(191) == (0, False)
 
 
 # What metrics get

@@ -7,6 +7,7 @@ from collective.wsgifutures.clock import acts
 from collective.wsgifutures.clock import changes
 from collective.wsgifutures.clock.audit import describe
 from collective.wsgifutures.clock.audit import of_clock
+from collective.wsgifutures.clock.entries import declared
 from collective.wsgifutures.clock.entries import Entry
 from collective.wsgifutures.clock.errors import EntryDeclared
 from collective.wsgifutures.clock.errors import EntryRefused
@@ -25,6 +26,7 @@ from plone import api
 from plone.app.testing import login
 from plone.app.testing import logout
 from plone.app.testing import SITE_OWNER_NAME
+from plone.uuid.interfaces import IUUID
 from sitesettings import install
 
 import pytest
@@ -275,6 +277,23 @@ def test_another_site_at_the_same_path_has_nothing_of_it(site):
     (stale,) = stored(site.portal._p_jar)
     assert "There is nothing at /plone" in due(site, stale).error
     assert jobs_there(site) == []
+
+
+def test_work_of_a_site_that_is_gone_is_nobodys_and_the_doctor_says_so(site):
+    """Neither is it in the way of what the server declares for the next site at that path."""
+    add("declared")
+    site.zcml(ZCML.format(more=""))
+    (of_all,) = declared()
+    connection = site.portal._p_jar
+    kept = connection.root()[ROOT]
+    for path, uid in (("/plone", "0" * 32), ("/gone", IUUID(site.portal))):
+        kept["/plone", "declared"] = {**kept["/plone", "declared"], "site": path, "site_uid": uid}
+        (stale,) = stored(connection)
+        assert paths_of(connection, stale) == []
+        assert paths_of(connection, of_all) == ["/plone"]
+        transaction.commit()
+        finding, *_ = of_clock(connection.db(), Settings())
+        assert f"was added in a site at {path} that is not there" in str(finding)
 
 
 def test_work_that_this_machine_cannot_read_stops_nothing(site, caplog):

@@ -40,12 +40,24 @@ def of_clock(database: Any, settings: Settings) -> Iterator[Finding]:
     with desk.changing(database) as connection:
         entries = [*declared(), *stored(connection)]
         for entry in entries:
-            for path in paths_of(connection, entry):
+            paths = paths_of(connection, entry)
+            for path in paths:
                 kept = find(connection, path, entry.name)
                 found += _of_entry(entry, path, kept, settings)
+            if not paths and not entry.is_declared:
+                found.append(_of_orphan(entry))
     yield from found
     if entries and not found:
         yield ok("clock", _describe(len(entries), settings))
+
+
+def _of_orphan(entry: Entry) -> Finding:
+    return warning(
+        "clock",
+        f"Timed work {entry.name} was added in a site at {entry.site} that is not there any more.",
+        "It gets no jobs, and is forgotten after 90 days. If the site was renamed or moved, add "
+        "the work there again.",
+    )
 
 
 def _of_entry(entry: Entry, path: str, kept: Kept | None, settings: Settings) -> Iterator[Finding]:

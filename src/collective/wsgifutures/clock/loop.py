@@ -14,6 +14,7 @@ from .figures import Figure
 from .figures import figure_of
 from .records import forget_old
 from .sites import paths_of
+from .stored import forget_orphans
 from .stored import stored
 from .ticks import Ticker
 from .ticks import Told
@@ -28,6 +29,8 @@ import random
 import time
 
 logger = logging.getLogger(__name__)
+
+_Keys = set[tuple[str, str]]
 
 #: The most seconds of a random moment.
 MOMENT = 1.5
@@ -88,7 +91,7 @@ class Clock:
         """Do what is due *now*; return after how many seconds to look again."""
         if now < self._looked:  # the clock was put back: a next time may be too far away
             self._next = {key: (e, e.next_after(now)) for key, (e, _) in self._next.items()}
-        self._looked, seconds = now, LONGEST if self._read_safely() else AGAIN
+        self._looked, seconds = now, LONGEST if self._read_safely(now) else AGAIN
         for key, (entry, due) in list(self._next.items()):
             if due <= now:
                 if self._tick_safely(entry, now):
@@ -98,11 +101,11 @@ class Clock:
         due = min((due for _, due in self._next.values() if due > now), default=now + LONGEST)
         return min(seconds, due - now + _moment())
 
-    def _read_safely(self) -> bool:
+    def _read_safely(self, now: float) -> bool:
         """Read which entries there are, if something has changed; tell whether that worked."""
         try:
             if self._news.has_come():
-                self._read()
+                self._read(now)
         except Exception:
             self._news.forget()
             if not _is_closed(self._database):
@@ -110,21 +113,23 @@ class Clock:
             return False
         return True
 
-    def _read(self) -> None:
+    def _read(self, now: float) -> None:
         with desk.changing(self._database) as connection:
             entries = [*self._declared, *stored(connection)]
             found = [(path, one) for one in entries for path in self._paths(connection, one)]
             self.figures = [figure_of(connection, path, one) for path, one in found]
         self._take(entries)
-        self._purge({(path, one.name) for path, one in found})
+        added = {(one.site, one.name) for one in entries if not one.is_declared}
+        self._purge({(path, one.name) for path, one in found}, added, now)
 
-    def _purge(self, known: set[tuple[str, str]]) -> None:
+    def _purge(self, known: _Keys, added: _Keys, now: float) -> None:
         """Forget what is kept of entries that are gone for long, once in the life of a process."""
         if self._has_purged:
             return
         self._has_purged = True
         with suppress(TransientError), desk.changing(self._database) as connection:
-            forget_old(connection, known, time.time())
+            forget_orphans(connection, known, now)
+            forget_old(connection, known | added, now)
 
     def _take(self, entries: list[Entry]) -> None:
         """Look at these *entries* from now on: at once at those that are new or were changed."""

@@ -33,6 +33,7 @@ class Kept(Persistent):  # type: ignore[misc]
     skipped = 0.0  #: the last slot that got no job, since the one before still ran
     error = ""  #: why the last slot got no job
     paused = 0.0  #: since when it is switched off; 0: it is not
+    gone = 0.0  #: since when the site that it was added in is not there; 0: it is
 
     def __init__(self, rule: tuple[str, str], now: float) -> None:
         self.rule = rule

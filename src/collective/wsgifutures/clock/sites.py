@@ -18,7 +18,6 @@ from .entries import Overlap
 from .errors import ContextMissing
 from .errors import EntryRefused
 from .offered import find_offered
-from .stored import find_stored
 from .stored import stored
 from AccessControl.SpecialUsers import system
 from plone import api
@@ -34,14 +33,24 @@ _UID = re.compile(r"[0-9a-f]{32}")
 
 def paths_of(connection: Any, entry: Entry) -> list[str]:
     """Return the paths of the sites that have *entry*. One of a site's own is instead of it."""
+    if not entry.is_declared:
+        return [entry.site] if _is_there(connection, entry) else []
+    added = [one for one in stored(connection) if one.name == entry.name]
+    own = {one.site for one in added if _is_there(connection, one)}
     if entry.site:
-        is_other = entry.is_declared and find_stored(connection, entry.site, entry.name)
-        return [] if is_other else [entry.site]
-    others = [*declared(), *stored(connection)]
-    own = {other.site for other in others if other.name == entry.name}
+        return [] if entry.site in own else [entry.site]
+    own |= {one.site for one in declared() if one.name == entry.name}
     found = connection.root()["Application"].objectValues("Plone Site")
     paths = [f"/{site.getId()}" for site in found if ISiteRoot.providedBy(site)]
     return [path for path in paths if path not in own]
+
+
+def _is_there(connection: Any, entry: Entry) -> bool:
+    """Tell whether the site that *entry* was added in is there, and no other one at its path."""
+    site = find_site(connection, entry.site)
+    if site is None or "/".join(site.getPhysicalPath()) != entry.site:  # or it is acquired
+        return False
+    return bool(IUUID(site, "") == entry.site_uid)
 
 
 def submit(connection: Any, path: str, entry: Entry, slot: float) -> Job:

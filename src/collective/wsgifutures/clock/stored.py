@@ -2,13 +2,16 @@
 
 That is beside what is kept of all entries, in the root of Zope's main database: an export or a
 copy of a site takes no timed work along, and no process has to look into sites to know what is
-due. Nothing is written here but by people.
+due. Only people write here; what belongs to a site that is gone for long is forgotten.
 """
 
 from .entries import Entry
 from .errors import EntryRefused
+from .records import GONE
+from .records import make
 from .records import ROOT as KEPT
 from BTrees.OOBTree import OOBTree
+from collections.abc import Collection
 from dataclasses import asdict
 from dataclasses import fields
 from typing import Any
@@ -47,6 +50,24 @@ def forget(connection: Any, entry: Entry) -> None:
     """Forget *entry*, and what is kept of it."""
     for name in (ROOT, KEPT):
         (connection.root().get(name) or {}).pop((entry.site, entry.name), None)
+
+
+def forget_orphans(connection: Any, known: Collection[tuple[str, str]], now: float) -> None:
+    """Forget the entries of sites that are gone for long: deleted, renamed or moved.
+
+    Args:
+        connection: To the main database.
+        known: The sites and names of the entries whose site is there.
+        now: In seconds since the epoch. A site may be away for a while: it is noted since when.
+    """
+    for entry in stored(connection):
+        kept = make(connection, entry.site, entry.name, entry.rule, now)
+        is_gone = (entry.site, entry.name) not in known
+        if is_gone and kept.gone and kept.gone < now - GONE:
+            forget(connection, entry)
+            logger.info("Timed work %s is forgotten: %s is gone.", entry.name, entry.site)
+        elif is_gone != bool(kept.gone):
+            kept.gone = now if is_gone else 0.0
 
 
 def _read(value: dict[str, Any]) -> Entry | None:
