@@ -5,7 +5,9 @@ from collective.wsgifutures.jobs.origin import take_origin
 from collective.wsgifutures.keys.endings import end_all
 from collective.wsgifutures.keys.opaque import APPLICATION
 from collective.wsgifutures.keys.opaque import is_secret
+from collective.wsgifutures.keys.places import place_of
 from collective.wsgifutures.tokens import acts
+from collective.wsgifutures.tokens import sessions
 from collective.wsgifutures.tokens.acts import TokenState
 from collective.wsgifutures.tokens.errors import WishRefused
 from collective.wsgifutures.tokens.events import AppTokenMade
@@ -14,9 +16,13 @@ from collective.wsgifutures.tokens.records import DAY
 from collective.wsgifutures.tokens.records import KEPT
 from collective.wsgifutures.tokens.scope import make_scope
 from collective.wsgifutures.tokens.scope import Scope
+from collective.wsgifutures.tokens.services import register
+from collective.wsgifutures.workers.access import find_login
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jobsite import prepare
 from plone import api
 from plone.app.testing import TEST_USER_ID
+from plone.app.testing import TEST_USER_NAME
 from zope.event import subscribers
 
 import logging
@@ -161,6 +167,20 @@ def test_a_token_says_in_which_state_it_is(site, make, owner, now):
     assert acts.state_of(site.portal, again) is TokenState.USER_GONE
     acts.revoke(site.portal, again, "boss")
     assert acts.state_of(site.portal, again) is TokenState.REVOKED
+
+
+def test_what_begins_after_the_end_of_all_is_good_whatever_the_clocks(site, make, owner, now):
+    """Another host ended all, whose clock is ahead: a login, a token, a service account."""
+    end_all(site.portal, owner.folder, owner.user, now + 4)
+    token, _ = make()
+    family, _ = sessions.start(site.portal, owner, READ, now=now)
+    public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    account = register(site.portal, public, "A", owner, READ, now + DAY, "boss", now)
+    assert acts.state_of(site.portal, token, now) is TokenState.GOOD
+    assert acts.state_of(site.portal, account, now) is TokenState.GOOD
+    assert find_login(owner, family.started, place_of(site.portal)) == TEST_USER_NAME
+    end_all(site.portal, owner.folder, owner.user, now + 5)
+    assert acts.state_of(site.portal, token, now) is TokenState.LOGGED_OUT
 
 
 def test_a_token_is_revoked_once(site, make, events, now):

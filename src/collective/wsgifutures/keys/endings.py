@@ -19,6 +19,7 @@ from BTrees.OOBTree import OOBTree
 from Products.CMFCore.interfaces import ISiteRoot
 from typing import Any
 
+import math
 import time
 
 #: The name of what is kept.
@@ -50,6 +51,14 @@ def ended_since(site: Any, folder: str, user_id: str) -> float:
     return 0.0
 
 
+def begin_after(site: Any, folder: str, user_id: str, now: float) -> float:
+    """Return when something begins that whoever is logged in *now* gets: after the last end.
+
+    The clock of the host that ended all may be seconds ahead of this one.
+    """
+    return max(now, math.nextafter(ended_since(site, folder, user_id), math.inf))
+
+
 def end_all(site: Any, folder: str, user_id: str, now: float | None = None) -> None:
     """End all tokens of a user that have begun by now: log the user out everywhere.
 
@@ -67,7 +76,7 @@ def end_all(site: Any, folder: str, user_id: str, now: float | None = None) -> N
     if span not in spans:
         spans[span] = OOBTree()
         _forget(spans, now)
-    spans[span][folder, user_id] = now
+    spans[span][folder, user_id] = max(now, spans[span].get((folder, user_id), now))
 
 
 def _forget(spans: Any, now: float) -> None:

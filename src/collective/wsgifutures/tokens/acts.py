@@ -10,6 +10,7 @@ from ..jobs.errors import UserGone
 from ..jobs.origin import find_user
 from ..jobs.origin import NO_ID
 from ..jobs.origin import Origin
+from ..keys.endings import begin_after
 from ..keys.endings import ended_since
 from ..keys.opaque import APPLICATION
 from ..keys.opaque import digest_of
@@ -82,7 +83,8 @@ def make(
     """
     place, now = place_of(site), time.time() if now is None else now
     check_owner(place, owner)
-    checked = check_name(name), owner, make_scope(*scope), now, check_ends(ends, now), by
+    made = begin_after(place, owner.folder, owner.user or "", now)
+    checked = check_name(name), owner, make_scope(*scope), made, check_ends(ends, now), by
     tokens, secret = make_tokens(place), make_secret(APPLICATION)
     tokens.drop_past(now)
     of_owner = tokens.of_user(owner.folder, owner.user or "")

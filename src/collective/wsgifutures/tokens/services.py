@@ -10,6 +10,7 @@ as with tokens of people: the administrator registers the key again, or another 
 
 from ..interfaces import _
 from ..jobs.origin import Origin
+from ..keys.endings import begin_after
 from ..keys.places import find_part
 from ..keys.places import make_part
 from ..keys.places import place_of
@@ -117,7 +118,8 @@ def register(
     """
     place, now = place_of(site), time.time() if now is None else now
     check_owner(place, owner)
-    checked = check_name(name), owner, make_scope(*scope), now, check_ends(ends, now), by
+    made = begin_after(place, owner.folder, owner.user or "", now)
+    checked = check_name(name), owner, make_scope(*scope), made, check_ends(ends, now), by
     _check_key(site, public)
     account, accounts = ServiceAccount(public, *checked), make_part(place, PART, OOBTree)
     for id in [id for id, one in accounts.items() if one.is_forgotten(now)]:

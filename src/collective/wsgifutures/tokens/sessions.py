@@ -7,6 +7,7 @@ one; at each renewal it is looked up whether the user is there, and has not ende
 from ..interfaces import _
 from ..jobs.origin import NO_ID
 from ..jobs.origin import Origin
+from ..keys.endings import begin_after
 from ..keys.places import Place
 from ..keys.places import place_of
 from ..keys.tokens import ACCESS
@@ -86,7 +87,8 @@ def start(
     if owner.is_system or owner.user in (None, NO_ID):
         raise WishRefused("owner", _("Only users of this site can have a token."))
     checked = check_name(name) if name else ""
-    family, secret = make_family(place, checked, owner, scope, now)
+    started = begin_after(place, owner.folder, owner.user or "", now)
+    family, secret = make_family(place, checked, owner, scope, started)
     logger.info("%s has logged in with refresh tokens, family %s.", family.user, family.id)
     notify(SessionStarted(place.path, family.id, family.user, checked, scope.text))
     return family, secret
