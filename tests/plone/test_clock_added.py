@@ -1,6 +1,8 @@
 """Timed work that people add in a site: whom it runs as, what it may do, who sees it."""
 
 from AccessControl import getSecurityManager
+from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.users import UnrestrictedUser
 from collective.wsgifutures import jobs
 from collective.wsgifutures import task
 from collective.wsgifutures.clock import acts
@@ -140,6 +142,18 @@ def test_a_user_of_zope_can_only_choose_themselves(site):
     with pytest.raises(EntryRefused, match="only choose themselves"):
         add(run_as="root")
     assert add().folder == ""
+
+
+def test_what_the_emergency_user_adds_is_added_as_well(site):
+    """Who has no id: it names somebody else, and can be changed and removed as the rest."""
+    user = UnrestrictedUser("emergency", "", ["manage"], [])
+    newSecurityManager(None, user.__of__(site.portal.aq_parent.acl_users))
+    with pytest.raises(EntryRefused, match="no user of this site"):
+        add()
+    entry = add(run_as="mark")
+    assert (entry.by, entry.is_declared) == ("emergency", False)
+    changes.remove("hourly")
+    assert acts.entries() == []
 
 
 def test_another_user_of_the_same_id_is_not_meant(site):

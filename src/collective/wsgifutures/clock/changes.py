@@ -104,7 +104,7 @@ def _make(name: str, options: dict[str, Any]) -> Entry:
         name=name,
         site="/".join(site.getPhysicalPath()),
         site_uid=IUUID(site),
-        by=me(),
+        by=me() or str(api.user.get_current().getUserName()),
     )
     return replace(entry, context=entry.context.strip("/"), folder=_check(site, entry))
 
