@@ -196,6 +196,43 @@ def test_what_is_declared_stays(ask):
     assert ask("@clock/nightly").json["cron"] == "0 3 * * *"
 
 
+FORM = {"body": b"a=b", "kind": "application/x-www-form-urlencoded"}
+MULTIPART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        FORM,
+        {**FORM, "kind": "text/plain"},
+        {"body": MULTIPART, "kind": "multipart/form-data; boundary=x"},
+        {"headers": {"HTTP_SEC_FETCH_SITE": "cross-site"}},
+        {"headers": {"HTTP_SEC_FETCH_SITE": "same-site"}},
+    ],
+)
+@pytest.mark.parametrize("path", ["@clock/nightly/pause", "++api++/@clock/nightly/pause"])
+def test_a_page_of_another_site_lets_no_browser_do_anything(site, ask, sent, path):
+    """A form finds the service, too; and a script of such a page sends Accept."""
+    answer = site.request("POST", path, user=SITE_ADMIN, accept="application/json", **sent)
+    assert (answer.status, "application/json" in answer.json["message"]) == (403, True)
+    assert ask("@clock/nightly").json["paused"] is None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"headers": {"HTTP_SEC_FETCH_SITE": "same-origin"}},
+        {"headers": {"HTTP_SEC_FETCH_SITE": "cross-site"}, **FORM, "kind": "application/json"},
+        {},
+    ],
+)
+def test_whoever_is_no_page_of_another_site_does_it(site, ask, sent):
+    """A program, a page of this site, and one that this site lets ask by CORS."""
+    path = "@clock/nightly/pause"
+    answer = site.request("POST", path, user=SITE_ADMIN, accept="application/json", **sent)
+    assert (answer.status, answer.json["paused"] is not None) == (200, True)
+
+
 def test_a_form_of_another_site_adds_nothing(ask):
     """A browser sends no JSON for it."""
     assert ask(method="POST", kind="text/plain", **NEW).status == 400

@@ -22,6 +22,7 @@ from zope.interface import alsoProvides
 import pytest
 import time
 
+FORM = {"body": b"a=b", "kind": "application/x-www-form-urlencoded"}
 ANYBODY = [OWNER, SITE_ADMIN, ADMIN]
 
 
@@ -271,6 +272,16 @@ def test_what_is_not_there_is_not_found(site, page, ask, method, path):
     assert job.id == "0-0"
     assert ask(path, ADMIN, method).status == 404
     assert job.state is JobState.WAITING
+
+
+@pytest.mark.parametrize("end", ["cancel", "retry", "discard"])
+def test_a_form_of_another_site_changes_no_job(site, page, end):
+    """It finds the service under ``++api++``, and a browser adds the cookie of a manager."""
+    job = submit(site, export, page, HIDDEN)
+    bring(site, job, JobState.DEAD)
+    answer = site.request("POST", f"++api++/@jobs/{job.id}/{end}", user=ADMIN, **FORM)
+    site.sync()
+    assert (answer.status, job.state) == (403, JobState.DEAD)
 
 
 # accepted

@@ -13,7 +13,7 @@
     DELETE @clock/<name>           removes it: 204
 
 What the server's ZCML declares can be paused, and neither changed nor removed. Arguments are not
-told, as of jobs. To add and change, a client has to say that it sends JSON.
+told, as of jobs. To add and change, a client has to say that it sends JSON; no form does any of it.
 """
 
 from ..browser.jobs.shown import site_url
@@ -29,11 +29,8 @@ from ..clock.records import Kept
 from ..clock.words import describe
 from ..kernel.errors import FuturesError
 from .bodies import BodyRefused
-from .bodies import read_json
 from .services import PathService
-from plone.protect.interfaces import IDisableCSRFProtection
 from typing import Any
-from zope.interface import alsoProvides
 
 import math
 import time
@@ -94,16 +91,6 @@ class ClockService(PathService):
         field = {"field": error.what} if isinstance(error, EntryRefused) else {}
         return {"type": kind, "message": str(error), **field}
 
-    def read(self) -> dict[str, Any]:
-        """Return the options that were sent; another site has not sent them.
-
-        Raises:
-            BodyRefused: It is no JSON.
-        """
-        found = read_json(self.request)
-        alsoProvides(self.request, IDisableCSRFProtection)
-        return found
-
     def _describe_job(self, job: Any) -> dict[str, Any]:
         url = f"{site_url()}/@jobs/{job.id}"
         return {"@id": url, "id": job.id, "state": job.state.value, "since": iso(job.since)}
@@ -144,7 +131,7 @@ class Post(ClockService):
         known = {"pause": acts.pause, "resume": acts.resume, "run": acts.run_now}
         if len(self.names) != 2 or self.names[1] not in known:
             raise self.not_found()
-        alsoProvides(self.request, IDisableCSRFProtection)  # as plone.restapi's own services
+        self.let_write()
         entry = self.find_entry()
         try:
             known[self.names[1]](entry.name)
@@ -156,7 +143,7 @@ class Post(ClockService):
 
     def _add(self) -> dict[str, Any]:
         try:
-            options = self.read()
+            options = self.read_body()
             entry = changes.add(options.pop("name", ""), **options)
         except (BodyRefused, EntryRefused) as error:
             return self.refuse(400, error)
@@ -179,7 +166,7 @@ class Patch(ClockService):
             raise self.not_found()
         name = self.find_entry().name
         try:
-            return self.describe(changes.change(name, **self.read()))
+            return self.describe(changes.change(name, **self.read_body()))
         except (BodyRefused, EntryRefused) as error:
             return self.refuse(400, error)
         except EntryDeclared as error:
@@ -198,7 +185,7 @@ class Delete(ClockService):
         if len(self.names) != 1:
             raise self.not_found()
         name = self.find_entry().name
-        alsoProvides(self.request, IDisableCSRFProtection)  # as plone.restapi's own services
+        self.let_write()
         try:
             changes.remove(name)
         except EntryDeclared as error:

@@ -1,12 +1,25 @@
-"""What services of ours share: the path behind their name, and that no cache keeps them."""
+"""What services of ours share: the path behind their name, that no cache keeps them, who writes."""
 
+from ..keys.tokens import find_token
+from .bodies import JSON
+from .bodies import kind_of
+from .bodies import read_json
+from plone.protect.interfaces import IDisableCSRFProtection
 from plone.restapi.services import Service
 from typing import Any
 from typing import Self
+from zExceptions import Forbidden
 from zExceptions import NotFound
 from zope.i18n import translate
+from zope.interface import alsoProvides
 from zope.interface import implementer
 from zope.publisher.interfaces import IPublishTraverse
+
+#: The media types that a form has, whichever site it is of.
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+
+#: What browsers say of a request that no page of another site has made.
+OWN_SITE = ("same-origin", "none")
 
 
 @implementer(IPublishTraverse)
@@ -28,6 +41,28 @@ class PathService(Service):  # type: ignore[misc]
         """Return the error of a path at which there is nothing."""
         return NotFound("/".join([self.own_name, *self.names]))
 
+    def read_body(self) -> dict[str, Any]:
+        """Return the JSON object that was sent; no page of another site lets a browser do that.
+
+        Raises:
+            BodyRefused: There is none.
+        """
+        found = read_json(self.request)
+        alsoProvides(self.request, IDisableCSRFProtection)
+        return found
+
+    def let_write(self) -> None:
+        """Let a request without a body write, for which plone.protect has no token.
+
+        plone.restapi finds its services under ``++api++`` for a form, too.
+
+        Raises:
+            Forbidden: A page of another site may have let a browser send it.
+        """
+        if _may_be_of_another_site(self.request):
+            raise Forbidden("Send it with the header Content-Type: application/json.")
+        alsoProvides(self.request, IDisableCSRFProtection)
+
     def translate(self, text: Any) -> str:
         """Return *text* in the language of the request."""
         return str(translate(text, context=self.request))
@@ -36,3 +71,12 @@ class PathService(Service):  # type: ignore[misc]
         """Answer, and let no cache keep the answer."""
         self.request.response.setHeader("Cache-Control", "no-store")
         return super().render()
+
+
+def _may_be_of_another_site(request: Any) -> bool:
+    """Tell whether a page of another site could let a browser send this with the user's cookie."""
+    kind = kind_of(request)
+    if kind == JSON or find_token(request) is not None:  # a browser would ask this site before
+        return False
+    sent_by = request.environ.get("HTTP_SEC_FETCH_SITE")
+    return kind in FORMS or sent_by not in (None, *OWN_SITE)

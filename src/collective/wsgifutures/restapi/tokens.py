@@ -29,16 +29,13 @@ from ..tokens.owners import name_owner
 from ..tokens.records import AppToken
 from ..tokens.scope import read_scope
 from .bodies import BodyRefused
-from .bodies import read_json
 from .services import PathService
 from datetime import date
 from datetime import datetime
 from datetime import time
 from datetime import UTC
 from plone import api
-from plone.protect.interfaces import IDisableCSRFProtection
 from typing import Any
-from zope.interface import alsoProvides
 
 
 class TokensService(PathService):
@@ -98,16 +95,6 @@ class TokensService(PathService):
         kind = {400: "BadRequest", 401: "Unauthorized"}[status]
         return {"type": kind, "message": message}
 
-    def check_json(self) -> dict[str, Any]:
-        """Return the body; another site has not sent it.
-
-        Raises:
-            BodyRefused: It is no JSON.
-        """
-        found = read_json(self.request)
-        alsoProvides(self.request, IDisableCSRFProtection)
-        return found
-
 
 class Get(TokensService):
     """Returns one token, a list, or what can be asked for."""
@@ -157,7 +144,7 @@ class Post(TokensService):
         if self.names:
             raise self.not_found()
         try:
-            body = self.check_json()
+            body = self.read_body()
             owner = self._owner(body.get("user"))
             scope = read_scope(read_text(body, "scope"))
             ends = read_end(read_text(body, "ends"))
@@ -194,7 +181,7 @@ class Delete(TokensService):
             NotFound: There is no such token for whoever asks.
         """
         token = self.find_token()
-        alsoProvides(self.request, IDisableCSRFProtection)  # as plone.restapi's own services
+        self.let_write()
         acts.revoke(self.site, token, str(self.me.user))
         return self.describe(token)
 
