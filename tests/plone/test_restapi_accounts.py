@@ -128,6 +128,7 @@ def test_a_key_may_come_as_pem(register, program):
     assert register(key=pem_of(program.key.public_key()))["id"] == program.id
 
 
+PRIVATE_PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAw\n-----END PRIVATE KEY-----\n"
 PEM_OF_ANOTHER_KIND = pem_of(generate_private_key(SECP256R1()).public_key())
 
 
@@ -139,6 +140,7 @@ PEM_OF_ANOTHER_KIND = pem_of(generate_private_key(SECP256R1()).public_key())
         ({"key": {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}}, "anybody could sign"),
         ({"key": {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43, "d": "x"}}, "a private key"),
         ({"key": "x"}, "not a public key in PEM"),
+        ({"key": PRIVATE_PEM}, "a private key. Make a new one"),
         ({"key": "é" * 2000}, "not a public key in PEM"),
         ({"key": PEM_OF_ANOTHER_KIND}, "not one of Ed25519"),
         ({"name": ""}, "what the token is for"),

@@ -82,6 +82,8 @@ def read_key(key: Any) -> bytes:
 
 
 def _read_pem(text: str) -> bytes:
+    if "PRIVATE KEY" in text:
+        raise KeyRefused("The key is a private key. Make a new one, and send only its public half.")
     try:
         key = load_pem_public_key(text[:LONGEST_KEY].encode())
     except (ValueError, UnsupportedAlgorithm):
