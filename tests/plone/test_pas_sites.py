@@ -6,6 +6,7 @@ from bearers import read
 from claimsite import capability
 from claimsite import post
 from collective.wsgifutures.jobs import leases
+from collective.wsgifutures.jobs.origin import take_origin
 from collective.wsgifutures.jobs.store import find_store
 from collective.wsgifutures.jobs.store import main_connection
 from collective.wsgifutures.keys.endings import end_all
@@ -16,6 +17,8 @@ from collective.wsgifutures.keys.tokens import CAPABILITY
 from collective.wsgifutures.keys.tokens import mint
 from collective.wsgifutures.pas.install import add_plugins
 from collective.wsgifutures.pas.plugin import ID
+from collective.wsgifutures.tokens import acts
+from collective.wsgifutures.tokens.scope import make_scope
 from collective.wsgifutures.workers.access import access_token_for
 from jobsite import submit
 from plone import api
@@ -35,6 +38,7 @@ from zope.component.hooks import getSite
 from zope.component.hooks import site as in_site
 from zope.event import notify
 
+import json
 import jwt
 import pytest
 import time
@@ -119,6 +123,26 @@ def test_a_job_of_another_site_lets_nobody_in(bearers, other):
     token = signed_by(other, job.token())
     for path in ("/other", "/other/page", "", "news/secret"):
         assert bearers.is_nobodys(path, token)
+
+
+@pytest.mark.parametrize("source", ["/other/page", "/../other/page"])
+@pytest.mark.parametrize("name", ["@copy", "@move"])
+def test_a_token_takes_nothing_out_of_another_site(bearers, other, name, source):
+    """Though its user may, and without the token does; in its own site it is copied and moved."""
+    login(other.aq_parent, "boss")
+    owner = take_origin(None, api.user.get_current())
+    scope, ends = make_scope(["write:@copy", "write:@move"]), time.time() + 3600
+    _, secret = acts.make(bearers.site.portal, owner, "A", scope, ends, "boss")
+    transaction.commit()
+
+    def take(path, token=secret, **more):
+        body = {"body": json.dumps({"source": path}).encode(), "kind": "application/json"}
+        return bearers.ask(name, token, "POST", **body, **more)
+
+    assert take(source).status == 403
+    assert "page" in other
+    assert take("/news/secret").status == 200
+    assert take(source, None, user=("boss", PASSWORD)).status == 200
 
 
 def test_a_copy_of_a_site_beside_its_original_is_another_site(bearers, other):

@@ -8,11 +8,10 @@ so its forms are recognized when their transaction is about to be committed. A p
 
 from ..keys.endings import end_all
 from .install import folders_above
-from Acquisition import aq_chain
+from .published import find_site
 from Acquisition import aq_inner
 from Acquisition import aq_parent
 from inspect import ismethod
-from Products.CMFCore.interfaces import ISiteRoot
 from Products.PluggableAuthService.plugins.ZODBUserManager import ZODBUserManager
 from typing import Any
 from zope.component.hooks import getSite
@@ -36,7 +35,7 @@ def user_is_deleted(event: Any) -> None:
     """
     user_id = str(event.principal)
     for folder in folders_above(getSite()):
-        if _find_site(folder) is not None or folder.getUserById(user_id, None) is None:
+        if find_site(folder) is not None or folder.getUserById(user_id, None) is None:
             _end(folder, user_id)
 
 
@@ -61,10 +60,5 @@ def _users_in(request: Any) -> list[str]:
 def _end(folder: Any, user_id: str) -> None:
     """End all tokens of a user of a user folder."""
     holder = aq_parent(aq_inner(folder))
-    path = "/".join(holder.getPhysicalPath())
-    end_all(_find_site(folder) or holder, path, user_id)
-
-
-def _find_site(folder: Any) -> Any:
-    """Return the site that a user folder is in; None: it is above sites."""
-    return next((each for each in aq_chain(aq_inner(folder)) if ISiteRoot.providedBy(each)), None)
+    site, path = find_site(folder), "/".join(holder.getPhysicalPath())
+    end_all(holder if site is None else site, path, user_id)

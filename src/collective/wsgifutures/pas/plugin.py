@@ -21,6 +21,7 @@ from ..workers.access import find_login
 from .answers import confine
 from .applications import read_application
 from .bearer import Bearer
+from .borders import keep_in
 from .kinds import KINDS
 from .published import find_published
 from .published import Published
@@ -80,6 +81,7 @@ class TokenPlugin(BasePlugin):  # type: ignore[misc]
         if bearer is None or login is None:
             return {}
         confine(request, published, bearer.within)
+        keep_in(request, published.site)
         alsoProvides(request, IDisableCSRFProtection)  # no other site can make a browser send it
         vars(request)[_USED] = bearer.used
         return {"admitted": Admitted(str(bearer.origin.user), login)}

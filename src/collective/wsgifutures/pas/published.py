@@ -87,7 +87,7 @@ def find_published(request: Any) -> Published | None:
     if not behind or not _is_view_of(behind[-1], content):
         return None
     method = str(request.environ.get("REQUEST_METHOD", "")).upper()
-    view, site = behind[-1], _find_site(content)
+    view, site = behind[-1], find_site(content)
     name = _name_of(view, request)
     if name is None or site is None or not _are_its_own(behind, request):
         return None
@@ -147,5 +147,6 @@ def _containers(content: Any) -> Iterator[Any]:
         content = None if ISiteRoot.providedBy(content) else aq_parent(aq_inner(content))
 
 
-def _find_site(content: Any) -> Any:
+def find_site(content: Any) -> Any:
+    """Return the site that has *content*; None: none has."""
     return next((each for each in _containers(content) if ISiteRoot.providedBy(each)), None)
