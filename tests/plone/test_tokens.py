@@ -146,6 +146,16 @@ def test_a_user_has_so_many_good_tokens_and_no_more(make, monkeypatch, site):
     make()
 
 
+def test_so_many_are_made_in_a_day_and_no_more(make, monkeypatch, site, now):
+    """Those that are revoked count: each is kept for a month."""
+    monkeypatch.setattr(acts, "MOST_A_DAY", 2)
+    for _ in range(2):
+        acts.revoke(site.portal, make()[0], "boss")
+    with pytest.raises(WishRefused, match="tomorrow"):
+        make()
+    make(at=now + DAY + 1)
+
+
 def test_whoever_makes_one_drops_those_that_are_past_for_a_month(site, make, now):
     """Of all users."""
     old, _ = make(ends=now + 1)

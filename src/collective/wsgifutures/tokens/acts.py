@@ -47,6 +47,10 @@ LONGEST_NAME = 100
 #: How many tokens of one user may be good at one time.
 MOST_PER_USER = 50
 
+#: How many tokens of one user are made in 24 hours, also if they are revoked at once: each is kept
+#: for a month, and is told of by mail.
+MOST_A_DAY = 100
+
 
 class TokenState(Enum):
     """The state of a token."""
@@ -87,9 +91,7 @@ def make(
     checked = check_name(name), owner, make_scope(*scope), made, check_ends(ends, now), by
     tokens, secret = make_tokens(place), make_secret(APPLICATION)
     tokens.drop_past(now)
-    of_owner = tokens.of_user(owner.folder, owner.user or "")
-    if sum(state_of(place, token, now) is TokenState.GOOD for token in of_owner) >= MOST_PER_USER:
-        raise WishRefused("owner", _("There are too many tokens already. Revoke some first."))
+    _check_count(place, tokens.of_user(owner.folder, owner.user or ""), now)
     token = AppToken(secrets.token_hex(6), digest_of(secret), *checked)
     tokens.add(token)
     logger.info("The token %s of %s was made by %s.", token.id, token.user, by)
@@ -202,6 +204,14 @@ def check_owner(place: Any, owner: Origin) -> None:
     """
     if owner.is_system or owner.user in (None, NO_ID) or not _is_there(place, owner):
         raise WishRefused("owner", _("Only users of this site can have a token."))
+
+
+def _check_count(place: Any, tokens: list[AppToken], now: float) -> None:
+    """Check that a user with these *tokens* may have one more."""
+    if sum(token.made > now - DAY for token in tokens) >= MOST_A_DAY:
+        raise WishRefused("owner", _("Too many tokens were made in a day. Try again tomorrow."))
+    if sum(state_of(place, token, now) is TokenState.GOOD for token in tokens) >= MOST_PER_USER:
+        raise WishRefused("owner", _("There are too many tokens already. Revoke some first."))
 
 
 def _is_there(place: Any, origin: Origin) -> bool:
