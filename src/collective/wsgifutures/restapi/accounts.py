@@ -12,10 +12,8 @@
 here. A POST has to say that it sends JSON: no page of another site lets a browser do that.
 """
 
-from ..browser.times import iso
 from ..jobs.errors import UserGone
 from ..jobs.origin import Origin
-from ..tokens import acts
 from ..tokens import services
 from ..tokens.errors import WishRefused
 from ..tokens.owners import name_owner
@@ -46,21 +44,7 @@ class AccountsService(TokensService):
 
     def describe_account(self, account: ServiceAccount) -> dict[str, Any]:
         """Return *account* as JSON has it."""
-        return {
-            "@id": f"{self.site.absolute_url()}/{self.own_name}/{account.id}",
-            "id": account.id,
-            "name": account.name,
-            "user": account.user,
-            "scope": account.scope.text,
-            "state": acts.state_of(self.site, account).value,
-            "jwk": account.jwk,
-            "made": iso(account.made),
-            "made_by": account.made_by,
-            "ends": iso(account.ends),
-            "revoked": None if account.revoked is None else iso(account.revoked),
-            "used": None if account.used is None else iso(account.used)[:10],
-            "used_from": account.used_from or None,
-        }
+        return {**self.describe(account), "jwk": account.jwk}
 
 
 class Get(AccountsService):

@@ -18,15 +18,16 @@ another one. A POST has to say that it sends JSON: no page of another site lets 
 from ..browser.times import iso
 from ..jobs.errors import UserGone
 from ..jobs.origin import Origin
-from ..jobs.origin import take_origin
 from ..tokens import acts
 from ..tokens.errors import WishRefused
 from ..tokens.offered import offers
 from ..tokens.offered import READ
 from ..tokens.offered import WRITE
+from ..tokens.owners import current_user
 from ..tokens.owners import MANAGE
 from ..tokens.owners import name_owner
 from ..tokens.records import AppToken
+from ..tokens.records import Granted
 from ..tokens.scope import read_scope
 from .bodies import BodyRefused
 from .services import PathService
@@ -51,7 +52,7 @@ class TokensService(PathService):
     @property
     def me(self) -> Origin:
         """Who asks."""
-        return take_origin(None, api.user.get_current())
+        return current_user()
 
     @property
     def is_manager(self) -> bool:
@@ -72,10 +73,10 @@ class TokensService(PathService):
             raise self.not_found()
         return found
 
-    def describe(self, token: AppToken) -> dict[str, Any]:
-        """Return *token* as JSON has it."""
+    def describe(self, token: Granted) -> dict[str, Any]:
+        """Return a token, or a service account, as JSON has it."""
         return {
-            "@id": f"{self.site.absolute_url()}/@tokens/{token.id}",
+            "@id": f"{self.site.absolute_url()}/{self.own_name}/{token.id}",
             "id": token.id,
             "name": token.name,
             "user": token.user,

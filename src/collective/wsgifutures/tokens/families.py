@@ -29,6 +29,7 @@ from ..keys.opaque import write_secret
 from ..keys.places import find_part
 from ..keys.places import make_part
 from ..keys.places import Place
+from .owned import Owned
 from .scope import Scope
 from BTrees.OOBTree import OOBTree
 from BTrees.OOBTree import OOTreeSet
@@ -88,7 +89,7 @@ class Reused(Exception):
     """Somebody came with a secret of a family whose successor was used, or given long ago."""
 
 
-class Family(Persistent):  # type: ignore[misc]
+class Family(Owned):
     """One login, and the secrets that followed each other since.
 
     Args:
@@ -100,25 +101,13 @@ class Family(Persistent):  # type: ignore[misc]
     """
 
     def __init__(self, id: str, name: str, origin: Origin, scope: Scope, now: float) -> None:
+        super().__init__(origin, scope)
         self.id = id
         self.name = name
-        self.user = origin.user or ""
-        self.folder = origin.folder
-        self._services, self._part = tuple(scope.services), scope.part
         self.started = now
         self.used = now  #: when the current secret was given
         self._key = secrets.token_bytes(32)
         self._current = self._before = b""
-
-    @property
-    def origin(self) -> Origin:
-        """The user, as jobs name one."""
-        return Origin(user=self.user, folder=self.folder)
-
-    @property
-    def scope(self) -> Scope:
-        """What its access tokens may."""
-        return Scope(self._services, self._part)
 
     @property
     def ends(self) -> float:

@@ -1,4 +1,4 @@
-"""Whose token it is to be, if an administrator names somebody else.
+"""Whose token it is to be: that of who asks, unless an administrator names somebody else.
 
 A user of Zope's root, or of a folder above the site, may have rights in other sites, too: with a
 token of such a user a manager of one site would get at what is in others, since services that copy
@@ -9,11 +9,17 @@ that user's ``acl_users`` is.
 from ..interfaces import _
 from ..jobs.origin import Origin
 from ..jobs.origin import run_as
+from ..jobs.origin import take_origin
 from .errors import WishRefused
 from plone import api
 
 #: The permission of administrators.
 MANAGE = "collective.wsgifutures: Manage tokens"
+
+
+def current_user() -> Origin:
+    """Return who asks."""
+    return take_origin(None, api.user.get_current())
 
 
 def name_owner(me: Origin, user_id: str) -> Origin:

@@ -11,6 +11,7 @@ from ..jobs.origin import Origin
 from ..keys.places import find_part
 from ..keys.places import make_part
 from ..keys.places import Place
+from .owned import Owned
 from .scope import Scope
 from BTrees.OOBTree import OOBTree
 from BTrees.OOBTree import OOTreeSet
@@ -60,7 +61,7 @@ def _latest(days: Mapping[str, int]) -> dict[str, int]:
     return dict(by_day[-MOST_ADDRESSES:])
 
 
-class Granted(Persistent):  # type: ignore[misc]
+class Granted(Owned):
     """What lets a program in: an application token, or a service account.
 
     Args:
@@ -83,27 +84,15 @@ class Granted(Persistent):  # type: ignore[misc]
         ends: float,
         made_by: str,
     ) -> None:
+        super().__init__(origin, scope)
         self.id = id
         self.name = name
-        self.user = origin.user or ""
-        self.folder = origin.folder
-        self._services, self._part = tuple(scope.services), scope.part
         self.made = made
         self.ends = ends
         self.made_by = made_by
         self.revoked: float | None = None  #: when somebody ended it
         self.revoked_by = ""  #: the id of the user who did
         self.use = Use()
-
-    @property
-    def origin(self) -> Origin:
-        """The user, as jobs name one."""
-        return Origin(user=self.user, folder=self.folder)
-
-    @property
-    def scope(self) -> Scope:
-        """What it may."""
-        return Scope(self._services, self._part)
 
     @property
     def used(self) -> float | None:

@@ -2,9 +2,9 @@
 
 from ...interfaces import _
 from ...jobs.origin import Origin
-from ...jobs.origin import take_origin
 from ...keys.endings import end_all
 from ...tokens import acts
+from ...tokens.owners import current_user
 from ...tokens.records import AppToken
 from ..status.asking import Asked
 from ..status.asking import Asking
@@ -82,7 +82,7 @@ class Act(Asking):
     @cached_property
     def me(self) -> Origin:
         """Who asks."""
-        return take_origin(None, api.user.get_current())
+        return current_user()
 
     @property
     def page_url(self) -> str:

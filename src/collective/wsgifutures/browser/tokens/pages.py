@@ -6,11 +6,11 @@ of ours, and whatever else comes in ``Authorization: Bearer``, do not get here.
 
 from ...interfaces import _
 from ...jobs.origin import Origin
-from ...jobs.origin import take_origin
 from ...keys.tokens import find_token
 from ...tokens import acts
 from ...tokens.offered import offers
 from ...tokens.offered import OWN
+from ...tokens.owners import current_user
 from ...tokens.records import AppToken
 from ..title import ITitled
 from ..views import View
@@ -101,7 +101,7 @@ class TokensView(View):
     @cached_property
     def me(self) -> Origin:
         """Who asks."""
-        return take_origin(None, api.user.get_current())
+        return current_user()
 
     @property
     def site_url(self) -> str:
