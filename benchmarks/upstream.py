@@ -2,6 +2,7 @@
 
     GET /slow?seconds=120&text=hello   answers {"text": …} after that time, or when released
     GET /fail                          answers 503, at once
+    GET /words?count=400&rate=20       events, so many a second; each is when it was sent
     GET /calls                         the times of calls to these two, of time.monotonic
     GET /waiting                       the number of calls that wait
     GET /release                       answers all calls that wait; their number
@@ -42,6 +43,8 @@ class Call(asyncio.Protocol):
             self._wait(parse_qs(target.query))
         elif target.path == "/fail":
             self._send("not now", "503 Service Unavailable")
+        elif target.path == "/words":
+            asyncio.get_running_loop().create_task(self._tell(parse_qs(target.query)))
         elif target.path == "/calls":
             self._send(self.came)
         elif target.path == "/waiting":
@@ -65,6 +68,21 @@ class Call(asyncio.Protocol):
         self._text = query["text"][0]
         seconds = float(query["seconds"][0])
         self.waiting[self] = asyncio.get_running_loop().call_later(seconds, self.answer)
+
+    async def _tell(self, query):
+        """Send the time again and again, as a language model does its words."""
+        loop, pause = asyncio.get_running_loop(), 1 / float(query["rate"][0])
+        head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        self._transport.write(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        due = loop.time()
+        for _ in range(int(query["count"][0])):
+            due += pause
+            await asyncio.sleep(due - loop.time())
+            if self._transport.is_closing():
+                return
+            event = b"data: %.4f\n\n" % time.monotonic()
+            self._transport.write(b"%x\r\n%b\r\n" % (len(event), event))
+        self._transport.write(b"0\r\n\r\n")
 
     def _release(self):
         calls = list(self.waiting)

@@ -163,7 +163,7 @@ def in_thread(work, stop):
         assert not thread.is_alive()
 
 
-def wait_until(true, seconds=20):
+def wait_until(true, seconds=60):
     """Wait until *true* gives something, and return that."""
     until = time.monotonic() + seconds
     while not (found := true()):

@@ -35,7 +35,7 @@ import transaction
 WAITING, RUNNING, DONE, DEAD, CANCELLED = JobState
 
 #: Clocks go on while a test runs; all its jobs are due.
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 @task(name="tests.do", attempts=3, backoff=10)

@@ -14,7 +14,7 @@ import threading
 
 pytestmark = pytest.mark.concurrency
 
-SECONDS = 5  # until a test gives up
+SECONDS = 20  # until a test gives up
 
 
 class Blocking:

@@ -276,6 +276,14 @@ def test_buffer_lets_its_writer_wait_until_there_is_room():
     assert len(put) == 4
 
 
+def test_buffer_keeps_nothing_of_an_item_without_a_byte():
+    """A generator that yields nothing again and again has no limit to wait at."""
+    buffer = Buffer(limit=10)
+    for _ in range(1000):
+        assert buffer.put(b"")
+    assert (len(buffer._chunks), buffer.items, buffer.take()) == (0, 1000, b"")
+
+
 def test_buffer_that_is_closed_lets_its_writer_go():
     """And tells it that nobody wants more."""
     buffer, told = Buffer(limit=1), []

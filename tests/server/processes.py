@@ -39,7 +39,7 @@ START_SECONDS = 60
 ADDRESSES = 8
 
 
-def wait_until(true, seconds=30):
+def wait_until(true, seconds=60):
     """Wait until *true* gives something."""
     until = time.monotonic() + seconds
     while not true():

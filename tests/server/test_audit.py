@@ -29,7 +29,7 @@ REFUSED = "gunicorn does not start."
 BOOT_ERROR = 3
 
 #: Until a refusal; loading Zope is not in it.
-SECONDS = 10
+SECONDS = 60
 
 #: Until a worker that has to load Zope first has refused.
 WITH_ZOPE = 60

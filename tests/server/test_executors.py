@@ -26,7 +26,7 @@ def children(pid):
     return [int(child) for child in own] + [c for child in own for c in children(int(child))]
 
 
-def wait_until(met, seconds=15):
+def wait_until(met, seconds=60):
     until = time.monotonic() + seconds
     while not met() and time.monotonic() < until:
         time.sleep(0.05)

@@ -11,7 +11,7 @@ import io
 import threading
 import time
 
-SECONDS = 5  # until a test gives up
+SECONDS = 20  # until a test gives up
 
 
 def wait_until(true):

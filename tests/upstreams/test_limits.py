@@ -299,11 +299,11 @@ def test_retry_of_a_call_that_nobody_waits_for_is_not_made(outside, weather):
     ("text", "seconds"),
     [
         ("120", 120),
-        (formatdate(time.time() + 3600, usegmt=True), 3600),
-        (formatdate(time.time() - 3600, usegmt=True), 0),
-        (time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(time.time() + 3600)), 3600),
-        (time.asctime(time.gmtime(time.time() + 3600)), 3600),
-        (formatdate(time.time() + 3600), 3600),  # -0000: no time zone is named
+        (lambda now: formatdate(now + 3600, usegmt=True), 3600),
+        (lambda now: formatdate(now - 3600, usegmt=True), 0),
+        (lambda now: time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(now + 3600)), 3600),
+        (lambda now: time.asctime(time.gmtime(now + 3600)), 3600),
+        (lambda now: formatdate(now + 3600), 3600),  # -0000: no time zone is named
         ("Sun, 06 Nov 1994 08:49:37", 0),
         ("Sun Nov  6 08:49:37 1994", 0),
         ("soon", 0),
@@ -316,7 +316,8 @@ def test_retry_of_a_call_that_nobody_waits_for_is_not_made(outside, weather):
 )
 def test_retry_after_is_a_number_or_a_date(text, seconds):
     """In the three forms that HTTP has; whatever else it is counts as nothing."""
-    answer = Answer(503, Headers((("Retry-After", text),)), b"")
+    value = text(time.time()) if callable(text) else text
+    answer = Answer(503, Headers((("Retry-After", value),)), b"")
     assert abs(retry_after(answer) - seconds) < 300
 
 

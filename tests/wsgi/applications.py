@@ -10,7 +10,7 @@ import io
 import os
 import threading
 
-SECONDS = 5  # until a test gives up
+SECONDS = 20  # until a test gives up
 
 #: What happened, in its order. Empty when a test begins.
 log = []

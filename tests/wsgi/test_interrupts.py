@@ -15,7 +15,7 @@ import time
 
 pytestmark = pytest.mark.concurrency
 
-SECONDS = 5
+SECONDS = 20
 
 
 @pytest.fixture

@@ -232,6 +232,14 @@ def test_first_item_that_is_late_is_504():
     assert answer.status == "504 Gateway Timeout"
 
 
+def test_first_item_that_is_not_there_at_the_deadline_is_504(caplog):
+    """The log names that limit, not the stream's own, which it may still have."""
+    answer = get(lambda environ: wait_long().text(), deadline=0.1, grace=0.1)
+    assert answer.status == "504 Gateway Timeout"
+    assert "its request is at its deadline" in caplog.text
+    assert "between=" not in caplog.text
+
+
 @pytest.mark.parametrize("words", [fail, fail_async])
 def test_error_after_the_first_item_is_an_event(words, caplog):
     """Its reader can tell, and sees no secret."""

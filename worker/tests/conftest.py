@@ -20,7 +20,7 @@ import time
 HERE = Path(__file__).parent
 
 
-def wait_until(is_so, seconds=15.0):
+def wait_until(is_so, seconds=60.0):
     """Return what *is_so* returns, as soon as that is true."""
     until = time.monotonic() + seconds
     while not (found := is_so()):

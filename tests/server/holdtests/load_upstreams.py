@@ -10,14 +10,14 @@ from collective.wsgifutures import UpstreamError
 
 import os
 
-_SERVICE = os.environ.get("HOLDTESTS_SERVICE", "http://127.0.0.1:9")
+SERVICE = os.environ.get("HOLDTESTS_SERVICE", "http://127.0.0.1:9")
 
 UPSTREAMS = {
     one.name: one
     for one in (
-        Upstream("usual", _SERVICE),
-        Upstream("many", _SERVICE, timeout=(10, 60), total=60, max_calls=2000),
-        Upstream("unbroken", _SERVICE, failure_calls=1_000_000),  # its breaker never opens
+        Upstream("usual", SERVICE),
+        Upstream("many", SERVICE, timeout=(10, 60), total=60, max_calls=2000),
+        Upstream("unbroken", SERVICE, failure_calls=1_000_000),  # its breaker never opens
     )
 }
 

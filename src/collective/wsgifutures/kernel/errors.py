@@ -65,9 +65,15 @@ class StreamTimeout(FuturesError, TimeoutError):
         super().__init__(name, seconds, limit)
         self.name = name  #: the stream's name
         self.seconds = seconds  #: what ran out
-        self.limit = limit  #: ``timeout`` for all of it, ``between`` for the next item
+        #: ``timeout`` for all of it, ``between`` for the next item, ``deadline`` of the request
+        self.limit = limit
 
     def __str__(self) -> str:
+        if self.limit == "deadline":
+            return (
+                f"The stream {self.name} gave no item for {self.seconds:g} s, and its request is "
+                "at its deadline. Wait for less before it, or raise deadline."
+            )
         what = "gave no item for" if self.limit == "between" else "did not end within"
         return (
             f"The stream {self.name} {what} {self.seconds:g} s. Raise {self.limit}= where it is "

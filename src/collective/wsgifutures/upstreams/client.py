@@ -48,6 +48,11 @@ A = TypeVar("A")
 _COOKIES = DefaultCookiePolicy()
 
 
+#: Bytes that are asked for at first of a body that is read as it comes: memory that is kept while
+#: nothing comes. More are asked for where they come faster than they are taken.
+_FIRST = 1024
+
+
 class _NothingOfOurs(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         return limits.get() is None
@@ -229,8 +234,10 @@ def _as_it_comes(raw: Any) -> Iterator[bytes]:
     if raw.chunked:
         yield from _in_parts(raw)
         return
-    while part := raw.read1(PART, decode_content=False):
+    size = _FIRST
+    while part := raw.read1(size, decode_content=False):
         yield part
+        size = min(2 * size, PART) if len(part) == size else _FIRST
 
 
 def _parts(

@@ -6,6 +6,7 @@ wait, so a stream never keeps more than the limit and one chunk.
 
 from ..calls import Outcome
 from ..runtime import current
+from collections import deque
 
 #: How many bytes wait for the reader before the generator does.
 LIMIT = 64 * 1024
@@ -37,7 +38,7 @@ class Buffer:
         self.items = 0  #: how many items were put, those without a byte too
         self._room = current().signal()
         self._limit = limit
-        self._chunks: list[bytes] = []
+        self._chunks: deque[bytes] = deque()
         # Counted by one thread each, so that no lock is needed.
         self._put = 0
         self._taken = 0
@@ -45,7 +46,8 @@ class Buffer:
     def put(self, chunk: bytes) -> bool:
         """Add *chunk*, and wait until there is room for the next; tell whether anybody wants it."""
         self._put += len(chunk)
-        self._chunks.append(chunk)
+        if chunk:
+            self._chunks.append(chunk)
         self.items += 1
         self.arrived.set()
         while True:
@@ -63,7 +65,7 @@ class Buffer:
         """Return all chunks that are there, as one. Never waits."""
         chunks = []
         while self._chunks:
-            chunks.append(self._chunks.pop(0))
+            chunks.append(self._chunks.popleft())
         taken = b"".join(chunks)
         self._taken += len(taken)
         if taken:

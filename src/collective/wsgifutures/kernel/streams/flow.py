@@ -101,6 +101,8 @@ class Flow:
             left = min(until, self._quiet_until) - self._clock()
             if self._reason:
                 raise HoldCancelled(self.name)
+            if left <= 0 and until < self._quiet_until:
+                raise StreamTimeout(self.name, self._waited(), "deadline")
             if left <= 0:
                 raise self._late()
             yield Wait(self._buffer.arrived, left)
@@ -177,8 +179,10 @@ class Flow:
         return self.end(LATE if isinstance(error, TimeoutError) else FAILED)
 
     def _late(self) -> FuturesError:
-        limits, now = self._limits, self._clock()
-        if now >= self.ends_at:
-            return StreamTimeout(self.name, limits.timeout, "timeout")
-        waited = now - (self._quiet_until - limits.between)
-        return StreamTimeout(self.name, round(waited, 1), "between")
+        if self._clock() >= self.ends_at:
+            return StreamTimeout(self.name, self._limits.timeout, "timeout")
+        return StreamTimeout(self.name, self._waited(), "between")
+
+    def _waited(self) -> float:
+        """Return for how many seconds no item came."""
+        return round(self._clock() - (self._quiet_until - self._limits.between), 1)
