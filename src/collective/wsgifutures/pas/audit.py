@@ -1,6 +1,7 @@
 """The check before a worker may serve that is about the plugin: does each site read its tokens?"""
 
 from ..jobs import desk
+from ..tokens.refusals import refusals
 from ..wsgi.findings import Finding
 from ..wsgi.findings import ok
 from ..wsgi.findings import warning
@@ -16,7 +17,7 @@ PROFILE = "collective.wsgifutures:default"
 
 
 class PluginsJoint(Joint):
-    """What user folders have to do with a worker: its audit.
+    """What user folders have to do with a worker: its audit, and what they have refused.
 
     Args:
         database: The root database.
@@ -28,6 +29,10 @@ class PluginsJoint(Joint):
     def findings(self, workers: int) -> list[Finding]:
         """Return whether the sites with the add-on read its tokens."""
         return list(of_plugins(self._database))
+
+    def report(self) -> dict[str, Any]:
+        """Return how many tokens this process has refused, and why."""
+        return {"tokens": {"refused": dict(refusals.counts())}}
 
 
 def zope_has_started(event: Any) -> None:
