@@ -114,6 +114,7 @@ setup(
             "pytest-plone",
             "PyYAML",
             "selenium",  # a real browser
+            "uvicorn",
             "waitress",
         ],
         "docs": ["furo", "sphinx"],
@@ -124,6 +125,9 @@ setup(
         # Where the answers of upstreams are kept for all workers: WSGIFUTURES_CACHE.
         "memcached": ["pymemcache"],
         "redis": ["redis"],
+        # Another server for asyncio, for who runs it anyway: gunicorn's own needs nothing more.
+        # The oldest whose supervisor gives up when a worker refuses to serve.
+        "uvicorn": ["uvicorn>=0.54"],
         # A storage for more than one worker. The driver is for PostgreSQL, with its libpq
         # inside; SQLite's is a part of Python.
         "relstorage": ["psycopg2-binary", "RelStorage"],

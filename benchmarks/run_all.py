@@ -86,6 +86,7 @@ ALL = {
     "jobs-storages": Figures("benchmarks/jobs_storages.py", 15, STORAGES),
     "jobs-kills": Figures("benchmarks/jobs_kills.py", 15, STORAGES),
     "tokens": Figures("benchmarks/tokens.py", 1),
+    "tokens-refresh": Figures("benchmarks/tokens_refresh.py", 5),
     "workers": Figures("benchmarks/workers.py", 8),
     "workers-broker": Figures("benchmarks/workers_broker.py", 6, STORAGES),
     "workers-kills": Figures("benchmarks/workers_kills.py", 10, STORAGES),

@@ -23,7 +23,8 @@ import sys
 
 #: The modules that the metrics are made of.
 MADE_OF = (
-    *("metrics.families", "metrics.elsewhere", "metrics.tables", "status.snapshot"),
+    *("metrics.families", "metrics.elsewhere", "metrics.tables", "metrics.tokens"),
+    "status.snapshot",
     *("upstreams.figures", "wsgi.record"),
 )
 

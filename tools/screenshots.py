@@ -77,6 +77,14 @@ def _busy(browser):
     return [part.get_attribute("aria-busy") for part in browser.all(".wsgifutures-part")]
 
 
+def chat(browser, site):
+    """Show an answer that is half said."""
+    browser.open(f"{site.site}/@@stream-chat")
+    browser.fill("#futures-chat-question", "Why does the first word come so soon?")
+    browser.click("#futures-chat-form button")
+    browser.wait_for(lambda: "While I talk" in browser.find(".wsgifutures-stream-text").text)
+
+
 def panel(browser, site):
     browser.log_in(site.site)
     browser.open(f"{site.site}/@@wsgifutures-controlpanel")
@@ -165,6 +173,7 @@ TOKENS = "#content h1, #wsgifutures-tokens-made, #wsgifutures-tokens-list"
 PICTURES = (
     Picture("demo", "demo", demo, "#futures-runs figcaption, #futures-runs dd"),
     Picture("ten-parts", "demo", parts, "#content h1, .futures-took"),
+    Picture("chat", "demo", chat, ".futures-exchange, #futures-chat-form"),
     Picture("deferred", "demo", deferred, LATER),
     Picture("deferred-later", "demo", deferred_later, LATER),
     Picture("deferred-later-phone", "demo", deferred_later, LATER, "phone"),

@@ -1,6 +1,7 @@
 """The demo, as its visitors see it."""
 
 from demo import waited
+from sites import speak
 
 import pytest
 
@@ -97,3 +98,115 @@ def test_form_of_the_demo_when_sent_writes_once(browser, start_own):
     browser.check_accessibility()
     browser.open(own.site + "/@@hold-write")
     assert browser.find("#counter").text == "1"
+
+
+# The chat
+
+CHAT = "/@@stream-chat"
+ANSWER = ".futures-exchange:last-of-type wsgifutures-stream"
+
+#: The end of the stand-in's answer, and its button, in each language.
+SAID = {
+    "en": ("Words as they come", "what I have said.", "Stop"),
+    "de": ("Wörter, sobald sie kommen", "was ich gesagt habe.", "Anhalten"),
+    "fi": ("Sanat sitä mukaa kuin ne tulevat", "mitä sanoin.", "Pysäytä"),
+}
+
+
+def chat(browser, question):
+    browser.fill("#futures-chat-question", question)
+    browser.click("#futures-chat-form button")
+
+
+def answered(browser):
+    return browser.find(f"{ANSWER} :is(.wsgifutures-stream-text, .futures-answer)").text
+
+
+def has_ended(browser):
+    state = browser.find(ANSWER).get_attribute("data-state")
+    return state not in ("loading", "growing") and state
+
+
+@pytest.mark.parametrize("language", SAID)
+def test_chat_shows_its_answer_as_it_comes_and_keeps_it_once(
+    browser, demo_instance, start_own, tmp_path, language
+):
+    """From the demo's start page on: a question, its answer, and the one before."""
+    title, end, stop = SAID[language]
+    own = start_own(speak(demo_instance, tmp_path / "template", language))
+    browser.open(f"{own.site}/@@futures-demo")
+    browser.follow("#content a[href$='@@stream-chat']")
+    assert browser.find("h1").text == title
+    browser.check_accessibility()
+    chat(browser, "Why is the sky blue?")
+    browser.wait_for(lambda: len(answered(browser)) > 150)
+    assert end not in answered(browser)
+    assert browser.find(f"{ANSWER} button").text == stop
+    browser.check_accessibility()
+    browser.screenshot(f"chat-{language}-growing")
+    assert browser.wait_for(lambda: has_ended(browser)) == "complete"
+    assert answered(browser).endswith(end)
+    chat(browser, "And at night?")
+    browser.wait_for(lambda: has_ended(browser) and "And at night?" in answered(browser))
+    said = [one.text for one in browser.all(".futures-question")]
+    assert said == ["Why is the sky blue?", "And at night?"]
+    assert browser.find(".futures-exchange > .futures-answer").text.endswith(end)
+    browser.check_accessibility()
+    browser.screenshot(f"chat-{language}")
+    browser.resize("phone")
+    assert not browser.overflows()
+    browser.resize("desktop")
+
+    def kept():
+        browser.open(f"{own.site}{CHAT}")
+        return len(browser.all("#futures-chat-earlier li")) == 2
+
+    browser.wait_for(kept)
+    browser.screenshot(f"chat-{language}-kept")
+    assert browser.complaints(of_plone=False) == []
+
+
+def test_chat_that_is_stopped_lets_the_model_fall_silent(browser, site):
+    """The connections to both are closed, and nothing is written down."""
+    question = "Stop me?"
+    browser.open(f"{site.site}{CHAT}")
+    chat(browser, question)
+    browser.wait_for(lambda: question in answered(browser))
+    assert site.service.talking(question) == 1
+    browser.click(f"{ANSWER} button")
+    browser.wait_for(lambda: site.service.talking(question) == 0, 3)
+    assert has_ended(browser) == "stopped"
+    browser.screenshot("chat-stopped")
+    browser.open(f"{site.site}{CHAT}")
+    assert question not in browser.find("#content").text
+
+
+def test_chat_that_fails_halfway_says_so_and_can_be_tried_again(browser, site):
+    """The model has broken off; what it said stays."""
+    browser.open(f"{site.site}{CHAT}")
+    chat(browser, "Will you fail?")
+    assert browser.wait_for(lambda: has_ended(browser)) == "failed"
+    assert "Will you fail?" in answered(browser)
+    assert "Something went wrong." in browser.find(f"{ANSWER} .wsgifutures-stream-bar").text
+    browser.check_accessibility()
+    browser.screenshot("chat-failed")
+    browser.click(f"{ANSWER} button:not([hidden])")
+    browser.wait_for(lambda: site.service.calls("Will you fail?") == 2)
+
+
+def test_chat_without_javascript_waits_for_the_whole_answer(browser, start_own):
+    """And keeps it, too."""
+    own = start_own()
+    browser.javascript(False)
+    browser.open(f"{own.site}{CHAT}")
+    browser.fill("#futures-chat-question", "Is it whole?")
+    browser.follow("#futures-chat-form button")
+    assert browser.find(".futures-question").text == "Is it whole?"
+    assert answered(browser).endswith(SAID["en"][1])
+    browser.screenshot("chat-no-javascript")
+
+    def kept():
+        browser.open(f"{own.site}{CHAT}")
+        return "Is it whole?" in browser.find("#content").text
+
+    browser.wait_for(kept)

@@ -63,6 +63,11 @@ def figure(entry="nightly", **changes):
     }
 
 
+def tokens(**changes):
+    """Return which tokens a worker has refused."""
+    return {"refused": {"unknown": 51, "reused": 52, "scope": 0}, **changes}
+
+
 #: What a relay told last.
 RELAY = {
     **{"relay": "abc", "process": 7, "has_ended": False, "broker": "amqp://jane@internal//"},
@@ -95,5 +100,6 @@ def snapshot(worker="0000000a", **changes):
         "jobs": jobs(),
         "claims": claims(),
         "clock": [figure()],
+        "tokens": tokens(),
         **changes,
     }

@@ -6,6 +6,7 @@ from .snapshots import figure
 from .snapshots import jobs
 from .snapshots import RELAY
 from .snapshots import snapshot
+from .snapshots import tokens
 from .snapshots import upstream
 from collective.wsgifutures.metrics.families import families
 from prometheus_client.exposition import generate_latest
@@ -35,13 +36,13 @@ def samples_of(*snapshots, relay=None):
 
 
 def _values(labels):
-    order = ["worker", "upstream", "queue", "entry", "limit", "le"]
+    order = ["worker", "upstream", "queue", "entry", "limit", "reason", "le"]
     return [labels[name] for name in sorted(labels, key=order.index)]
 
 
 def test_metrics_of_a_worker_have_its_numbers():
     """Each of them another one here, so that none is another's."""
-    samples = samples_of(snapshot(upstreams=[], jobs=None, claims={}, clock=[]))
+    samples = samples_of(snapshot(upstreams=[], jobs=None, claims={}, clock=[], tokens={}))
     refused = {("refused_total", "0000000a", limit): 0.0 for limit in LIMITS}
     assert samples == {
         ("worker_start_time_seconds", "0000000a"): 100.0,
@@ -70,6 +71,18 @@ def test_metrics_of_a_worker_have_its_numbers():
         ("held_seconds_sum", "0000000a"): 12.5,
         **refused,
         ("refused_total", "0000000a", "max_held"): 2.0,
+    }
+
+
+def test_metrics_of_tokens_say_why_they_were_refused():
+    """By worker and reason; a worker that tells nothing of them has none."""
+    one, other = snapshot("000000a1"), snapshot("000000a2", tokens=tokens(refused={"ended": 7}))
+    samples = samples_of(one, other, snapshot("000000a3", tokens={}))
+    assert {name: value for name, value in samples.items() if name[0].startswith("tokens")} == {
+        ("tokens_refused_total", "000000a1", "unknown"): 51.0,
+        ("tokens_refused_total", "000000a1", "reused"): 52.0,
+        ("tokens_refused_total", "000000a1", "scope"): 0.0,
+        ("tokens_refused_total", "000000a2", "ended"): 7.0,
     }
 
 

@@ -321,6 +321,18 @@ def test_a_refresh_writes_one_transaction_though_somebody_is_logged_in(logins, s
     assert site.commits == before + 1
 
 
+def test_renewals_make_no_new_records(logins, site):
+    """Each is a new state of the one that is there: a pack leaves the last."""
+    secret = logins.start()["refresh_token"]
+    secret = logins.renew(secret).json["refresh_token"]
+    storage, commits = site.portal._p_jar.db().storage, site.commits
+    before = len(storage)
+    for _ in range(30):
+        secret = logins.renew(secret).json["refresh_token"]
+    assert (len(storage), site.commits) == (before, commits + 30)
+    assert logins.renew(secret).status == 200
+
+
 def test_a_token_that_is_used_again_ends_the_family(logins, move_back, families, site):
     """Two parties have had it: nobody can tell who is the thief. It is told, and logged."""
     site.log.set_level(logging.INFO)

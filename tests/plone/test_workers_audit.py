@@ -203,10 +203,12 @@ def test_the_clock_of_a_worker_is_noted_with_its_token(installed):
 # The plugin
 
 
-def test_sites_with_the_plugin_are_counted(installed):
+def test_sites_with_the_plugin_are_told_with_its_place(installed):
     """The root has it too, for its own users."""
-    text = "tokens: Sites that read the tokens of workers elsewhere: 1."
-    assert found(of_plugins) == [(Level.OK, "tokens", text)]
+    ((level, topic, text),) = found(of_plugins)
+    assert (level, topic) == (Level.OK, "tokens")
+    active = installed.portal.acl_users.plugins.getAllPlugins("IExtractionPlugin")["active"]
+    assert text.endswith(f"for credentials: /plone {active.index(ID) + 1}/{len(active)}.")
 
 
 @pytest.mark.parametrize(

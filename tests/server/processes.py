@@ -109,7 +109,14 @@ class Service:
 
     def calls(self, text):
         """Return how often it was called for *text*."""
-        return requests.get(self.url + "/calls", params={"text": text}).json()["calls"]
+        return self._count("calls", text)
+
+    def talking(self, text):
+        """Return how many answers to *text* it is giving now."""
+        return self._count("talking", text)
+
+    def _count(self, what, text):
+        return requests.get(self.url + "/calls", params={"text": text}).json()[what]
 
 
 class Server:

@@ -1,6 +1,6 @@
 """What only gunicorn with a gevent worker does."""
 
-from collective.wsgifutures.gunicorn import COLLECT_AFTER
+from collective.wsgifutures.serving import COLLECT_AFTER
 from processes import wait_until
 
 import pytest

@@ -119,7 +119,7 @@ def test_prometheus_scrapes_a_server_and_answers_each_query(watched, text):
     assert all(any(name in query for name in unknown) for query in empty), empty
     rules = requests.get(f"{prometheus.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
     assert {one["health"] for group in rules for one in group["rules"]} <= {"ok", "unknown"}
-    assert len(rules[0]["rules"]) == 22
+    assert len(rules[0]["rules"]) == 24
 
 
 def test_user_of_the_scraper_sees_the_metrics_and_manages_nothing(watched):

@@ -4,6 +4,7 @@ from introduced import ADMIN
 from processes import ROOT
 
 import datetime
+import json
 import os
 import pytest
 import re
@@ -18,6 +19,8 @@ from blocks import blocks_of  # noqa: E402
 PAGE = ROOT / "docs" / "howto" / "tokens.rst"
 JSON = {"Accept": "application/json"}
 EXAMPLE = "https://www.example.com"
+BLOCK = ROOT / "examples" / "volto_tokens" / "src"
+PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,76 @@ def test_curl_makes_one(site):
     soon = datetime.date.today() + datetime.timedelta(days=90)
     told = run(site, "", "sh", "-c", "exec " + re.sub(r"20\d\d-\d\d-\d\d", str(soon), command))
     assert re.search(r"wsgifutures_app_[0-9A-Za-z]{49}\b", told)
+
+
+#: Does what the block does, with a stand-in for Volto's ``Api``: paths, data and errors as there.
+VOLTO = """
+import { listOffers, listTokens, makeToken, reasonOf, revokeToken } from "./calls.mjs";
+
+const [site, user] = [process.argv[2], process.argv[3]];
+
+class Api {
+  async send(method, path, data) {
+    const headers = { Accept: "application/json", Authorization: `Bearer ${this.token}` };
+    if (data) headers["Content-Type"] = "application/json";
+    const body = data && JSON.stringify(data);
+    const answer = await fetch(`${site}/++api++${path}`, { method, headers, body });
+    const told = await answer.json();
+    const error = new Error(`${answer.status}`);
+    if (!answer.ok) throw Object.assign(error, { response: { body: told } });
+    return told;
+  }
+  get = (path) => this.send("GET", path);
+  post = (path, { data }) => this.send("POST", path, data);
+  del = (path) => this.send("DELETE", path);
+}
+
+const api = new Api();
+const [login, password] = user.split(":");
+api.token = (await api.post("/@login", { data: { login, password } })).token;
+
+const offers = await listOffers(api);
+const services = [offers[0].read, offers.find(({ name }) => name === "@search").read];
+const wish = { name: "Made in Volto", services, ends: process.argv[4] };
+const made = await makeToken(api, wish);
+const listed = (await listTokens(api)).find(({ id }) => id === made.id);
+const refused = await makeToken(api, { ...wish, ends: "2000-01-01" }).catch(reasonOf);
+await revokeToken(api, made.id);
+const after = (await listTokens(api)).find(({ id }) => id === made.id);
+console.log(JSON.stringify({ made, listed, refused, after }));
+"""
+
+
+def test_the_block_for_volto_lists_makes_and_revokes(site, tmp_path):
+    """With Volto's session, at its addresses; what it shows is in the answers."""
+    addon = f"{site}/@addons/plone.restapi/install"
+    requests.post(addon, headers=JSON, auth=ADMIN, timeout=60).raise_for_status()
+    wish = {"username": "jane", "password": PASSWORD, "email": "jane@example.com"}
+    answer = requests.post(f"{site}/@users", json=wish, headers=JSON, auth=ADMIN, timeout=60)
+    assert answer.status_code == 201, answer.text
+    (tmp_path / "calls.mjs").write_text((BLOCK / "calls.js").read_text())
+    (tmp_path / "main.mjs").write_text(VOLTO)
+    soon = str(datetime.date.today() + datetime.timedelta(days=90))
+    command = ["node", str(tmp_path / "main.mjs"), site, f"jane:{PASSWORD}", soon]
+    told = json.loads(run(site, "", *command))
+    assert re.fullmatch(r"wsgifutures_app_[0-9A-Za-z]{49}", told["made"].pop("token"))
+    assert told["listed"] == told["made"]
+    shown = {"name": "Made in Volto", "scope": "read: read:@search", "state": "good", "used": None}
+    assert shown.items() <= told["made"].items()
+    assert told["made"]["ends"][:10] == soon
+    assert (told["after"]["state"], told["refused"][:9]) == ("revoked", "The token")
+
+
+def test_the_block_for_volto_uses_what_there_is():
+    """Its calls are those that the test above makes; no two files differ by case alone."""
+    exported = set(re.findall(r"export const (\w+)", (BLOCK / "calls.js").read_text()))
+    (imported,) = re.findall(
+        r"import \{ (.+) \} from './calls'", (BLOCK / "Tokens.jsx").read_text()
+    )
+    assert set(imported.split(", ")) == exported
+    stems = [path.stem.lower() for path in BLOCK.iterdir()]
+    assert len(set(stems)) == len(stems)
+    assert "import Tokens from './Tokens'" in (BLOCK / "index.js").read_text()
 
 
 def test_the_token_opens_nothing_else(site, token):

@@ -44,7 +44,15 @@ def test_what_gives_more_than_it_was_made_for_is_never_offered(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["@@usergroup-controlpanel", "@@plone-setup", "@@sharing", "@@login", "@@password-x"]
+    "name",
+    [
+        "@@usergroup-controlpanel",
+        "@@plone-setup",
+        "@@sharing",
+        "@@login",
+        "@@password-x",
+        "@@futures-jobs",
+    ],
 )
 def test_views_of_site_setup_and_of_logins_are_never_offered(name):
     """With their forms somebody gets rights."""

@@ -15,7 +15,7 @@ GEVENT = [
     "test_interrupts.py",
     "test_monitor_blocked.py",
 ]
-collect_ignore = ["test_asgi.py", "test_scope.py"] if under_gevent() else GEVENT
+collect_ignore = ["test_asgi.py", "test_scope.py", "test_uvicorn.py"] if under_gevent() else GEVENT
 
 
 @pytest.fixture(autouse=True)

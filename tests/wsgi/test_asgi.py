@@ -11,6 +11,7 @@ from collective.wsgifutures import gather
 from collective.wsgifutures import stream
 from collective.wsgifutures.kernel import runtime
 from collective.wsgifutures.kernel.runtime.asynced import ASYNCIO
+from collective.wsgifutures.kernel.streams.followers import Following
 from collective.wsgifutures.wsgi.asgi import Asgi
 from collective.wsgifutures.wsgi.settings import Settings
 from collective.wsgifutures.wsgi.worker import Worker
@@ -501,6 +502,146 @@ def test_stream_whose_client_does_not_read_ends_at_its_limit():
         return app.worker.held.count
 
     assert serve(answering(lambda environ: flood().text()), client) == 0
+
+
+@stream
+async def tell_thread():
+    for _ in range(2):
+        yield f"{threading.get_ident()} "
+        await asyncio.sleep(0)
+
+
+@stream
+def tell_thread_plainly():
+    yield str(threading.get_ident())
+
+
+@stream
+async def pour(word, number):
+    """Never wait for anything but the reader, and take some time to close."""
+    try:
+        for count in range(number):
+            log.append(count)
+            yield word
+    finally:
+        await asyncio.sleep(0.02)
+        log.append("closed")
+
+
+class Follower:
+    """Gets the text of a stream."""
+
+    def hand_over(self, text):
+        log.append(text)
+
+    def give_up(self, reason, *, wanted):
+        log.append(reason)
+
+
+def test_async_stream_runs_in_the_loop_of_the_server_and_a_plain_one_in_a_thread():
+    """Only the latter keeps one of max_threads."""
+    here = threading.get_ident()
+    assert get(answering(lambda environ: tell_thread().text())).body.split() == [b"%d" % here] * 2
+    assert int(get(answering(lambda environ: tell_thread_plainly().text())).body) != here
+
+
+def test_async_streams_are_as_many_as_may_be_held():
+    """They keep no thread: there is one, and more streams wait."""
+
+    async def client(app):
+        before = threading.active_count()
+        streams = [Asked(app) for _ in range(20)]
+        await until(lambda: log.count("waits") == 20)
+        started = threading.active_count() - before
+        for asked in streams:
+            asked.goes()
+        await until(lambda: log.count("closed") == 20)
+        return started, app.worker.held.count
+
+    settings = Settings(max_threads=1, max_held_per_client=100)
+    # What starts is one that watches the loop.
+    assert serve(answering(lambda environ: talk("a").text()), client, settings) == (1, 0)
+
+
+@pytest.mark.parametrize("word", ["x" * 10_000, "x", ""])
+def test_async_stream_that_never_waits_lets_others_run_and_waits_for_its_reader(word):
+    """It is bounded by bytes and by items, also by those without a byte."""
+
+    async def client(app):
+        asked = Asked(app, reads=False, raw_path=b"/pour")
+        await until(lambda: log.count("pass") == 1 and (len(asked.sent) > 1 or not word))
+        await Asked(app, raw_path=b"/fast").answered()
+        made = len([one for one in log if one != "pass"])
+        asked.task.cancel()
+        await until(lambda: "closed" in log)
+        return made
+
+    def view(environ):
+        is_fast = environ["PATH_INFO"] == "/fast"
+        return (tell() if is_fast else pour(word, 10**9)).text()
+
+    made = serve(answering(view), client)
+    assert made < 40 or not word
+
+
+def test_async_stream_whose_client_goes_while_it_waits_for_room_is_closed_undisturbed():
+    """It is cancelled once: what it awaits to close comes to its end."""
+
+    async def client(app):
+        asked = Asked(app, reads=False)
+        await until(lambda: 15 in log)
+        asked.task.cancel()
+        await until(lambda: "closed" in log)
+        return app.worker.held.count
+
+    assert serve(answering(lambda environ: pour("x", 1000).text()), client) == 0
+
+
+def test_async_stream_goes_on_for_who_gets_its_text_and_keeps_no_thread():
+    """Its client has left, and it is a task."""
+
+    def view(environ):
+        answer = tell_slowly().text()
+        answer.following = Following(Follower(), keep_going=True)
+        return answer
+
+    @stream(key="slowly")
+    async def tell_slowly():
+        yield "a"
+        await asyncio.sleep(0.1)
+        yield f"b{[one.name for one in threading.enumerate() if one.name == 'beside']}"
+
+    async def client(app):
+        asked = Asked(app)
+        await until(lambda: len(asked.sent) > 1)
+        asked.goes()
+        await until(lambda: len(log) > 1)
+        return app.worker.held.count
+
+    assert serve(answering(view), client) == 0
+    assert log == ["pass", "ab[]"]
+
+
+def test_worker_that_stops_ends_a_stream_that_goes_on_without_its_client():
+    """Who gets its text is told."""
+
+    def view(environ):
+        answer = talk("a").text()
+        answer.following = Following(Follower(), keep_going=True)
+        return answer
+
+    async def client(app):
+        asked = Asked(app)
+        await until(lambda: "waits" in log)
+        asked.goes()
+        await asked.answered()
+        while "closed" not in log or len(log) < 4:
+            app.worker.interrupts.stop()
+            await asyncio.sleep(0.01)
+        return app.worker.held.count
+
+    assert serve(answering(view), client) == 0
+    assert "did not come to its end" in " ".join(map(str, log))
 
 
 def test_who_asks_whether_the_worker_lives_gets_no_pass():

@@ -1,9 +1,9 @@
 """A request's wait ends from outside: its client went away, or the worker stops."""
 
-from collective.wsgifutures.gunicorn import stop_in_time
 from collective.wsgifutures.kernel.runtime import ClientGone
 from collective.wsgifutures.kernel.runtime import WorkerStops
 from collective.wsgifutures.kernel.runtime.interrupts import GreenletInterrupts
+from collective.wsgifutures.serving import stop_in_time
 from types import SimpleNamespace
 
 import gevent

@@ -206,7 +206,7 @@ class Server:
 
     def of_settings(self, settings: Settings) -> list[Finding]:
         """Return the findings about the server and the system, for our settings."""
-        from .gunicorn import allow_open_files
+        from .serving import allow_open_files
 
         if not self.is_fit:
             return []

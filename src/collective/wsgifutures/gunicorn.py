@@ -15,8 +15,13 @@ configuration may replace this hook, so a worker repeats the checks of the arbit
 """
 
 from .kernel.runtime import choose_asyncio
-from .kernel.runtime import Interrupts
 from .kernel.settings import SettingRefused
+from .serving import allow_open_files
+from .serving import collect_less
+from .serving import jobs_may_run
+from .serving import let_go_of_jobs
+from .serving import make_hold
+from .serving import stop_in_time
 from .wsgi import audit
 from .wsgi.joints import joints
 from .wsgi.settings import Settings
@@ -25,7 +30,6 @@ from typing import Any
 from typing import NoReturn
 
 import functools
-import gc
 import os
 import time
 
@@ -50,9 +54,6 @@ worker_connections = 10_000
 #: answer those that are not finished by then.
 graceful_timeout = 62
 
-#: Seconds that a worker needs to let go of its jobs at its end.
-LET_GO_SECONDS = 3.0
-
 _REFUSAL = "gunicorn does not start. %s"
 
 #: The exit status of a worker after which gunicorn gives up, instead of starting it again.
@@ -61,11 +62,6 @@ _BOOT_ERROR = 3
 #: Seconds that another refused worker waits to be stopped. If it ended before gunicorn stops,
 #: gunicorn would only start it again.
 _LET_THE_OTHER_SPEAK = 2.0
-
-#: How many new objects there must be before Python's collector looks at the young ones. Python's
-#: default is 700, and objects of a held response are young for seconds: the collector would look
-#: at them again and again.
-COLLECT_AFTER = 10_000
 
 
 class _Word:
@@ -143,7 +139,7 @@ def post_worker_init(worker: Any) -> None:
     from .wsgi.worker import NotConfigured
 
     allow_open_files()
-    _collect_less()
+    collect_less()
     try:
         if audit.is_asyncio(worker.cfg):
             _begin_with_asyncio(worker)
@@ -183,38 +179,15 @@ def _begin_with_asyncio(worker: Any) -> None:
 
 
 def _make_hold(worker: Any, application: Any) -> Any:
-    """Return the middleware of *application*, which may be the filter, first in its pipeline.
+    """Return the middleware of *application*, which may serve in this *worker*.
 
     Raises:
         NotConfigured, SettingRefused: There can be none.
         StartRefused: This worker may not serve.
     """
-    from .wsgi.middleware import Middleware
-    from .wsgi.worker import Worker
-
-    hold = application
-    if not isinstance(hold, Middleware):
-        hold = Middleware(Worker(application, Settings.read()))
+    hold = make_hold(application)
     _audit(worker, hold.worker.settings)
     return hold
-
-
-def stop_in_time(worker: Any, interrupts: Interrupts) -> NoReturn:
-    """Answer 503 to what gunicorn would cut off when its *worker* ends.
-
-    The worker is no longer alive when it is told to end, and is killed ``graceful_timeout``
-    seconds later.
-    """
-    while worker.alive:
-        time.sleep(audit.LOOK_EVERY)
-    worker.stops_since = time.monotonic()
-    for joint in joints:
-        joint.worker_stops()
-    graceful = worker.cfg.graceful_timeout
-    time.sleep(max(0.0, graceful - audit.LOOK_EVERY - min(audit.SEND_SECONDS, graceful / 2)))
-    while True:
-        interrupts.stop()
-        time.sleep(audit.LOOK_EVERY)
 
 
 def worker_int(worker: Any) -> None:
@@ -224,8 +197,7 @@ def worker_int(worker: Any) -> None:
 
 def worker_exit(arbiter: Any, worker: Any) -> None:
     """Let go of the jobs that still run."""
-    for joint in joints:
-        joint.worker_ends()
+    let_go_of_jobs()
 
 
 def _run(worker: Any, run: Callable[[], None]) -> None:
@@ -235,32 +207,9 @@ def _run(worker: Any, run: Callable[[], None]) -> None:
     tells that it lives, and would kill it after ``timeout`` seconds.
     """
     run()
-    while any(joint.is_busy() for joint in joints) and _time_left(worker) > 0:
+    while jobs_may_run(worker):
         worker.notify()
         time.sleep(audit.LOOK_EVERY)
-
-
-def _time_left(worker: Any) -> float:
-    """Return for how long jobs may run on, in seconds, until gunicorn kills the worker."""
-    if hasattr(worker, "quits"):
-        return 0.0
-    stopped = getattr(worker, "stops_since", time.monotonic())
-    return float(worker.cfg.graceful_timeout - (time.monotonic() - stopped) - LET_GO_SECONDS)
-
-
-def _collect_less() -> None:
-    """Let the collector skip what Zope has loaded, and look less often at new objects.
-
-    Looking at everything that Zope has loaded stopped a worker for 0.4 s at a time. A threshold
-    that a site has raised, or a collector that it has switched off, stays so.
-    """
-    first, *others = gc.get_threshold()
-    if not gc.isenabled() or not first:
-        return
-    gc.collect()
-    gc.freeze()
-    if first < COLLECT_AFTER:
-        gc.set_threshold(COLLECT_AFTER, *others)
 
 
 def _audit(worker: Any, settings: Settings) -> None:
@@ -295,13 +244,3 @@ def _end(worker: Any, refused: Exception) -> NoReturn:
         worker.notify()
         time.sleep(0.1)
     raise SystemExit(0)
-
-
-def allow_open_files() -> None:
-    """Raise the limit of open files to the hard limit: a held response may need two sockets."""
-    import contextlib
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems refuse the limit that they name
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -48,10 +48,14 @@ def tell_time(number, pause):
 
 @stream
 async def count_async(text, number, pause):
-    for n in range(number):
-        if n:
-            await asyncio.sleep(pause)
-        yield f"{n} "
+    _note(text, "begins")
+    try:
+        for n in range(number):
+            if n:
+                await asyncio.sleep(pause)
+            yield f"{n} "
+    finally:
+        _note(text, "closed")
 
 
 @stream(between=1.5)

@@ -1,8 +1,10 @@
 """The external calls of the demo. They take and return plain data, and know nothing of Plone."""
 
 from collective.wsgifutures import future
+from collective.wsgifutures import stream
 from collective.wsgifutures import Upstream
 
+import json
 import os
 import requests
 
@@ -10,6 +12,10 @@ SERVICE = os.environ.get("WSGIFUTURES_DEMO_SERVICE", "http://127.0.0.1:8090")
 
 #: The same service as a named upstream: Site Setup shows it, and a site can change its limits.
 town = Upstream("town", base_url=SERVICE, timeout=(3, 40), total=50)
+
+
+#: The same once more, as a language model.
+model = Upstream("model", base_url=SERVICE, timeout=(3, 30), total=60)
 
 
 def ask(path, **params):
@@ -41,3 +47,21 @@ def moody(text):
 def failing():
     """Raise requests.HTTPError, since the service answers 503."""
     return ask("/fail", status=503)
+
+
+@stream(timeout=60, between=10)
+def tell(question, language):
+    """Yield the words of the model's answer as they come."""
+    params = {"text": question, "language": language}
+    with model.stream("GET", "/talk", params=params) as answer:
+        for event in answer.raise_for_status().events():
+            if event.data == "[DONE]":
+                return
+            yield json.loads(event.data)["word"]
+    raise EOFError("The model broke off.")
+
+
+@future(timeout=60)
+def tell_whole(question, language):
+    """Return the whole answer, for a page without JavaScript."""
+    return "".join(tell(question, language))

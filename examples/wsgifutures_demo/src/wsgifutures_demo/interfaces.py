@@ -1,7 +1,10 @@
 """The browser layer of the demo, and the viewlet manager of one of its pages."""
 
+from zope.i18nmessageid import MessageFactory
 from zope.publisher.interfaces.browser import IDefaultBrowserLayer
 from zope.viewlet.interfaces import IViewletManager
+
+_ = MessageFactory("wsgifutures_demo")
 
 
 class IDemoLayer(IDefaultBrowserLayer):

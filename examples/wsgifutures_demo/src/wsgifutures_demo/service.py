@@ -3,7 +3,8 @@
     GET  /slow?seconds=1&text=hello   answers after a second: {"text": …, "call": …}
     GET  /fail?status=500             answers with that status
     GET  /moody?text=hello            fails at every first call, answers at every second
-    GET  /calls?text=hello            returns how many calls /slow got for that text
+    GET  /calls?text=hello            returns how many calls /slow or /talk got for that text
+    GET  /talk?text=hello             says an answer word by word, as a language model would
     POST /run?page=held               sends 200 requests at once to that page of the demo
     GET  /progress                    returns how many requests of each run have an answer
 
@@ -22,6 +23,8 @@ from http.client import HTTPConnection  # noqa: E402
 from http.client import HTTPException  # noqa: E402
 from urllib.parse import parse_qs  # noqa: E402
 from urllib.parse import urlsplit  # noqa: E402
+from wsgifutures_demo.speech import FAILS  # noqa: E402
+from wsgifutures_demo.speech import words_for  # noqa: E402
 
 import argparse  # noqa: E402
 import gevent  # noqa: E402
@@ -39,6 +42,9 @@ REQUESTS = 200
 
 #: Seconds until a run gives up the requests that have no answer.
 RUN_ENDS_AFTER = 120.0
+
+#: Seconds for each word that the service says.
+WORD = 0.05
 
 #: Stands for the status of a request that has no answer.
 NO_ANSWER = 0
@@ -94,6 +100,7 @@ class SlowService:
     def __init__(self, site=None):
         self.calls = Counter()
         self.ended = Counter()
+        self.talking = Counter()
         self.site = site
         self.runs = {}
         self._routes = {
@@ -118,6 +125,8 @@ class SlowService:
             )
         elif method == "OPTIONS":
             status, data = "200 OK", {}
+        elif (method, path) == ("GET", "/talk"):
+            return self.talk(start_response, query)
         elif (method, path) in self._routes:
             status, data = self._routes[method, path](query)
         else:
@@ -135,6 +144,27 @@ class SlowService:
         self.ended[text] += 1
         return "200 OK", {"text": text, "call": call}
 
+    def talk(self, start_response, query):
+        headers = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")]
+        start_response("200 OK", headers)
+        return self._talk(query.get("text", ""), query.get("language", "en"))
+
+    def _talk(self, text, language):
+        """Say words until all are said, or the client has gone; or fail halfway, if asked to."""
+        self.calls[text] += 1
+        self.talking[text] += 1
+        words = words_for(text, language)
+        try:
+            for n, word in enumerate(words):
+                gevent.sleep(WORD)
+                if FAILS in text.lower() and n > len(words) / 2:
+                    return
+                yield f"data: {json.dumps({'word': word})}\n\n".encode()
+            yield b"data: [DONE]\n\n"
+            self.ended[text] += 1
+        finally:
+            self.talking[text] -= 1
+
     def fail(self, query):
         return f"{query.get('status', 500)} Failed", {"error": "the call asked for this status"}
 
@@ -148,7 +178,8 @@ class SlowService:
 
     def count(self, query):
         text = query.get("text", "")
-        return "200 OK", {"calls": self.calls[text], "ended": self.ended[text]}
+        calls, ended, talking = self.calls[text], self.ended[text], self.talking[text]
+        return "200 OK", {"calls": calls, "ended": ended, "talking": talking}
 
     def run(self, query):
         page = query.get("page")

@@ -6,6 +6,8 @@ from collective.wsgifutures import task
 from zope.annotation.interfaces import IAnnotations
 
 EXPORT = "wsgifutures_demo.export"
+ANSWERS = "wsgifutures_demo.answers"
+MOST_ANSWERS = 5
 SHELVES = 15
 
 
@@ -18,3 +20,10 @@ def export(context, seconds):
         shelves.append(slow(seconds, f"Shelf {n + 1}"))  # held: no slot meanwhile
     IAnnotations(context)[EXPORT] = tuple(shelves)
     return f"{len(shelves)} shelves"
+
+
+@task(title="Keep an answer")
+def keep_answer(context, text):
+    """Write down what the model has said, the newest first."""
+    notes = IAnnotations(context)
+    notes[ANSWERS] = (text, *notes.get(ANSWERS, ()))[:MOST_ANSWERS]

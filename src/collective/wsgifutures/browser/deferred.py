@@ -17,6 +17,7 @@ from ..kernel.placeholders import Fragment
 from ..publisher.interfaces import IDeferral
 from . import caching
 from . import sealed
+from .files import address_of
 from .places import find
 from .places import NoPlace
 from .places import path_of
@@ -24,8 +25,6 @@ from .places import Place
 from .places import place_of
 from AccessControl import Unauthorized
 from Acquisition import aq_base
-from pathlib import Path
-from plone import api
 from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
@@ -38,7 +37,6 @@ from zope.globalrequest import getRequest
 from zope.interface import implementer
 
 import functools
-import hashlib
 import logging
 
 try:
@@ -59,8 +57,6 @@ WAIT = "wsgifutures-wait"
 
 #: The longest address of a part: every browser and proxy takes so many letters.
 _MOST_LETTERS = 4000
-
-_STATIC = Path(__file__).parent / "static"
 
 
 @implementer(IDeferral)
@@ -182,7 +178,6 @@ class Placeholder(BrowserView):  # type: ignore[misc]
 
     def __call__(self, fragment: Fragment, address: str, waiting: str) -> str:
         """Return the markup; *waiting* is the address of the page that waits for the part."""
-        static = self._static()
         arrived = _(
             "${n} of ${all} further parts of this page have loaded.",
             mapping={"n": "{n}", "all": "{all}"},  # the script fills them in
@@ -190,22 +185,13 @@ class Placeholder(BrowserView):  # type: ignore[misc]
         markup: str = self.index(
             address=address,
             arrived=arrived,
-            css=f"{static}/deferred.css?{_version('deferred.css')}",
+            css=address_of("deferred.css"),
             height=fragment.height,
-            js=f"{static}/deferred.js?{_version('deferred.js')}",
+            js=address_of("deferred.js"),
             text=fragment.placeholder,
             waiting=waiting,
         )
         return markup
-
-    def _static(self) -> str:
-        site = self.request.physicalPathToURL(api.portal.get().getPhysicalPath(), relative=1)
-        return f"{site}/++resource++collective.wsgifutures"
-
-
-@functools.cache
-def _version(name: str) -> str:
-    return hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:8]
 
 
 class Part(BrowserView):  # type: ignore[misc]

@@ -1,7 +1,6 @@
 """How a request waits between two of its passes.
 
-Code that waits is written once, as *steps*: a generator that yields a ``Wait`` where it has to
-wait for a signal. ``drive`` runs the steps in a thread or a greenlet.
+Code that waits is written once, as *steps*: see ``runtime.steps``.
 
 Between two passes a ``Waiter`` starts the futures, collects their outcomes and keeps their time
 limits, until the hold can be published again. It does all of that in the request's thread:
@@ -18,46 +17,16 @@ from .hold import Hold
 from .hold import HoldState
 from .runtime import current
 from .runtime import Signal
+from .runtime.steps import drive
+from .runtime.steps import Steps
+from .runtime.steps import Wait
 from collections.abc import Callable
-from collections.abc import Generator
 from typing import Any
-from typing import NamedTuple
-from typing import TypeVar
 
 import functools
 import time
 
-T = TypeVar("T")
-
-
-class Wait(NamedTuple):
-    """What a step waits for. The step gets back whether the signal was set in time."""
-
-    signal: Signal
-    timeout: float | None  #: in seconds; None: for ever
-
-
-#: A generator that waits on its way to its result.
-Steps = Generator[Wait, bool, T]
-
-
-def drive(steps: Steps[T]) -> T:
-    """Run *steps* to their end, and return their result. All waits happen in this function.
-
-    So the stack of the waiting thread or greenlet stays short: the frames of the steps are
-    plain objects meanwhile. An exception that interrupts the wait is raised in the steps.
-    """
-    try:
-        wanted = next(steps)
-        while True:
-            try:
-                in_time = wanted.signal.wait(wanted.timeout)
-            except BaseException as error:
-                wanted = steps.throw(error)
-            else:
-                wanted = steps.send(in_time)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+__all__ = ["Inbox", "Steps", "Wait", "Waiter", "drive"]
 
 
 class Inbox:

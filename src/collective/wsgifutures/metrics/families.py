@@ -17,6 +17,7 @@ from .elsewhere import of_elsewhere
 from .elsewhere import of_relay
 from .tables import of_each
 from .tables import PREFIX
+from .tokens import of_tokens
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -150,6 +151,7 @@ def families(
     yield from of_clock(snapshots)
     yield from of_elsewhere(snapshots)
     yield from of_relay(relay)
+    yield from of_tokens(snapshots)
 
 
 def _refused(snapshots: list[Snapshot]) -> Metric:

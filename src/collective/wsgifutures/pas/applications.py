@@ -9,6 +9,7 @@ from ..keys.opaque import digest_of
 from ..tokens import acts
 from ..tokens.failures import failures
 from ..tokens.records import AppToken
+from ..tokens.refusals import Reason
 from .bearer import Bearer
 from .published import Published
 from functools import partial
@@ -49,10 +50,12 @@ def _is_in_scope(token: AppToken, published: Published) -> bool:
             published.method[:20],
             published.name or "content",
         )
+        published.refuse(Reason.SCOPE)
     return is_in
 
 
 def _refuse(secret: str, token: AppToken | None, published: Published, reason: str) -> None:
-    """Tell that a token is not good: once a minute, and of so many from one address."""
+    """Count a token that is not good; tell it: once a minute, and of so many from one address."""
+    published.refuse(Reason.UNKNOWN if token is None else Reason.ENDED)
     if failures.note(published.address, digest_of(secret), time.time()):
         acts.tell_refused(published.site, token, reason, published.address)

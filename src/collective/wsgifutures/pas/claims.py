@@ -10,6 +10,7 @@ from ..jobs.records import JobState
 from ..jobs.store import find_job
 from ..jobs.store import find_store
 from ..keys.places import place_of
+from ..tokens.refusals import Reason
 from ..workers.access import what_it_may
 from .bearer import Bearer
 from .published import OWN
@@ -27,10 +28,15 @@ def read_claims(claims: Mapping[str, Any], published: Published, now: float) -> 
         now: In seconds since the epoch.
     """
     job = _find(claims, published)
-    if job is None or not _has_claim(job, claims, now) or not _is_in_scope(job, published):
+    if job is None or not _has_claim(job, claims, now):
+        published.refuse(Reason.ENDED)
+        return None
+    if not _is_in_scope(job, published):
+        published.refuse(Reason.SCOPE)
         return None
     origin, since = job.wanted.origin, claims.get("auth_time")
     if not isinstance(since, (int, float)) or claims["sub"] != origin.user:
+        published.refuse(Reason.INVALID)
         return None
     return Bearer(origin, since, within=job.wanted.context)
 

@@ -17,6 +17,7 @@ from ..keys.tokens import find_token
 from ..keys.tokens import LARGEST
 from ..keys.tokens import TokenRefused
 from ..keys.tokens import verify
+from ..tokens.refusals import Reason
 from ..workers.access import find_login
 from .answers import confine
 from .applications import read_application
@@ -104,6 +105,7 @@ class TokenPlugin(BasePlugin):  # type: ignore[misc]
             return None
         login = find_login(bearer.origin, bearer.since, place_of(published.site))
         if login is None:
+            published.refuse(Reason.ENDED)
             bearer.refused()
         return login
 
@@ -151,6 +153,7 @@ def _read_signed(token: str, typ: str, published: Published, folder: str) -> Bea
     try:
         claims = verify(published.site, token, typ)
     except TokenRefused:
+        published.refuse(Reason.INVALID)
         return None
     kind = KINDS.get((typ, str(claims.get("scope", ""))))
     return None if kind is None else kind(claims, published, time.time())

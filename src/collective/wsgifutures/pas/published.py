@@ -11,10 +11,14 @@ to be one of these, found at the content itself:
 Where the content is, its containers tell: not the address, and not what it was acquired through.
 """
 
+from ..tokens.refusals import Reason
+from .refused import note_refused
 from Acquisition import aq_base
 from Acquisition import aq_inner
 from Acquisition import aq_parent
+from collections.abc import Callable
 from collections.abc import Iterator
+from functools import partial
 from inspect import ismethod
 from plone.uuid.interfaces import IUUID
 from Products.CMFCore.interfaces import IContentish
@@ -40,6 +44,10 @@ except ImportError:  # a Plone with other types
 OWN = ""
 
 
+def _nothing(reason: Reason) -> None:
+    """Be called, where nobody counts."""
+
+
 class Published(NamedTuple):
     """A service or a view at content, and how it is asked for."""
 
@@ -49,6 +57,7 @@ class Published(NamedTuple):
     method: str  #: as ``GET``
     form: Any  #: of the request
     address: str = ""  #: where it is asked from, as Zope knows it
+    refuse: Callable[[Reason], None] = _nothing  #: called if its token is not good
 
     def is_at_or_below(self, uid: str) -> bool:
         """Tell whether the content is, or is in, the one of that UID; none: in the site."""
@@ -92,7 +101,8 @@ def find_published(request: Any) -> Published | None:
     if name is None or site is None or not _are_its_own(behind, request):
         return None
     address = str(request.getClientAddr() or "")
-    return Published(content, site, name, method, request.form, address)
+    refuse = partial(note_refused, request)
+    return Published(content, site, name, method, request.form, address, refuse)
 
 
 def _split(request: Any) -> tuple[list[Any], Any]:

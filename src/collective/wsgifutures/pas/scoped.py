@@ -7,6 +7,7 @@ be published. So all tokens of one are nobody's as soon as it ends. Nothing is w
 
 from ..keys.places import place_of
 from ..tokens.families import find_family
+from ..tokens.refusals import Reason
 from ..tokens.scope import Scope
 from ..tokens.services import find_account
 from .bearer import Bearer
@@ -29,6 +30,7 @@ def read_session(claims: Mapping[str, Any], published: Published, now: float) ->
     """
     family = find_family(place_of(published.site), claims.get("family"), now)
     if family is None or claims["sub"] != family.user:
+        published.refuse(Reason.ENDED)
         return None
     if not _is_in_scope(family.scope, published, f"family {family.id}"):
         return None
@@ -45,6 +47,7 @@ def read_service(claims: Mapping[str, Any], published: Published, now: float) ->
     """
     account = find_account(published.site, claims.get("client_id"))
     if account is None or account.is_past(now) or claims["sub"] != account.user:
+        published.refuse(Reason.ENDED)
         return None
     if not _is_in_scope(account.scope, published, f"service account {account.id}"):
         return None
@@ -60,4 +63,5 @@ def _is_in_scope(scope: Scope, published: Published, whose: str) -> bool:
             published.method[:20],
             published.name or "content",
         )
+        published.refuse(Reason.SCOPE)
     return is_in

@@ -2,6 +2,8 @@
 
 from ..keys.tokens import find_token
 from ..keys.tokens import TokenRefused
+from ..tokens.refusals import Reason
+from ..tokens.refusals import refusals
 from ..workers.events import TokenDenied
 from plone import api
 from typing import Any
@@ -16,6 +18,8 @@ def refuse(request: Any, refused: TokenRefused) -> dict[str, Any]:
     """Answer 401 (RFC 6750, 3.1); return the body. Why stands in the log."""
     has_token = find_token(request) is not None
     challenge = 'Bearer error="invalid_token"' if has_token else "Bearer"
+    if has_token:
+        refusals.count(Reason.INVALID)
     request.response.setStatus(401, lock=1)
     request.response.setHeader("WWW-Authenticate", challenge)
     request.response.setHeader("Cache-Control", "no-store")

@@ -20,6 +20,8 @@ from . import sessions
 from .acts import state_of
 from .acts import TokenState
 from .errors import WishRefused
+from .refusals import Reason
+from .refusals import refusals
 from .scope import read_scope
 from .scope import Scope
 from .services import find_account
@@ -40,7 +42,27 @@ def grant(question: Question) -> Issued:
     Raises:
         GrantRefused: As it says. The transaction is to be committed all the same.
     """
-    return of_workers.grant(question, GRANTS)
+    try:
+        return of_workers.grant(question, GRANTS)
+    except GrantRefused as refused:
+        refusals.count(_why(refused))
+        raise
+
+
+class RefreshRefused(GrantRefused):
+    """A login is not renewed."""
+
+    def __init__(self, refused: SessionRefused) -> None:
+        words = "The refresh token is not valid. Log in again."
+        super().__init__("invalid_grant", words, refused.reason, refused.family)
+        self.why = refused.why
+
+
+def _why(refused: GrantRefused) -> Reason:
+    """Return why there is no token, for metrics."""
+    if isinstance(refused, RefreshRefused):
+        return refused.why
+    return Reason.INVALID if refused.error == "invalid_client" else Reason.REQUEST
 
 
 def refresh_token(question: Question) -> Issued:
@@ -52,8 +74,7 @@ def refresh_token(question: Question) -> Issued:
     try:
         family, secret = sessions.renew(place, form["refresh_token"], question.address, now)
     except SessionRefused as refused:
-        words = "The refresh token is not valid. Log in again."
-        raise GrantRefused("invalid_grant", words, refused.reason, refused.family) from None
+        raise RefreshRefused(refused) from None
     jti, answer = sessions.describe(place, family, secret, now)
     return Issued(family.user, jti, answer)
 

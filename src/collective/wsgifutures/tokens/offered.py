@@ -49,7 +49,8 @@ NEVER_WRITTEN = frozenset({"@types", "@portrait"})
 _NAME = re.compile(r"(?:@{1,2}[A-Za-z0-9][A-Za-z0-9_.+-]*)?")
 _METHOD = re.compile(r"[A-Z]{3,}")  # so a text in place of a tuple is a mistake
 _PARTS_OF_SETUP = re.compile(
-    r"@@(?:.*controlpanel.*|.*-setup|.*sharing.*|.*login.*|.*passw.*|personal-.*|wsgifutures-.*)"
+    r"@@(?:.*controlpanel.*|.*-setup|.*sharing.*|.*login.*|.*passw.*|personal-.*"
+    r"|wsgifutures-.*|futures-.*)"
 )
 
 

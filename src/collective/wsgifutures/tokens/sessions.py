@@ -25,6 +25,7 @@ from .families import make_family
 from .families import read_shown
 from .families import Reused
 from .families import Shown
+from .refusals import Reason
 from .scope import Scope
 from typing import Any
 from typing import NamedTuple
@@ -51,12 +52,14 @@ class SessionRefused(Exception):
     """A refresh token is not good.
 
     Args:
+        why: Why, for metrics.
         reason: Why, for the log.
         family: The id of its family, if it is or was one of a family.
     """
 
-    def __init__(self, reason: str, family: str = "") -> None:
-        super().__init__(reason, family)
+    def __init__(self, why: Reason, reason: str, family: str = "") -> None:
+        super().__init__(why, reason, family)
+        self.why = why
         self.reason = reason
         self.family = family
 
@@ -110,12 +113,13 @@ def renew(place: Place, secret: str, address: str, now: float) -> tuple[Family, 
     family, shown = _find(place, secret, now)
     if find_login(family.origin, family.started, place) is None:
         end(place, family, USER_GONE)
-        raise SessionRefused(USER_GONE, family.id)
+        raise SessionRefused(Reason.ENDED, USER_GONE, family.id)
     try:
         return family, family.rotate(shown, now)
     except Reused:
         _end_reused(place, family, address)
-        raise SessionRefused("it was used before: the family has ended", family.id) from None
+        words = "it was used before: the family has ended"
+        raise SessionRefused(Reason.REUSED, words, family.id) from None
 
 
 def revoke(place: Place, secret: str, now: float) -> None:
@@ -159,12 +163,12 @@ def _find(place: Place, secret: str, now: float) -> tuple[Family, Shown]:
     """Return the family that a refresh token is, or was, one of; and the token."""
     shown = read_shown(secret)
     if shown is None:
-        raise SessionRefused("it is not well-formed")
+        raise SessionRefused(Reason.INVALID, "it is not well-formed")
     family = find_family(place, shown.family, now)
     if family is None:
-        raise SessionRefused("there is no such family, or it has ended")
+        raise SessionRefused(Reason.UNKNOWN, "there is no such family, or it has ended")
     if not family.has(shown):
-        raise SessionRefused("it was never one of its family")
+        raise SessionRefused(Reason.INVALID, "it was never one of its family")
     return family, shown
 
 

@@ -28,6 +28,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
+from typing import Protocol
 from typing import Self
 from wsgiref.util import is_hop_by_hop
 
@@ -44,17 +45,29 @@ Send = Callable[[Message], Awaitable[None]]
 _CHUNK = 64 * 1024
 
 
+class Life(Protocol):
+    """What is to be done when a server begins and ends to serve."""
+
+    async def begins(self) -> None:
+        """Take note that the server is about to serve."""
+
+    async def ends(self) -> None:
+        """Take note that the server has answered all requests."""
+
+
 class Asgi(Front):
     """ASGI application that holds responses of a WSGI application.
 
     Args:
         worker: The worker whose requests it answers. Its process waits with asyncio.
+        life: What begins and ends with the server, if the server has no other way for that.
     """
 
     interrupts: TaskInterrupts
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, life: Life | None = None) -> None:
         super().__init__(worker)
+        self._life = life
         self.interrupts = worker.interrupts  # type: ignore[assignment]
         # A file is read, and a stream waited for, in a thread.
         self._readers = Readers(worker.settings.max_threads)
@@ -65,9 +78,20 @@ class Asgi(Front):
             with _Client(scope, receive, send, self._readers) as client:
                 await self._answer(client)
         elif scope["type"] == "lifespan":
-            await _live(receive, send)
+            await self._live(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1003})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Take part in the start and the end of a server."""
+        while True:
+            kind = (await receive())["type"]
+            begins = kind == "lifespan.startup"
+            if self._life is not None:
+                await (self._life.begins() if begins else self._life.ends())
+            await send({"type": f"{kind}.complete"})
+            if not begins:
+                return
 
     async def _answer(self, client: "_Client") -> None:
         response = self.say_alive(client.environ)
@@ -228,15 +252,6 @@ class _Client:
                     left -= len(message.get("body", b""))
                     self._unread = message.get("more_body", False)
         except TimeoutError:
-            return
-
-
-async def _live(receive: Receive, send: Send) -> None:
-    """Take part in the start and the end of a server, which need nothing of an application."""
-    while True:
-        kind = (await receive())["type"]
-        await send({"type": f"{kind}.complete"})
-        if kind == "lifespan.shutdown":
             return
 
 

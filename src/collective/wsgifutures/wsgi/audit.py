@@ -148,13 +148,7 @@ def chosen(cfg: Any) -> Iterator[Finding]:
     if not is_asyncio(cfg):
         return
     if under_gevent():
-        yield error(
-            "runtime",
-            "gevent has patched the standard library in a worker for asyncio: its threads are "
-            "greenlets of one thread, and its loop stands still while one of them waits.",
-            "Find what calls gevent.monkey.patch_all (an add-on, the config file), and leave it "
-            "out; or start gunicorn with -k gevent.",
-        )
+        yield _patched()
     elif current().name != "asyncio":
         yield error(
             "runtime",
@@ -163,6 +157,41 @@ def chosen(cfg: Any) -> Iterator[Finding]:
         )
     else:
         yield ok("runtime", "Requests wait in the loop of asyncio; nothing is patched.")
+
+
+def _patched() -> Finding:
+    return error(
+        "runtime",
+        "gevent has patched the standard library in a worker for asyncio: its threads are "
+        "greenlets of one thread, and its loop stands still while one of them waits.",
+        "Find what calls gevent.monkey.patch_all (an add-on, the config file), and leave it "
+        "out; or start gunicorn with -k gevent.",
+    )
+
+
+def of_uvicorn(server: Any) -> list[Finding]:
+    """Return whether the site may be loaded for a *server* of uvicorn; None: there is none."""
+    if server is None:
+        return [
+            error(
+                "server",
+                "This application is for uvicorn, and something else loads it: nothing would say "
+                "when held responses have to end.",
+                "Start uvicorn --factory collective.wsgifutures.asgi:make_application. Another "
+                "server with threads takes the filter egg:collective.wsgifutures#hold.",
+            )
+        ]
+    found = [_patched()] if under_gevent() else []
+    if server.config.lifespan == "off":
+        found.append(
+            error(
+                "lifespan",
+                "uvicorn's --lifespan is off: nothing would start with the worker, and jobs would "
+                "not be let go at its end.",
+                "Leave out --lifespan.",
+            )
+        )
+    return found
 
 
 def early_imports() -> Finding:
@@ -272,6 +301,44 @@ def of_server(cfg: Any, settings: Settings) -> list[Finding]:
     ]
 
 
+def settings_of_uvicorn(config: Any, settings: Settings) -> list[Finding]:
+    """Return whether uvicorn's configuration goes with our *settings*."""
+    return [concurrency(config, settings), graceful_shutdown(config, settings)]
+
+
+def concurrency(config: Any, settings: Settings) -> Finding:
+    """Check that the worker refuses requests before uvicorn does."""
+    limits = settings.max_held + settings.max_waiting
+    needed, limit = int(limits * CLEARLY_ABOVE), config.limit_concurrency
+    if limit is None or limit >= needed:
+        return ok("connections", "uvicorn refuses nobody before the worker does.")
+    return warning(
+        "connections",
+        f"--limit-concurrency is {limit}, too few for max_held + max_waiting ({limits}): uvicorn "
+        "refuses requests that could be held.",
+        f"Leave it out, set it to {needed} or more, or lower max_held.",
+    )
+
+
+def graceful_shutdown(config: Any, settings: Settings) -> Finding:
+    """Check that a stop leaves enough time to finish held responses."""
+    needed, limit = _to_finish(settings), config.timeout_graceful_shutdown
+    if limit is None or limit >= needed:
+        return ok("stop", "Held responses are finished at a stop.")
+    return warning(
+        "stop",
+        f"--timeout-graceful-shutdown is {limit} s, too short for deadline + grace and sending "
+        f"the answer ({needed} s). At a stop some held responses end with 503 instead of their "
+        "answer.",
+        f"Set it to {needed} or more, or lower the deadline.",
+    )
+
+
+def _to_finish(settings: Settings) -> int:
+    """Return how many seconds all held responses need to be finished."""
+    return math.ceil(settings.deadline + settings.grace + LOOK_EVERY + SEND_SECONDS)
+
+
 def connections(cfg: Any, settings: Settings) -> Finding:
     """Check that the worker refuses requests before gunicorn stops accepting them."""
     limits = settings.max_held + settings.max_waiting
@@ -289,7 +356,7 @@ def connections(cfg: Any, settings: Settings) -> Finding:
 
 def graceful_timeout(cfg: Any, settings: Settings) -> Finding:
     """Check that a stop leaves enough time to finish held responses."""
-    needed = math.ceil(settings.deadline + settings.grace + LOOK_EVERY + SEND_SECONDS)
+    needed = _to_finish(settings)
     seen = f"graceful_timeout is {cfg.graceful_timeout} s"
     if cfg.graceful_timeout >= needed:
         return ok("stop", f"{seen}: held responses are finished at a stop or reload.")

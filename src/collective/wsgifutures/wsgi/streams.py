@@ -142,16 +142,16 @@ class Sending:
             self._limit.end()
         following = self._following
         if following is not None and following.keep_going and not self._flow.over:
-            self._worker.runtime.spawn(self._go_on)
+            self._worker.runtime.take(self._go_on(), self._worker.interrupts)
         else:
             self._end(wanted=False)
 
-    def _go_on(self) -> None:
+    def _go_on(self) -> Steps[None]:
         """Make the stream to its end for whoever gets its text: its client has left."""
         try:
             with self._worker.interrupts.allowed(None):
                 while not self._flow.over:
-                    drive(self._flow.chunks())
+                    yield from self._flow.chunks()
         except WorkerStops:
             self._flow.stop()
         except BrokenOff:

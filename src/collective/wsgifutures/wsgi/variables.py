@@ -17,7 +17,7 @@ import os
 import re
 
 #: Variables that other rooms read, the children of this process, and the demo.
-_OTHERS = ("BROKER", "CACHE", "CACHE_SECRET", "SYS_PATH", "DEMO_SERVICE")
+_OTHERS = ("BROKER", "CACHE", "CACHE_SECRET", "PASTE", "SYS_PATH", "DEMO_SERVICE")
 
 #: All variables that are read, except for those of upstreams.
 KNOWN = (*(variable_of(one.name) for one in fields(Settings)), *map(variable_of, _OTHERS))

@@ -6,14 +6,13 @@ Nothing is patched. What a pass does, it does in a thread of the system; so do f
 
 from .contract import Interrupted
 from .contract import Interrupts
-from .contract import Signal
 from .contract import Slot
 from .contract import WorkerStops
+from .steps import Steps
 from .threaded import _NoInterrupts
 from .threaded import _Threads
 from collections.abc import Awaitable
 from collections.abc import Callable
-from collections.abc import Generator
 from queue import SimpleQueue
 from typing import Any
 from typing import TypeVar
@@ -58,6 +57,17 @@ class _LoopSignal:
                 self.wake_by(None)
         return self._set
 
+    async def arrives(self) -> None:
+        """Wait in a task of the loop."""
+        loop, thread = asyncio.get_running_loop(), threading.get_ident()
+        future: asyncio.Future[None] = loop.create_future()
+        self.wake_by(lambda: _wake_soon(loop, thread, future))
+        try:
+            if not self._set:  # another thread may have set the signal meanwhile
+                await future
+        finally:
+            self.wake_by(None)
+
     def wake_by(self, wake: Callable[[], None] | None) -> None:
         """Have *wake* called, in any thread and maybe twice, when the signal is set from now on."""
         self._wake = wake
@@ -79,7 +89,7 @@ class RequestTask:
         self._future: asyncio.Future[None] | None = None
         self._reason: type[Interrupted] | None = None
 
-    async def drive(self, steps: Generator[tuple[Signal, float | None], bool, T]) -> T:
+    async def drive(self, steps: Steps[T]) -> T:
         """Run *steps* to their end, and return their result; as ``drive`` does in a thread.
 
         An exception that interrupts a wait is raised in the steps, also if the server cancels
@@ -139,7 +149,7 @@ class RequestTask:
             return bool(signal.is_set())
         self._future = future = self._loop.create_future()
         timer = None if timeout is None else self._loop.call_later(timeout, _wake, future)
-        signal.wake_by(lambda: self._wake_soon(future))
+        signal.wake_by(lambda: _wake_soon(self._loop, self._thread, future))
         try:
             if not signal.is_set():  # a thread may have set it meanwhile
                 await future
@@ -150,12 +160,16 @@ class RequestTask:
                 timer.cancel()
         return bool(signal.is_set())
 
-    def _wake_soon(self, future: "asyncio.Future[None]") -> None:
-        if threading.get_ident() == self._thread:
-            _wake(future)
-            return
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(_wake, future)
+
+def _wake_soon(
+    loop: asyncio.AbstractEventLoop, thread: int, future: "asyncio.Future[None]"
+) -> None:
+    """Wake who waits for *future* in the *loop* of that *thread*, from any thread."""
+    if threading.get_ident() == thread:
+        _wake(future)
+        return
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(_wake, future)
 
 
 def _wake(future: "asyncio.Future[None]") -> None:
@@ -200,6 +214,7 @@ class _Asyncio(_Threads):
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._beside: set[asyncio.Task[None]] = set()  # a loop alone would not keep them
 
     def serve_in(self, loop: asyncio.AbstractEventLoop) -> None:
         """Know the *loop* of the server."""
@@ -207,6 +222,14 @@ class _Asyncio(_Threads):
 
     def interrupts(self) -> Interrupts:
         return TaskInterrupts()  # type: ignore[return-value]  # nullcontext takes any argument
+
+    def take(self, steps: Steps[None], interrupts: Any) -> None:
+        if asyncio._get_running_loop() is None:
+            super().take(steps, interrupts)
+            return
+        task = asyncio.ensure_future(RequestTask(interrupts).drive(steps))
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     def slots(self, number: int) -> list[Slot]:
         return [_ThreadSlot(one + 1) for one in range(number)]

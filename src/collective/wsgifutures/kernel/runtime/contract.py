@@ -119,6 +119,13 @@ class Runtime(Protocol):
         It runs in a greenlet of this thread's loop, or in a thread that ends with the process.
         """
 
+    def take(self, steps: Any, interrupts: Interrupts) -> None:
+        """Take *steps*, which raise nothing, to their end beside what runs here.
+
+        In a greenlet or a thread; where a loop of asyncio serves, in a task, which *interrupts*
+        can reach.
+        """
+
     def thread(self, *, target: Callable[[], None]) -> Startable:
         """Return a thread of the system that will call *target*, which raises nothing."""
 

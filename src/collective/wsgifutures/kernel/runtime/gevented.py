@@ -6,6 +6,8 @@ Only imported where gevent has patched the threads of this process.
 from .contract import Slot
 from .frames import frame_of_thread
 from .interrupts import GreenletInterrupts
+from .steps import drive
+from .steps import Steps
 from collections import deque
 from collections.abc import Callable
 from gevent import GreenletExit
@@ -191,6 +193,9 @@ class _Greenlets:
 
     def spawn(self, function: Callable[[], None]) -> None:
         gevent.spawn(function)
+
+    def take(self, steps: Steps[None], interrupts: Any) -> None:
+        gevent.spawn(drive, steps)
 
     def slots(self, number: int) -> list[Slot]:
         turns = _Turns()

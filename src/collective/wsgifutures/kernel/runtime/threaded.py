@@ -6,6 +6,8 @@ from .contract import Slot
 from .cpu import cpu_of_threads
 from .cpu import InterpreterWatch
 from .frames import frame_of_thread
+from .steps import drive
+from .steps import Steps
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import FrameType
@@ -65,6 +67,9 @@ class _Threads:
 
     def spawn(self, function: Callable[[], None]) -> None:
         threading.Thread(target=function, daemon=True, name="beside").start()
+
+    def take(self, steps: Steps[None], interrupts: Interrupts) -> None:
+        self.spawn(lambda: drive(steps))
 
     def slots(self, number: int) -> list[Slot]:
         return [_ThreadSlot() for _ in range(number)]

@@ -47,14 +47,19 @@ class _Items:
 _running: dict[str, _Items] = {}
 
 
+def opened(call: Call) -> contextlib.aclosing[Any]:
+    """Return a context that has the generator of *call*, and closes it."""
+    assert call.function is not None  # noqa: S101  as a stream has it
+    return contextlib.aclosing(call.function(*call.args, **call.kwargs))
+
+
 async def produce(key: str, source: bytes | Call, name: str, last_event_id: str) -> None:
     """Run the generator of *source*; its items are taken with the *key*."""
     items = _running.setdefault(key, _Items())
     current.set(CurrentStream(name, last_event_id))
     try:
         call = unpack(source).call() if isinstance(source, bytes) else source
-        assert call.function is not None  # noqa: S101  as a stream has it
-        async with contextlib.aclosing(call.function(*call.args, **call.kwargs)) as generator:
+        async with opened(call) as generator:
             async for item in generator:
                 await items.put(item)
     except asyncio.CancelledError:

@@ -62,7 +62,7 @@ class Flow:
             *(answer.source, answer.format, self._buffer, executor_of),
             *(answer.last_event_id, answer.following),
         )
-        self._executor = executor_of(None)
+        self._executor = executor_of(production.executor)
         self._production: Production | None = production
         self.ends_at = self._quiet_until = 0.0  # until it starts
 
@@ -154,10 +154,10 @@ class Flow:
     def stop(self) -> None:
         """Stop the generator, and hand over nothing more."""
         self.over = True
-        self._buffer.close()
         job, self._job = self._job, None
         if job is not None and self._buffer.outcome is None:
-            job.cancel()
+            job.cancel()  # first: a task would else go on, and be cancelled while it closes
+        self._buffer.close()
 
     def _ends(self, outcome: Outcome) -> None:
         self._buffer.end(outcome)

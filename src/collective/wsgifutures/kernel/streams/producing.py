@@ -2,7 +2,8 @@
 
 An executor runs it as it runs a future: in a greenlet, which is killed with the stream, or in a
 thread, which is told with the next item. A generator that is ``async def`` runs in the loop of
-the executor for that; here its items are only taken.
+the executor for that. Where that is the loop of the server, it puts its items there, and keeps no
+thread; elsewhere they are only taken here.
 """
 
 from ..by_name import pack
@@ -93,7 +94,10 @@ class Production(Call):
         last_event_id: str,
         following: Following | None = None,
     ) -> None:
-        super().__init__(source.name, source, None)
+        in_loop = source.is_async and runtime().server_loop() is not None
+        function = self._produce_in_loop if in_loop else None
+        executor = ASYNC if in_loop else None
+        super().__init__(source.name, source, function, executor=executor)
         self._source = source
         self._format = format
         self._buffer = buffer
@@ -110,16 +114,29 @@ class Production(Call):
         generator = self._source.open(self._executor_of, lambda: not self._buffer.closed)
         try:
             for item in generator:
-                chunk = self._format.encode(self.name, item)
-                if self._following is not None:
-                    self._following.add(self._format.text(self.name, item))
-                if not self._buffer.put(chunk):
+                if not self._buffer.put(self._take(item)):
                     break
         except Exception as error:
             return Raised(without_own_frame(error))
         finally:
             generator.close()  # a greenlet that is killed while it puts leaves it open
         return Returned(self.name, None)
+
+    async def _produce_in_loop(self) -> None:
+        from . import awaited  # it imports asyncio
+
+        current.set(self._current)
+        async with awaited.opened(self._source.call) as generator:
+            async for item in generator:
+                if not await self._buffer.put_in_loop(self._take(item)):
+                    break
+
+    def _take(self, item: Any) -> bytes:
+        """Return *item* as bytes; keep it for who gets the text."""
+        chunk = self._format.encode(self.name, item)
+        if self._following is not None:
+            self._following.add(self._format.text(self.name, item))
+        return chunk
 
 
 def _take_items(
