@@ -128,6 +128,9 @@ setup(
         # Another server for asyncio, for who runs it anyway: gunicorn's own needs nothing more.
         # The oldest whose supervisor gives up when a worker refuses to serve.
         "uvicorn": ["uvicorn>=0.54"],
+        # For the asyncio servers: their loop in C, and uvicorn's parser. gunicorn's own in C,
+        # gunicorn_h1c, has no wheel, and there is none yet of the release that gunicorn asks for.
+        "fast": ["httptools", "uvloop"],
         # A storage for more than one worker. The driver is for PostgreSQL, with its libpq
         # inside; SQLite's is a part of Python.
         "relstorage": ["psycopg2-binary", "RelStorage"],

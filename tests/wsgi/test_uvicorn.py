@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("asyncio_runtime")
 def server(**config):
     """Return a server of uvicorn, as far as it is looked at."""
     known = {"lifespan": "auto", "limit_concurrency": None, "timeout_graceful_shutdown": None}
+    known |= {"loop": "auto", "http_protocol_class": Asgi}
     return SimpleNamespace(should_exit=False, config=SimpleNamespace(**{**known, **config}))
 
 
@@ -72,6 +73,29 @@ def test_limits_of_uvicorn_are_looked_at(config, warned):
     """They may not be below those of the worker."""
     found = audit.settings_of_uvicorn(server(**config).config, Settings())
     assert [one.topic for one in audit.choose_warnings(found)] == warned
+
+
+@pytest.mark.parametrize(
+    ("there", "loop", "parser", "says"),
+    [
+        ((), "auto", "auto", "asyncio's, HTTP is parsed by gunicorn's parser in Python"),
+        (("uvloop", "gunicorn_h1c"), "auto", "auto", "uvloop's, HTTP is parsed by gunicorn_h1c"),
+        (("uvloop",), "asyncio", "auto", "asyncio's, HTTP is parsed by gunicorn's parser"),
+        (("gunicorn_h1c",), "uvloop", "python", "uvloop's, HTTP is parsed by gunicorn's parser"),
+    ],
+)
+def test_which_loop_and_parser_are_in_use_is_said(monkeypatch, there, loop, parser, says):
+    """What is installed is used, if the configuration does not say otherwise."""
+    monkeypatch.setattr(audit, "_is_there", there.__contains__)
+    cfg = SimpleNamespace(asgi_loop=loop, http_parser=parser)
+    assert says in audit.speed_of_gunicorn(cfg)
+
+
+def test_which_parser_uvicorn_has_is_said(monkeypatch):
+    """By the name of its module."""
+    parser = type("HttpToolsProtocol", (), {"__module__": "uvicorn.protocols.http.httptools_impl"})
+    config = server(loop="uvloop", http_protocol_class=parser).config
+    assert audit.speed_of_uvicorn(config) == "The loop is uvloop's, HTTP is parsed by httptools."
 
 
 @pytest.mark.parametrize(("seconds", "end"), [(0.6, "done"), (60, "busy")])

@@ -99,6 +99,7 @@ class _Life:
 
     def __init__(self, worker: "Worker", server: Any) -> None:
         self._worker = worker
+        self._server = server
         self._process = _Process(server)
 
     async def begins(self) -> None:
@@ -107,6 +108,7 @@ class _Life:
 
         ASYNCIO.serve_in(asyncio.get_running_loop())
         self._worker.start(logger.info)
+        logger.info("%s", audit.speed_of_uvicorn(self._server.config))
         stop = functools.partial(stop_in_time, self._process, self._worker.interrupts)
         threading.Thread(target=stop, daemon=True, name="stop").start()
 

@@ -174,6 +174,7 @@ def _begin_with_asyncio(worker: Any) -> None:
     hold = _make_hold(worker, worker.asgi)
     worker.asgi = Asgi(hold.worker)
     hold.worker.start(worker.log.info)
+    worker.log.info("%s", audit.speed_of_gunicorn(worker.cfg))
     stop = functools.partial(stop_in_time, worker, hold.worker.interrupts)
     threading.Thread(target=stop, daemon=True, name="stop").start()
 

@@ -24,6 +24,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
+import importlib.util
 import math
 import resource
 import sys
@@ -156,7 +157,35 @@ def chosen(cfg: Any) -> Iterator[Finding]:
             "Call collective.wsgifutures.gunicorn.post_fork in the post_fork of your config file.",
         )
     else:
-        yield ok("runtime", "Requests wait in the loop of asyncio; nothing is patched.")
+        text = "Requests wait in the loop of asyncio; nothing is patched."
+        yield ok("runtime", f"{text} {speed_of_gunicorn(cfg)}")
+
+
+def speed_of_gunicorn(cfg: Any) -> str:
+    """Return in a sentence which loop and which parser gunicorn's worker for asyncio has."""
+    loop, parser = cfg.asgi_loop, cfg.http_parser
+    fast = parser == "fast" or (parser == "auto" and _is_there("gunicorn_h1c"))
+    return _speed(
+        loop == "uvloop" or (loop == "auto" and _is_there("uvloop")),
+        "gunicorn_h1c" if fast else "gunicorn's parser in Python",
+    )
+
+
+def speed_of_uvicorn(config: Any) -> str:
+    """Return the same of uvicorn."""
+    loop, parser = config.loop, config.http_protocol_class.__module__.rpartition(".")[2]
+    return _speed(
+        loop == "uvloop" or (loop == "auto" and _is_there("uvloop")),
+        parser.removesuffix("_impl"),
+    )
+
+
+def _speed(has_uvloop: bool, parser: str) -> str:
+    return f"The loop is {'uvloop' if has_uvloop else 'asyncio'}'s, HTTP is parsed by {parser}."
+
+
+def _is_there(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
 
 
 def _patched() -> Finding:

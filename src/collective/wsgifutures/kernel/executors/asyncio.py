@@ -12,6 +12,7 @@ from ..calls import without_own_frame
 from ..outside import explain
 from ..runtime import current
 from .base import Job
+from .turning import OF_FUTURE
 from .turning import running
 from .turning import watch_loop
 from collections.abc import Callable
@@ -157,7 +158,8 @@ class _TaskJob:
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop  # first this, then the look: cancel() does it the other way round
         if not self._cancelled:
-            self._task = loop.create_task(self._run(), context=self._context)
+            name = OF_FUTURE + self._call.name
+            self._task = loop.create_task(self._run(), context=self._context, name=name)
 
     def fail(self, error: Exception) -> None:
         if not self._cancelled:

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 #: How many of the innermost calls of a stack are logged.
 DEPTH = 15
 
+#: How the names of tasks begin that are futures.
+OF_FUTURE = "future "
+
 #: The name of the future that runs here, also in the tasks that it has made.
 running: ContextVar[str] = ContextVar("wsgifutures.running", default="")
 
@@ -45,13 +48,13 @@ def _watch_loop(loop: asyncio.AbstractEventLoop, seconds: float, thread: int) ->
             turned = threading.Event()
             loop.call_soon_threadsafe(turned.set)
             if not turned.wait(seconds):
-                _tell(frame_of_thread(thread), seconds, told)
+                _tell(frame_of_thread(thread), _name_of_task(loop), seconds, told)
                 turned.wait()
             time.sleep(seconds / 4)
 
 
-def _tell(frame: Any, seconds: float, told: set[str]) -> None:
-    name = _name(frame) or "Something that is not a future"
+def _tell(frame: Any, name_of_task: str, seconds: float, told: set[str]) -> None:
+    name = _name(frame) or name_of_task or "Something that is not a future"
     if name not in told:
         told.add(name)
         logger.warning(
@@ -71,6 +74,16 @@ def _name(frame: Any) -> str:
             return str(context.get(running, ""))
         frame = frame.f_back
     return ""
+
+
+def _name_of_task(loop: asyncio.AbstractEventLoop) -> str:
+    """Return the name of the future whose own task runs in *loop*; empty if there is none.
+
+    In the stack of a loop written in C, such as uvloop's, there is nothing of the loop.
+    """
+    task = asyncio.current_task(loop)
+    name = task.get_name() if task is not None else ""
+    return name.removeprefix(OF_FUTURE) if name.startswith(OF_FUTURE) else ""
 
 
 def _stack(frame: Any) -> str:
