@@ -104,6 +104,19 @@ def test_pythons_that_are_named_are_those_that_are_tested():
     assert f"Python {', '.join(named[:-1])} and {named[-1]}" in text
 
 
+def test_all_tests_are_run():
+    """Each folder of tests is in a command of the Makefile."""
+    rules = (ROOT / "Makefile").read_text(encoding="utf-8")
+    folders = {file.parent for file in (ROOT / "tests").rglob("test_*.py")}
+    names = {f"tests/{folder.relative_to(ROOT / 'tests').parts[0]}" for folder in folders}
+    commands = {
+        word
+        for line in re.findall(r"^\t.*pytest.*|^\t.*PYTEST.*", rules, re.M)
+        for word in line.split()
+    }
+    assert names - commands == set()
+
+
 def test_extras_are_explained():
     """Each one that somebody else may want is on the page of installing."""
     extras = set(setup_py()["extras_require"])

@@ -193,7 +193,8 @@ def test_an_origin_is_plain_and_keeps_no_secret(site):
     site.get("take", user=ADMIN, headers=secrets)
     (origin,) = taken
     assert pickle.loads(pickle.dumps(origin)) == origin
-    assert {type(value) for value in vars(origin).values()} <= {str, bool, type(None)}
+    assert {type(value) for value in vars(origin).values()} <= {str, bool, type(None), tuple}
+    assert origin.roles == ()
     kept = f"{vars(origin)} {origin!r}"
     token = FORGED["HTTP_AUTHORIZATION"].partition(" ")[2]
     assert [word for word in ("cret", "Basic", token) if word in kept] == []

@@ -33,7 +33,7 @@ TEMPLATES = Path(sys.prefix) / "templates"
 #: The worker class of gunicorn: ``asgi`` in the environment runs these tests on asyncio.
 WORKER = os.environ.get("HOLDTESTS_WORKER", "gevent")
 
-START_SECONDS = 60
+START_SECONDS = 120
 
 #: How many addresses the clients of a load have: a limit for one visitor must not decide.
 ADDRESSES = 8

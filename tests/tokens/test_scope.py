@@ -120,15 +120,3 @@ def test_what_no_token_may_is_refused(text, field):
         read_scope(text)
     assert refused.value.field == field
     assert "$" not in str(refused.value)
-
-
-def test_a_scope_is_within_another_that_has_all_of_it():
-    """A part is within the whole site, and not the other way."""
-    whole = whole_scope()
-    small, part = make_scope(["read:"]), make_scope(["read:"], "uid1")
-    assert part.is_within(part)
-    assert part.is_within(small)
-    assert small.is_within(whole)
-    assert not small.is_within(part)
-    assert not whole.is_within(small)
-    assert not part.is_within(make_scope(["read:"], "uid2"))

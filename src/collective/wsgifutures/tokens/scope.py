@@ -83,10 +83,6 @@ class Scope(NamedTuple):
             found.is_local and not asked.shows_others and asked.is_at_or_below(self.part)
         )
 
-    def is_within(self, other: "Scope") -> bool:
-        """Tell whether it has nothing that *other* does not have."""
-        return set(self.services) <= set(other.services) and other.part in ("", self.part)
-
     def _has_method(self, found: Offer, method: str) -> bool:
         verbs = (verb for verb in (READ, WRITE) if method in found.methods(verb))
         return any(self.has(verb, found.name) for verb in verbs)
