@@ -85,6 +85,8 @@ ALL = {
     "jobs-visitors": Figures("benchmarks/jobs.py --only visitors", 6),
     "jobs-storages": Figures("benchmarks/jobs_storages.py", 15, STORAGES),
     "jobs-kills": Figures("benchmarks/jobs_kills.py", 15, STORAGES),
+    "servers": Figures("benchmarks/servers.py --rounds 2", 8),
+    "streams": Figures("benchmarks/streams.py", 5),
     "tokens": Figures("benchmarks/tokens.py", 1),
     "tokens-refresh": Figures("benchmarks/tokens_refresh.py", 5),
     "workers": Figures("benchmarks/workers.py", 8),

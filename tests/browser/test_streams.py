@@ -27,10 +27,14 @@ COMPLETE = "The text is complete."
 #: Notes what a screen reader is given to say.
 _HEARD = """
 window.heard = [];
+window.times = [];
 new MutationObserver((changes) => {
   for (const { target, addedNodes } of changes) {
     if (target.nodeType === Node.ELEMENT_NODE && target.closest("[role=log]")) {
       window.heard.push(...[...addedNodes].map((one) => one.textContent));
+      window.times.push(performance.now());
+    } else if ([...addedNodes].some((one) => one.matches?.("[role=log]"))) {
+      window.times.push(performance.now());
     }
   }
 }).observe(document, {childList: true, subtree: true});
@@ -161,6 +165,12 @@ def heard(browser):
     return browser.driver.execute_script("return window.heard")
 
 
+def hears(browser, texts):
+    """Wait until just *texts* were said."""
+    browser.wait_for(lambda: len(heard(browser)) >= len(texts))
+    assert heard(browser) == texts
+
+
 def press(browser, label):
     (button,) = [one for one in browser.all("wsgifutures-stream button") if one.text == label]
     button.click()
@@ -189,7 +199,7 @@ def test_words_are_seen_before_the_end_and_heard_in_sentences(listener, told, ki
     listener.check_accessibility()
     ends(listener)
     assert text(listener) == STORY
-    assert heard(listener) == ["Loading", *SENTENCES, COMPLETE]
+    hears(listener, ["Loading", *SENTENCES, COMPLETE])
     assert words.get_attribute("aria-hidden") == "false"
     assert listener.find(".wsgifutures-stream-text").text == STORY
     assert [one for one in listener.all("wsgifutures-stream button") if one.is_displayed()] == []
@@ -211,6 +221,14 @@ def test_first_sentences_are_heard_while_the_rest_is_still_to_come(listener, tol
     listener.wait_for(lambda: SENTENCES[0] in heard(listener))
     assert state(listener) == "growing"
     assert SENTENCES[-1] not in text(listener)
+
+
+def test_nothing_is_said_before_a_screen_reader_knows_the_region(listener, told):
+    """It says what changes in a region, not what has come with it."""
+    tell(listener, told, page="telling-bare")
+    listener.wait_for(lambda: COMPLETE in heard(listener))
+    began, first, *_ = listener.driver.execute_script("return window.times")
+    assert first - began > 150
 
 
 def test_words_are_no_html(listener, told):
@@ -265,6 +283,7 @@ def test_sentence_without_an_end_is_heard_all_the_same(answered):
     """In pieces of some thousand letters."""
     browser = answered(answer(*[b"word " * 30] * 10, kind="text/plain"))
     ends(browser)
+    browser.wait_for(lambda: COMPLETE in heard(browser))
     pieces = heard(browser)[1:-1]
     assert len(pieces) > 1
     assert " ".join(pieces) == ("word " * 300).strip()
@@ -288,7 +307,7 @@ def test_stream_that_is_not_whole_says_why(answered, reason, says_so):
     browser = answered(answer(body))
     browser.wait_for(lambda: says(browser) == f"{says_so} Try again")
     assert text(browser) == "One. Two"
-    assert heard(browser) == ["Loading", "One.", "Two", says_so]
+    hears(browser, ["Loading", "One.", "Two", says_so])
 
 
 @pytest.mark.parametrize(
@@ -324,7 +343,7 @@ def test_answer_that_is_no_stream_is_said_in_words(answered, given, says_so):
     browser = answered(given)
     browser.wait_for(lambda: says(browser) == f"{says_so} Try again")
     assert text(browser) == ""
-    assert heard(browser) == ["Loading", says_so]
+    hears(browser, ["Loading", says_so])
     browser.check_accessibility()
 
 
@@ -355,6 +374,7 @@ def test_stream_whose_events_have_ids_goes_on_where_it_was(listener, told):
     ends(listener)
     assert text(listener) == "".join(f"Number {n}. " for n in range(1, 6))
     assert told.log("ids") == ["after ''", "after '3'"]
+    listener.wait_for(lambda: COMPLETE in heard(listener))
     said = heard(listener)
     assert [said.count(f"Number {n}.") for n in range(1, 6)] == [1] * 5
 
@@ -455,7 +475,7 @@ def test_form_of_the_element_is_answered_in_the_page(listener, told):
         ends(listener)
     assert listener.driver.current_url.endswith("/@@telling")
     assert told.log("form")[len(before) :] == ["begins", "closed"] * 2
-    assert heard(listener)[-3:] == ["Loading", "Four.", COMPLETE]
+    listener.wait_for(lambda: heard(listener)[-3:] == ["Loading", "Four.", COMPLETE])
 
 
 def test_another_src_is_another_stream(listener, told):

@@ -56,6 +56,16 @@ def test_counts_and_totals_of_workers_when_fresh_are_added_up():
     assert told["totals"] == {"passes": 4, "refused": {"max_held": 3, "max_wait": 4}}
 
 
+def test_refused_tokens_of_workers_are_added_up_by_reason():
+    """Of those that tell: a worker without Plone has no tokens."""
+    told = [{"refused": {"unknown": 2, "ended": 1}}, {"refused": {"unknown": 3, "ended": 0}}]
+    workers = [snapshot(name, tokens=one) for name, one in zip("ab", told, strict=True)]
+    stale = snapshot("d", stale=True, tokens=told[0])
+    found = overview.of([*workers, snapshot("c"), stale], NOW)["tokens"]
+    assert found == {"refused": {"unknown": 5, "ended": 1}}
+    assert overview.of([snapshot("c")], NOW)["tokens"] == {}
+
+
 def test_worker_when_stale_is_listed_and_counted_nowhere():
     """Nobody knows what it does now."""
     old = snapshot("b", stale=True, holds=[hold("/x")], upstreams=[upstream()], at=NOW - 60)

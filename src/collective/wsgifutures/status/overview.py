@@ -51,6 +51,7 @@ def of(snapshots: Sequence[Snapshot], now: float, site: str = "/") -> dict[str, 
         "history": _history(fresh, now),
         "jobs": _jobs(fresh, now, site),
         "elsewhere": _elsewhere(fresh, now, site),
+        "tokens": _sum(one["tokens"] for one in fresh if "tokens" in one),
     }
 
 

@@ -28,6 +28,9 @@ const REASONS = { timeout: "late", stopped: "closing", cancelled: "cancelled" };
 /* Letters that are said at once even if they are no whole sentence. */
 const LONGEST_SENTENCE = 1000;
 
+/* Milliseconds until screen readers know a live region: they say only what changes in it then. */
+const KNOWN = 200;
+
 /* Milliseconds after the end for which what was said is kept for screen readers. */
 const KEPT = 5000;
 
@@ -347,6 +350,7 @@ class Stream extends HTMLElement {
     this.stopping = this.makeButton(() => this.stop());
     this.again = this.makeButton(() => this.tryAgain());
     this.said = make("div", "wsgifutures-stream-said", { role: "log" });
+    this.known = new Promise((resolve) => setTimeout(resolve, KNOWN));
     this.bar.append(sign, this.message, this.stopping, this.again);
     this.replaceChildren(this.text, this.bar, this.said);
   }
@@ -386,11 +390,9 @@ class Stream extends HTMLElement {
 
   /* Have screen readers say sentences. */
   say(sentences) {
-    for (const sentence of sentences.filter((one) => one.trim())) {
-      const line = make("p", "");
-      line.textContent = sentence.trim();
-      this.said.append(line);
-    }
+    const texts = sentences.map((one) => one.trim()).filter(Boolean);
+    const lines = texts.map((text) => Object.assign(make("p", ""), { textContent: text }));
+    this.known.then(() => this.said.append(...lines));
   }
 }
 
