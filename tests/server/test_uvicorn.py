@@ -100,6 +100,6 @@ def test_stop_answers_what_cannot_be_finished_and_lets_jobs_end(run_uvicorn, ser
 def test_start_that_is_not_safe_is_refused(run_uvicorn):
     """Two workers cannot have one FileStorage; uvicorn does not try again."""
     process, _ = run_uvicorn("--workers", "2")
-    assert process.wait(30) is not None
+    assert process.wait() is not None
     assert "uvicorn does not start. " in process.output
     assert "FileStorage" in process.output
