@@ -116,6 +116,7 @@ setup(
             "selenium",  # a real browser
             "uvicorn",
             "waitress",
+            "websockets",  # a client of websockets
         ],
         "docs": ["furo", "sphinx"],
         # Spans, for whoever records them: its SDK and an exporter are the site's choice.
@@ -127,7 +128,7 @@ setup(
         "redis": ["redis"],
         # Another server for asyncio, for who runs it anyway: gunicorn's own needs nothing more.
         # The oldest whose supervisor gives up when a worker refuses to serve.
-        "uvicorn": ["uvicorn>=0.54"],
+        "uvicorn": ["uvicorn>=0.54", "websockets"],
         # For the asyncio servers: their loop in C, and uvicorn's parser. gunicorn's own in C,
         # gunicorn_h1c, has no wheel, and there is none yet of the release that gunicorn asks for.
         "fast": ["httptools", "uvloop"],

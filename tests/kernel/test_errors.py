@@ -56,6 +56,24 @@ ALL = {
         "The stream llm.tell was not begun: max_held responses are held or streamed already. "
         "Catch StreamBusy and answer without it, or raise max_held.",
     ),
+    errors.UpgradeRequired("chat.talk"): (
+        {"name": "chat.talk"},
+        "The websocket chat.talk was asked for by plain HTTP. Open it as a websocket, with an "
+        "address that begins with ws:// or wss://. If the client did, a proxy has dropped the "
+        "headers Upgrade and Connection.",
+    ),
+    errors.NoWebSockets("chat.talk"): (
+        {"name": "chat.talk"},
+        "The websocket chat.talk cannot be accepted: this server has no websockets. Run gunicorn "
+        "with -k asgi -c python:collective.wsgifutures.gunicorn, or uvicorn with the package "
+        "websockets.",
+    ),
+    errors.OriginRefused("chat.talk", "https://example.com"): (
+        {"name": "chat.talk", "public": "https://example.com"},
+        "The websocket chat.talk is refused to a page of another site than https://example.com. If "
+        "that is not the address of the site, let the proxy rewrite it. To allow other sites, name "
+        "them: accept(origins=...).",
+    ),
     errors.ProcessEnded("shop.price", -9): (
         {"name": "shop.price", "status": -9},
         "The process that ran shop.price ended by signal 9. Look for the reason in the log of the "
@@ -100,6 +118,9 @@ def test_an_error_survives_pickling_and_copying(error, facts, message, again):
         (errors.HoldCancelled, errors.Unavailable),
         (errors.StreamBusy, errors.Unavailable),
         (errors.StreamTimeout, TimeoutError),
+        (errors.UpgradeRequired, errors.HandshakeRefused),
+        (errors.NoWebSockets, errors.HandshakeRefused),
+        (errors.OriginRefused, errors.HandshakeRefused),
         (errors.ProcessEnded, Exception),
         (errors.ArgumentRefused, TypeError),
         (errors.ResultRefused, TypeError),

@@ -30,6 +30,8 @@ def test_the_public_names_are_those_of_the_package():
         *("UpstreamRefused", "keep_pass"),
         *("task", "publish", "accepted", "current_job", "Retry", "JobError", "SubmitRefused"),
         *("UpstreamTooLarge", "UpstreamStatus", "UpstreamBusy", "UpstreamOff", "SettingRefused"),
+        *("websocket", "WebSocket", "HandshakeRefused", "NoWebSockets", "OriginRefused"),
+        "UpgradeRequired",
         *("stream", "Stream", "StreamEvent", "StreamBusy", "StreamTimeout", "current_stream"),
     }
     assert set(testing.__all__) == {
@@ -37,7 +39,7 @@ def test_the_public_names_are_those_of_the_package():
     }
     assert set(config.__all__) == {
         *("graceful_timeout", "nworkers_changed", "post_fork", "post_worker_init", "worker_class"),
-        *("worker_connections", "worker_exit", "worker_int"),
+        *("websocket_max_message_size", "worker_connections", "worker_exit", "worker_int"),
     }
 
 

@@ -20,6 +20,7 @@ from processes import Service
 from processes import start_service
 from processes import WORKER
 
+import functools
 import instances
 import os
 import pytest
@@ -157,6 +158,12 @@ def waitress(start_waitress):
 def asyncio_server(start_gunicorn):
     """A gunicorn with one worker for asyncio."""
     return Server(*start_gunicorn(worker="asgi"), name="asyncio")
+
+
+@pytest.fixture
+def start_asyncio(started):
+    """Start another gunicorn with one worker for asyncio, for one test."""
+    return functools.partial(started, worker="asgi")
 
 
 @pytest.fixture(scope="session", params=["gunicorn", "waitress", "asyncio_server"])

@@ -24,9 +24,12 @@ from blocks import files_of  # noqa: E402
 PAGE = ROOT / "docs" / "howto" / "front.rst"
 
 
-def block(name):
+SOCKETS_PAGE = ROOT / "docs" / "websockets.rst"
+
+
+def block(name, page=PAGE):
     """Return the page's file *name*."""
-    (found,) = files_of(PAGE)[name]
+    (found,) = files_of(page)[name]
     return found.text
 
 
@@ -104,6 +107,14 @@ class CachingNginx(Nginx):
     @property
     def more(self):
         return f"proxy_cache_path {self.folder}/cache keys_zone=plone:1m;"
+
+
+class SocketNginx(Nginx):
+    """With the block of the page on websockets."""
+
+    def text(self, backends):
+        sockets = block("in the server of plone.conf", SOCKETS_PAGE).replace("@@talk", "@@socket")
+        return super().text(backends).replace("location / {", f"{sockets}\nlocation / {{")
 
 
 class HAProxy(Front):

@@ -4,11 +4,16 @@ from conftest import Server
 from fronts import CachingNginx
 from fronts import HAProxy
 from fronts import Nginx
+from fronts import SocketNginx
 from fronts import Varnish
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from processes import wait_until
 from requests.adapters import HTTPAdapter
+from test_sockets import end_of
+from test_sockets import open_socket as open_socket
+from test_streams import log_of
 
 import pytest
 import re
@@ -254,3 +259,25 @@ def test_liveness_path_is_not_shown_to_visitors(kind, put, plone):
     running = put(kind, int(plone.root.rpartition(":")[2])).start()
     assert requests.get(running.root + "/alive", timeout=30).status_code == 404
     assert requests.get(plone.root + "/alive", timeout=30).text == "alive\n"
+
+
+@pytest.fixture(scope="module")
+def talking(start_gunicorn):
+    """A site that has websockets."""
+    return Server(*start_gunicorn(worker="asgi", env={"WSGIFUTURES_LIVENESS_PATH": "/alive"}))
+
+
+@pytest.mark.parametrize("kind", [SocketNginx, HAProxy], ids=name_of)
+def test_websocket_comes_through(kind, put, talking, open_socket, text):
+    """With the origin that a browser has; its ends are told to the other side."""
+    running = put(kind, int(talking.root.rpartition(":")[2])).start()
+    front = Server(running.process, running.port, site="")
+    client = open_socket(front, headers={"Origin": front.root}, text=text)
+    assert client.recv(10) == "[null, 0, null]"
+    client.send("hello")
+    assert client.recv(10) == "hello"
+    client.close()
+    wait_until(lambda: log_of(talking, text) == ["begins", "ends"], 1)
+    other = open_socket(front, text=text)
+    other.send("return")
+    assert end_of(other) == (1000, "")

@@ -5,6 +5,9 @@ from processes import free_port
 from processes import Process
 from processes import Server
 from processes import wait_until
+from test_sockets import end_of
+from test_sockets import open_socket as open_socket
+from test_sockets import shake
 from test_stop import address_of
 from test_stop import Client
 from test_stop import held_request
@@ -13,6 +16,8 @@ from test_streams import arrivals
 from test_streams import begin
 from test_streams import log_of
 from test_streams import stream
+from urllib.parse import quote
+from websockets.exceptions import InvalidStatus
 
 import itertools
 import pytest
@@ -76,6 +81,48 @@ def test_client_that_goes_frees_a_call_and_a_stream_at_once(uvicorn, silent, tex
     assert silent.left.wait(2)
     begin(uvicorn, f"@@words?how=async&text={text}&number=2&pause=30").close()
     wait_until(lambda: log_of(uvicorn, text) == ["begins", "closed"], 2)
+
+
+def test_websocket_talks_and_ends(uvicorn, open_socket, text):
+    """With the codes that it has on gunicorn."""
+    client = open_socket(uvicorn, text=text)
+    for message in ("hello", b"\x00\xff"):
+        client.send(message)
+    assert [client.recv(10) for _ in range(3)] == ["[null, 0, null]", "hello", b"\x00\xff"]
+    client.send("fail")
+    assert end_of(client) == (1011, "error")
+    assert end_of(open_socket(uvicorn, how="silent", text=text)) == (1008, "idle")
+
+
+def test_websocket_of_a_client_that_goes_is_cancelled_within_a_second(uvicorn, text):
+    """Its connection is closed, and nothing said."""
+    client = shake(uvicorn, f"@@socket?text={quote(text)}")
+    wait_until(lambda: log_of(uvicorn, text) == ["begins"])
+    client.close()
+    wait_until(lambda: log_of(uvicorn, text) == ["begins", "ends"], 1)
+
+
+def test_websocket_is_refused_with_the_answer_of_the_view(uvicorn, open_socket, text):
+    """Its headers and its words too, which gunicorn does not send."""
+    with pytest.raises(InvalidStatus) as refused:
+        open_socket(uvicorn, text=text, headers={"Origin": "https://evil.example.org"})
+    assert refused.value.response.status_code == 403
+    words = b"The websocket is refused to a page of another site.\n"
+    assert bytes(refused.value.response.body) == words
+
+
+@pytest.mark.operation
+def test_stop_closes_websockets_at_once(run_uvicorn, open_socket, text):
+    """1001 or uvicorn's own 1012, which says the same."""
+    server = Server(*run_uvicorn("--timeout-graceful-shutdown", "30"))
+    client = open_socket(server, text=text)
+    client.recv(10)
+    began = time.monotonic()
+    server.process.signal(signal.SIGTERM)
+    assert end_of(client)[0] in (1001, 1012)
+    assert time.monotonic() - began < 3
+    assert server.process.wait(30) == -signal.SIGTERM
+    assert "Traceback" not in server.process.output
 
 
 @pytest.mark.operation

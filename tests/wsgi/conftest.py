@@ -3,6 +3,7 @@
 from .applications import log
 from .applications import never
 from .applications import setting
+from collective.wsgifutures.kernel import runtime
 from collective.wsgifutures.kernel.runtime import under_gevent
 
 import pytest
@@ -15,7 +16,18 @@ GEVENT = [
     "test_interrupts.py",
     "test_monitor_blocked.py",
 ]
-collect_ignore = ["test_asgi.py", "test_scope.py", "test_uvicorn.py"] if under_gevent() else GEVENT
+ASYNCIO = ["test_asgi.py", "test_scope.py", "test_sockets.py", "test_uvicorn.py"]
+collect_ignore = ASYNCIO if under_gevent() else GEVENT
+
+
+@pytest.fixture
+def asyncio_runtime(monkeypatch):
+    """This process waits with asyncio, as under gunicorn's worker for it."""
+    from collective.wsgifutures.kernel.runtime.asynced import ASYNCIO  # it makes locks
+
+    monkeypatch.setattr(runtime, "_unpatched", ASYNCIO)
+    yield
+    monkeypatch.setattr(ASYNCIO, "_loop", None)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ from .test_streams import answering
 from collective.wsgifutures import future
 from collective.wsgifutures import gather
 from collective.wsgifutures import stream
-from collective.wsgifutures.kernel import runtime
 from collective.wsgifutures.kernel.executors import turning
 from collective.wsgifutures.kernel.runtime.asynced import ASYNCIO
 from collective.wsgifutures.kernel.streams.followers import Following
@@ -23,14 +22,6 @@ import threading
 import time
 
 pytestmark = pytest.mark.usefixtures("asyncio_runtime")
-
-
-@pytest.fixture
-def asyncio_runtime(monkeypatch):
-    """This process waits with asyncio, as under gunicorn's worker for it."""
-    monkeypatch.setattr(runtime, "_unpatched", ASYNCIO)
-    yield
-    monkeypatch.setattr(ASYNCIO, "_loop", None)
 
 
 @future(key="thread of a coroutine")
@@ -684,15 +675,3 @@ def test_start_and_end_of_the_server_need_nothing():
 
     expected = ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert serve(page(str), client) == expected
-
-
-def test_websocket_is_closed():
-    """Nothing answers one."""
-
-    async def client(app):
-        asked = Asked(app)
-        asked.task.cancel()
-        await app({"type": "websocket"}, None, asked._send)
-        return asked.sent
-
-    assert serve(page(str), client) == [{"type": "websocket.close", "code": 1003}]

@@ -2,7 +2,6 @@
 
 from .applications import log
 from .applications import page
-from .test_asgi import asyncio_runtime as asyncio_runtime
 from collective.wsgifutures.asgi import _Life
 from collective.wsgifutures.asgi import make_application
 from collective.wsgifutures.wsgi import audit

@@ -6,14 +6,18 @@ from .kernel.errors import ExecutorBusy
 from .kernel.errors import FutureCancelled
 from .kernel.errors import FuturesError
 from .kernel.errors import FutureTimeout
+from .kernel.errors import HandshakeRefused
 from .kernel.errors import HoldCancelled
 from .kernel.errors import HoldExpired
+from .kernel.errors import NoWebSockets
+from .kernel.errors import OriginRefused
 from .kernel.errors import ProcessEnded
 from .kernel.errors import ResultRefused
 from .kernel.errors import StreamBusy
 from .kernel.errors import StreamTimeout
 from .kernel.errors import Suspended
 from .kernel.errors import TooManyPasses
+from .kernel.errors import UpgradeRequired
 from .kernel.fragments import fragment
 from .kernel.futures import Future
 from .kernel.futures import future
@@ -21,6 +25,8 @@ from .kernel.futures import gather
 from .kernel.held import held
 from .kernel.keep import keep_pass
 from .kernel.settings import SettingRefused
+from .kernel.sockets.declared import websocket
+from .kernel.sockets.socket import WebSocket
 from .kernel.streams.current import current_stream
 from .kernel.streams.declared import Stream
 from .kernel.streams.declared import stream
@@ -58,9 +64,12 @@ __all__ = [
     "FutureCancelled",
     "FutureTimeout",
     "FuturesError",
+    "HandshakeRefused",
     "HoldCancelled",
     "HoldExpired",
     "JobError",
+    "NoWebSockets",
+    "OriginRefused",
     "ProcessEnded",
     "ResultRefused",
     "Retry",
@@ -72,6 +81,7 @@ __all__ = [
     "SubmitRefused",
     "Suspended",
     "TooManyPasses",
+    "UpgradeRequired",
     "Upstream",
     "UpstreamBusy",
     "UpstreamError",
@@ -81,6 +91,7 @@ __all__ = [
     "UpstreamStatus",
     "UpstreamTimeout",
     "UpstreamTooLarge",
+    "WebSocket",
     "accepted",
     "current_job",
     "current_stream",
@@ -92,6 +103,7 @@ __all__ = [
     "publish",
     "stream",
     "task",
+    "websocket",
 ]
 
 #: Where the names of jobs are. They need Zope, so they are loaded when asked for: gunicorn's

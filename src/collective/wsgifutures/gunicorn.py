@@ -38,6 +38,7 @@ __all__ = [
     "nworkers_changed",
     "post_fork",
     "post_worker_init",
+    "websocket_max_message_size",
     "worker_class",
     "worker_connections",
     "worker_exit",
@@ -53,6 +54,10 @@ worker_connections = 10_000
 #: Seconds until a stop or reload ends held responses: the deadline, its grace, and the time to
 #: answer those that are not finished by then.
 graceful_timeout = 62
+
+#: The largest message of a websocket, in bytes. gunicorn unmasks a message in its loop, byte by
+#: byte: with its own limit of 16 MB one message would stop the whole worker for a second.
+websocket_max_message_size = 64 * 1024
 
 _REFUSAL = "gunicorn does not start. %s"
 

@@ -58,6 +58,7 @@ def stop_in_time(process: Process, interrupts: Interrupts) -> NoReturn:
     process.stops_since = time.monotonic()  # type: ignore[attr-defined]
     for joint in joints:
         joint.worker_stops()
+    interrupts.stop_sockets()
     graceful = process.cfg.graceful_timeout
     time.sleep(max(0.0, graceful - audit.LOOK_EVERY - min(audit.SEND_SECONDS, graceful / 2)))
     while True:

@@ -13,6 +13,7 @@ from .title import ITitled
 from AccessControl import getSecurityManager
 from Products.CMFCore.interfaces import IDynamicType
 from Products.CMFPlone.browser.exceptions import ExceptionView
+from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
 from typing import Any
 from zope.component.hooks import getSite
@@ -30,6 +31,16 @@ def may_see_inside() -> bool:
     """Tell whether the user may read what an error says: it names futures and hosts."""
     # An error at Zope's root has no portal, without which plone.api raises one of its own.
     return bool(getSecurityManager().checkPermission("Manage portal", getSite()))
+
+
+class Refusal(BrowserView):  # type: ignore[misc]
+    """What a client reads that gets no websocket: a program, or a developer."""
+
+    def __call__(self) -> str:
+        """Say why."""
+        self.request.response.setHeader("Content-Type", "text/plain; charset=utf-8")
+        self.request.response.setHeader("Cache-Control", "no-store")
+        return f"{self.context.words}\n"
 
 
 @implementer(ITitled)

@@ -1,4 +1,4 @@
-"""What ``@future`` accepts: a mistake is refused where the future is declared."""
+"""What ``@future`` and the like accept: a mistake is refused where the function is declared."""
 
 from . import executors
 from .arguments import foreign
@@ -38,6 +38,23 @@ def check_stream(function: Any, key: str | None) -> None:
     if not inspect.isgeneratorfunction(function) and not inspect.isasyncgenfunction(function):
         name = getattr(function, "__qualname__", repr(function))
         raise TypeError(f"{name} yields nothing; a stream is def or async def with yield in it")
+
+
+def check_socket(function: Any, key: str | None) -> None:
+    """Refuse a *function* that cannot have a websocket.
+
+    Raises:
+        TypeError: It is not ``async def``, takes no socket, or has no name and no *key*.
+        ArgumentRefused: It belongs to an object of Zope or of a view.
+    """
+    _check_plain(function, "@websocket", "idle=60")
+    _check_owner(function, "@websocket", key)
+    name = getattr(function, "__qualname__", repr(function))
+    if not inspect.iscoroutinefunction(function):
+        raise TypeError(f"{name} is not async def, and yields nothing; a websocket's function is")
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None or first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
+        raise TypeError(f"{name} takes no socket; let that be its first argument")
 
 
 def _check_plain(function: Any, decorator: str, option: str) -> None:

@@ -10,6 +10,8 @@
      │  ├ ExecutorBusy               (and what goes wrong with an upstream)
      │  ├ HoldCancelled
      │  └ StreamBusy
+     ├ HandshakeRefused
+     │  └ NoWebSockets, OriginRefused, UpgradeRequired
      └ ArgumentRefused, ResultRefused  both also TypeError
     Suspended                          a BaseException, outside of the tree
 
@@ -216,6 +218,65 @@ class StreamBusy(Unavailable):
         return (
             f"The stream {self.name} was not begun: {self.limit} responses are held or streamed "
             f"already. Catch StreamBusy and answer without it, or raise {self.limit}."
+        )
+
+
+class HandshakeRefused(FuturesError):
+    """A view cannot accept a websocket. Answers with its status if no view catches it."""
+
+    status = 500
+    #: What the client reads, who need not know the name of a function.
+    words = "The websocket is refused."
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name  #: the websocket's name
+
+
+class UpgradeRequired(HandshakeRefused):
+    """The request asks for a page, and not for a websocket. Answers 426."""
+
+    status = 426
+    words = "This address is for a websocket. Open it with ws:// or wss://."
+
+    def __str__(self) -> str:
+        return (
+            f"The websocket {self.name} was asked for by plain HTTP. Open it as a websocket, with "
+            "an address that begins with ws:// or wss://. If the client did, a proxy has dropped "
+            "the headers Upgrade and Connection."
+        )
+
+
+class NoWebSockets(HandshakeRefused):
+    """Websockets need a server that is a loop of asyncio. Answers 501."""
+
+    status = 501
+    words = "This server has no websockets."
+
+    def __str__(self) -> str:
+        return (
+            f"The websocket {self.name} cannot be accepted: this server has no websockets. Run "
+            "gunicorn with -k asgi -c python:collective.wsgifutures.gunicorn, or uvicorn with the "
+            "package websockets."
+        )
+
+
+class OriginRefused(HandshakeRefused):
+    """A page of another site asks for a websocket, with the cookies of its visitor. Answers 403."""
+
+    status = 403
+    words = "The websocket is refused to a page of another site."
+
+    def __init__(self, name: str, public: str) -> None:
+        super().__init__(name)
+        self.args = name, public
+        self.public = public  #: where the site is, for its visitors
+
+    def __str__(self) -> str:
+        return (
+            f"The websocket {self.name} is refused to a page of another site than {self.public}. "
+            "If that is not the address of the site, let the proxy rewrite it. To allow other "
+            "sites, name them: accept(origins=...)."
         )
 
 

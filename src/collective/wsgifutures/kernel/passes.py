@@ -12,6 +12,7 @@ from .checks import tell_of_wait_inside
 from .checks import warn_once
 from .errors import AskedAfterCommit
 from .errors import FuturesError
+from .errors import NoWebSockets
 from .errors import StandsForSuspension
 from .errors import Suspended
 from .hold import Hold
@@ -62,10 +63,18 @@ class Publisher:
     def stream(self, answer: Any) -> None:
         """Prepare the response for a ``StreamAnswer``, which the view is going to return."""
 
+    def public_url(self) -> str:
+        """Return where visitors have the site: scheme and host. Empty if that is not known."""
+        return ""
+
 
 def cannot_wait(call: Call) -> None:
     """Refuse to wait for *call* while a pass goes on: nothing here could run it."""
     raise RuntimeError(f"{call.name} is new in a pass that is kept, and nothing runs it meanwhile")
+
+
+def _no_websockets(answer: Any, public: str) -> NoReturn:
+    raise NoWebSockets(answer.source.name)
 
 
 _NO_PUBLISHER = Publisher()  #: of a pass before its start and after its end
@@ -101,6 +110,8 @@ class Pass:
         self.put_away: PutAway | None = None  #: what was given for this pass alone, if anything
         #: Raises StreamBusy if there is no room for the stream of that name.
         self.check_room: Callable[[str], None] = lambda name: None
+        #: Raises HandshakeRefused if the request cannot have the websocket of that answer.
+        self.check_handshake: Callable[[Any, str], None] = _no_websockets
         self._again_in: float | None = None
         self._forgotten: list[Call] = []
         self._follow_ups: list[Callable[[], None]] = []

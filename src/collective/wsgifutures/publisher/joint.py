@@ -9,6 +9,7 @@ pass: otherwise the next greenlet could find another visitor's user.
 from ..compat import FutureNotResolvedError
 from ..kernel import futures
 from ..kernel.errors import FuturesError
+from ..kernel.errors import HandshakeRefused
 from ..kernel.errors import Unavailable
 from ..upstreams.settings import unknown_variables
 from ..upstreams.settings import variables_of
@@ -26,7 +27,10 @@ from AccessControl.SecurityManagement import noSecurityManager
 from App.config import getConfiguration
 from collections.abc import Iterator
 from typing import Any
+from typing import TypeVar
 from ZPublisher.HTTPResponse import status_codes
+
+Kind = TypeVar("Kind", bound=FuturesError)
 
 #: The packages whose storages wait for a database; other passes can be published meanwhile.
 WAITING_STORAGES = ("ZEO", "relstorage")
@@ -81,13 +85,14 @@ def statuses() -> dict[str, int]:
     A service that is late is 504, an unavailable service 503; Retry-After is a header of the
     error itself. Zope, plone.rest and plone.transformchain all look for the name in one table.
     """
-    found = dict.fromkeys(_tree(Unavailable), 503)
+    found: dict[type[FuturesError], int] = dict.fromkeys(_tree(Unavailable), 503)
     found.update({kind: 504 for kind in _tree(FuturesError) if issubclass(kind, TimeoutError)})
     found[FutureNotResolvedError] = 504
+    found.update({kind: kind.status for kind in _tree(HandshakeRefused)})
     return {kind.__name__.lower(): status for kind, status in found.items()}
 
 
-def _tree(kind: type[FuturesError]) -> Iterator[type[FuturesError]]:
+def _tree(kind: type[Kind]) -> Iterator[type[Kind]]:
     yield kind
     for below in kind.__subclasses__():
         yield from _tree(below)

@@ -74,6 +74,10 @@ class ZopePublisher(Publisher):
         self._note_client()
         streams.prepare(answer, self._request)
 
+    def public_url(self) -> str:
+        """Return where visitors have the site, as a proxy has written it into the address."""
+        return str(self._request["SERVER_URL"])
+
     def _note_client(self) -> None:
         hold = self._pass.hold
         if not hold.is_for_work:

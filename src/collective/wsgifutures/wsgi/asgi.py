@@ -18,7 +18,9 @@ from .front import Front
 from .front import has_body
 from .readers import Readers
 from .scope import make_environ
+from .sockets import Talk
 from .streams import Sending
+from .talking import Talking
 from .visit import Response
 from .visit import Visit
 from .worker import Environ
@@ -27,6 +29,7 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 from typing import Protocol
 from typing import Self
@@ -74,13 +77,12 @@ class Asgi(Front):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI defines it."""
-        if scope["type"] == "http":
-            with _Client(scope, receive, send, self._readers) as client:
-                await self._answer(client)
-        elif scope["type"] == "lifespan":
+        if scope["type"] == "lifespan":
             await self._live(receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1003})
+            return
+        kind = _SocketClient if scope["type"] == "websocket" else _Client
+        with kind(scope, receive, send, self._readers) as client:
+            await self._answer(client)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Take part in the start and the end of a server."""
@@ -134,6 +136,8 @@ class Asgi(Front):
 
 class _Client:
     """Who asks, and gets the response: a context that lasts until the request is over."""
+
+    _sent_as = "http.response"  # the messages that send a response
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, readers: Readers) -> None:
         self.environ: Environ = make_environ(scope)
@@ -196,7 +200,7 @@ class _Client:
         self._watching = asyncio.ensure_future(self._watch())
 
     async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+        while not (await self._receive())["type"].endswith(".disconnect"):
             pass
         self._gone = True
         if self._request is not None:
@@ -205,9 +209,12 @@ class _Client:
     async def send(self, response: Response, patience: float) -> None:
         """Send *response*, and drop what was not read of the request's body."""
         try:
+            status = int(response.status[:3])
             headers = [_encode(*one) for one in response.headers if not is_hop_by_hop(one[0])]
-            start = {"status": int(response.status[:3]), "headers": headers}
-            await self._send({"type": "http.response.start", **start})
+            if status == HTTPStatus.UPGRADE_REQUIRED:  # WSGI keeps it from the application
+                headers.append((b"upgrade", b"websocket"))
+            start = {"status": status, "headers": headers}
+            await self._send({"type": f"{self._sent_as}.start", **start})
             await self._send_body(response.body)
         finally:
             response.close()
@@ -221,7 +228,7 @@ class _Client:
         elif not isinstance(chunks, list | tuple):
             await self._send_slowly(iter(chunks))
         else:
-            await self._send({"type": "http.response.body", "body": b"".join(chunks)})
+            await self._send({"type": f"{self._sent_as}.body", "body": b"".join(chunks)})
 
     async def _send_stream(self, sending: Sending) -> None:
         """Send a stream; if it breaks off, its response has no end, and the server closes."""
@@ -231,14 +238,14 @@ class _Client:
                 chunk = await self._request.drive(sending.next_chunk())
                 message = {"body": chunk, "more_body": not sending.over}
                 async with asyncio.timeout(sending.seconds_left):  # for a client that reads slowly
-                    await self._send({"type": "http.response.body", **message})
+                    await self._send({"type": f"{self._sent_as}.body", **message})
 
     async def _send_slowly(self, chunks: Iterator[bytes]) -> None:
         """Send a body that is read, or made, meanwhile."""
         while not self._gone:
             chunk = await self._readers.call(lambda: next(chunks, None))
             message = {"body": chunk or b"", "more_body": chunk is not None}
-            await self._send({"type": "http.response.body", **message})
+            await self._send({"type": f"{self._sent_as}.body", **message})
             if chunk is None:
                 return
 
@@ -253,6 +260,47 @@ class _Client:
                     self._unread = message.get("more_body", False)
         except TimeoutError:
             return
+
+
+class _SocketClient(_Client):
+    """Who asks for a websocket."""
+
+    _sent_as = "websocket.http.response"
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, readers: Readers) -> None:
+        super().__init__(scope, receive, send, readers)
+        self.has_body = self._unread = False
+        self._may_respond = "websocket.http.response" in scope.get("extensions", {})
+
+    async def send(self, response: Response, patience: float) -> None:
+        """Serve the websocket if *response* accepts it, else refuse it with *response*."""
+        if isinstance(response.body, Talk):
+            await self._talk(response.body)
+        elif self._may_respond:
+            await super().send(response, patience)
+        else:
+            response.close()
+            await self._refuse(*response.status.split(" ", 1))
+
+    async def _talk(self, talk: Talk) -> None:
+        assert self._watching is not None  # noqa: S101  there was a pass
+        self._watching.cancel()
+        try:
+            if not self._gone:
+                await Talking(talk, self._receive, self._send).run()
+        finally:
+            talk.close()
+
+    async def _refuse(self, status: str, reason: str) -> None:
+        """Refuse it with a status at least, where the server has ASGI without its extensions.
+
+        All that ASGI has is 403. gunicorn can say any status, but nothing else.
+        """
+        deny = getattr(getattr(self._send, "__self__", None), "_deny", None)
+        if deny is not None:
+            deny(int(status), reason)
+        else:
+            await self._send({"type": "websocket.close"})
 
 
 def _encode(name: str, value: str) -> tuple[bytes, bytes]:

@@ -9,6 +9,9 @@ from urllib.parse import unquote_to_bytes
 import io
 import sys
 
+#: In the environ of a websocket's handshake: the subprotocols that its client offers.
+HANDSHAKE = "collective.wsgifutures.handshake"
+
 #: Headers whose names have no ``HTTP_`` in WSGI.
 _NO_PREFIX = {"content-length": "CONTENT_LENGTH", "content-type": "CONTENT_TYPE"}
 
@@ -16,21 +19,22 @@ _NO_PREFIX = {"content-length": "CONTENT_LENGTH", "content-type": "CONTENT_TYPE"
 def make_environ(scope: Mapping[str, Any]) -> Environ:
     """Return the environ of a request, without its body."""
     host, port = scope.get("server") or ("localhost", None)
+    scheme = _SCHEMES.get(scope["scheme"], scope["scheme"])
     client = scope.get("client") or ("", 0)
     root = _latin(scope.get("root_path", ""))
     environ = {
-        "REQUEST_METHOD": scope["method"],
+        "REQUEST_METHOD": scope.get("method", "GET"),  # none is said of a handshake
         "SCRIPT_NAME": root,
         "PATH_INFO": _find_path(scope).removeprefix(root),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "RAW_URI": _find_uri(scope),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "SERVER_NAME": host,
-        "SERVER_PORT": str(port or _DEFAULT_PORTS.get(scope["scheme"], "")),
+        "SERVER_PORT": str(port or _DEFAULT_PORTS.get(scheme, "")),
         "REMOTE_ADDR": client[0],
         "REMOTE_PORT": str(client[1]),
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.url_scheme": scheme,
         "wsgi.input": io.BytesIO(),
         "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
@@ -39,9 +43,12 @@ def make_environ(scope: Mapping[str, Any]) -> Environ:
         "wsgi.run_once": False,
     }
     _add_headers(environ, scope["headers"])
+    if scope["type"] == "websocket":
+        environ[HANDSHAKE] = tuple(scope.get("subprotocols", ()))
     return environ
 
 
+_SCHEMES = {"ws": "http", "wss": "https"}
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 

@@ -14,6 +14,7 @@ from ..kernel.passes import wait_first
 from ..kernel.runtime import ClientGone
 from ..kernel.runtime import Interrupted
 from ..kernel.runtime import WorkerStops
+from ..kernel.sockets.answers import SocketAnswer
 from ..kernel.streams.answers import StreamAnswer
 from ..kernel.waiting import Steps
 from ..kernel.waiting import Waiter
@@ -25,6 +26,8 @@ from . import timing
 from .body import Body
 from .clients import find_client
 from .joints import joints
+from .sockets import check_handshake
+from .sockets import Talk
 from .streams import find_last_event_id
 from .streams import Sending
 from .streams import StreamUncommitted
@@ -170,6 +173,12 @@ class Visit:
             raise StreamUncommitted(answer.source.name)
         answer.last_event_id = find_last_event_id(self.environ)
         self.client = self.hold.client or self._address()
+        if isinstance(answer, SocketAnswer):
+            response.status, response.body = (
+                "101 Switching Protocols",
+                Talk(self.worker, self, answer),
+            )
+            return
         until = max(self.hold.ends_at, self.worker.clock() + self.worker.settings.grace)
         sending = Sending(self.worker, self, answer)
         try:
@@ -195,6 +204,10 @@ class Visit:
         except Refused as refused:
             self.worker.refuse(refused.limit, self.path)
             raise StreamBusy(name, refused.limit) from None
+
+    def check_handshake(self, answer: SocketAnswer, public: str) -> None:
+        """Raise ``HandshakeRefused`` if this request cannot have the websocket of *answer*."""
+        check_handshake(answer, self.environ, public)
 
     def _address(self) -> str:
         return find_client(str(self.environ.get("REMOTE_ADDR", "")))
@@ -328,6 +341,7 @@ class Attempt:
             now = self._worker.clock()
             self._pass = Pass(self._visit.hold, now, lambda call: outside.run(wait, call))
             self._pass.check_room = self._visit.check_room
+            self._pass.check_handshake = self._visit.check_handshake
             last = publish(self._pass, self._receive, self._worker.clock, self._context)
         finally:
             del running[id(self)]

@@ -15,6 +15,7 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
+from typing import Protocol
 from typing import TypeVar
 
 import asyncio
@@ -177,16 +178,29 @@ def _wake(future: "asyncio.Future[None]") -> None:
         future.set_result(None)
 
 
+class Interruptible(Protocol):
+    """What can be ended where it waits."""
+
+    def interrupt_soon(self, reason: type[Interrupted]) -> None:
+        """End it for that *reason*. May be called in any thread."""
+
+
 class TaskInterrupts(_NoInterrupts):
     """The requests of this worker that can be ended: those that wait in their tasks."""
 
     def __init__(self) -> None:
         self.requests: set[RequestTask] = set()
+        self.sockets: set[Interruptible] = set()
 
     def stop(self) -> None:
         """Raise ``WorkerStops`` in all of them, soon. May be called in any thread."""
-        for request in list(self.requests):
+        for request in [*self.requests, *self.sockets]:
             request.interrupt_soon(WorkerStops)
+
+    def stop_sockets(self) -> None:
+        """Have all websockets closed. May be called in any thread."""
+        for socket in list(self.sockets):
+            socket.interrupt_soon(WorkerStops)
 
 
 class _ThreadSlot:

@@ -76,6 +76,9 @@ class Interrupts(Protocol):
     def stop(self) -> None:
         """Raise ``WorkerStops`` in all requests, soon."""
 
+    def stop_sockets(self) -> None:
+        """Have all websockets closed, soon: nothing is gained by waiting for their end."""
+
 
 class Startable(Protocol):
     """A thread that has not begun."""

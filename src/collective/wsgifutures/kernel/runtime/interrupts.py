@@ -52,6 +52,9 @@ class GreenletInterrupts:
             # From the loop: a greenlet that raises in another one would not get control back.
             self._loop.run_callback(self._interrupt, greenlet, WorkerStops)
 
+    def stop_sockets(self) -> None:
+        """Do nothing: there are no websockets."""
+
     def _allow(self, socket: Any) -> None:
         greenlet = gevent.getcurrent()
         self._requests[greenlet] = self._watch(socket, greenlet)

@@ -37,6 +37,9 @@ class _NoInterrupts:
     def stop(self) -> None:
         pass
 
+    def stop_sockets(self) -> None:
+        pass
+
 
 class _NoLimit:
     """Breaks off nothing: the server's own limits hold."""

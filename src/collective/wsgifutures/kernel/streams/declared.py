@@ -1,15 +1,7 @@
 """The words that a view uses: ``stream``, and how it is sent: ``text``, ``events``, ``lines``."""
 
 from .. import declarations
-from ..arguments import noun
-from ..arguments import take_arguments
-from ..arguments import take_closure
-from ..arguments import Unfit
-from ..by_name import Declared
-from ..calls import Call
-from ..errors import ArgumentRefused
 from ..errors import FuturesError
-from ..names import dotted_name
 from ..passes import current_pass
 from .answers import iterate_in_place
 from .answers import StreamAnswer
@@ -19,19 +11,16 @@ from .formats import Events
 from .formats import Format
 from .formats import Lines
 from .formats import Text
+from .functions import OutsideFunction
+from .functions import P
 from .producing import Source
 from collections.abc import AsyncIterator
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
-from typing import Generic
 from typing import overload
-from typing import ParamSpec
 
-import functools
 import inspect
-
-P = ParamSpec("P")
 
 #: How many seconds a stream may take in all, and to its next item, if it is not declared.
 DEFAULT_TIMEOUT = 300.0
@@ -124,19 +113,15 @@ class Stream:
         return answer
 
 
-class StreamFunction(Declared, Generic[P]):
+class StreamFunction(OutsideFunction[P]):
     """A generator function declared with ``@stream``. A call of it returns a ``Stream``."""
 
+    kind = "stream"
+
     def __init__(self, function: Callable[P, Any], limits: StreamLimits, key: str | None) -> None:
-        functools.update_wrapper(self, function)
-        self.name = key or dotted_name(function)
-        self.plain = function
+        super().__init__(function, key)
         self._limits = limits
         self._is_async = inspect.isasyncgenfunction(function)
-        self._signature = declarations.read_signature(function)
-
-    def __repr__(self) -> str:
-        return f"<stream {self.name}>"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Stream:
         """Return the stream of these arguments, which has not begun.
@@ -145,26 +130,10 @@ class StreamFunction(Declared, Generic[P]):
             ArgumentRefused: An argument is not plain data.
             TypeError: The arguments do not fit the function.
         """
-        try:
-            function = take_closure(self.plain).copy
-            arguments = take_arguments(self._signature, args, kwargs).copy
-        except Unfit as unfit:
-            raise ArgumentRefused(self.name, unfit.where, unfit.reason) from None
-        except TypeError as error:
-            raise TypeError(f"{self.name}: {error}") from None
-        # What runs elsewhere is found by its name, and may close over nothing.
-        call = Call(self.name, None, self.plain if self._is_async else function, *arguments)
+        call = self.take(args, kwargs)
+        if self._is_async:
+            call.function = self.plain  # found by its name elsewhere, it may close over nothing
         return Stream(Source(call, self._is_async), self._limits)
-
-    def __get__(self, instance: object, owner: type | None = None) -> "StreamFunction[P]":
-        if instance is None:
-            return self
-        raise ArgumentRefused(
-            self.name,
-            "self",
-            f"it is {noun(instance)}. Declare the stream outside of the class, or below "
-            "@staticmethod, and pass plain values.",
-        )
 
 
 @overload
