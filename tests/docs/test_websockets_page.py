@@ -17,6 +17,7 @@ import asyncio
 import json
 import pytest
 import re
+import sys
 import threading
 
 PAGE = DOCS / "websockets.rst"
@@ -48,6 +49,8 @@ def llm():
 def talk(monkeypatch):
     """Open a websocket of an application, and say something; return the answers."""
     monkeypatch.setattr(runtime, "_unpatched", ASYNCIO)
+    # The application here is not Zope, which other tests have loaded: nothing joins it to the hold.
+    monkeypatch.delitem(sys.modules, "ZPublisher.WSGIPublisher", raising=False)
 
     async def talk(application, *messages):
         ASYNCIO.serve_in(asyncio.get_running_loop())

@@ -8,6 +8,7 @@ from collective.wsgifutures import UpstreamStatus
 from collective.wsgifutures import UpstreamTooLarge
 from collective.wsgifutures.compat import FutureNotResolvedError
 from collective.wsgifutures.kernel import errors as of_kernel
+from collective.wsgifutures.kernel.errors import HandshakeRefused
 from collective.wsgifutures.kernel.errors import Unavailable
 from collective.wsgifutures.publisher.joint import overrides
 from collective.wsgifutures.publisher.joint import statuses
@@ -53,13 +54,18 @@ def all_errors():
 
 
 def test_each_error_has_the_status_of_its_kind(site):
-    """What came too late 504, what cannot be had now 503; the others are the site's own, 500."""
+    """What came too late 504, what cannot be had now 503, who may have no websocket its own.
+
+    The others are the site's own, 500.
+    """
     expected = {}
     for kind in all_errors():
         if issubclass(kind, (TimeoutError, FutureNotResolvedError)):
             expected[kind.__name__.lower()] = 504
         elif issubclass(kind, Unavailable):
             expected[kind.__name__.lower()] = 503
+        elif issubclass(kind, HandshakeRefused):
+            expected[kind.__name__.lower()] = kind.status
     found = statuses()
     assert {name: found.get(name) for name in expected} == expected
     others = {kind.__name__.lower() for kind in all_errors()} - expected.keys()
