@@ -16,6 +16,7 @@ from sites import Site
 import os
 import pytest
 import signal
+import time
 
 pytestmark = pytest.mark.storages
 
@@ -49,8 +50,13 @@ def test_many_workers_claim_each_job_once(site):
     worker, claims = Far(site.server), []
     names = [f"many-{n}" for n in range(JOBS)]
 
+    until = time.monotonic() + START_SECONDS
+
     def work(_):
-        while (answer := worker.claim(wait=3)).status_code != 204:
+        while len(claims) < JOBS and time.monotonic() < until:
+            answer = worker.claim(wait=3)
+            if answer.status_code == 204:  # who submits is slower, on a busy machine
+                continue
             assert answer.status_code == 200, answer.text
             claimed = answer.json()
             claims.append((claimed["job"], claimed["generation"]))
