@@ -35,6 +35,10 @@ WORKER = os.environ.get("HOLDTESTS_WORKER", "gevent")
 
 START_SECONDS = 120
 
+#: Connections to the database that a worker opens for a moment beside those of its passes: it looks
+#: for jobs, and for timed work.
+LOOKS = 2
+
 #: How many addresses the clients of a load have: a limit for one visitor must not decide.
 ADDRESSES = 8
 
