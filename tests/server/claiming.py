@@ -1,6 +1,7 @@
 """Workers elsewhere as plain HTTP, and the jobs that they claim: see ``holdtests/claims.py``."""
 
 import requests
+import time
 
 
 class Far:
@@ -19,7 +20,12 @@ class Far:
 
     def _post(self, url, token, body):
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        return requests.post(url, json=body, headers=headers, timeout=120)
+        for _ in range(5):
+            answer = requests.post(url, json=body, headers=headers, timeout=120)
+            if answer.status_code < 500:
+                break
+            time.sleep(0.2)  # too many conflicts: a worker asks again
+        return answer
 
 
 def submit(server, *names, **form):

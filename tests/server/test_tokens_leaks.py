@@ -201,7 +201,7 @@ def test_no_token_is_anywhere_though_it_was_used_for_all_that_is_kept(watched, s
     watched.server.post("@token", data={**form, "refresh_token": secrets["refresh"] + "x"})
     watched.server.post("@token-revoke", data={"token": renewed["access_token"]})
     everything = {**secrets, "next": renewed["refresh_token"], "later": renewed["access_token"]}
-    wait_until(lambda: watched.collector.received)
+    wait_until(lambda: b"bearer-kept" in watched.everywhere()["traces"])
     jobs = lambda: watched.server.get(f"@jobs/{job}", headers=JSON, auth=ADMIN)  # noqa: E731
     wait_until(lambda: jobs().json().get("state") == "done")
     found = {**watched.everywhere(), "job": jobs().content}

@@ -209,7 +209,9 @@ def test_stop_in_time_when_the_worker_is_told_to_end_waits_for_what_may_finish()
     """Not before its time, but before it is killed."""
     stopped = []
     worker = SimpleNamespace(alive=True, cfg=SimpleNamespace(graceful_timeout=2))
-    interrupts = SimpleNamespace(stop=lambda: stopped.append(time.monotonic()))
+    interrupts = SimpleNamespace(
+        stop=lambda: stopped.append(time.monotonic()), stop_sockets=lambda: None
+    )
     greenlet = gevent.spawn(stop_in_time, worker, interrupts)
     gevent.sleep(0.3)
     worker.alive, began = False, time.monotonic()
