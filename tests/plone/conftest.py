@@ -1,10 +1,12 @@
 """A real Plone site, made once; each test gets a storage of its own on top of it."""
 
+from apptokens import Tokens
 from collective.wsgifutures.publisher import events
 from docsaddon import Addon
 from holdsite import calls
 from holdsite import released
 from holdsite import Site
+from logins import Logins
 from plone.app.testing import FunctionalTesting
 from plone.app.testing import PLONE_FIXTURE
 from plone.app.testing import PloneSandboxLayer
@@ -65,6 +67,22 @@ def site(functional, tmp_path, monkeypatch, caplog):
     released.set()
     popGlobalRegistry(portal)
     collective.wsgifutures.wsgi.joints.joints.clear()
+
+
+@pytest.fixture
+def tokens(site):
+    """What makes application tokens of the site, and asks with them."""
+    made = Tokens(site)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def logins(site):
+    """The same, and what gives refresh tokens and tokens of service accounts."""
+    made = Logins(site)
+    yield made
+    made.stop()
 
 
 @pytest.fixture

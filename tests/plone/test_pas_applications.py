@@ -1,6 +1,5 @@
 """An application token is its user in its scope, for as long as it is good; else it is nobody."""
 
-from apptokens import Tokens
 from bearers import PASSWORD
 from collective.wsgifutures.keys.endings import end_all
 from collective.wsgifutures.keys.opaque import APPLICATION
@@ -37,13 +36,6 @@ import time
 import transaction
 
 BOX = "folder/box"
-
-
-@pytest.fixture
-def tokens(site):
-    tokens = Tokens(site)
-    yield tokens
-    tokens.stop()
 
 
 @pytest.fixture

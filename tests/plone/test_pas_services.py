@@ -1,6 +1,5 @@
 """A token is good for what it was made for, of all services and views that there are."""
 
-from apptokens import Tokens
 from collective.wsgifutures.pas import applications
 from collective.wsgifutures.pas import plugin
 from collective.wsgifutures.tokens.offered import find_offer
@@ -33,13 +32,6 @@ SERVICES = [
 
 #: What is about nothing but what is at or below its content.
 LOCAL = [service for service in SERVICES if find_offer(service.partition(":")[2]).is_local]
-
-
-@pytest.fixture
-def tokens(site):
-    tokens = Tokens(site)
-    yield tokens
-    tokens.stop()
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from datetime import date
 from datetime import timedelta
 from holdsite import ADMIN
-from logins import Logins
 from plone import api
 from plone.app.testing import TEST_USER_ID
 from plone.app.testing import TEST_USER_NAME
@@ -37,13 +36,6 @@ BOX = "folder/box"
 JSON = "application/json"
 SOON = (date.today() + timedelta(days=30)).isoformat()
 WISH = {"name": "Search index", "user": TEST_USER_ID, "scope": "read: read:@search", "ends": SOON}
-
-
-@pytest.fixture
-def logins(site):
-    made = Logins(site)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

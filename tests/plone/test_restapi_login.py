@@ -21,7 +21,6 @@ from collective.wsgifutures.tokens.scope import whole_scope
 from collective.wsgifutures.workers.events import TokenDenied
 from collective.wsgifutures.workers.events import TokenIssued
 from logins import JSON
-from logins import Logins
 from plone import api
 from plone.restapi.services.auth.login import Login
 from test_pas_scope import OUTSIDE
@@ -44,13 +43,6 @@ MEMBERS = {
     "refresh_expires_in",
     "scope",
 }
-
-
-@pytest.fixture
-def logins(site):
-    made = Logins(site)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """``@tokens``: people make, see and revoke application tokens."""
 
-from apptokens import Tokens
 from collective.wsgifutures.keys.opaque import APPLICATION
 from collective.wsgifutures.keys.opaque import is_secret
 from collective.wsgifutures.tokens import acts
@@ -21,13 +20,6 @@ ME = (TEST_USER_NAME, TEST_USER_PASSWORD)
 SOON = (date.today() + timedelta(days=30)).isoformat()
 MULTIPART = "multipart/form-data; boundary=x"
 WISH = {"name": "Export", "scope": "read: read:@search", "ends": SOON}
-
-
-@pytest.fixture
-def tokens(site):
-    made = Tokens(site)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

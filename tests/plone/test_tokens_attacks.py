@@ -13,7 +13,6 @@ from collective.wsgifutures.tokens.records import DAY
 from collective.wsgifutures.tokens.scope import make_scope
 from collective.wsgifutures.tokens.scope import whole_scope
 from collective.wsgifutures.tokens.services import register
-from logins import Logins
 from plone import api
 from workersite import Outside
 
@@ -27,13 +26,6 @@ BOX = "folder/box"
 JANE = "jane@example.com"
 JSON = "application/json"
 WISH = {"name": "x", "scope": "read:", "ends": "2099-01-01", "user": "admin", "key": {}}
-
-
-@pytest.fixture
-def logins(site):
-    made = Logins(site)
-    yield made
-    made.stop()
 
 
 def application(logins):

@@ -10,7 +10,6 @@ from collective.wsgifutures.tokens.families import LONGEST_LIFE
 from collective.wsgifutures.tokens.records import DAY
 from collective.wsgifutures.tokens.scope import make_scope
 from collective.wsgifutures.wsgi.findings import Level
-from logins import Logins
 from plone.app.testing import TEST_USER_ID
 
 import pytest
@@ -18,13 +17,6 @@ import re
 import secrets
 import time
 import transaction
-
-
-@pytest.fixture
-def logins(site):
-    made = Logins(site)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Mails to whom a token is for: when it is made, and a week before it ends."""
 
-from apptokens import Tokens
 from collective.wsgifutures import jobs
 from collective.wsgifutures.jobs.store import find_store
 from collective.wsgifutures.jobs.store import main_connection
@@ -26,13 +25,6 @@ import time
 import transaction
 
 SITE = "Die Süddeutsche"
-
-
-@pytest.fixture
-def tokens(site):
-    made = Tokens(site)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

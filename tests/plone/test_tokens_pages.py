@@ -1,6 +1,5 @@
 """Preferences > Access tokens: people make, see and end their own."""
 
-from apptokens import Tokens
 from collective.wsgifutures.keys.endings import ended_since
 from collective.wsgifutures.keys.opaque import PATTERN
 from collective.wsgifutures.tokens import acts
@@ -31,13 +30,6 @@ import transaction
 
 ME = (TEST_USER_NAME, TEST_USER_PASSWORD)
 OWN_PAGES = ("@@personal-information", "@@personal-preferences", "@@change-password")
-
-
-@pytest.fixture
-def tokens(site):
-    made = Tokens(site)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

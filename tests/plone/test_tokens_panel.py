@@ -1,6 +1,5 @@
 """Site Setup > Access tokens: administrators see and end those of all, and make some for others."""
 
-from apptokens import Tokens
 from collective.wsgifutures.controlpanel.tokens import panel
 from collective.wsgifutures.keys.opaque import PATTERN
 from collective.wsgifutures.tokens import acts
@@ -22,13 +21,6 @@ import time
 
 PAGE = "@@wsgifutures-tokens-of-all"
 ACT = "@@wsgifutures-tokens-of-all-act"
-
-
-@pytest.fixture
-def tokens(site):
-    made = Tokens(site)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

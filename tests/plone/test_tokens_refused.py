@@ -12,20 +12,12 @@ from collective.wsgifutures.tokens.offered import withdraw_offer
 from collective.wsgifutures.tokens.refusals import Reason
 from collective.wsgifutures.tokens.refusals import refusals
 from holdsite import ask as ask_outside
-from logins import Logins
 
 import pytest
 import time
 import transaction
 
 BOX = "folder/box"
-
-
-@pytest.fixture
-def logins(site):
-    made = Logins(site)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

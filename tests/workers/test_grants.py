@@ -12,6 +12,7 @@ from collective.wsgifutures.keys.tokens import verify
 from collective.wsgifutures.workers import registry
 from collective.wsgifutures.workers.grants import grant
 from collective.wsgifutures.workers.grants import GrantRefused
+from collective.wsgifutures.workers.grants import GRANTS
 from collective.wsgifutures.workers.grants import LIFETIME
 from collective.wsgifutures.workers.grants import Question
 from ZODB.POSException import ConflictError
@@ -24,7 +25,7 @@ UNKNOWN = "The site knows no such worker, or did not accept its assertion."
 
 
 def ask(place, form):
-    return grant(Question(place, SITE, form, time.time()))
+    return grant(Question(place, SITE, form, time.time()), GRANTS)
 
 
 def refuse(place, form):

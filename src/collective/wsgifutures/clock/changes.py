@@ -111,9 +111,10 @@ def _make(name: str, options: dict[str, Any]) -> Entry:
 
 def _check(site: Any, entry: Entry) -> str:
     """Check what has to do with the site; return where the user of *entry* is."""
-    if entry.task not in {task.name for task in offered_tasks()}:
-        known = ", ".join(task.name for task in offered_tasks()) or "none"
-        raise _refuse(entry, "task", f"is none of the tasks that are offered: {known}.")
+    known = [task.name for task in offered_tasks()]
+    if entry.task not in known:
+        listed = ", ".join(known) or "none"
+        raise _refuse(entry, "task", f"is none of the tasks that are offered: {listed}.")
     try:
         found = find_context(site, entry.context.strip("/"))
     except (ContextMissing, Unauthorized):

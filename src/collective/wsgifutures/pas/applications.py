@@ -12,6 +12,7 @@ from ..tokens.records import AppToken
 from ..tokens.refusals import Reason
 from .bearer import Bearer
 from .published import Published
+from .scoped import is_in_scope
 from functools import partial
 
 import logging
@@ -33,25 +34,12 @@ def read_application(secret: str, published: Published, folder: str) -> Bearer |
     if token is None or token.is_past(now):
         _refuse(secret, token, published, "it is not known" if token is None else "it is past")
         return None
-    if token.folder != folder or not _is_in_scope(token, published):
+    if token.folder != folder or not is_in_scope(token.scope, published, f"The token {token.id}"):
         return None
     used = partial(acts.note_use, published.site, token, published.address, now)
     why_not = "its user is gone, or has ended all tokens"
     refused = partial(_refuse, secret, token, published, why_not)
     return Bearer(token.origin, token.made, used, refused, within=token.scope.part)
-
-
-def _is_in_scope(token: AppToken, published: Published) -> bool:
-    is_in = token.scope.allows(published)
-    if not is_in:
-        logger.info(
-            "The token %s is not good for %a of %a.",
-            token.id,
-            published.method[:20],
-            published.name or "content",
-        )
-        published.refuse(Reason.SCOPE)
-    return is_in
 
 
 def _refuse(secret: str, token: AppToken | None, published: Published, reason: str) -> None:

@@ -32,7 +32,7 @@ def read_session(claims: Mapping[str, Any], published: Published, now: float) ->
     if family is None or claims["sub"] != family.user:
         published.refuse(Reason.ENDED)
         return None
-    if not _is_in_scope(family.scope, published, f"family {family.id}"):
+    if not is_in_scope(family.scope, published, f"A token of the family {family.id}"):
         return None
     return Bearer(family.origin, family.started, within=family.scope.part)
 
@@ -49,19 +49,22 @@ def read_service(claims: Mapping[str, Any], published: Published, now: float) ->
     if account is None or account.is_past(now) or claims["sub"] != account.user:
         published.refuse(Reason.ENDED)
         return None
-    if not _is_in_scope(account.scope, published, f"service account {account.id}"):
+    if not is_in_scope(account.scope, published, f"A token of the account {account.id}"):
         return None
     return Bearer(account.origin, account.made, within=account.scope.part)
 
 
-def _is_in_scope(scope: Scope, published: Published, whose: str) -> bool:
+def is_in_scope(scope: Scope, published: Published, token: str) -> bool:
+    """Tell whether a token is good for what is about to be published; if not, tell the log.
+
+    Args:
+        scope: What the token may.
+        published: What is about to be published.
+        token: The token, in words for the log.
+    """
     is_in = scope.allows(published)
     if not is_in:
-        logger.info(
-            "A token of the %s is not good for %a of %a.",
-            whose,
-            published.method[:20],
-            published.name or "content",
-        )
+        method, name = published.method[:20], published.name or "content"
+        logger.info("%s is not good for %a of %a.", token, method, name)
         published.refuse(Reason.SCOPE)
     return is_in

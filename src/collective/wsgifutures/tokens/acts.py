@@ -86,13 +86,11 @@ def make(
         WishRefused: One of these is not possible.
     """
     place, now = place_of(site), time.time() if now is None else now
-    check_owner(place, owner)
-    made = begin_after(place, owner.folder, owner.user or "", now)
-    checked = check_name(name), owner, make_scope(*scope), made, check_ends(ends, now), by
+    checked = check(place, owner, name, scope, ends, now)
     tokens, secret = make_tokens(place), make_secret(APPLICATION)
     tokens.drop_past(now)
     _check_count(place, tokens.of_user(owner.folder, owner.user or ""), now)
-    token = AppToken(secrets.token_hex(6), digest_of(secret), *checked)
+    token = AppToken(secrets.token_hex(6), digest_of(secret), *checked, by)
     tokens.add(token)
     logger.info("The token %s of %s was made by %s.", token.id, token.user, by)
     notify(AppTokenMade(*_about(place, token), by, token.name, token.scope.text, token.ends))
@@ -167,6 +165,19 @@ def state_of(site: Any, token: Granted, now: float | None = None) -> TokenState:
     if token.made <= ended_since(place, token.folder, token.user):
         return TokenState.LOGGED_OUT
     return TokenState.GOOD if _is_there(place, token.origin) else TokenState.USER_GONE
+
+
+def check(
+    place: Any, owner: Origin, name: Any, scope: Scope, ends: Any, now: float
+) -> tuple[str, Origin, Scope, float, float]:
+    """Return what all that is ``Granted`` takes: name, user, scope, when it begins and ends.
+
+    Raises:
+        WishRefused: One of these is not possible.
+    """
+    check_owner(place, owner)
+    made = begin_after(place, owner.folder, owner.user or "", now)
+    return check_name(name), owner, make_scope(*scope), made, check_ends(ends, now)
 
 
 def check_name(name: Any) -> str:

@@ -132,12 +132,7 @@ class AppToken(Granted):
         *more: As of all that is ``Granted``.
     """
 
-    def __init__(
-        self,
-        id: str,
-        digest: bytes,
-        *more: Any,
-    ) -> None:
+    def __init__(self, id: str, digest: bytes, *more: Any) -> None:
         super().__init__(id, *more)
         self.digest = digest
 

@@ -10,7 +10,6 @@ as with tokens of people: the administrator registers the key again, or another 
 
 from ..interfaces import _
 from ..jobs.origin import Origin
-from ..keys.endings import begin_after
 from ..keys.places import find_part
 from ..keys.places import make_part
 from ..keys.places import place_of
@@ -19,16 +18,13 @@ from ..keys.public import make_jwk
 from ..keys.public import read_jwk
 from ..keys.public import thumbprint
 from ..workers.registry import find_worker
-from .acts import check_ends
-from .acts import check_name
-from .acts import check_owner
+from .acts import check
 from .acts import state_of
 from .acts import TokenState
 from .errors import WishRefused
 from .events import AccountRegistered
 from .events import AccountRevoked
 from .records import Granted
-from .scope import make_scope
 from .scope import Scope
 from BTrees.OOBTree import OOBTree
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -119,11 +115,9 @@ def register(
         WishRefused: One of these is not possible.
     """
     place, now = place_of(site), time.time() if now is None else now
-    check_owner(place, owner)
-    made = begin_after(place, owner.folder, owner.user or "", now)
-    checked = check_name(name), owner, make_scope(*scope), made, check_ends(ends, now), by
+    checked = check(place, owner, name, scope, ends, now)
     _check_key(site, public)
-    account, accounts = ServiceAccount(public, *checked), make_part(place, PART, OOBTree)
+    account, accounts = ServiceAccount(public, *checked, by), make_part(place, PART, OOBTree)
     for id in [id for id, one in accounts.items() if one.is_forgotten(now)]:
         del accounts[id]
     if sum(not one.is_past(now) for one in accounts.values()) >= MOST:

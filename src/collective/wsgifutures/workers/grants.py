@@ -87,17 +87,16 @@ class Question:
     address: str = ""  #: of the client, as Zope knows it
 
 
-def grant(question: Question, grants: "Grants | None" = None) -> Issued:
+def grant(question: Question, grants: "Grants") -> Issued:
     """Return the token that a client asks for.
 
     Args:
         question: What the client asks.
-        grants: The grants, by ``grant_type``. Default: those of workers.
+        grants: The grants, by ``grant_type``.
 
     Raises:
         GrantRefused: As it says.
     """
-    grants = GRANTS if grants is None else grants
     wanted = question.form.get("grant_type")
     if wanted is None:
         raise GrantRefused("invalid_request", "grant_type is missing.")
@@ -183,7 +182,7 @@ def prove(
         id = read_key_id(assertion, ASSERTION)
         client = find(id)
         if client is None:
-            raise TokenRefused("no worker has this id")
+            raise TokenRefused("nobody has a key of this id")
         return client, check_assertion(assertion, client.public, audiences(question.url))
     except TokenRefused as refused:
         raise _unknown(refused.reason, id) from None

@@ -72,7 +72,7 @@ class Asgi(Front):
         super().__init__(worker)
         self._life = life
         self.interrupts = worker.interrupts  # type: ignore[assignment]
-        # A file is read, and a stream waited for, in a thread.
+        # A file is read in a thread, and so is a body that the application makes meanwhile.
         self._readers = Readers(worker.settings.max_threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

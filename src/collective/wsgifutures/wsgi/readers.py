@@ -1,7 +1,7 @@
 """Threads that read the bodies of responses for a loop of asyncio, a few at a time.
 
-Reading a file would stop the loop, and so would waiting for a stream. The threads of
-``concurrent.futures`` would keep a process from ending while one of them waits.
+Reading a file would stop the loop, and so would a body that the application makes meanwhile. The
+threads of ``concurrent.futures`` would keep a process from ending while one of them waits.
 """
 
 from collections.abc import Callable
