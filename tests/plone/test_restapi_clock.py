@@ -208,6 +208,8 @@ MULTIPART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\
         {"body": MULTIPART, "kind": "multipart/form-data; boundary=x"},
         {"headers": {"HTTP_SEC_FETCH_SITE": "cross-site"}},
         {"headers": {"HTTP_SEC_FETCH_SITE": "same-site"}},
+        {"headers": {"HTTP_ORIGIN": "http://evil.example.org"}},
+        {"headers": {"HTTP_ORIGIN": "null"}},
     ],
 )
 @pytest.mark.parametrize("path", ["@clock/nightly/pause", "++api++/@clock/nightly/pause"])
@@ -222,6 +224,7 @@ def test_a_page_of_another_site_lets_no_browser_do_anything(site, ask, sent, pat
     "sent",
     [
         {"headers": {"HTTP_SEC_FETCH_SITE": "same-origin"}},
+        {"headers": {"HTTP_ORIGIN": "http://nohost"}},
         {"headers": {"HTTP_SEC_FETCH_SITE": "cross-site"}, **FORM, "kind": "application/json"},
         {},
     ],

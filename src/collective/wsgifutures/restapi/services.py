@@ -79,4 +79,9 @@ def _may_be_of_another_site(request: Any) -> bool:
     if kind == JSON or find_token(request) is not None:  # a browser would ask this site before
         return False
     sent_by = request.environ.get("HTTP_SEC_FETCH_SITE")
-    return kind in FORMS or sent_by not in (None, *OWN_SITE)
+    if sent_by is None:  # from older browsers, and wherever there is no HTTPS
+        origin = request.environ.get("HTTP_ORIGIN")
+        is_own = origin is None or origin.lower() == request["SERVER_URL"].lower()
+    else:
+        is_own = sent_by in OWN_SITE
+    return kind in FORMS or not is_own
