@@ -3,17 +3,14 @@
 from .connections import peak
 from .streams import _note
 from .streams import log
+from .streams import Writing as WritingOfStreams
 from .views import slow
 from .views import View
 from collective.wsgifutures import websocket
 from plone import api
-from plone.protect.interfaces import IDisableCSRFProtection
-from zExceptions import NotFound
-from zope.interface import alsoProvides
 
 import asyncio
 import os
-import transaction
 
 
 @websocket(subprotocols=("echo.v2", "echo.v1"))
@@ -91,27 +88,8 @@ class Socket(View):
         return OTHERS[how](self.text).accept()
 
 
-class Writing(View):
-    """Writes, and accepts one."""
+class Writing(WritingOfStreams):
+    """Writes, and accepts one; or ends otherwise."""
 
-    def __call__(self, allowed="", end=""):
-        if allowed:
-            alsoProvides(self.request, IDisableCSRFProtection)
-        portal = api.portal.get()
-        portal.streamed = getattr(portal, "streamed", 0) + 1
-        answer = echo(self.text, None).accept()
-        if end == "redirect":
-            self.request.response.redirect("http://example.com/")
-        elif end == "notfound":
-            raise NotFound(self.text)
-        elif end == "error":
-            raise ValueError("secret")
-        elif end == "page":
-            return "a page"
-        elif end == "commit":
-            transaction.get().addBeforeCommitHook(_fail)
-        return answer
-
-
-def _fail():
-    raise ValueError("secret")
+    def answer(self):
+        return echo(self.text, None).accept()

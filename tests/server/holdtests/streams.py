@@ -18,6 +18,7 @@ import asyncio
 import json
 import requests
 import time
+import transaction
 
 log = {}
 
@@ -145,21 +146,32 @@ class OfUpstream(View):
 
 
 class Writing(View):
-    """Writes, and answers with a stream."""
+    """Writes, and answers with a stream; or ends otherwise."""
+
+    def answer(self):
+        return count(self.text, 2, 0.0, 1).events()
 
     def __call__(self, allowed="", end=""):
         if allowed:
             alsoProvides(self.request, IDisableCSRFProtection)
         portal = api.portal.get()
         portal.streamed = getattr(portal, "streamed", 0) + 1
-        words = count(self.text, 2, 0.0, 1).events()
+        answer = self.answer()
         if end == "redirect":
             self.request.response.redirect("http://example.com/")
         elif end == "notfound":
             raise NotFound(self.text)
         elif end == "error":
             raise ValueError("secret")
-        return words
+        elif end == "page":
+            return "a page"
+        elif end == "commit":
+            transaction.get().addBeforeCommitHook(_fail)
+        return answer
+
+
+def _fail():
+    raise ValueError("secret")
 
 
 class Written(View):
