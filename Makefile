@@ -12,6 +12,9 @@ WANTED := constraints.txt requirements-dev.txt requirements-alone.txt setup.py e
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 # pytest-plone imports Plone in every run; the kernel is tested without it.
 PURE := -p no:plone
+# hypothesis is imported at the end of a run that has not used it, beside threads that its tests have
+# left, and Python 3.11 may fail to compile there ("AST constructor recursion depth mismatch").
+THREADED := $(PURE) -p no:hypothesispytest
 LINTED := src tests examples benchmarks tools docs worker setup.py
 
 .PHONY: help
@@ -43,7 +46,7 @@ languages: $(READY)
 
 .PHONY: test-worker
 test-worker: $(READY) languages  ## The worker elsewhere, which is a distribution of its own
-	$(PYTEST) $(PURE) worker/tests
+	$(PYTEST) $(THREADED) worker/tests
 
 .PHONY: test-docs
 test-docs: $(READY)  ## The code in the docs
@@ -59,7 +62,7 @@ test-plone: $(READY)  ## A Plone site in this process
 
 .PHONY: test-server
 test-server: $(READY) languages  ## Real servers on a real site
-	$(PYTEST) $(PURE) tests/server
+	$(PYTEST) $(THREADED) tests/server
 
 # Each loads Plone again and again, which takes most of the time, or runs some thousand tests.
 ALL := test-operation test-browser test-kernel test-python-3.12 test-python-3.13 test-server \
@@ -78,34 +81,34 @@ servers:  ## Debian's packages for all of that, and axe-core, at once
 
 .PHONY: test-operation
 test-operation: $(READY)  ## Limits, stops, memory and the audit: servers that start for one test
-	$(PYTEST) $(PURE) -m operation tests/server
+	$(PYTEST) $(THREADED) -m operation tests/server
 
 .PHONY: test-storages
 test-storages: $(STORAGES)/.ready  ## RelStorage on SQLite and PostgreSQL, ZEO; Redis, Memcached
 	$(STORAGES)/bin/python tools/servers.py storages
-	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m storages tests/upstreams tests/server
-	$(STORAGES)/bin/python tests/gevented.py -p no:cacheprovider $(PURE) -m storages tests/upstreams
+	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(THREADED) -m storages tests/upstreams tests/server
+	$(STORAGES)/bin/python tests/gevented.py -p no:cacheprovider $(THREADED) -m storages tests/upstreams
 
 .PHONY: test-brokers
 test-brokers: $(STORAGES)/.ready  ## RabbitMQ and Redis: relay, messages, consumers, workers, kills
 	$(STORAGES)/bin/python tools/servers.py brokers
-	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m brokers tests/brokers tests/server
-	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(PURE) -m brokers worker/tests
+	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(THREADED) -m brokers tests/brokers tests/server
+	$(STORAGES)/bin/python -m pytest -p no:cacheprovider $(THREADED) -m brokers worker/tests
 
 .PHONY: test-browser
 test-browser: $(READY)  ## Pages in a real browser; screenshots into var/screenshots
 	$(BIN)/python tools/browser.py
-	$(PYTEST) $(PURE) tests/browser
+	$(PYTEST) $(THREADED) tests/browser
 
 .PHONY: test-fronts
 test-fronts: $(READY)  ## nginx, HAProxy and Varnish in front, as the docs configure them
 	$(BIN)/python tools/servers.py fronts
-	$(PYTEST) $(PURE) -m fronts tests/server
+	$(PYTEST) $(THREADED) -m fronts tests/server
 
 .PHONY: test-monitoring
 test-monitoring: $(READY)  ## Prometheus itself scrapes a server; the alerts fire
 	$(BIN)/python tools/servers.py monitoring
-	$(PYTEST) $(PURE) -m monitoring tests/metrics tests/server
+	$(PYTEST) $(THREADED) -m monitoring tests/metrics tests/server
 
 .PHONY: test-python-3.11 test-python-3.12 test-python-3.13
 test-python-3.11 test-python-3.12 test-python-3.13: test-python-%: $(READY)
@@ -114,7 +117,7 @@ test-python-3.11 test-python-3.12 test-python-3.13: test-python-%: $(READY)
 .PHONY: test-plone61
 test-plone61: $(PLONE61)/.ready  ## Plone 6.1, in this process and on two servers
 	$(PLONE61)/bin/python -m pytest -q -p no:cacheprovider tests/plone
-	$(PLONE61)/bin/python -m pytest -q -p no:cacheprovider $(PURE) -m smoke tests/server
+	$(PLONE61)/bin/python -m pytest -q -p no:cacheprovider $(THREADED) -m smoke tests/server
 
 .PHONY: test-pythons
 test-pythons: test-python-3.11 test-python-3.12 test-python-3.13  ## What another Python can change, on each
