@@ -163,25 +163,24 @@ def chosen(cfg: Any) -> Iterator[Finding]:
 
 def speed_of_gunicorn(cfg: Any) -> str:
     """Return in a sentence which loop and which parser gunicorn's worker for asyncio has."""
-    loop, parser = cfg.asgi_loop, cfg.http_parser
-    fast = parser == "fast" or (parser == "auto" and _is_there("gunicorn_h1c"))
-    return _speed(
-        loop == "uvloop" or (loop == "auto" and _is_there("uvloop")),
-        "gunicorn_h1c" if fast else "gunicorn's parser in Python",
-    )
+    is_fast = _is_taken(cfg.http_parser, "fast", "gunicorn_h1c")
+    return _speed(cfg.asgi_loop, "gunicorn_h1c" if is_fast else "gunicorn's parser in Python")
 
 
 def speed_of_uvicorn(config: Any) -> str:
     """Return the same of uvicorn."""
-    loop, parser = config.loop, config.http_protocol_class.__module__.rpartition(".")[2]
-    return _speed(
-        loop == "uvloop" or (loop == "auto" and _is_there("uvloop")),
-        parser.removesuffix("_impl"),
-    )
+    parser = config.http_protocol_class.__module__.rpartition(".")[2]
+    return _speed(config.loop, parser.removesuffix("_impl"))
 
 
-def _speed(has_uvloop: bool, parser: str) -> str:
-    return f"The loop is {'uvloop' if has_uvloop else 'asyncio'}'s, HTTP is parsed by {parser}."
+def _speed(loop: str, parser: str) -> str:
+    kind = "uvloop" if _is_taken(loop, "uvloop", "uvloop") else "asyncio"
+    return f"The loop is {kind}'s, HTTP is parsed by {parser}."
+
+
+def _is_taken(option: str, wanted: str, module: str) -> bool:
+    """Tell whether an *option* is *wanted*: it says so, or is "auto" and the module is there."""
+    return option == wanted or (option == "auto" and _is_there(module))
 
 
 def _is_there(module: str) -> bool:
